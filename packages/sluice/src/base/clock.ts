@@ -1,0 +1,42 @@
+/**
+ * The only place that reads the time, waits, or draws random bytes; everything else is handed a {@link Clock}.
+ */
+import { randomBytes } from 'node:crypto'
+
+/** Time and waiting as a dependency, so that a test can stand still or run ahead. */
+export interface Clock {
+  /** The present instant. */
+  now(): Date
+  /** Waits; ends early (without an error) when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => new Date(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const done = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      signal?.addEventListener('abort', done)
+    }),
+}
+
+/**
+ * A new id that sorts by the time it was made: `20261120T154212Z-9f2c41`.
+ *
+ * @example newId(systemClock)
+ */
+export function newId(clock: Clock): string {
+  const stamp = clock
+    .now()
+    .toISOString()
+    .replace(/[-:]/g, '')
+    .replace(/\.\d+Z$/, 'Z')
+  return `${stamp}-${randomBytes(4).toString('hex')}`
+}

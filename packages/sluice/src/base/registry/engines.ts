@@ -1,0 +1,39 @@
+/** 47xx: engines. */
+import { entry } from './entry.ts'
+
+/** Errors of engines. */
+export const engineErrors = {
+  'Engine.Failed': entry<{ detail: string }>({
+    code: 'SLU4701',
+    title: 'The engine could not run a statement.',
+    message: ({ detail }) => `DuckDB reported: ${detail}`,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Engine.OutOfMemory': entry<{ detail: string }>({
+    code: 'SLU4702',
+    title: 'The engine ran out of its memory limit.',
+    message: ({ detail }) => `DuckDB needed more than its memory limit, and could not spill: ${detail}`,
+    hint: () =>
+      'Raise engine.memoryLimit in sluice.config.ts, or give engine.tempDirectory a disk with room. Committed versions are unharmed.',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Engine.DiskFull': entry<{ detail: string }>({
+    code: 'SLU4703',
+    title: 'The disk is full.',
+    message: ({ detail }) => `DuckDB could not write: ${detail}`,
+    hint: () =>
+      'Free some space (sluice clean removes what no version needs), then: sluice run. Committed versions are unharmed.',
+    retry: 'transient',
+    exit: 1,
+    explanation: 'Fault LK-04.',
+  }),
+  'Engine.Interrupted': entry<Record<string, never>>({
+    code: 'SLU4704',
+    title: 'A statement was stopped.',
+    message: () => 'A statement was stopped before it ended; nothing of it was published.',
+    retry: 'transient',
+    exit: 1,
+  }),
+}

@@ -1,0 +1,43 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { duckDbEngine } from './engine.ts'
+
+const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
+
+test('writes Parquet and reports rows, bytes, partitions and statistics', async () => {
+  await using session = await engine.open()
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-engine-'))
+  const files = await session.write("SELECT i, i % 2 AS p, 'x' || i AS s FROM range(5) t(i)", {
+    folder,
+    partitionBy: ['p'],
+  })
+  expect(files.map((file) => [file.partition, file.rows, file.stats['i']])).toEqual([
+    [{ p: '0' }, 3, { min: '0', max: '4', nulls: 0 }],
+    [{ p: '1' }, 2, { min: '1', max: '3', nulls: 0 }],
+  ])
+})
+
+test('captures rows that a predicate refuses, in the same scan', async () => {
+  await using session = await engine.open()
+  const rows: [bigint, readonly (string | null)[]][] = []
+  session.capture('refuse', (mask, fields) => rows.push([mask, [...fields]]))
+  const [kept] = await session.all<{ n: string }>(
+    'SELECT count(*) AS n FROM range(10) t(i) WHERE CASE WHEN i <> 7 THEN true ELSE refuse(2::UBIGINT, [i::VARCHAR, NULL]) END',
+  )
+  expect(Number(kept?.n)).toBe(9)
+  expect(rows).toEqual([[2n, ['7', null]]])
+})
+
+test('streams, describes, and stops when its signal aborts', async () => {
+  const controller = new AbortController()
+  await using session = await engine.open({ signal: controller.signal })
+  let rows = 0
+  for await (const batch of session.stream('SELECT i FROM range(5000) t(i)')) rows += batch.length
+  expect(rows).toBe(5000)
+  expect(await session.describe('SELECT 1::DECIMAL(12,3) AS a')).toEqual([{ name: 'a', type: 'DECIMAL(12,3)' }])
+  const long = session.all('SELECT count(*) FROM range(10000000000) a(i) WHERE i % 7 = 3')
+  setTimeout(() => controller.abort(), 100)
+  await expect(long).rejects.toThrow()
+})

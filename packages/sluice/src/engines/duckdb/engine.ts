@@ -1,0 +1,212 @@
+/**
+ * DuckDB in this process: one in-memory database a session, spilling to a temp folder, without any extension that needs a download.
+ */
+import { availableParallelism } from 'node:os'
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
+import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import type { Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
+import { classifyError } from './classify-error.ts'
+
+/** How an engine is limited. */
+export interface DuckDbOptions {
+  /** DuckDB's spelling: `1GB`. */
+  readonly memoryLimit: string
+  /** @default the machine's cores */
+  readonly threads?: number
+  /** Where it spills; removed by whoever made it. */
+  readonly tempDirectory?: string
+  /** @default DuckDB's own: 90 % of the free disk */
+  readonly tempLimit?: string
+}
+
+/** Rows a row group: DuckDB's default, which Spark and Redshift read well. */
+const rowGroupRows = 122_880
+
+/**
+ * Makes an engine; nothing is loaded before its first session.
+ *
+ * @example const session = await duckDbEngine({ memoryLimit: '1GB' }).open()
+ */
+export function duckDbEngine(options: DuckDbOptions): Engine {
+  return {
+    name: 'duckdb',
+    async open({ signal, attach } = {}) {
+      const duckdb = await import('@duckdb/node-api')
+      const config: Record<string, string> = {
+        memory_limit: options.memoryLimit,
+        threads: String(options.threads ?? availableParallelism()),
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+        ...(options.tempDirectory === undefined ? {} : { temp_directory: options.tempDirectory }),
+        ...(options.tempLimit === undefined ? {} : { max_temp_directory_size: options.tempLimit }),
+      }
+      let instance: DuckDBInstance | undefined
+      try {
+        instance = await duckdb.DuckDBInstance.create(':memory:', config)
+        const connection = await instance.connect()
+        // Pinned, so that no result depends on the machine's zone or on the order in which threads end.
+        await connection.run("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        if (attach !== undefined) {
+          await connection.run(
+            `ATTACH ${quoteText(attach.path)} AS ${quoteIdentifier(attach.name)}${attach.readOnly ? ' (READ_ONLY)' : ''}`,
+          )
+        }
+        return new DuckDbSession(instance, connection, duckdb, signal)
+      } catch (error) {
+        instance?.closeSync()
+        throw classifyError(error, attach?.path)
+      }
+    },
+  }
+}
+
+class DuckDbSession implements Session {
+  readonly #instance: DuckDBInstance
+  readonly #connection: DuckDBConnection
+  readonly #duckdb: typeof import('@duckdb/node-api')
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort = (): void => this.interrupt()
+
+  constructor(
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    duckdb: typeof import('@duckdb/node-api'),
+    signal: AbortSignal | undefined,
+  ) {
+    this.#instance = instance
+    this.#connection = connection
+    this.#duckdb = duckdb
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort)
+  }
+
+  async run(sql: string, params: readonly unknown[] = []): Promise<void> {
+    await this.#attempt(() => this.#connection.run(sql, params as DuckDBValue[]))
+  }
+
+  async all<T = Record<string, unknown>>(sql: string, params: readonly unknown[] = []): Promise<T[]> {
+    const reader = await this.#attempt(() => this.#connection.runAndReadAll(sql, params as DuckDBValue[]))
+    return reader.getRowObjectsJson() as T[]
+  }
+
+  async *stream(sql: string, params: readonly unknown[] = []): AsyncIterable<readonly Record<string, unknown>[]> {
+    const result = await this.#attempt(() => this.#connection.stream(sql, params as DuckDBValue[]))
+    const batches = result.yieldRowObjectJson() as AsyncIterable<Record<string, Json>[]>
+    const iterator = batches[Symbol.asyncIterator]()
+    for (;;) {
+      const next = await this.#attempt(() => iterator.next())
+      if (next.done === true) return
+      yield next.value
+    }
+  }
+
+  async describe(sql: string): Promise<readonly EngineColumn[]> {
+    const rows = await this.all<{ column_name: string; column_type: string }>(`DESCRIBE ${sql}`)
+    return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
+  }
+
+  async write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]> {
+    const partitioned = options.partitionBy !== undefined && options.partitionBy.length > 0
+    const target = partitioned ? options.folder : `${options.folder}/part-0.parquet`
+    const settings = [
+      'FORMAT parquet',
+      // Level 1 costs 4 % of size against the default and saves 11 % of the CPU of a load.
+      'COMPRESSION zstd',
+      'COMPRESSION_LEVEL 1',
+      `ROW_GROUP_SIZE ${rowGroupRows}`,
+      'RETURN_STATS',
+      ...(partitioned
+        ? [
+            `PARTITION_BY (${options.partitionBy.map(quoteIdentifier).join(', ')})`,
+            'OVERWRITE_OR_IGNORE',
+            "FILENAME_PATTERN 'part-{i}'",
+          ]
+        : []),
+    ]
+    if (options.ordered === true) await this.run('SET preserve_insertion_order = true')
+    try {
+      const rows = await this.all<CopyStats>(`COPY (${sql}) TO ${quoteText(target)} (${settings.join(', ')})`)
+      return rows.map(writtenFile)
+    } finally {
+      if (options.ordered === true) await this.run('SET preserve_insertion_order = false')
+    }
+  }
+
+  capture(name: string, take: (mask: bigint, fields: readonly (string | null)[]) => void): void {
+    const { DuckDBScalarFunction, BOOLEAN, UBIGINT, VARCHAR, LIST } = this.#duckdb
+    this.#connection.registerScalarFunction(
+      DuckDBScalarFunction.create({
+        name,
+        returnType: BOOLEAN,
+        parameterTypes: [UBIGINT, LIST(VARCHAR)],
+        volatile: true,
+        mainFunction: (_info, chunk, out) => {
+          const masks = chunk.getColumnVector(0)
+          const fields = chunk.getColumnVector(1)
+          for (let row = 0; row < chunk.rowCount; row++) {
+            const list = fields.getItem(row) as { items: readonly (string | null)[] }
+            take(masks.getItem(row) as bigint, list.items)
+            out.setItem(row, false)
+          }
+          out.flush()
+        },
+      }),
+    )
+  }
+
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    this.#signal?.throwIfAborted()
+    try {
+      return await work()
+    } catch (error) {
+      this.#signal?.throwIfAborted()
+      throw classifyError(error)
+    }
+  }
+}
+
+interface CopyStats {
+  readonly filename: string
+  readonly count: string
+  readonly file_size_bytes: string
+  readonly column_statistics: readonly { key: string; value: readonly { key: string; value: string }[] }[]
+  readonly partition_keys: readonly { key: string; value: string }[] | null
+}
+
+function writtenFile(row: CopyStats): WrittenFile {
+  const stats = row.column_statistics.map(({ key, value }) => {
+    const of = new Map(value.map((entry) => [entry.key, entry.value]))
+    const [min, max] = [of.get('min'), of.get('max')]
+    return [
+      key.startsWith('"') ? key.slice(1, -1).replaceAll('""', '"') : key,
+      {
+        ...(min === undefined ? {} : { min }),
+        ...(max === undefined ? {} : { max }),
+        nulls: Number(of.get('null_count') ?? 0),
+      },
+    ] as const
+  })
+  return {
+    file: row.filename,
+    rows: Number(row.count),
+    bytes: Number(row.file_size_bytes),
+    ...(row.partition_keys === null || row.partition_keys.length === 0
+      ? {}
+      : { partition: Object.fromEntries(row.partition_keys.map(({ key, value }) => [key, value])) }),
+    stats: Object.fromEntries(stats),
+  }
+}

@@ -1,0 +1,59 @@
+/** The engine contract: run SQL over files, on this machine. */
+
+/** A column as the engine describes it. */
+export interface EngineColumn {
+  readonly name: string
+  readonly type: string
+}
+
+/** One written Parquet file, as its footer and the writer report it. */
+export interface WrittenFile {
+  /** An absolute local path. */
+  readonly file: string
+  readonly rows: number
+  readonly bytes: number
+  readonly partition?: { readonly [column: string]: string }
+  readonly stats: {
+    readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
+  }
+}
+
+/** How Parquet is written. */
+export interface WriteOptions {
+  /** An absolute, empty local folder. */
+  readonly folder: string
+  readonly partitionBy?: readonly string[]
+  /** Keep the order of the query's rows. @default false */
+  readonly ordered?: boolean
+}
+
+/** A session: one in-memory database; closed by whoever opened it. Not for concurrent statements. */
+export interface Session extends AsyncDisposable {
+  /** Runs a statement; values go only as parameters (`$1`, or `$name`). */
+  run(sql: string, params?: readonly unknown[]): Promise<void>
+  /** Rows as objects; values exact, as JavaScript's JSON types: 64-bit and wider numbers, decimals, dates and times as text. */
+  all<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>
+  /** Streams rows in batches, for results of any size. */
+  stream(sql: string, params?: readonly unknown[]): AsyncIterable<readonly Record<string, unknown>[]>
+  /** Result columns without running. */
+  describe(sql: string): Promise<readonly EngineColumn[]>
+  /** Writes a query's rows as zstd Parquet and reports each file; not yet durable. */
+  write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]>
+  /**
+   * Makes a function `name(mask UBIGINT, fields VARCHAR[]) → BOOLEAN` that hands every call's row to `take` and returns false: for a WHERE that
+   * keeps good rows and captures bad ones in the same scan.
+   */
+  capture(name: string, take: (mask: bigint, fields: readonly (string | null)[]) => void): void
+  /** Stops the statement that is running; its promise rejects. */
+  interrupt(): void
+  close(): void
+}
+
+/** Opens sessions. */
+export interface Engine {
+  readonly name: 'duckdb'
+  open(options?: {
+    readonly signal?: AbortSignal
+    readonly attach?: { readonly path: string; readonly name: string; readonly readOnly: boolean }
+  }): Promise<Session>
+}

@@ -1,0 +1,115 @@
+/**
+ * The commit record: the one object that makes version N+1 of a table exist.
+ *
+ * Everything before it is invisible garbage; everything after it can be repeated. It holds data, lineage, cursors, accounting and quarantine
+ * together, so that none of them can move without the others.
+ */
+
+/** A column of a version. The id stays with the column through renames and is never reused in a table. */
+export interface Field {
+  readonly id: number
+  readonly name: string
+  /** The engine's spelling: VARCHAR, INTEGER, DECIMAL(12,3), TIMESTAMP WITH TIME ZONE … */
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/** One immutable Parquet file. */
+export interface DataFile {
+  /** Relative to the lake. */
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+  readonly sha256: string
+  /** `{ year: '2010', month: '12' }` */
+  readonly partition?: { readonly [column: string]: string }
+  /** By column name; values as the engine writes them as text, cut to 64 characters is not allowed: left out where longer. */
+  readonly stats: {
+    readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
+  }
+  /** Names of the fields this file holds, where they are fewer than the version's (the others are NULL). */
+  readonly fields: readonly string[]
+  /** The version that brought the file. */
+  readonly addedIn: number
+  /** The inputs (file identities) whose rows it holds, for sources. */
+  readonly inputs?: readonly string[]
+}
+
+/** What a version was made from. */
+export type InputReference =
+  | { readonly kind: 'table'; readonly table: string; readonly version: number }
+  | {
+      readonly kind: 'file'
+      /** Relative to the project, as delivered. */
+      readonly path: string
+      readonly sha256: string
+      readonly bytes: number
+      readonly fileDate?: string
+      readonly accounting: RowAccounting
+    }
+
+/** Rows read = accepted + quarantined + dropped, checked before the commit. Byte counts for files. */
+export interface RowAccounting {
+  readonly read: number
+  readonly accepted: number
+  readonly quarantined: number
+  /** Declared drops only (duplicates, filters), by reason. */
+  readonly dropped: { readonly [reason: string]: number }
+  readonly bytes?: { readonly total: number; readonly header: number; readonly records: number }
+}
+
+/** The outcome of one check. */
+export interface CheckResult {
+  readonly name: string
+  readonly kind: string
+  readonly columns: readonly string[]
+  readonly severity: 'warn' | 'error'
+  readonly status: 'passed' | 'warned' | 'failed'
+  /** Failing rows, or 1 for a table check that failed. */
+  readonly failing: number
+  readonly total: number
+  /** What was measured and expected, in words. */
+  readonly detail?: string
+}
+
+/** A file of refused rows; see `quality/quarantine.ts` for its columns. */
+export interface QuarantineFile {
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+  readonly sha256: string
+  /** Rows by reason (a check's or rule's name). */
+  readonly reasons: { readonly [reason: string]: number }
+}
+
+/** One version of a table. */
+export interface CommitRecord {
+  readonly format: 1
+  readonly table: string
+  /** Counts from 1. */
+  readonly version: number
+  /** version - 1; 0 for the first. */
+  readonly parent: number
+  readonly committedAt: string
+  readonly operation: 'append' | 'replace' | 'rollback'
+  readonly rollbackOf?: number
+  /** The hash of the definition and the inputs: a task whose key is already committed is not run again. */
+  readonly taskKey: string
+  readonly definition: string
+  readonly run: string
+  readonly attempt: number
+  readonly fencingToken: number
+  readonly fields: readonly Field[]
+  readonly files: readonly DataFile[]
+  readonly rows: number
+  readonly bytes: number
+  /** Inputs of this version alone. For an appending source, earlier files are in earlier records. */
+  readonly inputs: readonly InputReference[]
+  readonly watermark?: string
+  readonly accounting: RowAccounting
+  readonly checks: readonly CheckResult[]
+  readonly quarantine: readonly QuarantineFile[]
+  /** The SQL that made it, for models. */
+  readonly sql?: string
+  readonly warnings?: readonly string[]
+}

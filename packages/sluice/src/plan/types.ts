@@ -1,0 +1,132 @@
+/** The plan: what would run and why. Plain data, stable, serialisable; made by `build.ts`, printed by `explain.ts`. */
+import type { Problem } from '../base/errors.ts'
+import type { Project } from '../definition/types.ts'
+import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
+
+export type TaskKind = 'ingest' | 'model' | 'load'
+
+/** A column as planned or as committed. */
+export interface PlanColumn {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/** A change between the committed and the planned schema. `lossy` and `destructive` need an approval. */
+export interface SchemaChange {
+  readonly column: string
+  readonly change: 'added' | 'removed' | 'retyped' | 'renamed' | 'nullability'
+  readonly class: 'additive' | 'widening' | 'lossy' | 'destructive'
+  readonly from?: string
+  readonly to?: string
+}
+
+/** Why a task will, or won't, run. */
+export type TaskReason =
+  | 'first-run'
+  | 'new-input'
+  | 'changed-definition'
+  | 'upstream-runs'
+  | 'forced'
+  | 'unchanged'
+  | 'not-selected'
+  | 'no-input'
+  | 'needs-approval'
+
+/** An input of a task: at a committed version, or as another task of this run will leave it. */
+export interface TaskInput {
+  readonly table: string
+  readonly version: number | 'this-run' | 'none'
+}
+
+/** One unit of work; a function of its inputs. */
+export interface PlanTask {
+  /** `<kind>:<table or target>`: stable across runs. */
+  readonly id: string
+  readonly kind: TaskKind
+  readonly pipeline: string
+  /** The layer's name; `warehouse` for loads. */
+  readonly layer: string
+  /** `<layer>.<table>`, or the target of a load. */
+  readonly table: string
+  /** Tasks of earlier waves of this layer come first; counts from 0. */
+  readonly wave: number
+  /** Ids of the tasks whose results it reads. */
+  readonly dependsOn: readonly string[]
+  readonly inputs: readonly TaskInput[]
+  readonly action: 'run' | 'skip'
+  readonly reason: TaskReason
+  /** The reason in words: which files, which table, which part of the definition. */
+  readonly detail: string
+  /** The digest of everything declared that decides the result. */
+  readonly definition: string
+  readonly columns: readonly PlanColumn[]
+  readonly schemaChanges: readonly SchemaChange[]
+  readonly lineage: readonly ColumnLineage[]
+  readonly warnings: readonly string[]
+  readonly timeoutSeconds: number
+  /** What the source found, for ingest tasks: how many files of how many bytes will be taken. */
+  readonly intake?: {
+    readonly take: number
+    readonly bytes: number
+    readonly known: number
+    readonly waiting: number
+    readonly refuse: number
+  }
+}
+
+/** The whole plan. */
+export interface Plan {
+  readonly format: 1
+  readonly project: string
+  /** The digest of all tasks' definitions: a run pins it. */
+  readonly definition: string
+  /** Layers in order, `warehouse` last; each with its waves of task ids. */
+  readonly layers: readonly { readonly name: string; readonly waves: readonly (readonly string[])[] }[]
+  /** In execution order. */
+  readonly tasks: readonly PlanTask[]
+}
+
+/** What the planner knows of a committed table. */
+export interface TableState {
+  readonly version: number
+  readonly definition: string
+  readonly columns: readonly PlanColumn[]
+  /** The table versions it was made from. */
+  readonly inputs: readonly { readonly table: string; readonly version: number }[]
+  readonly rows: number
+}
+
+/** What the planner knows of a load's target. */
+export interface TargetState {
+  readonly version: number
+  readonly definition: string
+}
+
+/** Everything that `buildPlan` reads; no I/O of its own. */
+export interface PlanInput {
+  readonly project: Project
+  /** By model table: dependencies, lineage, problems. */
+  readonly analysis: { readonly [table: string]: SqlAnalysis }
+  /** Output columns of every table, sources and models. */
+  readonly columns: { readonly [table: string]: readonly PlanColumn[] }
+  readonly tables: { readonly [table: string]: TableState }
+  readonly targets: { readonly [target: string]: TargetState }
+  /** By source table: what discovery found. */
+  readonly intake: { readonly [table: string]: NonNullable<PlanTask['intake']> }
+  readonly options: {
+    /** Selectors: `stage.sales`, `+fact_sales`, `retail:*`; empty for everything. */
+    readonly select: readonly string[]
+    readonly exclude: readonly string[]
+    /** Tables whose lossy or destructive schema changes are approved; `*` for all. */
+    readonly approve: readonly string[]
+    /** Run even what is unchanged. */
+    readonly force: boolean
+  }
+}
+
+/** The plan with what is wrong with the definition; a run refuses to start with an error among the problems. */
+export interface PlanResult {
+  readonly plan: Plan
+  readonly problems: readonly Problem[]
+}

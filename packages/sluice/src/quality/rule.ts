@@ -1,0 +1,33 @@
+/**
+ * Rules: what strict casts and row checks become, so that one scan can decide every row.
+ *
+ * A rule's `valid` is a DuckDB expression that is never NULL: true where the row obeys. Rules are numbered by their place; a refused row carries a
+ * bit mask of every rule that it breaks, and the first of them is its reason.
+ */
+
+/** One rule on one row. */
+export interface RowRule {
+  /** The reason that a refused row carries: `cast:quantity`, `notNull:customer_id`, or a check's own name. */
+  readonly name: string
+  readonly kind: string
+  readonly columns: readonly string[]
+  readonly valid: string
+  readonly severity: 'warn' | 'error'
+  readonly action: 'quarantine' | 'stop'
+  readonly maxShare?: number
+  readonly maxCount?: number
+}
+
+/** How one column's text becomes its value. */
+export interface ColumnCast {
+  readonly name: string
+  /** DuckDB's type of the value. */
+  readonly type: string
+  readonly nullable: boolean
+  /** The value; NULL where the text means NULL; unspecified where `valid` is false. */
+  readonly value: string
+  /** Whether the text is exactly a value of the type (or means NULL, whatever `nullable` says). Never NULL. */
+  readonly valid: string
+  /** Whether the value is present: the implicit not-null rule of a column that is not nullable. */
+  readonly present: string
+}

@@ -1,0 +1,108 @@
+/** What the CLI (and later the console) can ask of an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
+import type { Problem } from '../base/errors.ts'
+import type { Project } from '../definition/types.ts'
+import type { Session } from '../engines/engine.ts'
+import type { CommitRecord } from '../lake/record.ts'
+import type { Plan, PlanResult } from '../plan/types.ts'
+import type { SqlAnalysis } from '../sql/analysis.ts'
+import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
+import type { EventSink, RunEvent, RunSummary } from './events.ts'
+
+/** What selects and steers a plan or a run. */
+export interface PlanOptions {
+  readonly select?: readonly string[]
+  readonly exclude?: readonly string[]
+  readonly approve?: readonly string[]
+  readonly force?: boolean
+}
+
+export interface RunOptions extends PlanOptions {
+  readonly onEvent?: EventSink
+  readonly signal?: AbortSignal
+  /** Tasks at a time. @default the project's */
+  readonly concurrency?: number
+}
+
+/** One run of the ledger. `interrupted`: it has no end, and its lease has run out. */
+export interface RunInfo {
+  readonly id: string
+  readonly startedAt: string
+  readonly finishedAt?: string
+  readonly status: 'running' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted'
+  readonly pipelines: readonly string[]
+  readonly summary?: RunSummary
+}
+
+/** A state machine and the name it is deployed under. */
+export interface NamedStateMachine {
+  readonly name: string
+  readonly definition: { readonly [key: string]: unknown }
+}
+
+/** An opened project; closed by whoever opened it. */
+export interface OpenProject extends AsyncDisposable {
+  /** Absolute. */
+  readonly root: string
+  readonly definition: Project
+  /** All problems of the definition, sorted by file and place; empty when all is well. */
+  check(): Promise<readonly Problem[]>
+  plan(options?: PlanOptions): Promise<PlanResult>
+  stateMachines(plan: Plan): readonly NamedStateMachine[]
+  run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
+  /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
+  retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
+  runs(limit?: number): Promise<readonly RunInfo[]>
+  events(runId: string): Promise<readonly RunEvent[]>
+  log(runId: string, task?: string): Promise<string>
+  /** Tables of the lake: the newest record of each. */
+  tables(): Promise<readonly CommitRecord[]>
+  versions(table: string): Promise<readonly CommitRecord[]>
+  /** Analyses by model table, with columns and types as planned. */
+  analysis(): Promise<{ readonly [table: string]: SqlAnalysis }>
+  loads(): Promise<readonly LoadLedgerRow[]>
+  /**
+   * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, the warehouse attached read-only as
+   * `warehouse`, and system views `sluice.runs`, `sluice.versions`, `sluice.checks`, `sluice.quarantine`, `sluice.files`, `sluice.loads`.
+   */
+  openRead(options?: { readonly signal?: AbortSignal }): Promise<Session>
+  /** Makes version N+1 with the content of an earlier version. */
+  rollback(table: string, version: number): Promise<CommitRecord>
+  /** Reads quarantined files of a source again, through today's definition. */
+  replayQuarantine(table: string, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
+  /** Proposes a contract for foreign files, as a definition to review and a diff against the source that is there. */
+  crawl(path: string): Promise<CrawlProposal>
+  /** Removes what no kept version needs; with `dryRun`, only says what. */
+  clean(options?: {
+    readonly dryRun?: boolean
+  }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
+  doctor(): Promise<
+    readonly {
+      readonly name: string
+      readonly status: 'ok' | 'warn' | 'fail'
+      readonly detail: string
+      readonly fix?: string
+    }[]
+  >
+}
+
+/** What a crawl found. */
+export interface CrawlProposal {
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly rows: number }[]
+  /** TypeScript, ready to paste. */
+  readonly definition: string
+  readonly columns: readonly {
+    readonly name: string
+    readonly type: string
+    readonly nullable: boolean
+    readonly note?: string
+  }[]
+  /** Against the source whose pattern matches, where there is one. */
+  readonly against?: string
+  readonly diff: readonly {
+    readonly column: string
+    readonly change: string
+    readonly class: 'additive' | 'widening' | 'lossy' | 'destructive'
+    readonly from?: string
+    readonly to?: string
+  }[]
+}

@@ -1,0 +1,106 @@
+/** The one stream of events of a run: written to the ledger, rendered by the CLI, later read by the console. */
+import type { RowAccounting } from '../lake/record.ts'
+
+/** What an error is, once it has left the process: no stack, no secret. */
+export interface ErrorSummary {
+  readonly code: string
+  readonly name: string
+  readonly message: string
+  readonly hint?: string
+  readonly retryable: boolean
+}
+
+/** The totals of a run. */
+export interface RunSummary {
+  readonly status: 'succeeded' | 'failed' | 'cancelled'
+  readonly tasks: {
+    readonly succeeded: number
+    readonly failed: number
+    readonly skipped: number
+    readonly unchanged: number
+  }
+  readonly rows: {
+    readonly read: number
+    readonly accepted: number
+    readonly quarantined: number
+    readonly dropped: number
+    readonly loaded: number
+  }
+  readonly refusedFiles: number
+  readonly warnings: number
+  readonly durationMs: number
+}
+
+type EventBody =
+  | {
+      readonly type: 'run.started'
+      readonly pipelines: readonly string[]
+      readonly tasks: number
+      readonly project: string
+    }
+  | {
+      readonly type: 'task.started'
+      readonly task: string
+      readonly kind: string
+      readonly table: string
+      readonly attempt: number
+    }
+  | {
+      readonly type: 'task.progress'
+      readonly task: string
+      readonly rows: number
+      readonly bytes: number
+      readonly input?: string
+    }
+  | { readonly type: 'task.warning'; readonly task: string; readonly message: string }
+  | {
+      readonly type: 'task.refused'
+      readonly task: string
+      readonly input: string
+      readonly error: ErrorSummary
+      readonly report?: string
+    }
+  | {
+      readonly type: 'quality.result'
+      readonly task: string
+      readonly check: string
+      readonly status: 'passed' | 'warned' | 'failed'
+      readonly failing: number
+      readonly total: number
+      readonly detail?: string
+    }
+  | {
+      readonly type: 'task.finished'
+      readonly task: string
+      readonly kind: string
+      readonly table: string
+      readonly status: 'succeeded' | 'failed' | 'skipped' | 'unchanged' | 'cancelled'
+      readonly durationMs: number
+      readonly version?: number
+      readonly rows?: number
+      readonly accounting?: RowAccounting
+      readonly load?: {
+        readonly inserted: number
+        readonly updated: number
+        readonly deleted: number
+        readonly total: number
+      }
+      readonly error?: ErrorSummary
+      readonly reason?: string
+    }
+  | {
+      readonly type: 'notification.sent' | 'notification.failed'
+      readonly kind: string
+      readonly id: string
+      readonly error?: ErrorSummary
+    }
+  | { readonly type: 'run.finished'; readonly summary: RunSummary }
+
+/** An event: `v` is the version of this format, `ts` an ISO instant. */
+export type RunEvent = EventBody & { readonly v: 1; readonly ts: string; readonly runId: string }
+
+/** An event before it is stamped. */
+export type NewRunEvent = EventBody
+
+/** Takes events; never throws. */
+export type EventSink = (event: RunEvent) => void

@@ -1,0 +1,72 @@
+/**
+ * The source contract: discover what is there, take it into a candidate version, acknowledge it once it is committed.
+ *
+ * `discover` and `take` change nothing outside scratch folders; `acknowledge` is called after the commit and may be repeated.
+ */
+import type { Session } from '../engines/engine.ts'
+import type { CheckResult, DataFile, Field, InputReference, QuarantineFile, RowAccounting } from '../lake/record.ts'
+
+/** One thing that a source could take: for files, one file. */
+export interface DiscoveredInput {
+  /** Identity: for files the sha256 of the bytes as delivered. */
+  readonly id: string
+  /** Relative to the project, as delivered. */
+  readonly path: string
+  readonly bytes: number
+  readonly fileDate?: string
+  /** What is to be done with it and why. */
+  readonly decision:
+    | 'take'
+    /** Committed before under this or another name: acknowledge it again, read nothing. */
+    | 'known'
+    /** Not complete yet: leave it. */
+    | 'waiting'
+    /** Refused as a whole: to the error folder, with a report. */
+    | 'refuse'
+  readonly reason?: string
+  /** The name of the registry's error, for refusals. */
+  readonly error?: string
+}
+
+/** What a source made of its inputs: not yet durable, not yet visible. */
+export interface Candidate {
+  readonly fields: readonly Omit<Field, 'id'>[]
+  /** Local files to be adopted by the lake. */
+  readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & { readonly localFile: string })[]
+  readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]
+  readonly inputs: readonly InputReference[]
+  readonly accounting: RowAccounting
+  readonly checks: readonly CheckResult[]
+  readonly warnings: readonly string[]
+}
+
+/** A file that was refused as a whole while it was taken. */
+export interface RefusedInput {
+  readonly input: DiscoveredInput
+  readonly error: { readonly name: string; readonly code: string; readonly message: string; readonly hint?: string }
+  readonly accounting?: RowAccounting
+}
+
+/** Called with counts as work goes on. */
+export type Progress = (event: { readonly rows: number; readonly bytes: number; readonly input?: string }) => void
+
+/** What `take` is given. */
+export interface TakeContext {
+  readonly session: Session
+  /** An empty local folder on the lake's device. */
+  readonly scratch: string
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** An opened source of one table. */
+export interface SourceAdapter {
+  /** `known` maps the identity of every committed input to the name it came under. */
+  discover(known: ReadonlyMap<string, string>): Promise<readonly DiscoveredInput[]>
+  take(
+    inputs: readonly DiscoveredInput[],
+    context: TakeContext,
+  ): Promise<{ readonly candidate: Candidate | undefined; readonly refused: readonly RefusedInput[] }>
+  /** After the commit: archive what was taken or known, move what was refused to the error folder with its report. */
+  acknowledge(taken: readonly DiscoveredInput[], refused: readonly RefusedInput[]): Promise<void>
+}

@@ -1,0 +1,36 @@
+/**
+ * The storage contract: what the lake, the ledger and leases need of a disk or an object store, and nothing more.
+ *
+ * Paths are relative, with `/`, never starting or ending with it. All writes are durable when their promise resolves: they survive
+ * a power loss. `create` is the only operation that decides between two writers.
+ */
+
+/** What is known of a stored object. */
+export interface StoredObject {
+  readonly path: string
+  readonly bytes: number
+  readonly modifiedAt: Date
+}
+
+/** One implementation a folder: `disk/`, later `s3/`. */
+export interface Storage {
+  /** The whole object; undefined where there is none. */
+  read(path: string): Promise<Uint8Array | undefined>
+  /** Writes under a name that only this writer uses, or replaces whole: readers see the old or the new bytes. */
+  write(path: string, bytes: string | Uint8Array): Promise<void>
+  /** Creates only where nothing is: exactly one of many racers gets true. */
+  create(path: string, bytes: string | Uint8Array): Promise<boolean>
+  /** Appends whole lines durably; only for logs with one writer. */
+  append(path: string, text: string): Promise<void>
+  /** Takes over a local file that an engine wrote: it is durable under `path` afterwards, and gone from where it was. */
+  adopt(localFile: string, path: string): Promise<StoredObject>
+  /** A local path where an engine can read the object. */
+  localPath(path: string): Promise<string>
+  /** A new local folder on the same device, for files that will be adopted. */
+  scratch(name: string): Promise<string>
+  stat(path: string): Promise<StoredObject | undefined>
+  /** Objects directly or deeper below `prefix`, sorted by path. Never how a reader finds a table's data. */
+  list(prefix: string): Promise<readonly StoredObject[]>
+  /** No error where there is none. */
+  remove(path: string): Promise<void>
+}

@@ -1,0 +1,95 @@
+/**
+ * The warehouse contract × load modes.
+ *
+ * A load and its row in the load ledger commit in one transaction, so that a retry finds out whether it already happened.
+ * A table is never empty for a reader, whatever the mode.
+ */
+import type { Load, LoadMode } from '../definition/types.ts'
+
+/** A column to be loaded: name and the engine's type. */
+export interface LoadColumn {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/** What is loaded: a relation over local Parquet files, already verified. */
+export interface LoadInput {
+  /** The identity of this load: hash of the load's definition and the input version. Loading it twice is a no-op. */
+  readonly loadId: string
+  readonly target: string
+  readonly load: Load
+  readonly columns: readonly LoadColumn[]
+  /** The input version and when it was committed (ISO instant). */
+  readonly version: number
+  readonly committedAt: string
+  /** A DuckDB SELECT over local Parquet files: every row of the version. */
+  readonly relation: string
+  readonly rows: number
+  /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
+  readonly added?: readonly { readonly version: number; readonly relation: string; readonly rows: number }[]
+  readonly run: string
+  readonly attempt: number
+  readonly fencingToken: number
+  readonly signal?: AbortSignal
+}
+
+/** What a load did. */
+export interface LoadResult {
+  /** `done` already before, when the ledger has the loadId. */
+  readonly status: 'loaded' | 'already-loaded'
+  readonly read: number
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+  readonly unchanged: number
+  /** Rows refused (late changes that are declared 'reject'), with a reason. */
+  readonly rejected: number
+  /** Rows in the target afterwards. */
+  readonly total: number
+  /** SCD2: current versions afterwards. */
+  readonly current?: number
+  /** Incremental: which keys were replaced. */
+  readonly keys?: readonly string[]
+}
+
+/** A row of the load ledger. */
+export interface LoadLedgerRow {
+  readonly loadId: string
+  readonly target: string
+  readonly version: number
+  readonly run: string
+  readonly loadedAt: string
+  readonly result: LoadResult
+}
+
+/** A difference between what a load would make and what the target is. */
+export interface TargetDrift {
+  readonly column: string
+  readonly kind: 'missing' | 'extra' | 'retyped'
+  readonly expected?: string
+  readonly found?: string
+  /** Additive drift is mended by the load (a nullable column is added); the rest needs a decision. */
+  readonly change: 'additive' | 'widening' | 'lossy' | 'destructive'
+}
+
+/** What a warehouse can do; core code asks this, never which warehouse it is. */
+export interface WarehouseCapabilities {
+  readonly modes: readonly LoadMode[]
+  readonly transactionalDdl: boolean
+  readonly maxIdentifierBytes: number
+}
+
+/** An open connection; closed by whoever opened it. */
+export interface Warehouse extends AsyncDisposable {
+  readonly capabilities: WarehouseCapabilities
+  /** Compares the target with what the load needs; empty where the target does not exist yet. Changes nothing. */
+  drift(input: Pick<LoadInput, 'target' | 'load' | 'columns'>): Promise<readonly TargetDrift[]>
+  /** Loads in one transaction, with the ledger row. */
+  load(input: LoadInput): Promise<LoadResult>
+  /** The newest ledger row of a target, or of a loadId. */
+  ledger(filter: { readonly target?: string; readonly loadId?: string }): Promise<readonly LoadLedgerRow[]>
+  /** Reads: parameters only as values. */
+  query(sql: string, params?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
+  close(): Promise<void>
+}
