@@ -88,37 +88,41 @@ export interface CheckOptions {
   readonly maxCount?: number
 }
 
-/** One check, as data. `column` checks and `row` checks look at one row; the others at a whole table. */
-export type Check = CheckOptions &
+/**
+ * One check, as data. `notNull` … `format` and `row` look at one row; the others at a whole table.
+ *
+ * @typeParam C the columns that it may name
+ */
+export type Check<C extends string = string> = CheckOptions &
   (
-    | { readonly kind: 'notNull'; readonly column: string }
-    | { readonly kind: 'unique'; readonly columns: readonly string[] }
+    | { readonly kind: 'notNull'; readonly column: C }
+    | { readonly kind: 'unique'; readonly columns: readonly C[] }
     | {
         readonly kind: 'range'
-        readonly column: string
+        readonly column: C
         readonly min?: number | string
         readonly max?: number | string
       }
-    | { readonly kind: 'length'; readonly column: string; readonly min?: number; readonly max?: number }
-    | { readonly kind: 'pattern'; readonly column: string; readonly pattern: string }
-    | { readonly kind: 'oneOf'; readonly column: string; readonly values: readonly (string | number)[] }
+    | { readonly kind: 'length'; readonly column: C; readonly min?: number; readonly max?: number }
+    | { readonly kind: 'pattern'; readonly column: C; readonly pattern: string }
+    | { readonly kind: 'oneOf'; readonly column: C; readonly values: readonly (string | number)[] }
     | {
         readonly kind: 'format'
-        readonly column: string
+        readonly column: C
         readonly format: 'email' | 'url' | 'uuid' | 'ipv4' | 'date' | 'digits'
       }
     | { readonly kind: 'row'; readonly sql: string }
     | { readonly kind: 'rowCount'; readonly min?: number; readonly max?: number }
-    | { readonly kind: 'freshness'; readonly column: string; readonly maxAgeHours: number }
-    | { readonly kind: 'grain'; readonly columns: readonly string[] }
+    | { readonly kind: 'freshness'; readonly column: C; readonly maxAgeHours: number }
+    | { readonly kind: 'grain'; readonly columns: readonly C[] }
     | {
         readonly kind: 'reference'
-        readonly columns: readonly string[]
+        readonly columns: readonly C[]
         readonly to: string
         readonly toColumns: readonly string[]
       }
     | { readonly kind: 'reconcile'; readonly sql: string; readonly with: string; readonly tolerance?: number | string }
-    | { readonly kind: 'sum'; readonly column: string; readonly min?: number | string; readonly max?: number | string }
+    | { readonly kind: 'sum'; readonly column: C; readonly min?: number | string; readonly max?: number | string }
   )
 
 /** When quarantined rows are too many: beyond either limit the whole file is refused. */

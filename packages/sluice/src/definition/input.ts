@@ -1,0 +1,159 @@
+/**
+ * What a user may write: the shapes of `types.ts` with shorthands, and with everything optional that has a default.
+ *
+ * The builders return these, JSON and YAML files hold them; `resolve.ts` checks them and fills in what was left out.
+ */
+import type {
+  Check,
+  CodeModel,
+  Column,
+  ColumnType,
+  CsvFormat,
+  FilesSource,
+  JsonLinesFormat,
+  Notifier,
+  ParquetFormat,
+  PartitionBy,
+  ProjectConfig,
+  QuarantineLimits,
+  Retention,
+  Scd2Columns,
+  TableOptions,
+} from './types.ts'
+
+/** The layers of a pipeline that names none. */
+export type DefaultLayers = readonly ['raw', 'stage', 'analytics']
+
+/** `<layer>.<table>`, of the given layers. */
+export type TableName<Layer extends string = string> = `${Layer}.${string}`
+
+/** A column: a type's name, or in full. */
+export type ColumnInput = ColumnType | Column
+
+/** The columns of a source, by name. */
+export interface ColumnsInput {
+  readonly [column: string]: ColumnInput
+}
+
+/** A file format: its name, or in full. */
+export type FormatInput = 'csv' | 'jsonl' | 'parquet' | CsvFormat | JsonLinesFormat | ParquetFormat
+
+/** The columns that a check on a source may name: its own, and those that Sluice adds. */
+export type SourceColumn<C> = (keyof C & string) | '_file' | '_file_date' | '_row'
+
+/** What `files()` takes beside the path. */
+export interface FilesOptions<C extends ColumnsInput = ColumnsInput>
+  extends Partial<
+    Pick<
+      FilesSource,
+      | 'mode'
+      | 'fileDate'
+      | 'rowNumbers'
+      | 'duplicateContent'
+      | 'changedContent'
+      | 'rowCount'
+      | 'archive'
+      | 'error'
+      | 'ready'
+      | 'limits'
+      | 'description'
+    >
+  > {
+  readonly columns: C
+  /** @default by the path's ending: .csv, .jsonl/.ndjson, .parquet */
+  readonly format?: FormatInput
+  readonly checks?: readonly Check<NoInfer<SourceColumn<C>>>[]
+  readonly quarantine?: QuarantineLimits
+  readonly key?: {
+    readonly columns: readonly NoInfer<SourceColumn<C>>[]
+    readonly keep: 'none' | { readonly lastBy: NoInfer<SourceColumn<C>> }
+  }
+}
+
+/** A source of files, as it is written. */
+export type FilesInput<C extends ColumnsInput = ColumnsInput> = FilesOptions<C> & {
+  readonly kind: 'files'
+  readonly path: string
+}
+
+/** What is declared of a table, as it is written. */
+export type TableInput = TableOptions
+
+/** How rows that vanished are deleted from the target. */
+export type DeletesInput = 'absence' | { readonly column: string; readonly value: string }
+
+/** What every load takes. */
+export interface LoadOptions<From extends string = string> {
+  /** The lake table that is loaded: `<layer>.<table>`. */
+  readonly from: From
+  readonly distribute?: string
+  readonly sort?: readonly string[]
+  readonly description?: string
+  readonly timeoutSeconds?: number
+}
+
+/** What `upsert` takes. */
+export interface UpsertOptions<From extends string = string> extends LoadOptions<From> {
+  readonly key: string | readonly string[]
+  readonly deletes?: DeletesInput
+}
+
+/** What `scd2` takes. */
+export interface Scd2Options<From extends string = string> extends LoadOptions<From> {
+  readonly key: string | readonly string[]
+  /** @default all columns but the key, `effective` and `sequence` */
+  readonly track?: readonly string[]
+  readonly effective?: string
+  readonly sequence?: string
+  readonly deletes?: DeletesInput
+  /** @default 'history' */
+  readonly late?: 'history' | 'reject'
+  /** @default effective_date, expiry_date, is_current_record, surrogate_key */
+  readonly columns?: Partial<Scd2Columns>
+}
+
+/** A load, as it is written. */
+export type LoadInput<From extends string = string> =
+  | (LoadOptions<From> & { readonly mode: 'replace' })
+  | (LoadOptions<From> & { readonly mode: 'incremental'; readonly by: string })
+  | (LoadOptions<From> & { readonly mode: 'append'; readonly batch?: string })
+  | (UpsertOptions<From> & { readonly mode: 'upsert' })
+  | (Scd2Options<From> & { readonly mode: 'scd2' })
+
+/** What `pipeline()` takes beside the name. */
+export interface PipelineOptions<Layer extends string = string, Layers extends readonly string[] = readonly string[]> {
+  /** @default ['raw', 'stage', 'analytics'] */
+  readonly layers?: Layers
+  /** By the name of the table, which lands in the first layer. */
+  readonly sources?: { readonly [table: string]: FilesInput }
+  /** Code models by full name; SQL models are files. */
+  readonly models?: { readonly [table in TableName<Layer>]?: CodeModel }
+  readonly tables?: { readonly [table in TableName<Layer>]?: TableInput }
+  /** By the name of the warehouse table. */
+  readonly loads?: { readonly [target: string]: LoadInput<TableName<Layer>> }
+  readonly schedule?: { readonly cron: string; readonly zone?: string }
+  /** @default the project's */
+  readonly notifications?: readonly Notifier[]
+  readonly description?: string
+}
+
+/** A pipeline, as it is written. */
+export type PipelineInput = PipelineOptions & { readonly name: string; readonly $schema?: string }
+
+/** `sluice.config.ts`, as it is written. */
+export interface ConfigInput {
+  readonly $schema?: string
+  readonly name: string
+  /** @default 'pipelines' */
+  readonly pipelines?: string
+  /** A path, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
+  readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
+  /** @default duckdb('warehouse.duckdb') */
+  readonly warehouse?: ProjectConfig['warehouse']
+  readonly engine?: Partial<ProjectConfig['engine']>
+  /** Tasks at a time. @default 2 */
+  readonly concurrency?: number
+  readonly notifications?: readonly Notifier[]
+}
+
+export type { PartitionBy }

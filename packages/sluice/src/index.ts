@@ -1,0 +1,60 @@
+/**
+ * What a user imports from 'sluice' to write a definition: builders, and the types of what they return.
+ *
+ * Nothing here does any work, so that a definition can be loaded anywhere.
+ */
+export type { ErrorName, Location, Problem } from './base/errors.ts'
+export { isSluiceError, SluiceError } from './base/errors.ts'
+export {
+  type Bounds,
+  type CheckOf,
+  type CountBounds,
+  format,
+  freshness,
+  grain,
+  length,
+  notNull,
+  oneOf,
+  pattern,
+  range,
+  reconcile,
+  reference,
+  row,
+  rowCount,
+  sum,
+  unique,
+} from './definition/checks.ts'
+export {
+  boolean,
+  type ColumnOptions,
+  column,
+  date,
+  decimal,
+  nullable,
+  timestamp,
+  timestamptz,
+} from './definition/columns.ts'
+export type {
+  ColumnInput,
+  ColumnsInput,
+  ConfigInput,
+  DefaultLayers,
+  FilesInput,
+  FilesOptions,
+  FormatInput,
+  LoadInput,
+  LoadOptions,
+  PipelineInput,
+  PipelineOptions,
+  Scd2Options,
+  SourceColumn,
+  TableInput,
+  TableName,
+  UpsertOptions,
+} from './definition/input.ts'
+export { append, byValue, incremental, type LoadOf, replace, scd2, upsert, yearMonth } from './definition/loads.ts'
+export { type NotifyOptions, notify } from './definition/notify.ts'
+export { defineConfig, duckdb, type ModelOptions, model, pipeline } from './definition/pipeline.ts'
+export { env, secret } from './definition/references.ts'
+export { csv, files, jsonl, parquet } from './definition/sources.ts'
+export type * from './definition/types.ts'
