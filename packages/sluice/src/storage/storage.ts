@@ -18,9 +18,9 @@ export interface Storage {
   read(path: string): Promise<Uint8Array | undefined>
   /** Writes under a name that only this writer uses, or replaces whole: readers see the old or the new bytes. */
   write(path: string, bytes: string | Uint8Array): Promise<void>
-  /** Creates only where nothing is: exactly one of many racers gets true. */
+  /** Creates only where nothing is: exactly one of many racers gets true. After false, the object that is there is durable too. */
   create(path: string, bytes: string | Uint8Array): Promise<boolean>
-  /** Appends whole lines durably; only for logs with one writer. */
+  /** Appends whole lines durably; only for logs with one writer. A torn last line of a crash is closed first, never glued to the new one. */
   append(path: string, text: string): Promise<void>
   /** Takes over a local file that an engine wrote: it is durable under `path` afterwards, and gone from where it was. */
   adopt(localFile: string, path: string): Promise<StoredObject>
@@ -31,6 +31,13 @@ export interface Storage {
   stat(path: string): Promise<StoredObject | undefined>
   /** Objects directly or deeper below `prefix`, sorted by path. Never how a reader finds a table's data. */
   list(prefix: string): Promise<readonly StoredObject[]>
-  /** No error where there is none. */
+  /** Names of the folders directly below `prefix`, sorted; storage's own folders are not among them. */
+  folders(prefix: string): Promise<readonly string[]>
+  /** No error where there is none. Folders left empty go too. */
   remove(path: string): Promise<void>
+  /**
+   * What dead writers left half done: temporary objects and scratch folders whose process has ended, or is not of this machine and wrote last
+   * before `before`. Removes them unless `dryRun`.
+   */
+  removeLeftovers(options: { readonly before: Date; readonly dryRun?: boolean }): Promise<readonly StoredObject[]>
 }

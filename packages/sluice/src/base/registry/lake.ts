@@ -13,4 +13,92 @@ export const lakeErrors = {
     exit: 1,
     explanation: 'Fault LK-03.',
   }),
+  'Lake.RecordCorrupt': entry<{ file: string; why: string }>({
+    code: 'SLU4502',
+    title: 'A commit record cannot be read.',
+    message: ({ file, why }) =>
+      `The commit record "${file}" is damaged: ${why}. The table is not read, and nothing was written.`,
+    hint: () => 'Other tables are unharmed. Restore this one file from a backup, then: sluice doctor',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'A commit record carries the SHA-256 of its own content, so that a flipped bit in it is found before it is believed. Faults LK-03, CT-01.',
+  }),
+  'Lake.FormatNewer': entry<{ file: string; format: number; known: number }>({
+    code: 'SLU4503',
+    title: 'The lake was written by a newer Sluice.',
+    message: ({ file, format, known }) =>
+      `"${file}" has format ${format}; this version of Sluice knows formats up to ${known}. Nothing was written.`,
+    hint: () => 'Install the newer version that wrote it: npm install sluice@latest',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'An older program that guesses at a newer format loses what it does not know. Faults CT-03, CT-04.',
+  }),
+  'Lake.Conflict': entry<{ table: string; expected: number; found: number }>({
+    code: 'SLU4504',
+    title: 'Another writer changed the table first.',
+    message: ({ table, expected, found }) =>
+      `Table "${table}" was planned on version ${expected}, but version ${found} is current: another writer committed first. Nothing was published.`,
+    hint: () => 'The other version stays current. Plan again on it, with: sluice run',
+    retry: 'transient',
+    exit: 1,
+    explanation:
+      'Appends move to the new parent by themselves. A replacement does not: it was made from what the other writer has changed. Fault LK-05.',
+  }),
+  'Lake.SchemaConflict': entry<{ table: string; column: string; from: string; to: string }>({
+    code: 'SLU4505',
+    title: 'Appended rows do not fit the table.',
+    message: ({ table, column, from, to }) =>
+      `Column "${column}" of table "${table}" is ${from}; rows of type ${to} cannot be appended to it without loss. Nothing was published.`,
+    hint: () => 'Widen the column in the definition, or have the table made anew from its files, with: sluice plan',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Earlier files keep the type they were written with; a version reads them only where every value survives. Fault LK-11.',
+  }),
+  'Lake.UnknownVersion': entry<{ table: string; version: number }>({
+    code: 'SLU4506',
+    title: 'A version does not exist.',
+    message: ({ table, version }) => `Table "${table}" has no version ${version}, or it is no longer kept.`,
+    hint: ({ table }) => `See what is kept, with: sluice show ${table} --versions`,
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Storage.UnsafePath': entry<{ path: string; why: string }>({
+    code: 'SLU4551',
+    title: 'A path is not safe.',
+    message: ({ path, why }) => `${JSON.stringify(path)} is not used as a path: ${why}.`,
+    hint: () => 'Nothing was read or written there.',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Storage never leaves its root: no "..", no absolute path, no symbolic link on the way. Faults CT-10, LK-14.',
+  }),
+  'Storage.Full': entry<{ path: string; detail: string }>({
+    code: 'SLU4552',
+    title: 'The disk is full.',
+    message: ({ path, detail }) => `"${path}" could not be written: the disk or the quota is full (${detail}).`,
+    hint: () =>
+      'Free some space (sluice clean removes what no version needs), then: sluice run. Committed versions are unharmed.',
+    retry: 'transient',
+    exit: 1,
+    explanation: 'Fault LK-04.',
+  }),
+  'Storage.Denied': entry<{ path: string; detail: string }>({
+    code: 'SLU4553',
+    title: 'The operating system refused access.',
+    message: ({ path, detail }) => `"${path}" could not be used: access was refused (${detail}).`,
+    hint: () => 'Give this user the right to the folder, then run the command again. Committed versions are unharmed.',
+    retry: 'terminal',
+    exit: 3,
+  }),
+  'Storage.Failed': entry<{ path: string; detail: string }>({
+    code: 'SLU4554',
+    title: 'The disk failed.',
+    message: ({ path, detail }) => `An operation on "${path}" failed (${detail}).`,
+    hint: () => 'Whatever was committed is unharmed; run the command again, and watch the disk: sluice doctor',
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Fault LK-04: EIO and everything else that a disk reports.',
+  }),
 }

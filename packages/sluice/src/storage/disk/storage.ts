@@ -1,0 +1,240 @@
+/**
+ * Storage on a local disk. A file is written under a temporary name, synced, then renamed or linked into place, and its folder synced:
+ * after a power loss there is the old or the new file, never a part of one.
+ */
+import { join, resolve } from 'node:path'
+import { newId, systemClock } from '../../base/clock.ts'
+import { crashPoint } from '../../base/crash.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { Storage } from '../storage.ts'
+import { classifyError, errorCode } from './classify-error.ts'
+import { type FileOperations, type FileStatus, nodeFileOperations } from './file-operations.ts'
+import { diskFolders } from './folders.ts'
+import { leftoverName, removeLeftovers } from './leftovers.ts'
+import { listFiles, listFolders } from './list.ts'
+import { ownFolders, pathParts } from './path.ts'
+
+/**
+ * Opens storage below a folder, which is made (0700) by the first write.
+ *
+ * @example const storage = diskStorage('/data/lake')
+ * @param operations The file system; tests give one that fails.
+ * @throws `Storage.UnsafePath`, `Storage.Full`, `Storage.Denied`, `Storage.Failed` from every operation.
+ */
+export function diskStorage(root: string, operations: FileOperations = nodeFileOperations): Storage {
+  const base = resolve(root)
+  const folders = diskFolders(base, operations)
+  const closedLogs = new Set<string>()
+
+  const local = (path: string): string => join(base, ...pathParts(path))
+
+  /** The file at `path`; undefined where nothing is. Every folder on the way is a real one. */
+  const fileAt = (path: string): FileStatus | undefined => {
+    folders.check(path)
+    const found = operations.status(local(path))
+    if (found?.kind === 'other') throw sluiceError('Storage.UnsafePath', { path, why: 'it is not a regular file' })
+    return found?.kind === 'file' ? found : undefined
+  }
+
+  /** Runs `place` with the file in its folder; makes the folder anew where another process has just removed it as empty. */
+  const inFolder = async (path: string, place: (folder: string) => Promise<void>): Promise<void> => {
+    for (let attempt = 1; ; attempt++) {
+      const folder = await folders.make(path)
+      try {
+        return await place(folder)
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT' || attempt === 3) throw error
+      }
+    }
+  }
+
+  const writeTemporary = async (bytes: string | Uint8Array): Promise<string> => {
+    const name = `${ownFolders.temporary}/${leftoverName(newId(systemClock))}`
+    let file = ''
+    await inFolder(name, async () => {
+      const opened = await operations.open(local(name), 'create')
+      file = local(name)
+      try {
+        await opened.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
+        crashPoint('storage.write.before_sync')
+        await opened.sync()
+      } finally {
+        await opened.close()
+      }
+    }).catch(async (error: unknown) => {
+      if (file !== '') await discard(file)
+      throw error
+    })
+    return file
+  }
+
+  /** Best effort: what stays is a leftover, and is removed as one. */
+  const discard = (file: string): Promise<void> => operations.unlink(file).catch(() => undefined)
+
+  const attempt = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw classifyError(error, path)
+    }
+  }
+
+  return {
+    read: (path) =>
+      attempt(path, async () => {
+        const found = fileAt(path)
+        if (found === undefined) return undefined
+        try {
+          const file = await operations.open(local(path), 'read')
+          try {
+            return await file.read(0, found.bytes)
+          } finally {
+            await file.close()
+          }
+        } catch (error) {
+          if (errorCode(error) === 'ENOENT') return undefined
+          throw error
+        }
+      }),
+
+    write: (path, bytes) =>
+      attempt(path, async () => {
+        fileAt(path)
+        const temporary = await writeTemporary(bytes)
+        try {
+          await inFolder(path, async (folder) => {
+            crashPoint('storage.write.before_rename')
+            await operations.rename(temporary, local(path))
+            crashPoint('storage.write.before_folder_sync')
+            await operations.syncFolder(folder)
+          })
+        } catch (error) {
+          await discard(temporary)
+          throw error
+        }
+      }),
+
+    create: (path, bytes) =>
+      attempt(path, async () => {
+        if (fileAt(path) !== undefined) {
+          // Whoever made it may have died before this.
+          await operations.syncFolder(await folders.make(path))
+          return false
+        }
+        const temporary = await writeTemporary(bytes)
+        let created = true
+        try {
+          await inFolder(path, async (folder) => {
+            crashPoint('storage.create.before_link')
+            await operations.link(temporary, local(path)).catch((error: unknown) => {
+              if (errorCode(error) !== 'EEXIST') throw error
+              created = false
+            })
+            crashPoint('storage.create.before_folder_sync')
+            await operations.syncFolder(folder)
+          })
+        } finally {
+          await discard(temporary)
+        }
+        return created
+      }),
+
+    append: (path, text) =>
+      attempt(path, async () => {
+        const before = fileAt(path)
+        await inFolder(path, async (folder) => {
+          const file = await operations.open(local(path), 'append')
+          try {
+            const length = before?.bytes ?? 0
+            const torn = !closedLogs.has(path) && length > 0 && (await file.read(length - 1, 1))[0] !== 10
+            try {
+              await file.write(Buffer.from(torn ? `\n${text}` : text))
+              crashPoint('storage.append.before_sync')
+              await file.sync()
+            } catch (error) {
+              await file.truncate(length).catch(() => undefined)
+              closedLogs.delete(path)
+              throw error
+            }
+          } finally {
+            await file.close()
+          }
+          if (before === undefined || !closedLogs.has(path)) await operations.syncFolder(folder)
+          closedLogs.add(path)
+        })
+      }),
+
+    adopt: (localFile, path) =>
+      attempt(path, async () => {
+        fileAt(path)
+        const source = operations.status(localFile)
+        if (source?.kind !== 'file')
+          throw sluiceError('Storage.UnsafePath', { path: localFile, why: 'it is not a regular file' })
+        // A second name of the same file could still change what was committed.
+        let moving = source.links === 1 ? localFile : await copyOf(localFile)
+        await sync(moving)
+        await inFolder(path, async (folder) => {
+          crashPoint('storage.adopt.before_rename')
+          try {
+            await operations.rename(moving, local(path))
+          } catch (error) {
+            if (errorCode(error) !== 'EXDEV') throw error
+            moving = await copyOf(localFile)
+            await sync(moving)
+            await operations.rename(moving, local(path))
+          }
+          crashPoint('storage.adopt.before_folder_sync')
+          await operations.syncFolder(folder)
+        })
+        if (moving !== localFile) await discard(localFile)
+        const adopted = operations.status(local(path))
+        return { path, bytes: adopted?.bytes ?? source.bytes, modifiedAt: adopted?.modifiedAt ?? source.modifiedAt }
+      }),
+
+    localPath: (path) => attempt(path, async () => local(path)),
+
+    scratch: (name) =>
+      attempt(name, async () => {
+        const path = `${ownFolders.scratch}/${leftoverName(newId(systemClock))}-${name.replace(/[^\w-]+/g, '-').slice(0, 60)}`
+        return await folders.make(`${path}/file`)
+      }),
+
+    stat: (path) =>
+      attempt(path, async () => {
+        const found = fileAt(path)
+        return found === undefined ? undefined : { path, bytes: found.bytes, modifiedAt: found.modifiedAt }
+      }),
+
+    list: (prefix) => attempt(prefix, async () => listFiles(base, pathParts(prefix), operations)),
+
+    folders: (prefix) => attempt(prefix, async () => listFolders(base, pathParts(prefix), operations)),
+
+    remove: (path) =>
+      attempt(path, async () => {
+        if (fileAt(path) === undefined) return
+        await operations.unlink(local(path)).catch((error: unknown) => {
+          if (errorCode(error) !== 'ENOENT') throw error
+        })
+        await folders.prune(path)
+      }),
+
+    removeLeftovers: (options) => attempt('', () => removeLeftovers(base, operations, options)),
+  }
+
+  async function copyOf(localFile: string): Promise<string> {
+    const name = `${ownFolders.temporary}/${leftoverName(newId(systemClock))}`
+    await folders.make(name)
+    await operations.copy(localFile, local(name))
+    return local(name)
+  }
+
+  async function sync(localFile: string): Promise<void> {
+    const file = await operations.open(localFile, 'adopt')
+    try {
+      crashPoint('storage.adopt.before_sync')
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+}
