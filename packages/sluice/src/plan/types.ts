@@ -65,6 +65,8 @@ export interface PlanTask {
   readonly lineage: readonly ColumnLineage[]
   readonly warnings: readonly string[]
   readonly timeoutSeconds: number
+  /** The committed version of the table, or the loaded version of the target. */
+  readonly current?: number
   /** What the source found, for ingest tasks: how many files of how many bytes will be taken. */
   readonly intake?: {
     readonly take: number

@@ -1,0 +1,91 @@
+/** What decides a task's result, as digests: one per part, so that a plan can say which part has changed. */
+import { digest } from '../base/json.ts'
+import type { Load, Model, Source, TableOptions } from '../definition/types.ts'
+import type { PlanColumn } from './types.ts'
+
+/** Raised when an engine's result for the same SQL over the same inputs would be written differently; then every model is made again. */
+const RESULT_FORMAT = 1
+
+/** Half a SHA-256: 128 bits are enough to tell versions of one definition apart, and keep records short. */
+const DIGEST_LENGTH = 32
+
+type Parts = { readonly [part: string]: unknown }
+
+/**
+ * The digest of a source: contract, format, checks and rules; not its folders, its description or its pace.
+ *
+ * @example sourceDefinition(source, options)
+ */
+export function sourceDefinition(source: Source, options: TableOptions): string {
+  const { columns, format, checks, mode, fileDate, rowNumbers, quarantine, key, rowCount, limits } = source
+  return join({
+    columns: Object.entries(columns).map(([name, { description: _, ...column }]) => [name, column]),
+    format,
+    checks: [checks, options.checks ?? []],
+    rules: {
+      mode,
+      fileDate,
+      rowNumbers: rowNumbers ?? false,
+      quarantine,
+      key,
+      rowCount,
+      limits,
+      duplicateContent: source.duplicateContent,
+      changedContent: source.changedContent,
+    },
+    partition: options.partitionBy,
+  })
+}
+
+/**
+ * The digest of a model. SQL is compared as it is written but for white space around it: any finer equality is a matter of the engine.
+ *
+ * @example modelDefinition({ kind: 'sql', sql: 'SELECT 1 AS a', file: 'stage/a.sql' }, {})
+ */
+export function modelDefinition(model: Model, options: TableOptions): string {
+  const made: Parts =
+    model.kind === 'sql'
+      ? { sql: model.sql.trim() }
+      : { code: model.make.toString(), inputs: model.inputs, columns: Object.entries(model.columns ?? {}) }
+  return join({
+    ...made,
+    checks: options.checks ?? [],
+    partition: options.partitionBy,
+    drops: options.drops,
+    engine: RESULT_FORMAT,
+  })
+}
+
+/**
+ * The digest of a load: how it writes, and the columns that it writes.
+ *
+ * @example loadDefinition({ mode: 'replace', from: 'analytics.dim_product' }, columns)
+ */
+export function loadDefinition(load: Load, columns: readonly PlanColumn[]): string {
+  const { description: _, timeoutSeconds: __, ...written } = load
+  return join({ load: written, columns: columns.map(({ name, type }) => [name, type]) })
+}
+
+/**
+ * The names of the parts in which two definitions differ; empty when they are of another format, or equal.
+ *
+ * @example changedParts(state.definition, task.definition) // ['sql']
+ */
+export function changedParts(before: string, after: string): readonly string[] {
+  const [old, current] = [split(before), split(after)]
+  if (before === after || old.size === 0) return []
+  return [...new Set([...old.keys(), ...current.keys()])].filter((part) => old.get(part) !== current.get(part)).sort()
+}
+
+function join(parts: Parts): string {
+  return Object.entries(parts)
+    .filter(([, value]) => value !== undefined)
+    .map(([part, value]) => `${part}:${digest(value).slice(0, DIGEST_LENGTH)}`)
+    .sort()
+    .join(' ')
+}
+
+function split(definition: string): ReadonlyMap<string, string> {
+  const parts = definition.split(' ').map((part) => part.split(':'))
+  return new Map(parts.flatMap(([name, value]) => (name !== undefined && value !== undefined ? [[name, value]] : [])))
+}
