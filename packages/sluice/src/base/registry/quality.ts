@@ -19,4 +19,42 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 70,
   }),
+  'Quality.ColumnInvalid': entry<{ column: string; why: string }>({
+    code: 'SLU5002',
+    title: 'A column is declared in a way that cannot be read.',
+    message: ({ column, why }) => `Column "${column}" cannot be read as it is declared: ${why}.`,
+    hint: () => 'Nothing was read. Correct the column in the pipeline, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Types, patterns, zones and separators are declared, never guessed (faults IN-14, IN-15, IN-16), so a declaration that contradicts itself stops before the first row.',
+  }),
+  'Quality.RowsMissing': entry<{ what: string; accepted: number; written: number }>({
+    code: 'SLU5003',
+    title: 'The written files do not hold the accepted rows.',
+    message: ({ what, accepted, written }) =>
+      `${what}: ${accepted} rows were accepted, but the written files hold ${written}. Nothing was published.`,
+    hint: () =>
+      'This is a bug in Sluice: please report it with the file, if you can. The earlier version is still current.',
+    retry: 'terminal',
+    exit: 70,
+  }),
+  'Quality.CheckFailed': entry<{ table: string; checks: readonly { name: string; detail: string }[] }>({
+    code: 'SLU5004',
+    title: 'Checks of a table failed.',
+    message: ({ table, checks }) =>
+      `Table "${table}" was not published: ${checks.map(({ name, detail }) => `${name} (${detail})`).join('; ')}.`,
+    hint: ({ table }) =>
+      `The version before it is still current. Look at the failing rows with: sluice quality ${table}`,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Quality.CheckInvalid': entry<{ check: string; detail: string }>({
+    code: 'SLU5005',
+    title: 'A check cannot be run.',
+    message: ({ check, detail }) => `Check "${check}" cannot be run: ${detail}`,
+    hint: () => 'Nothing was published. Correct the check in the pipeline, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+  }),
 }

@@ -1,0 +1,96 @@
+/** Dates and times: one declared pattern, a real calendar, a real clock, no guessed zone (faults IN-15, IN-16). */
+import type { Column } from '../definition/types.ts'
+import { quoteText } from '../sql/quote.ts'
+import type { TypeCast } from './casts.ts'
+import { type DatePattern, datePattern, yearRegex } from './pattern.ts'
+import { existsInZone, zonedTime } from './zone.ts'
+
+type TimeType = 'date' | 'time' | 'timestamp' | 'timestamptz'
+
+const duckDbType: { readonly [type in TimeType]: string } = {
+  date: 'DATE',
+  time: 'TIME',
+  timestamp: 'TIMESTAMP',
+  timestamptz: 'TIMESTAMP WITH TIME ZONE',
+}
+
+// ISO 8601, calendar dates and times of day in extended format; more than six digits of a second only where the rest are zeros.
+const isoDate = `${yearRegex}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])`
+const isoSeconds = ':[0-5]\\d(?:\\.\\d{1,6}0*)?'
+const isoTime = `(?:[01]\\d|2[0-3]):[0-5]\\d(?:${isoSeconds})?`
+const isoLocal = `${isoDate}[T ]${isoTime}`
+const isoInstant = `${isoDate}[T ](?:[01]\\d|2[0-3]):[0-5]\\d${isoSeconds}(?:Z|[+-](?:0\\d|1[0-8])(?::?[0-5]\\d)?)`
+
+/**
+ * The cast of a date or time type, or why there is none.
+ *
+ * - `timestamp` keeps the local time as it is written; with a zone, a time that the zone skips is refused (a time it has twice is kept: its text is).
+ * - `timestamptz` needs an offset in the text, or a zone; never both.
+ *
+ * @example castTime({ type: 'date', format: 'dd.MM.yyyy' }, 'date', '"a"')
+ */
+export function castTime(column: Column, type: TimeType, text: string): TypeCast | string {
+  if (column.zone !== undefined) {
+    if (type === 'date' || type === 'time') return `a ${type} has no zone`
+    if (!isZone(column.zone)) return `"${column.zone}" is not an IANA time zone`
+  }
+  const read = column.format === undefined ? isoReading(column, type, text) : patternReading(column, type, text)
+  if (typeof read === 'string') return read
+  const local = read.value
+  const base = `regexp_full_match(${text}, ${quoteText(read.regex)}) AND ${local} IS NOT NULL`
+  if (column.zone === undefined) return { type: duckDbType[type], value: local, valid: base }
+  if (type === 'timestamp') {
+    return {
+      type: duckDbType[type],
+      value: local,
+      valid: `${base} AND coalesce(${existsInZone(local, column.zone)}, false)`,
+    }
+  }
+  const zoned = zonedTime(local, column.zone, column.overlap ?? 'reject')
+  return { type: duckDbType[type], value: zoned.value, valid: `${base} AND coalesce(${zoned.valid}, false)` }
+}
+
+interface Reading {
+  readonly regex: string
+  readonly value: string
+}
+
+function isoReading(column: Column, type: TimeType, text: string): Reading {
+  const local = type === 'timestamptz' && column.zone !== undefined ? 'timestamp' : type
+  const regex = { date: isoDate, time: isoTime, timestamp: isoLocal, timestamptz: isoInstant }[local]
+  return { regex, value: `TRY_CAST(${text} AS ${duckDbType[local]})` }
+}
+
+function patternReading(column: Column, type: TimeType, text: string): Reading | string {
+  const pattern = datePattern(column.format ?? '')
+  if (typeof pattern === 'string') return pattern
+  const why = mismatch(column, type, pattern)
+  if (why !== undefined) return `the pattern "${column.format}" ${why}`
+  const given = pattern.zulu ? `CASE WHEN suffix(${text}, 'Z') THEN ${text}[:-2] || '+00:00' ELSE ${text} END` : text
+  const parsed = `try_strptime(${given}, ${quoteText(pattern.strptime)})`
+  return {
+    regex: pattern.regex,
+    value: type === 'date' || type === 'time' ? `CAST(${parsed} AS ${duckDbType[type]})` : parsed,
+  }
+}
+
+function mismatch(column: Column, type: TimeType, { has }: DatePattern): string | undefined {
+  if (type === 'date' && (!has.date || has.time)) return 'must have a date and no time, as the type is date'
+  if (type === 'time' && (has.date || !has.time || has.offset)) return 'must have a time alone, as the type is time'
+  if (type === 'timestamp' || type === 'timestamptz') {
+    if (!has.date) return 'must have a date'
+    if (type === 'timestamp' && has.offset) return 'has an offset, which a timestamp cannot keep: use timestamptz'
+    if (type === 'timestamptz' && has.offset === (column.zone !== undefined))
+      return has.offset ? 'has an offset, and a zone is declared too' : 'has no offset, so a zone must be declared'
+  }
+  return undefined
+}
+
+function isZone(zone: string): boolean {
+  try {
+    // Offsets are no zones here, though newer versions of Node take them.
+    return !/^[+-]/.test(zone) && new Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined
+  } catch {
+    return false
+  }
+}
