@@ -127,7 +127,10 @@ export interface PlanInput {
   }
 }
 
-/** The plan with what is wrong with the definition; a run refuses to start with an error among the problems. */
+/**
+ * The plan with what is wrong with the definition; a run refuses to start with an error among the problems, but for `Plan.NeedsApproval`:
+ * that one stops its table and what is made from it, and the others go on.
+ */
 export interface PlanResult {
   readonly plan: Plan
   readonly problems: readonly Problem[]

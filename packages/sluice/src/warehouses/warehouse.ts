@@ -19,6 +19,8 @@ export interface LoadInput {
   readonly loadId: string
   readonly target: string
   readonly load: Load
+  /** The digest of the load's definition, as the plan has it; kept in the ledger. */
+  readonly definition: string
   readonly columns: readonly LoadColumn[]
   /** The input version and when it was committed (ISO instant). */
   readonly version: number
@@ -45,6 +47,8 @@ export interface LoadResult {
   readonly unchanged: number
   /** Rows refused (late changes that are declared 'reject'), with a reason. */
   readonly rejected: number
+  /** Input rows that only said "delete this key". Always: read = inserted + updated + unchanged + rejected + markers. */
+  readonly markers?: number
   /** Rows in the target afterwards. */
   readonly total: number
   /** SCD2: current versions afterwards. */
@@ -58,6 +62,8 @@ export interface LoadLedgerRow {
   readonly loadId: string
   readonly target: string
   readonly version: number
+  /** The digest of the load's definition, as the plan has it. */
+  readonly definition: string
   readonly run: string
   readonly loadedAt: string
   readonly result: LoadResult
@@ -69,7 +75,7 @@ export interface TargetDrift {
   readonly kind: 'missing' | 'extra' | 'retyped'
   readonly expected?: string
   readonly found?: string
-  /** Additive drift is mended by the load (a nullable column is added); the rest needs a decision. */
+  /** Additive and widening drift is mended by the load; the rest needs a decision, but `lossy` between exact numbers may pass if every value fits. */
   readonly change: 'additive' | 'widening' | 'lossy' | 'destructive'
 }
 

@@ -118,6 +118,8 @@ class DuckDbSession implements Session {
       ...(partitioned
         ? [
             `PARTITION_BY (${options.partitionBy.map(quoteIdentifier).join(', ')})`,
+            // A data file holds all of its columns: no reader has to know what its folder is called.
+            'WRITE_PARTITION_COLUMNS',
             'OVERWRITE_OR_IGNORE',
             "FILENAME_PATTERN 'part-{i}'",
           ]

@@ -1,0 +1,66 @@
+/** What tasks are given: contracts only. `project.ts` fills them in. */
+import type { Clock } from '../base/clock.ts'
+import type { Notifier, Project, Source } from '../definition/types.ts'
+import type { Engine } from '../engines/engine.ts'
+import type { Lake } from '../lake/lake.ts'
+import type { RowAccounting } from '../lake/record.ts'
+import type { NotifierAdapter } from '../notifications/notifier.ts'
+import type { Plan, PlanTask } from '../plan/types.ts'
+import type { SourceAdapter } from '../sources/source.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Warehouse } from '../warehouses/warehouse.ts'
+import type { NewRunEvent } from './events.ts'
+
+/** An opened project's parts. */
+export interface ProjectContext {
+  /** Absolute. */
+  readonly root: string
+  readonly project: Project
+  readonly clock: Clock
+  /** The project's own state: runs, leases, caches. */
+  readonly state: Storage
+  /** Where tables are. */
+  readonly storage: Storage
+  readonly lake: Lake
+  readonly engine: Engine
+  openSource(table: string, source: Source): Promise<SourceAdapter>
+  /** Warehouses that only one process may open are opened by one task at a time. */
+  withWarehouse<T>(work: (warehouse: Warehouse) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>
+  /** Whether the warehouse exists already; a missing one has no ledger and nothing to read. */
+  warehouseExists(): Promise<boolean>
+  notifier(definition: Notifier): Promise<NotifierAdapter>
+}
+
+/** What a task left behind. */
+export interface TaskOutcome {
+  readonly status: 'succeeded' | 'unchanged' | 'skipped' | 'failed' | 'cancelled'
+  /** The table's current version afterwards. */
+  readonly version?: number
+  /** Files refused as a whole. */
+  readonly refused?: number
+  readonly warnings?: number
+  readonly accounting?: RowAccounting
+  readonly loaded?: number
+  readonly load?: {
+    readonly inserted: number
+    readonly updated: number
+    readonly deleted: number
+    readonly total: number
+  }
+}
+
+/** What one task is given. */
+export interface TaskContext extends ProjectContext {
+  readonly run: string
+  readonly fencingToken: number
+  readonly plan: Plan
+  readonly task: PlanTask
+  /** Counts from 1. */
+  readonly attempt: number
+  /** What the tasks before left behind, by id. */
+  readonly outcomes: ReadonlyMap<string, TaskOutcome>
+  /** Throws when this run no longer holds its lease. */
+  readonly fence: () => Promise<void>
+  readonly emit: (event: NewRunEvent) => void
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,106 @@
+/** Looks at everything a run needs, and says what to do where something is missing. */
+import { constants } from 'node:fs'
+import { access, mkdir, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isSluiceError } from '../base/errors.ts'
+import type { OpenProject } from './api.ts'
+import type { ProjectContext } from './context.ts'
+
+type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
+
+/** Free space below which a run is likely to stop half-way. */
+const lowDiskBytes = 1024 ** 3
+
+/**
+ * Examines machine, folders, engine, warehouse and secrets; changes nothing but making `.sluice`.
+ *
+ * @example for (const { name, status } of await doctor(context, [])) …
+ */
+export async function doctor(context: ProjectContext, missingSecrets: readonly string[]): Promise<readonly Finding[]> {
+  return [
+    nodeVersion(),
+    await stateFolder(context),
+    await disk(context),
+    await engine(context),
+    await warehouse(context),
+    secrets(missingSecrets),
+  ]
+}
+
+function nodeVersion(): Finding {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
+  const fits = major > 20 || (major === 20 && minor >= 19)
+  return {
+    name: 'Node',
+    status: fits ? 'ok' : 'fail',
+    detail: process.versions.node,
+    ...(fits ? {} : { fix: 'Install Node 20.19 or later.' }),
+  }
+}
+
+async function stateFolder(context: ProjectContext): Promise<Finding> {
+  const folder = join(context.root, '.sluice')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.W_OK)
+    return { name: 'State folder', status: 'ok', detail: folder }
+  } catch (error) {
+    return {
+      name: 'State folder',
+      status: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      fix: `Make ${folder} writable.`,
+    }
+  }
+}
+
+async function disk(context: ProjectContext): Promise<Finding> {
+  const { bavail, bsize } = await statfs(context.root)
+  const free = bavail * bsize
+  const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free`
+  return free < lowDiskBytes
+    ? { name: 'Disk', status: 'warn', detail, fix: 'Free some space: sluice clean' }
+    : { name: 'Disk', status: 'ok', detail }
+}
+
+async function engine(context: ProjectContext): Promise<Finding> {
+  try {
+    await using session = await context.engine.open()
+    const [row] = await session.all<{ version: string }>('SELECT version() AS version')
+    return { name: 'DuckDB', status: 'ok', detail: row?.version ?? '' }
+  } catch (error) {
+    return {
+      name: 'DuckDB',
+      status: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      fix: 'Install again: npm ci',
+    }
+  }
+}
+
+async function warehouse(context: ProjectContext): Promise<Finding> {
+  if (!(await context.warehouseExists())) return { name: 'Warehouse', status: 'ok', detail: 'made by the first load' }
+  try {
+    const loads = await context.withWarehouse((opened) => opened.ledger({}))
+    return { name: 'Warehouse', status: 'ok', detail: `${loads.length} loads in its ledger` }
+  } catch (error) {
+    const busy = isSluiceError(error, 'Warehouse.Locked')
+    return {
+      name: 'Warehouse',
+      status: busy ? 'warn' : 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      ...(isSluiceError(error) && error.hint !== undefined ? { fix: error.hint } : {}),
+    }
+  }
+}
+
+function secrets(missing: readonly string[]): Finding {
+  return missing.length === 0
+    ? { name: 'Secrets', status: 'ok', detail: 'all references can be resolved' }
+    : {
+        name: 'Secrets',
+        status: 'fail',
+        detail: `missing: ${missing.join(', ')}`,
+        fix: 'Set them in the environment or in .env.local.',
+      }
+}

@@ -1,0 +1,265 @@
+/**
+ * Executes a run: takes the lease, plans, runs the emitted state machine, tells how it ended.
+ *
+ * Nothing is resumed from the ledger. A run that follows a crash plans anew from what is committed, and so goes on by itself.
+ */
+import { newId } from '../base/clock.ts'
+import { isSluiceError, sluiceError } from '../base/errors.ts'
+import type { Plan, PlanTask } from '../plan/types.ts'
+import { compileStateMachines } from '../statemachine/compile.ts'
+import type { RunOptions } from './api.ts'
+import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
+import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
+import { executeStateMachines } from './interpreter.ts'
+import { acquireLease, type Lease } from './lease.ts'
+import { type LedgerEntry, startRun } from './ledger.ts'
+import { sendNotifications } from './notify.ts'
+import { planProject } from './planning.ts'
+import { runIngest } from './tasks/ingest.ts'
+import { runLoad } from './tasks/load.ts'
+import { runModel } from './tasks/model.ts'
+
+/** What runs each kind of task: the same handlers that a function on AWS calls. */
+const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) => Promise<TaskOutcome> } = {
+  ingest: runIngest,
+  model: runModel,
+  load: runLoad,
+}
+
+/**
+ * Runs a project once.
+ *
+ * @throws Definition.Invalid before anything ran, when the definition has problems
+ * @throws Run.Busy when another run holds the project
+ */
+export async function executeRun(
+  context: ProjectContext,
+  options: RunOptions = {},
+): Promise<{ id: string; summary: RunSummary }> {
+  const id = newId(context.clock)
+  await using lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: id })
+  const { plan, problems } = await planProject(context, options)
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems })
+  const started = context.clock.now()
+  const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
+  const entry = await startRun(
+    context.state,
+    { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token },
+    plan,
+  )
+  const run = new Run(context, options, id, plan, lease, entry)
+  run.emit({
+    type: 'run.started',
+    pipelines,
+    tasks: plan.tasks.filter((task) => task.action === 'run').length,
+    project: context.project.config.name,
+  })
+  await run.execute()
+  const summary = run.summary(context.clock.now().getTime() - started.getTime())
+  await sendNotifications(context, { id, plan, summary, failures: run.failures, emit: run.emit })
+  run.emit({ type: 'run.finished', summary })
+  await entry.finish(context.clock.now().toISOString(), summary)
+  return { id, summary }
+}
+
+class Run {
+  readonly failures = new Map<string, ErrorSummary>()
+  readonly #outcomes = new Map<string, TaskOutcome>()
+  readonly #attempts = new Map<string, number>()
+  readonly #context: ProjectContext
+  readonly #options: RunOptions
+  readonly #id: string
+  readonly #plan: Plan
+  readonly #lease: Lease
+  readonly #entry: LedgerEntry
+  #warnings = 0
+
+  constructor(context: ProjectContext, options: RunOptions, id: string, plan: Plan, lease: Lease, entry: LedgerEntry) {
+    this.#context = context
+    this.#options = options
+    this.#id = id
+    this.#plan = plan
+    this.#lease = lease
+    this.#entry = entry
+  }
+
+  readonly emit = (event: NewRunEvent): void => {
+    const stamped = { ...event, v: 1, ts: this.#context.clock.now().toISOString(), runId: this.#id } as RunEvent
+    if (event.type === 'task.warning') this.#warnings++
+    this.#entry.record(stamped)
+    this.#options.onEvent?.(stamped)
+  }
+
+  async execute(): Promise<void> {
+    const signal = AbortSignal.any([
+      this.#lease.lost,
+      ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
+    ])
+    const machines = compileStateMachines(this.#plan, {
+      concurrency: this.#options.concurrency ?? this.#context.project.config.concurrency,
+    })
+    try {
+      await executeStateMachines(
+        machines,
+        { runId: this.#id },
+        {
+          invoke: (payload, taskSignal) => this.#invoke(payload, taskSignal),
+          // The run tells of itself when it has ended, with its summary: see execute().
+          notify: async () => {},
+          signal,
+        },
+      )
+    } catch (error) {
+      // A failed machine is the sum of failed tasks, which are known one by one; anything else is a failure of the run itself.
+      if (this.failures.size === 0 && !signal.aborted && !isSluiceError(error, 'Run.TasksFailed')) throw error
+    }
+  }
+
+  async #invoke(payload: Record<string, unknown>, signal: AbortSignal): Promise<Record<string, unknown>> {
+    if (payload['task'] === undefined) return this.#finish()
+    const task = this.#plan.tasks.find(({ id }) => id === payload['task'])
+    if (task === undefined) return { status: 'skipped' }
+    const attempt = (this.#attempts.get(task.id) ?? 0) + 1
+    this.#attempts.set(task.id, attempt)
+    if (task.action === 'skip')
+      return this.#settle(
+        task,
+        0,
+        { status: 'unchanged', ...versionOf(task) },
+        task.reason === 'unchanged' ? undefined : task.detail,
+      )
+    const broken = task.dependsOn.filter((upstream) =>
+      ['failed', 'skipped', 'cancelled'].includes(this.#outcomes.get(upstream)?.status ?? ''),
+    )
+    if (broken.length > 0) return this.#settle(task, 0, { status: 'skipped' }, `needs ${broken.join(', ')}`)
+    const started = this.#context.clock.now().getTime()
+    this.emit({ type: 'task.started', task: task.id, kind: task.kind, table: task.table, attempt })
+    try {
+      const outcome = await handlers[task.kind]({
+        ...this.#context,
+        run: this.#id,
+        fencingToken: this.#lease.token,
+        plan: this.#plan,
+        task,
+        attempt,
+        outcomes: this.#outcomes,
+        fence: () => this.#lease.assertHeld(),
+        emit: this.emit,
+        signal,
+      })
+      this.failures.delete(task.id)
+      return this.#settle(task, this.#context.clock.now().getTime() - started, outcome)
+    } catch (error) {
+      const cancelled = this.#options.signal?.aborted === true
+      const summary = cancelled ? summarise(sluiceError('Run.Cancelled', {})) : summarise(error)
+      if (!cancelled) this.failures.set(task.id, summary)
+      this.#settle(
+        task,
+        this.#context.clock.now().getTime() - started,
+        { status: cancelled ? 'cancelled' : 'failed' },
+        undefined,
+        summary,
+      )
+      throw error
+    }
+  }
+
+  #settle(
+    task: PlanTask,
+    durationMs: number,
+    outcome: TaskOutcome,
+    reason?: string,
+    error?: ErrorSummary,
+  ): Record<string, unknown> {
+    this.#outcomes.set(task.id, outcome)
+    this.emit({
+      type: 'task.finished',
+      task: task.id,
+      kind: task.kind,
+      table: task.table,
+      status: outcome.status,
+      durationMs,
+      ...(outcome.version === undefined ? {} : { version: outcome.version }),
+      ...(outcome.accounting === undefined
+        ? {}
+        : { accounting: outcome.accounting, rows: outcome.accounting.accepted }),
+      ...(outcome.load === undefined ? {} : { load: outcome.load }),
+      ...(error === undefined ? {} : { error }),
+      ...(reason === undefined ? {} : { reason }),
+    })
+    return {
+      task: task.id,
+      status: outcome.status,
+      ...(outcome.version === undefined ? {} : { version: outcome.version }),
+    }
+  }
+
+  #finish(): Record<string, unknown> {
+    const { failed, skipped } = this.#counts()
+    if (failed > 0) {
+      throw sluiceError('Run.TasksFailed', {
+        failed: [...this.failures.keys()],
+        skipped,
+        kept: this.#counts().succeeded,
+      })
+    }
+    return { status: 'succeeded' }
+  }
+
+  #counts(): { succeeded: number; failed: number; skipped: number; unchanged: number; cancelled: number } {
+    const counts = { succeeded: 0, failed: 0, skipped: 0, unchanged: 0, cancelled: 0 }
+    for (const task of this.#plan.tasks) counts[this.#outcomes.get(task.id)?.status ?? 'cancelled']++
+    return counts
+  }
+
+  summary(durationMs: number): RunSummary {
+    const { cancelled, ...tasks } = this.#counts()
+    const outcomes = [...this.#outcomes.values()]
+    const sum = (of: (outcome: TaskOutcome) => number): number =>
+      outcomes.reduce((total, outcome) => total + of(outcome), 0)
+    const taken = this.#plan.tasks
+      .filter((task) => task.kind === 'ingest')
+      .flatMap((task) => this.#outcomes.get(task.id)?.accounting ?? [])
+    const rows = { read: 0, accepted: 0, quarantined: 0, dropped: 0, loaded: sum((outcome) => outcome.loaded ?? 0) }
+    for (const accounting of taken) {
+      rows.read += accounting.read
+      rows.accepted += accounting.accepted
+      rows.quarantined += accounting.quarantined
+      rows.dropped += Object.values(accounting.dropped).reduce((total, count) => total + count, 0)
+    }
+    const refusedFiles = sum((outcome) => outcome.refused ?? 0)
+    const aborted = this.#options.signal?.aborted === true && (cancelled > 0 || tasks.skipped > 0)
+    return {
+      status: aborted ? 'cancelled' : tasks.failed > 0 || cancelled > 0 || refusedFiles > 0 ? 'failed' : 'succeeded',
+      tasks: { ...tasks, skipped: tasks.skipped + cancelled },
+      rows,
+      refusedFiles,
+      warnings: this.#warnings,
+      durationMs,
+    }
+  }
+}
+
+function versionOf(task: PlanTask): { version?: number } {
+  return task.current === undefined ? {} : { version: task.current }
+}
+
+/** An error as it leaves the process: no stack, no parameters that could hold a value. */
+export function summarise(error: unknown): ErrorSummary {
+  if (isSluiceError(error)) {
+    return {
+      code: error.code,
+      name: error.name,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      retryable: error.retryable,
+    }
+  }
+  return {
+    code: 'SLU9001',
+    name: 'Internal',
+    message: error instanceof Error ? error.message : String(error),
+    retryable: false,
+  }
+}

@@ -1,0 +1,55 @@
+/** Renders kept events as a log for people: one line an event, of a run or of one of its tasks. */
+import type { RunEvent } from './events.ts'
+
+/**
+ * The log of a run.
+ *
+ * @param task only this task's lines, by id or table
+ * @example logText(events, 'model:stage.sales')
+ */
+export function logText(events: readonly RunEvent[], task?: string): string {
+  return events
+    .filter(
+      (event) => task === undefined || ('task' in event && (event.task === task || event.task.endsWith(`:${task}`))),
+    )
+    .map((event) => `${event.ts} ${line(event)}\n`)
+    .join('')
+}
+
+function line(event: RunEvent): string {
+  switch (event.type) {
+    case 'run.started':
+      return `run ${event.runId} of ${event.project} started: ${event.tasks} tasks to run in ${event.pipelines.join(', ')}`
+    case 'task.started':
+      return `${event.task} started${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
+    case 'task.progress':
+      return `${event.task} ${event.rows} rows, ${event.bytes} bytes`
+    case 'task.warning':
+      return `${event.task} warning: ${event.message}`
+    case 'task.refused':
+      return `${event.task} refused ${event.input}: ${event.error.code} ${event.error.message}${event.report === undefined ? '' : ` (report: ${event.report})`}`
+    case 'quality.result':
+      return `${event.task} check ${event.check} ${event.status}: ${event.failing} of ${event.total} rows fail${event.detail === undefined ? '' : ` (${event.detail})`}`
+    case 'task.finished':
+      return `${event.task} ${event.status} in ${event.durationMs} ms${event.version === undefined ? '' : `, version ${event.version}`}${accounting(event)}${loaded(event)}${event.reason === undefined ? '' : `: ${event.reason}`}${event.error === undefined ? '' : `: ${event.error.code} ${event.error.message}`}`
+    case 'notification.sent':
+      return `notification ${event.id} sent by ${event.kind}`
+    case 'notification.failed':
+      return `notification ${event.id} not sent by ${event.kind}: ${event.error?.message ?? ''}`
+    case 'run.finished':
+      return `run ${event.runId} ${event.summary.status} in ${event.summary.durationMs} ms`
+  }
+}
+
+function accounting(event: Extract<RunEvent, { type: 'task.finished' }>): string {
+  const of = event.accounting
+  if (of === undefined) return ''
+  const dropped = Object.entries(of.dropped).map(([why, count]) => ` + ${count} dropped (${why})`)
+  return `, ${of.read} read = ${of.accepted} accepted + ${of.quarantined} quarantined${dropped.join('')}`
+}
+
+function loaded(event: Extract<RunEvent, { type: 'task.finished' }>): string {
+  return event.load === undefined
+    ? ''
+    : `, ${event.load.inserted} inserted, ${event.load.updated} updated, ${event.load.deleted} deleted, ${event.load.total} in all`
+}

@@ -1,0 +1,95 @@
+/** Loads a version of a lake table into the warehouse. */
+import { assert, sluiceError } from '../../base/errors.ts'
+import { digest } from '../../base/json.ts'
+import type { Load } from '../../definition/types.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import type { LoadInput } from '../../warehouses/warehouse.ts'
+import type { TaskContext, TaskOutcome } from '../context.ts'
+import { resolveInputs } from './inputs.ts'
+
+/**
+ * Runs a load task; a load that the ledger already has is not done again.
+ *
+ * @throws Warehouse.* as the warehouse refuses
+ */
+export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
+  const { task, emit } = context
+  const load = context.project.pipelines.find((pipeline) => pipeline.name === task.pipeline)?.loads[task.table]
+  assert(load !== undefined, `the plan's load ${task.table} is defined`)
+  const [record] = await resolveInputs(context)
+  if (record === undefined) throw sluiceError('Run.NoVersion', { table: load.from })
+  const result = await context.withWarehouse(
+    async (warehouse) => {
+      const [last] = await warehouse.ledger({ target: task.table })
+      return warehouse.load(await loadInput(context, load, record, last?.version ?? 0))
+    },
+    { signal: context.signal },
+  )
+  emit({ type: 'task.progress', task: task.id, rows: result.read, bytes: record.bytes })
+  if (result.rejected > 0) {
+    emit({
+      type: 'task.warning',
+      task: task.id,
+      message: `${result.rejected} changes came too late for the declared order and were not loaded`,
+    })
+  }
+  return {
+    status: result.status === 'loaded' ? 'succeeded' : 'unchanged',
+    version: record.version,
+    loaded: result.inserted + result.updated + result.deleted,
+    load: { inserted: result.inserted, updated: result.updated, deleted: result.deleted, total: result.total },
+  }
+}
+
+async function loadInput(
+  context: TaskContext,
+  load: Load,
+  record: CommitRecord,
+  lastVersion: number,
+): Promise<LoadInput> {
+  const { task } = context
+  const columns = record.fields.map(({ name, type, nullable }) => ({ name, type, nullable }))
+  return {
+    loadId: digest({
+      load: task.definition,
+      target: task.table,
+      table: record.table,
+      version: record.version,
+      columns,
+    }),
+    target: task.table,
+    load,
+    definition: task.definition,
+    columns,
+    version: record.version,
+    committedAt: record.committedAt,
+    relation: await context.lake.latestSql(record),
+    rows: record.rows,
+    ...(record.operation === 'append' ? { added: await addedSince(context, record, lastVersion) } : {}),
+    run: context.run,
+    attempt: context.attempt,
+    fencingToken: context.fencingToken,
+    signal: context.signal,
+  }
+}
+
+/** What later versions added to an appending table, a batch a version. */
+async function addedSince(
+  context: TaskContext,
+  record: CommitRecord,
+  lastVersion: number,
+): Promise<NonNullable<LoadInput['added']>> {
+  const versions = [...new Set(record.files.map((file) => file.addedIn))]
+    .filter((version) => version > lastVersion)
+    .sort((a, b) => a - b)
+  return Promise.all(
+    versions.map(async (version) => {
+      const files = record.files.filter((file) => file.addedIn === version)
+      return {
+        version,
+        rows: files.reduce((sum, file) => sum + file.rows, 0),
+        relation: await context.lake.latestSql({ ...record, files }),
+      }
+    }),
+  )
+}

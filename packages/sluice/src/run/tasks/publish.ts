@@ -1,0 +1,70 @@
+/** Write, check, then publish: commits a candidate as the next version, or throws and leaves the current one as it is. */
+import { sluiceError } from '../../base/errors.ts'
+import type { Session } from '../../engines/engine.ts'
+import type { CommitInput } from '../../lake/lake.ts'
+import type { CheckResult, CommitRecord } from '../../lake/record.ts'
+import type { Candidate } from '../../sources/source.ts'
+import { quoteText } from '../../sql/quote.ts'
+import type { TaskContext } from '../context.ts'
+
+/** What only the task knows. */
+export type PublishOptions = Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql'>
+
+/**
+ * Commits a candidate; already committed under the same task key, it is left as it is.
+ *
+ * @throws Quality.ChecksFailed where a check of severity error does not hold
+ * @throws Lake.Conflict where another writer was faster
+ */
+export async function publish(
+  context: TaskContext,
+  session: Session,
+  candidate: Candidate,
+  options: PublishOptions,
+): Promise<CommitRecord> {
+  const { task, emit } = context
+  for (const check of candidate.checks) emitCheck(context, check)
+  const failed = candidate.checks.filter((check) => check.status === 'failed')
+  if (failed.length > 0) {
+    throw sluiceError('Quality.ChecksFailed', {
+      table: task.table,
+      checks: failed.map((check) => `${check.name}: ${check.detail ?? `${check.failing} of ${check.total} rows`}`),
+    })
+  }
+  for (const message of candidate.warnings) emit({ type: 'task.warning', task: task.id, message })
+  const { record } = await context.lake.commit({
+    ...options,
+    table: task.table,
+    definition: task.definition,
+    run: context.run,
+    attempt: context.attempt,
+    fencingToken: context.fencingToken,
+    fence: context.fence,
+    verifyFile: async (file) => {
+      const [footer] = await session.all<{ num_rows: string }>(
+        `SELECT num_rows FROM parquet_file_metadata(${quoteText(file)})`,
+      )
+      return { rows: Number(footer?.num_rows) }
+    },
+    fields: candidate.fields,
+    files: candidate.files,
+    inputs: candidate.inputs,
+    accounting: candidate.accounting,
+    checks: candidate.checks,
+    quarantine: candidate.quarantine,
+    warnings: candidate.warnings,
+  })
+  return record
+}
+
+function emitCheck(context: TaskContext, check: CheckResult): void {
+  context.emit({
+    type: 'quality.result',
+    task: context.task.id,
+    check: check.name,
+    status: check.status,
+    failing: check.failing,
+    total: check.total,
+    ...(check.detail === undefined ? {} : { detail: check.detail }),
+  })
+}
