@@ -23,7 +23,7 @@ export {
   rowCount,
   sum,
   unique,
-} from './definition/checks.ts'
+} from './definition/builders/checks.ts'
 export {
   boolean,
   type ColumnOptions,
@@ -33,7 +33,20 @@ export {
   nullable,
   timestamp,
   timestamptz,
-} from './definition/columns.ts'
+} from './definition/builders/columns.ts'
+export {
+  append,
+  byValue,
+  incremental,
+  type LoadOf,
+  replace,
+  scd2,
+  upsert,
+  yearMonth,
+} from './definition/builders/loads.ts'
+export { type NotifyOptions, notify } from './definition/builders/notify.ts'
+export { defineConfig, duckdb, type ModelOptions, model, pipeline } from './definition/builders/pipeline.ts'
+export { csv, files, jsonl, parquet } from './definition/builders/sources.ts'
 export type {
   ColumnInput,
   ColumnsInput,
@@ -52,9 +65,5 @@ export type {
   TableName,
   UpsertOptions,
 } from './definition/input.ts'
-export { append, byValue, incremental, type LoadOf, replace, scd2, upsert, yearMonth } from './definition/loads.ts'
-export { type NotifyOptions, notify } from './definition/notify.ts'
-export { defineConfig, duckdb, type ModelOptions, model, pipeline } from './definition/pipeline.ts'
 export { env, secret } from './definition/references.ts'
-export { csv, files, jsonl, parquet } from './definition/sources.ts'
 export type * from './definition/types.ts'

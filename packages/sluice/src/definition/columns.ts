@@ -1,75 +1,71 @@
-/** Builders of columns. Each returns plain data; nothing is checked here, so that TypeScript, JSON and YAML are checked alike. */
-import type { ColumnInput } from './input.ts'
-import type { Column, ColumnType } from './types.ts'
+/** The columns of a source's table, as the engine types them. */
+import type { Column, ColumnType, Source } from './types.ts'
 
-/** Everything of a column but its type. */
-export type ColumnOptions = Omit<Column, 'type'>
+const engineTypes: { readonly [type in Exclude<ColumnType, `decimal(${number},${number})`>]: string } = {
+  text: 'VARCHAR',
+  tinyint: 'TINYINT',
+  smallint: 'SMALLINT',
+  integer: 'INTEGER',
+  bigint: 'BIGINT',
+  real: 'FLOAT',
+  float: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMP',
+  timestamptz: 'TIMESTAMP WITH TIME ZONE',
+  time: 'TIME',
+  json: 'JSON',
+  binary: 'BLOB',
+  uuid: 'UUID',
+}
+
+/** The column types, `decimal(p,s)` aside. */
+export const simpleTypes = Object.keys(engineTypes) as (keyof typeof engineTypes)[]
 
 /**
- * A column with options.
+ * DuckDB's name of a column type, spelled as DuckDB spells it itself.
  *
- * @example column('text', { trim: true, nulls: ['', 'N/A'] })
+ * @example duckDbType('decimal(12,3)') // 'DECIMAL(12,3)'
  */
-export function column(type: ColumnType, options: ColumnOptions = {}): Column {
-  return { type, ...options }
+export function duckDbType(type: ColumnType): string {
+  const simple = engineTypes[type as keyof typeof engineTypes]
+  if (simple !== undefined) return simple
+  return type.toUpperCase().replaceAll(' ', '')
+}
+
+/** A column of a table: its name, the engine's type, and whether NULL is legal. */
+export interface TableColumn {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/** The columns that Sluice adds to a source's table. */
+export const systemColumns = ['_file', '_file_date', '_row'] as const
+
+/**
+ * The columns of a source's table: its own in order, then `_file`, `_file_date` (where a file date is declared) and `_row` (where row numbers are).
+ *
+ * @example sourceColumns(source) // [{ name: 'id', type: 'INTEGER', nullable: false }, { name: '_file', type: 'VARCHAR', nullable: false }]
+ */
+export function sourceColumns(source: Source): readonly TableColumn[] {
+  return [
+    ...columnsOf(source.columns),
+    { name: '_file', type: 'VARCHAR', nullable: false },
+    ...(source.fileDate === undefined ? [] : [{ name: '_file_date', type: 'DATE', nullable: false }]),
+    ...(source.rowNumbers === true ? [{ name: '_row', type: 'BIGINT', nullable: false }] : []),
+  ]
 }
 
 /**
- * A column in which NULL is a legal value.
+ * Declared columns as columns of a table.
  *
- * @example nullable('text')
- * @example nullable(timestamp('M/d/yyyy H:mm'))
+ * @example columnsOf({ id: { type: 'integer' } }) // [{ name: 'id', type: 'INTEGER', nullable: false }]
  */
-export function nullable(type: ColumnInput, options: ColumnOptions = {}): Column {
-  return { ...(typeof type === 'string' ? { type } : type), ...options, nullable: true }
-}
-
-/**
- * An exact number with `precision` digits, `scale` of them after the point; a value that has more is refused, never rounded.
- *
- * @example decimal(12, 3)
- */
-export function decimal(precision: number, scale: number, options: ColumnOptions = {}): Column {
-  return { type: `decimal(${precision},${scale})`, ...options }
-}
-
-/**
- * A date and time without a zone, in the one accepted pattern (Unicode letters). `zone` says where the clock hung that wrote it: times that this zone
- * skips are refused, and times that it has twice need `overlap`.
- *
- * @example timestamp('M/d/yyyy H:mm', { zone: 'Europe/London' })
- */
-export function timestamp(format?: string, options: ColumnOptions = {}): Column {
-  return { type: 'timestamp', ...(format === undefined ? {} : { format }), ...options }
-}
-
-/**
- * An instant. Text that carries no offset needs the `zone` that it was written in.
- *
- * @example timestamptz('yyyy-MM-dd HH:mm:ss', { zone: 'Europe/Istanbul', overlap: 'earlier' })
- */
-export function timestamptz(format?: string, options: ColumnOptions = {}): Column {
-  return { type: 'timestamptz', ...(format === undefined ? {} : { format }), ...options }
-}
-
-/**
- * A date, in the one accepted pattern (Unicode letters).
- *
- * @example date('dd.MM.yyyy')
- */
-export function date(format?: string, options: ColumnOptions = {}): Column {
-  return { type: 'date', ...(format === undefined ? {} : { format }), ...options }
-}
-
-/**
- * A truth value, by the texts that are accepted for it.
- *
- * @example boolean(['Y'], ['N'])
- */
-export function boolean(trueValues?: readonly string[], falseValues?: readonly string[]): Column {
-  return {
-    type: 'boolean',
-    ...(trueValues === undefined ? {} : { trueValues }),
-    ...(falseValues === undefined ? {} : { falseValues }),
-  }
+export function columnsOf(columns: { readonly [column: string]: Column }): readonly TableColumn[] {
+  return Object.entries(columns).map(([name, { type, nullable = false }]) => ({
+    name,
+    type: duckDbType(type),
+    nullable,
+  }))
 }

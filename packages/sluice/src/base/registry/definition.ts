@@ -142,17 +142,8 @@ export const definitionErrors = {
     explanation:
       'Fault CT-06: duplicate keys, `__proto__`, merge keys, alias bombs, nesting beyond 64 and files beyond 1 MB are refused.',
   }),
-  'Definition.TooManyRules': entry<{ source: string; rules: number; limit: number }>({
-    code: 'SLU1017',
-    title: 'A source has too many rules.',
-    message: ({ source, rules, limit }) =>
-      `Source "${source}" makes ${rules} rules on a row (casts, not-null columns and row checks); at most ${limit} fit.`,
-    hint: () => 'Declare columns that may be NULL as nullable, or move checks to a table of a later layer.',
-    retry: 'terminal',
-    exit: 2,
-  }),
   'Definition.AmbiguousFile': entry<{ files: readonly string[] }>({
-    code: 'SLU1018',
+    code: 'SLU1017',
     title: 'A definition is there twice.',
     message: ({ files }) => `Only one of these can be the definition: ${list(files)}.`,
     hint: () => 'Keep one and remove the others.',

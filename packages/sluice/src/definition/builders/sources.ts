@@ -1,6 +1,6 @@
 /** Builders of sources and of the formats of their files. */
-import type { ColumnsInput, FilesInput, FilesOptions } from './input.ts'
-import type { CsvFormat, JsonLinesFormat, ParquetFormat } from './types.ts'
+import type { ColumnsInput, FilesInput, FilesOptions } from '../input.ts'
+import type { CsvFormat, JsonLinesFormat, ParquetFormat } from '../types.ts'
 
 /**
  * A source of files: everything below the project that matches the path, each file taken once.

@@ -1,6 +1,6 @@
 /** Builders of the two files of a project: `sluice.config.ts` and `pipeline.ts`; and of code models. */
-import type { ConfigInput, DefaultLayers, PipelineOptions } from './input.ts'
-import type { CodeModel, Column, ModelInput, WarehouseConfig } from './types.ts'
+import type { ConfigInput, DefaultLayers, PipelineOptions } from '../input.ts'
+import type { CodeModel, Column, ModelInput, WarehouseConfig } from '../types.ts'
 
 /**
  * A pipeline: sources land in its first layer, models make the tables of the others, loads take them to the warehouse.

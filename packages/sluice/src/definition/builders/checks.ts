@@ -1,7 +1,7 @@
 /**
  * Builders of checks. The column's name stays in the type, so that `files()` refuses a check on a column it does not have.
  */
-import type { Check, CheckOptions } from './types.ts'
+import type { Check, CheckOptions } from '../types.ts'
 
 /** The check of one kind, over the columns `C`. */
 export type CheckOf<K extends Check['kind'], C extends string = string> = Extract<Check<C>, { kind: K }>

@@ -1,6 +1,6 @@
 /** Builders of loads, one for each load mode, and of partitions. */
-import type { LoadInput, LoadOptions, Scd2Options, UpsertOptions } from './input.ts'
-import type { LoadMode, PartitionBy } from './types.ts'
+import type { LoadInput, LoadOptions, Scd2Options, UpsertOptions } from '../input.ts'
+import type { LoadMode, PartitionBy } from '../types.ts'
 
 /** A load of one mode. */
 export type LoadOf<Mode extends LoadMode, From extends string = string> = Extract<LoadInput<From>, { mode: Mode }>

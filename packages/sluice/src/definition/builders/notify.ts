@@ -1,5 +1,5 @@
 /** Builders of notifiers: where the messages of a run go. */
-import type { Notifier } from './types.ts'
+import type { Notifier } from '../types.ts'
 
 /** When a notifier sends, and how much. */
 export type NotifyOptions = Pick<Notifier, 'on' | 'each'>

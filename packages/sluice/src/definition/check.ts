@@ -1,0 +1,241 @@
+/** What spans the pieces of a project: names across pipelines, columns of known tables, folders that would feed each other. */
+import { type Problem, problem } from '../base/errors.ts'
+import { columnsOf, sourceColumns } from './columns.ts'
+import { inboxProblems } from './inboxes.ts'
+import { noPlaces, type Path, type Places } from './places.ts'
+import { suggest } from './suggest.ts'
+import type { Check, Load, Pipeline, Project } from './types.ts'
+
+/** Finds the places of a project's file by its name. */
+export type PlacesOf = (file: string) => Places
+
+/** What is known while a project is checked. */
+export interface CheckContext {
+  readonly problems: Problem[]
+  readonly places: PlacesOf
+  /** Every table of the project, with its columns where the definition alone tells them. */
+  readonly tables: ReadonlyMap<string, readonly string[] | undefined>
+}
+
+/** Names of schemas that Sluice or its engines use for themselves. */
+const reservedLayers = ['warehouse', 'sluice', 'main', 'temp', 'system', 'information_schema', 'pg_catalog']
+
+/**
+ * Checks a whole project; every problem at once, in the order of pipelines.
+ *
+ * @example checkProject(project).length // 0
+ */
+export function checkProject(project: Project, places: PlacesOf = noPlaces): readonly Problem[] {
+  const problems: Problem[] = []
+  const context: CheckContext = { problems, places, tables: tablesOf(project) }
+  duplicates(project, context)
+  for (const pipeline of project.pipelines) {
+    layers(pipeline, context)
+    tableNames(pipeline, context)
+    sourceColumnNames(pipeline, context)
+    tableColumnNames(pipeline, context)
+    loadColumnNames(pipeline, context)
+  }
+  layerOrder(project, context)
+  inboxProblems(project, context)
+  return problems
+}
+
+function tablesOf(project: Project): Map<string, readonly string[] | undefined> {
+  const tables = new Map<string, readonly string[] | undefined>()
+  for (const pipeline of project.pipelines) {
+    for (const [table, model] of Object.entries(pipeline.models)) {
+      const columns = model.kind === 'code' && model.columns ? columnsOf(model.columns) : undefined
+      tables.set(
+        table,
+        columns?.map((column) => column.name),
+      )
+    }
+    for (const [table, source] of Object.entries(pipeline.sources)) {
+      tables.set(
+        `${pipeline.layers[0]}.${table}`,
+        sourceColumns(source).map((column) => column.name),
+      )
+    }
+  }
+  return tables
+}
+
+/** Pipelines, tables and load targets: each name once in a project. Engines ignore case, so this does, too. */
+function duplicates(project: Project, { problems, places }: CheckContext): void {
+  const seen = new Map<string, string>()
+  const claim = (kind: string, name: string, by: string, file: string, path: Path): void => {
+    const id = `${kind} ${name.toLowerCase()}`
+    const first = seen.get(id)
+    if (first === undefined) seen.set(id, by)
+    else {
+      const context = { at: places(file).at(path, path.length === 1 ? name : undefined) }
+      problems.push(problem('Definition.DuplicateTable', { table: name, first, second: by }, context))
+    }
+  }
+  for (const { name, file, layers, sources, models, loads } of project.pipelines) {
+    claim('pipeline', name, file, file, ['name'])
+    for (const table of Object.keys(sources))
+      claim('table', `${layers[0]}.${table}`, `a source of ${file}`, file, ['sources', table])
+    for (const [table, model] of Object.entries(models)) {
+      const where = model.kind === 'sql' ? model.file : file
+      claim('table', table, model.kind === 'sql' ? where : `a code model of ${file}`, where, ['models', table])
+    }
+    for (const target of Object.keys(loads)) claim('load', target, `a load of ${file}`, file, ['loads', target])
+  }
+}
+
+function layers(pipeline: Pipeline, { problems, places }: CheckContext): void {
+  const tell = (why: string, layer: string): void => {
+    problems.push(problem('Definition.Layers', { why }, { at: places(pipeline.file).at(['layers'], layer) }))
+  }
+  pipeline.layers.forEach((layer, i) => {
+    if (pipeline.layers.findIndex((other) => other.toLowerCase() === layer.toLowerCase()) < i)
+      tell(`"${layer}" is there twice`, layer)
+    if (reservedLayers.includes(layer.toLowerCase())) tell(`"${layer}" is a name that Sluice keeps for itself`, layer)
+  })
+}
+
+/** Pipelines may share layers; two of them may not put the same two layers in opposite orders. */
+function layerOrder(project: Project, { problems, places }: CheckContext): void {
+  const before = new Map<string, string>()
+  for (const { name, file, layers } of project.pipelines) {
+    layers.forEach((first, i) => {
+      for (const second of layers.slice(i + 1)) {
+        const other = before.get(`${second} ${first}`)
+        if (other !== undefined) {
+          const why = `pipeline "${other}" has ${second} before ${first}, and pipeline "${name}" has ${first} before ${second}`
+          problems.push(problem('Definition.Layers', { why }, { at: places(file).at(['layers']) }))
+        }
+        before.set(`${first} ${second}`, before.get(`${first} ${second}`) ?? name)
+      }
+    })
+  }
+}
+
+/** Every table that is named anywhere exists. */
+function tableNames(pipeline: Pipeline, context: CheckContext): void {
+  const { file } = pipeline
+  for (const [target, load] of Object.entries(pipeline.loads))
+    needTable(load.from, file, ['loads', target, 'from'], context)
+  for (const [table, options] of Object.entries(pipeline.tables)) {
+    needTable(table, file, ['tables', table], context)
+    if (options.drops) needTable(options.drops.from, file, ['tables', table, 'drops', 'from'], context)
+  }
+  for (const [table, model] of Object.entries(pipeline.models)) {
+    if (model.kind === 'code')
+      for (const input of model.inputs) needTable(input, file, ['models', table, 'inputs'], context)
+  }
+  for (const { check, path } of checksOf(pipeline)) {
+    if (check.kind === 'reference') needTable(check.to, file, path, context)
+    if (check.kind === 'reconcile') needTable(check.with, file, path, context)
+  }
+}
+
+function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
+  const of = (kind: string, key: string, table: string, checks: readonly Check[] = []) =>
+    checks.map((check, i) => ({ check, table, path: [kind, key, 'checks', i] }))
+  return [
+    ...Object.entries(pipeline.sources).flatMap(([key, { checks }]) =>
+      of('sources', key, `${pipeline.layers[0]}.${key}`, checks),
+    ),
+    ...Object.entries(pipeline.tables).flatMap(([key, { checks }]) => of('tables', key, key, checks)),
+  ]
+}
+
+function needTable(table: string, file: string, path: Path, { problems, places, tables }: CheckContext): void {
+  if (tables.has(table)) return
+  const known = [...tables.keys()].sort()
+  const meant = suggest(table, known)
+  const context = { at: places(file).at(path, table), ...(meant === undefined ? {} : { suggestion: meant }) }
+  problems.push(problem('Definition.UnknownTable', { table, known }, context))
+}
+
+function needColumns(
+  columns: readonly string[],
+  table: string,
+  file: string,
+  path: Path,
+  { problems, places, tables }: CheckContext,
+): void {
+  const known = tables.get(table)
+  if (known === undefined) return
+  for (const column of columns) {
+    if (known.includes(column)) continue
+    const meant = suggest(column, known)
+    const context = { at: places(file).at(path, column), ...(meant === undefined ? {} : { suggestion: meant }) }
+    problems.push(problem('Definition.UnknownColumn', { column, table, known }, context))
+  }
+}
+
+/** Columns of a source: those that Sluice adds keep their names, and no two differ in case alone. */
+function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
+  const { problems, places } = context
+  for (const [key, source] of Object.entries(pipeline.sources)) {
+    const table = `${pipeline.layers[0]}.${key}`
+    const path = ['sources', key, 'columns']
+    const names = Object.keys(source.columns)
+    names.forEach((name, i) => {
+      const twin = names.slice(0, i).find((other) => other.toLowerCase() === name.toLowerCase())
+      const system = ['_file', '_file_date', '_row'].includes(name.toLowerCase())
+      if (twin === undefined && !system) return
+      const params = {
+        where: `The name of column "${name}" in ${path.join('.')}`,
+        expected: system
+          ? 'one that Sluice does not add itself (_file, _file_date, _row)'
+          : 'different in more than case',
+        found: `"${twin ?? name}"`,
+      }
+      problems.push(problem('Definition.WrongValue', params, { at: places(pipeline.file).at([...path, name]) }))
+    })
+    if (source.key) {
+      const { columns, keep } = source.key
+      const named = keep === 'none' ? columns : [...columns, keep.lastBy]
+      needColumns(named, table, pipeline.file, ['sources', key, 'key'], context)
+    }
+  }
+}
+
+function tableColumnNames(pipeline: Pipeline, context: CheckContext): void {
+  const { file } = pipeline
+  for (const [table, { partitionBy }] of Object.entries(pipeline.tables)) {
+    if (partitionBy) needColumns([partitionBy.column], table, file, ['tables', table, 'partitionBy'], context)
+  }
+  for (const { check, table, path } of checksOf(pipeline)) {
+    const columns = 'column' in check ? [check.column] : 'columns' in check ? check.columns : []
+    needColumns(columns, table, file, path, context)
+    if (check.kind !== 'reference') continue
+    needColumns(check.toColumns, check.to, file, path, context)
+    if (check.columns.length !== check.toColumns.length) {
+      const params = {
+        where: `The reference from ${table} to ${check.to}`,
+        expected: `over ${check.columns.length} columns on both sides`,
+        found: String(check.toColumns.length),
+      }
+      context.problems.push(problem('Definition.WrongValue', params, { at: context.places(file).at(path) }))
+    }
+  }
+}
+
+function loadColumnNames(pipeline: Pipeline, context: CheckContext): void {
+  for (const [target, load] of Object.entries(pipeline.loads)) {
+    needColumns(columnsOfLoad(load), load.from, pipeline.file, ['loads', target], context)
+  }
+}
+
+/**
+ * The columns of its table that a load names.
+ *
+ * @example columnsOfLoad({ mode: 'incremental', from: 'analytics.fact_sales', by: 'date_key' }) // ['date_key']
+ */
+export function columnsOfLoad(load: Load): readonly string[] {
+  const named: (string | undefined)[] = [...(load.sort ?? []), load.distribute]
+  if (load.mode === 'incremental') named.push(load.by)
+  if (load.mode === 'append') named.push(load.batch)
+  if (load.mode === 'upsert' || load.mode === 'scd2') {
+    named.push(...load.key)
+    if (typeof load.deletes === 'object') named.push(load.deletes.column)
+  }
+  if (load.mode === 'scd2') named.push(...(load.track ?? []), load.effective, load.sequence)
+  return [...new Set(named.filter((name) => name !== undefined))]
+}

@@ -1,0 +1,165 @@
+/** What stands where nothing was written. Every default of a definition is in this file, and nowhere else. */
+import { type Problem, problem } from '../base/errors.ts'
+import type {
+  ColumnInput,
+  ColumnsInput,
+  ConfigInput,
+  FilesInput,
+  FormatInput,
+  LoadInput,
+  PipelineInput,
+} from './input.ts'
+import type { Places } from './places.ts'
+import type {
+  Column,
+  ColumnType,
+  FileFormat,
+  Load,
+  Pipeline,
+  ProjectConfig,
+  QuarantineLimits,
+  Scd2Columns,
+  Source,
+} from './types.ts'
+
+/** The layers of a pipeline that names none. */
+export const defaultLayers = ['raw', 'stage', 'analytics'] as const
+
+/** The names of SCD2's own columns. */
+export const defaultScd2Columns: Scd2Columns = {
+  effective: 'effective_date',
+  expiry: 'expiry_date',
+  current: 'is_current_record',
+  surrogate: 'surrogate_key',
+}
+
+/** More refused rows than these, and the file is refused as a whole (faults.md, conventions: 1 % or 1,000 rows). */
+export const defaultQuarantine = { maxShare: 0.01, maxRows: 1000 } as const
+
+/**
+ * Completes a checked configuration.
+ *
+ * @example fillConfig({ name: 'shop' }).pipelines // 'pipelines'
+ */
+export function fillConfig(input: ConfigInput): ProjectConfig {
+  const lake = typeof input.lake === 'string' ? { path: input.lake } : input.lake
+  return {
+    name: input.name,
+    pipelines: input.pipelines ?? 'pipelines',
+    lake: { path: lake?.path ?? 'lake', retention: lake?.retention ?? { versions: 10, days: 7 } },
+    warehouse: input.warehouse ?? { kind: 'duckdb', path: 'warehouse.duckdb' },
+    engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
+    concurrency: input.concurrency ?? 2,
+    notifications: input.notifications ?? [],
+  }
+}
+
+/**
+ * Completes a checked pipeline; its models are still only those in code.
+ *
+ * @example fillPipeline({ name: 'retail' }, noPlaces('pipeline.ts')).pipeline.layers // ['raw', 'stage', 'analytics']
+ */
+export function fillPipeline(
+  input: PipelineInput,
+  places: Places,
+): { readonly pipeline: Pipeline; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = []
+  const sources = mapValues(input.sources ?? {}, (source, table) => fillSource(table, source, places, problems))
+  const { schedule } = input
+  const pipeline: Pipeline = {
+    name: input.name,
+    file: places.file,
+    layers: input.layers ?? defaultLayers,
+    sources,
+    models: mapValues(input.models ?? {}, (model) => ({
+      ...model!,
+      ...(model!.columns === undefined ? {} : { columns: fillColumns(model!.columns) }),
+    })),
+    tables: mapValues(input.tables ?? {}, (table) => table!),
+    loads: mapValues(input.loads ?? {}, fillLoad),
+    ...(schedule === undefined ? {} : { schedule: { cron: schedule.cron, zone: schedule.zone ?? 'UTC' } }),
+    notifications: input.notifications ?? [],
+    ...(input.description === undefined ? {} : { description: input.description }),
+  }
+  return { pipeline, problems }
+}
+
+function fillSource(table: string, input: FilesInput, places: Places, problems: Problem[]): Source {
+  const format = fillFormat(input.format, input.path)
+  if (format === undefined) {
+    const expected = `csv, jsonl or parquet, as the ending of "${input.path}" does not tell`
+    const at = places.at(['sources', table, 'path'], input.path)
+    problems.push(problem('Definition.MissingKey', { where: `sources.${table}`, key: 'format', expected }, { at }))
+  }
+  return {
+    ...input,
+    columns: fillColumns(input.columns),
+    format: format ?? { kind: 'csv' },
+    mode: input.mode ?? 'append',
+    checks: input.checks ?? [],
+    quarantine: fillQuarantine(input.quarantine),
+    duplicateContent: input.duplicateContent ?? 'skip',
+    changedContent: input.changedContent ?? 'append',
+    archive: input.archive ?? beside(input.path, `archive/${table}`),
+    error: input.error ?? beside(input.path, `error/${table}`),
+  }
+}
+
+function fillColumns(columns: ColumnsInput): { readonly [column: string]: Column } {
+  return mapValues(columns, fillColumn)
+}
+
+function fillColumn(input: ColumnInput): Column {
+  const column = typeof input === 'string' ? { type: input } : input
+  return { ...column, type: column.type.replaceAll(' ', '') as ColumnType }
+}
+
+function fillFormat(format: FormatInput | undefined, path: string): FileFormat | undefined {
+  if (typeof format === 'object') return format
+  const kind = format ?? kindOf(path)
+  return kind === undefined ? undefined : { kind }
+}
+
+function kindOf(path: string): FileFormat['kind'] | undefined {
+  if (/\.csv(\.gz)?$/i.test(path)) return 'csv'
+  if (/\.(jsonl|ndjson)(\.gz)?$/i.test(path)) return 'jsonl'
+  return /\.parquet$/i.test(path) ? 'parquet' : undefined
+}
+
+function fillQuarantine(limits: QuarantineLimits | undefined): QuarantineLimits {
+  if (limits?.maxShare !== undefined) return limits
+  return { ...defaultQuarantine, ...limits }
+}
+
+/** A folder beside the one that the path's files lie in. */
+function beside(path: string, folder: string): string {
+  return [...inboxOf(path).split('/').slice(0, -1), folder].filter((part) => part !== '').join('/')
+}
+
+/**
+ * The folder that a source's files lie in: the part of its path before any pattern.
+ *
+ * @example inboxOf('inbox/sales_*.csv') // 'inbox'
+ */
+export function inboxOf(path: string): string {
+  const folders = path.replace(/^\.\//, '').split('/').slice(0, -1)
+  const pattern = folders.findIndex((folder) => /[*?]/.test(folder))
+  return (pattern < 0 ? folders : folders.slice(0, pattern)).join('/')
+}
+
+function fillLoad(input: LoadInput): Load {
+  if (input.mode === 'upsert') return { ...input, key: listed(input.key) }
+  if (input.mode !== 'scd2') return input
+  return { ...input, key: listed(input.key), columns: { ...defaultScd2Columns, ...input.columns } }
+}
+
+function listed(key: string | readonly string[]): readonly string[] {
+  return typeof key === 'string' ? [key] : key
+}
+
+function mapValues<A, B>(
+  record: { readonly [key: string]: A },
+  map: (value: A, key: string) => B,
+): { [key: string]: B } {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]))
+}

@@ -1,0 +1,203 @@
+/**
+ * Where a piece of a definition stands in the file that holds it.
+ *
+ * Data files are parsed, so their places are exact. TypeScript is evaluated, not parsed: its places are found by walking the text along the
+ * path, bracket by bracket, and are as good as the text is plain; they point to the nearest enclosing key otherwise.
+ */
+import { type Document, isMap, isNode, isScalar, isSeq, type LineCounter, type Node } from 'yaml'
+import type { Location } from '../base/errors.ts'
+
+/** The way to a value: keys and list positions. */
+export type Path = readonly (string | number)[]
+
+/** Finds places in one file. */
+export interface Places {
+  readonly file: string
+  /** The place of the value at `path`; of `token` in it (a key, or a quoted text), where that is found. */
+  at(path: Path, token?: string): Location
+}
+
+/**
+ * Places in a file of which only the name is known.
+ *
+ * @example noPlaces('pipelines/retail/pipeline.ts').at(['sources'])
+ */
+export function noPlaces(file: string): Places {
+  return { file, at: () => ({ file }) }
+}
+
+/**
+ * Places in TypeScript or JavaScript.
+ *
+ * @example placesInCode('pipeline.ts', "pipeline('retail', { layers: ['raw'] })").at(['layers'])
+ */
+export function placesInCode(file: string, text: string): Places {
+  const code = blankComments(text)
+  return {
+    file,
+    at(path, token) {
+      let [start, end] = [0, code.length]
+      let found: [number, number] = [0, 0]
+      for (const step of path) {
+        const next = typeof step === 'number' ? element(code, start, end, step) : keyIn(code, step, start, end)
+        if (next === undefined) break
+        found = [next.from, next.length]
+        start = next.value
+        end = valueEnd(code, start, end)
+      }
+      const exact =
+        token === undefined ? undefined : (tokenIn(code, token, start, end) ?? tokenIn(code, token, 0, code.length))
+      return locate(file, text, ...(exact ?? found))
+    },
+  }
+}
+
+/**
+ * Places in YAML or JSON, from the parsed document.
+ *
+ * @example placesInData('pipeline.yaml', document, lines).at(['sources', 'sales', 'path'])
+ */
+export function placesInData(file: string, document: Document, lines: LineCounter): Places {
+  const place = (node: unknown): Location => {
+    const range = isNode(node) ? node.range : undefined
+    if (!range) return { file }
+    const { line, col } = lines.linePos(range[0])
+    const length = isScalar(node) ? range[1] - range[0] : 1
+    return { file, line, column: col, length: Math.max(1, length) }
+  }
+  return {
+    file,
+    at(path, token) {
+      let node: unknown = document.contents
+      let key: unknown = node
+      for (const step of path) {
+        const next: { key: unknown; value: unknown } | undefined = child(document, node, step)
+        if (next === undefined) break
+        ;({ key, value: node } = next)
+      }
+      if (token === undefined) return place(key)
+      return place(tokenOf(document, node, token) ?? key)
+    },
+  }
+}
+
+function child(document: Document, node: unknown, step: string | number): { key: unknown; value: unknown } | undefined {
+  const target = isNode(node) && 'source' in node && !isScalar(node) ? node.resolve(document) : node
+  if (isMap(target)) {
+    const pair = target.items.find((item) => String(isScalar(item.key) ? item.key.value : item.key) === String(step))
+    return pair && { key: pair.key, value: pair.value }
+  }
+  if (isSeq(target)) {
+    const item = target.items[Number(step)]
+    return item === undefined ? undefined : { key: item, value: item }
+  }
+  return undefined
+}
+
+function tokenOf(document: Document, node: unknown, token: string): Node | undefined {
+  if (isScalar(node)) return String(node.value) === token ? node : undefined
+  if (isMap(node)) {
+    for (const { key, value } of node.items) {
+      if (isScalar(key) && String(key.value) === token) return key
+      const within = tokenOf(document, value, token)
+      if (within) return within
+    }
+  }
+  if (isSeq(node)) {
+    for (const item of node.items) {
+      const within = tokenOf(document, item, token)
+      if (within) return within
+    }
+  }
+  return undefined
+}
+
+/** A location from an offset; lines and columns count from 1. */
+export function locate(file: string, text: string, offset: number, length = 1): Location {
+  const before = text.slice(0, offset)
+  const line = before.split('\n').length
+  return { file, line, column: offset - before.lastIndexOf('\n'), length: Math.max(1, length) }
+}
+
+const quotes = `'"\``
+
+/** The offset after the string that starts at `i`. */
+function afterString(code: string, i: number): number {
+  const quote = code[i]
+  let j = i + 1
+  while (j < code.length && code[j] !== quote) j += code[j] === '\\' ? 2 : 1
+  return j + 1
+}
+
+/** The same text with its comments blanked, so that offsets stay. */
+function blankComments(code: string): string {
+  let out = ''
+  let i = 0
+  while (i < code.length) {
+    let j = i + 1
+    if (quotes.includes(code[i]!)) j = afterString(code, i)
+    else if (code.startsWith('//', i)) j = indexOrEnd(code, '\n', i)
+    else if (code.startsWith('/*', i)) j = indexOrEnd(code, '*/', i) + 2
+    const piece = code.slice(i, j)
+    out += code[i] === '/' && j > i + 1 ? piece.replace(/[^\n]/g, ' ') : piece
+    i = j
+  }
+  return out
+}
+
+function indexOrEnd(text: string, what: string, from: number): number {
+  const index = text.indexOf(what, from)
+  return index < 0 ? text.length : index
+}
+
+/** Where the value that starts at `start` ends: at the comma or closing bracket that belongs to what is around it. */
+function valueEnd(code: string, start: number, end: number): number {
+  let depth = 0
+  for (let i = start; i < end; i++) {
+    const c = code[i]!
+    if (quotes.includes(c)) i = afterString(code, i) - 1
+    else if ('([{'.includes(c)) depth++
+    else if (')]}'.includes(c) && --depth < 0) return i
+    else if (c === ',' && depth === 0) return i
+  }
+  return end
+}
+
+interface Found {
+  readonly from: number
+  readonly length: number
+  /** Where its value starts. */
+  readonly value: number
+}
+
+function keyIn(code: string, key: string, start: number, end: number): Found | undefined {
+  const escaped = key.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  const pattern = new RegExp(`(?<![\\w$.'"])(['"]?)${escaped}\\1\\s*:`, 'g')
+  pattern.lastIndex = start
+  const match = pattern.exec(code)
+  if (match === null || match.index >= end) return undefined
+  return { from: match.index, length: match[0].replace(/\s*:$/, '').length, value: match.index + match[0].length }
+}
+
+function element(code: string, start: number, end: number, index: number): Found | undefined {
+  const open = code.indexOf('[', start)
+  if (open < 0 || open >= end) return undefined
+  let at = open + 1
+  for (let i = 0; i < index; i++) {
+    at = valueEnd(code, at, end)
+    if (code[at] !== ',') return undefined
+    at++
+  }
+  const from = at + (/^\s*/.exec(code.slice(at, end))?.[0].length ?? 0)
+  return { from, length: valueEnd(code, from, end) - from, value: from }
+}
+
+function tokenIn(code: string, token: string, start: number, end: number): [number, number] | undefined {
+  const key = keyIn(code, token, start, end)
+  if (key) return [key.from, key.length]
+  for (const quote of quotes) {
+    const index = code.indexOf(`${quote}${token}${quote}`, start)
+    if (index >= 0 && index < end) return [index, token.length + 2]
+  }
+  return undefined
+}
