@@ -67,6 +67,8 @@ export interface PlanTask {
   readonly timeoutSeconds: number
   /** The committed version of the table, or the loaded version of the target. */
   readonly current?: number
+  /** The rows of that version of the table. */
+  readonly rows?: number
   /** What the source found, for ingest tasks: how many files of how many bytes will be taken. */
   readonly intake?: {
     readonly take: number

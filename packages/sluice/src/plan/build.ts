@@ -1,0 +1,210 @@
+/** Builds the plan: a pure function of the definition, the analysis of its SQL, and what is committed. */
+import { type Problem, problem } from '../base/errors.ts'
+import { digest } from '../base/json.ts'
+import { type Decision, decide, isRisky } from './decide.ts'
+import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
+import { findCycles, mergeOrders, waves } from './graph.ts'
+import { selectTasks } from './select.ts'
+import type { Plan, PlanInput, PlanResult, PlanTask, SchemaChange } from './types.ts'
+import { unknownColumns } from './validate.ts'
+
+/**
+ * Builds the plan of a project as it stands. Problems of the analysis are the caller's already and do not come again.
+ *
+ * @example const { plan, problems } = buildPlan(input)
+ */
+export function buildPlan(input: PlanInput): PlanResult {
+  const declared = declareTasks(input)
+  const producer = new Map(declared.flatMap(({ id, kind, table }) => (kind === 'load' ? [] : [[table, id] as const])))
+  const { order, problems: layerProblems } = orderLayers(input, declared, producer)
+  const { ordered, wave, dependsOn } = orderTasks(declared, order, producer)
+  const selection = selectTasks(
+    ordered.map((task) => ({ ...task, dependsOn: dependsOn.get(task.id)! })),
+    input.options.select,
+    input.options.exclude,
+  )
+  const decisions = new Map<string, Decision>()
+  for (const task of ordered)
+    decisions.set(task.id, decide(task, input, selection.ids.has(task.id), { producer, decisions }))
+  const tasks = ordered.map((task) =>
+    planTask(task, input, decisions.get(task.id)!, wave.get(task.id)!, dependsOn.get(task.id)!),
+  )
+  const problems = [
+    ...unknownTables(declared, input),
+    ...cycleProblems(declared, producer),
+    ...layerProblems,
+    ...unknownColumns(input),
+    ...unknownApprovals(input, declared),
+    ...selection.problems,
+    ...approvalProblems(tasks, ordered),
+  ]
+  return { plan: assemble(input, order, tasks), problems }
+}
+
+function assemble(input: PlanInput, order: readonly string[], tasks: readonly PlanTask[]): Plan {
+  const layers = order.map((name) => {
+    const own = tasks.filter(({ layer }) => layer === name)
+    const last = Math.max(-1, ...own.map(({ wave }) => wave))
+    return {
+      name,
+      waves: Array.from({ length: last + 1 }, (_, n) => own.filter(({ wave }) => wave === n).map(({ id }) => id)),
+    }
+  })
+  return {
+    format: 1,
+    project: input.project.config.name,
+    definition: digest(tasks.map(({ id, definition }) => [id, definition])),
+    layers: layers.filter(({ waves }) => waves.length > 0),
+    tasks,
+  }
+}
+
+/** All layers in one order, which what is read across pipelines helps to find; and the reads that go against it. */
+function orderLayers(
+  input: PlanInput,
+  declared: readonly DeclaredTask[],
+  producer: ReadonlyMap<string, string>,
+): { readonly order: readonly string[]; readonly problems: readonly Problem[] } {
+  const byId = new Map(declared.map((task) => [task.id, task]))
+  const reads = declared
+    .filter(({ kind }) => kind !== 'load')
+    .flatMap((task) => task.reads.flatMap((table) => ({ task, upstream: byId.get(producer.get(table) ?? '') })))
+  const { order, conflict } = mergeOrders(
+    input.project.pipelines.map(({ layers }) => layers),
+    reads.flatMap(({ task, upstream }) => (upstream === undefined ? [] : [[upstream.layer, task.layer] as const])),
+  )
+  const rank = (layer: string): number => order.indexOf(layer)
+  const later = reads.flatMap(({ task, upstream }) =>
+    upstream !== undefined && rank(upstream.layer) > rank(task.layer)
+      ? [
+          problem(
+            'Plan.LaterLayer',
+            { table: task.table, layer: task.layer, reads: upstream.table, order },
+            { at: task.at },
+          ),
+        ]
+      : [],
+  )
+  const opposed = conflict.length > 0 ? [problem('Plan.LayerOrder', { layers: conflict })] : []
+  return {
+    order: [...order.filter((name) => name !== WAREHOUSE_LAYER), WAREHOUSE_LAYER],
+    problems: [...opposed, ...later],
+  }
+}
+
+/** Tasks in execution order: by layer, wave and name. Reads of a later layer do not count, or nothing could be shown in order. */
+function orderTasks(
+  declared: readonly DeclaredTask[],
+  order: readonly string[],
+  producer: ReadonlyMap<string, string>,
+): {
+  readonly ordered: readonly DeclaredTask[]
+  readonly wave: ReadonlyMap<string, number>
+  readonly dependsOn: ReadonlyMap<string, readonly string[]>
+} {
+  const rank = new Map(order.map((name, n) => [name, n]))
+  const layerOf = new Map(declared.map(({ id, layer }) => [id, layer]))
+  const dependsOn = new Map(
+    declared.map((task) => [
+      task.id,
+      task.reads
+        .flatMap((table) => producer.get(table) ?? [])
+        .filter((id) => rank.get(layerOf.get(id)!)! <= rank.get(task.layer)!),
+    ]),
+  )
+  const wave = new Map<string, number>()
+  for (const layer of order) {
+    const needs = new Map(
+      declared
+        .filter((task) => task.layer === layer)
+        .map(({ id }) => [id, dependsOn.get(id)!.filter((need) => layerOf.get(need) === layer)]),
+    )
+    for (const [id, n] of waves(needs)) wave.set(id, n)
+  }
+  const ordered = [...declared].sort(
+    (a, b) => rank.get(a.layer)! - rank.get(b.layer)! || wave.get(a.id)! - wave.get(b.id)! || (a.id < b.id ? -1 : 1),
+  )
+  return { ordered, wave, dependsOn }
+}
+
+function planTask(
+  task: DeclaredTask,
+  input: PlanInput,
+  decision: Decision,
+  wave: number,
+  dependsOn: readonly string[],
+): PlanTask {
+  const { id, kind, pipeline, layer, table, definition, columns, lineage, timeoutSeconds } = task
+  const state = kind === 'load' ? input.targets[table] : input.tables[table]
+  const intake = kind === 'ingest' ? input.intake[table] : undefined
+  return {
+    id,
+    kind,
+    pipeline,
+    layer,
+    table,
+    wave,
+    dependsOn,
+    inputs: decision.inputs,
+    action: decision.action,
+    reason: decision.reason,
+    detail: decision.detail,
+    definition,
+    columns,
+    schemaChanges: decision.schemaChanges,
+    lineage,
+    warnings: [...task.warnings, ...decision.warnings],
+    timeoutSeconds,
+    ...(state === undefined ? {} : { current: state.version }),
+    ...(state !== undefined && 'rows' in state ? { rows: state.rows } : {}),
+    ...(intake === undefined ? {} : { intake }),
+  }
+}
+
+function cycleProblems(declared: readonly DeclaredTask[], producer: ReadonlyMap<string, string>): readonly Problem[] {
+  const byTable = new Map(declared.flatMap((task) => (task.kind === 'load' ? [] : [[task.table, task] as const])))
+  const needs = new Map([...byTable].map(([table, { reads }]) => [table, reads.filter((one) => producer.has(one))]))
+  return findCycles(needs).map((cycle) => problem('Plan.Cycle', { cycle }, { at: byTable.get(cycle[0]!)!.at }))
+}
+
+function unknownApprovals(input: PlanInput, declared: readonly DeclaredTask[]): readonly Problem[] {
+  const unknown = input.options.approve.filter((name) => name !== '*' && !declared.some(({ table }) => table === name))
+  return unknown.map((selector) => problem('Plan.UnknownSelector', { selector }))
+}
+
+function approvalProblems(tasks: readonly PlanTask[], declared: readonly DeclaredTask[]): readonly Problem[] {
+  const at = new Map(declared.map((task) => [task.id, task.at]))
+  const blocked = tasks.filter(({ reason }) => reason === 'needs-approval')
+  return blocked
+    .filter(({ schemaChanges }) => schemaChanges.some(isRisky))
+    .map((task) =>
+      problem(
+        'Plan.NeedsApproval',
+        {
+          table: task.table,
+          changes: task.schemaChanges.filter(isRisky).map(changeInWords),
+          waiting: waitingFor(task.id, blocked),
+        },
+        { at: at.get(task.id)! },
+      ),
+    )
+}
+
+/** The tables that wait with one that needs an approval: what is made from it, near or far. Tasks come in execution order. */
+function waitingFor(id: string, blocked: readonly PlanTask[]): readonly string[] {
+  const held = new Set([id])
+  for (const task of blocked) if (task.dependsOn.some((upstream) => held.has(upstream))) held.add(task.id)
+  return blocked.filter((task) => task.id !== id && held.has(task.id)).map(({ table }) => table)
+}
+
+/**
+ * A change of schema in words.
+ *
+ * @example changeInWords({ column: 'id', change: 'retyped', class: 'widening', from: 'INTEGER', to: 'BIGINT' }) // 'id INTEGER -> BIGINT (widening)'
+ */
+export function changeInWords({ column, change, class: kind, from, to }: SchemaChange): string {
+  if (change === 'added') return `${column} added as ${to} (${kind})`
+  if (change === 'removed') return `${column} ${from} removed (${kind})`
+  if (change === 'renamed') return `${column} removed and ${to} added, perhaps a rename (${kind})`
+  return `${column} ${from} -> ${to} (${kind})`
+}

@@ -1,0 +1,155 @@
+/** Whether a task runs, and why: the one place where committed state meets the definition. */
+
+import { classifyColumns } from './classify.ts'
+import type { DeclaredTask } from './declare.ts'
+import { changedParts } from './definition.ts'
+import type { PlanInput, PlanTask, SchemaChange, TableState, TargetState, TaskInput, TaskReason } from './types.ts'
+
+/** A decided task, with what those after it need to know. */
+export interface Decision extends Pick<PlanTask, 'action' | 'reason' | 'detail' | 'inputs' | 'schemaChanges'> {
+  /** Whether it may leave a new version behind: then what reads it runs too. */
+  readonly produces: boolean
+  /** Whether it waits for an approval, its own or another's. */
+  readonly blocked: boolean
+  readonly warnings: readonly string[]
+}
+
+/** What `decide` knows of the tasks before. */
+export interface Decided {
+  readonly producer: ReadonlyMap<string, string>
+  readonly decisions: ReadonlyMap<string, Decision>
+}
+
+type Outcome = readonly ['run' | 'skip', TaskReason, string]
+
+/**
+ * Decides one task; those that it depends on have been decided before.
+ *
+ * @example decide(task, input, selected.has(task.id), { producer, decisions })
+ */
+export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, before: Decided): Decision {
+  const inputs = inputsOf(task, input, before)
+  const schemaChanges = schemaChangesOf(task, input.tables[task.table])
+  const waiting = upstreamOf(task, before).find((id) => before.decisions.get(id)?.blocked)
+  const wanted = selected ? wantedOutcome(task, input, inputs) : notSelected
+  const unapproved =
+    wanted[0] === 'run' && schemaChanges.some(isRisky) && !isApproved(task.table, input.options.approve)
+  const [action, reason, detail] = unapproved
+    ? needsApproval('its schema would change in a way that can lose data')
+    : selected && waiting !== undefined
+      ? needsApproval(`waits for ${tableOf(waiting)}, which needs an approval`)
+      : wanted
+  const intake = input.intake[task.table]
+  return {
+    action,
+    reason,
+    detail,
+    inputs,
+    schemaChanges,
+    // A source that only has files to put away leaves its table as it is.
+    produces: action === 'run' && (task.kind !== 'ingest' || (intake?.take ?? 0) > 0),
+    blocked: reason === 'needs-approval',
+    warnings: pendingChange(task, input, selected, schemaChanges),
+  }
+}
+
+/**
+ * Whether a change can lose what is there.
+ *
+ * @example changes.filter(isRisky)
+ */
+export function isRisky(change: SchemaChange): boolean {
+  return change.class === 'lossy' || change.class === 'destructive'
+}
+
+const notSelected: Outcome = ['skip', 'not-selected', 'not selected']
+const needsApproval = (why: string): Outcome => ['skip', 'needs-approval', why]
+const isApproved = (table: string, approve: readonly string[]): boolean =>
+  approve.includes('*') || approve.includes(table)
+const tableOf = (id: string): string => id.slice(id.indexOf(':') + 1)
+
+function upstreamOf(task: DeclaredTask, before: Decided): readonly string[] {
+  return task.reads.flatMap((table) => before.producer.get(table) ?? [])
+}
+
+function inputsOf(task: DeclaredTask, input: PlanInput, before: Decided): readonly TaskInput[] {
+  return task.reads.map((table) => {
+    const producer = before.producer.get(table)
+    const remade = producer !== undefined && before.decisions.get(producer)?.produces === true
+    return { table, version: remade ? 'this-run' : (input.tables[table]?.version ?? 'none') }
+  })
+}
+
+function schemaChangesOf(task: DeclaredTask, state: TableState | undefined): readonly SchemaChange[] {
+  if (task.kind === 'load' || state === undefined || task.columns.length === 0) return []
+  const changes = classifyColumns(state.columns, task.columns)
+  if (task.kind === 'ingest') return changes
+  // A model's rows are all made again, and whether its columns can be NULL is only known from them.
+  return changes.flatMap((change) => {
+    if (change.change === 'nullability') return []
+    return change.change === 'added' ? [{ ...change, class: 'additive' as const }] : [change]
+  })
+}
+
+function wantedOutcome(task: DeclaredTask, input: PlanInput, inputs: readonly TaskInput[]): Outcome {
+  if (task.kind === 'ingest') return ingestOutcome(task, input)
+  const missing = inputs.filter(({ version }) => version === 'none').map(({ table }) => table)
+  if (missing.length > 0) return ['skip', 'no-input', `${missing.join(', ')} has no version yet`]
+  const state = task.kind === 'model' ? input.tables[task.table] : input.targets[task.table]
+  if (state === undefined) return ['run', 'first-run', task.kind === 'load' ? 'nothing loaded yet' : 'no version yet']
+  if (state.definition !== task.definition) return ['run', 'changed-definition', changeInWords(state, task)]
+  const moved = movedInputs(state, inputs)
+  if (moved.length > 0) return ['run', 'new-input', moved.join(', ')]
+  const remade = inputs.filter(({ version }) => version === 'this-run').map(({ table }) => table)
+  if (remade.length > 0) return ['run', 'upstream-runs', `${remade.join(', ')} will have a new version`]
+  if (input.options.force) return ['run', 'forced', 'unchanged, but asked for']
+  return ['skip', 'unchanged', 'nothing new']
+}
+
+function ingestOutcome(task: DeclaredTask, input: PlanInput): Outcome {
+  const { take, known, waiting, refuse } = input.intake[task.table] ?? noIntake
+  const parts = [
+    take > 0 ? `${plural(take, 'file')} to take` : '',
+    known > 0 ? `${plural(known, 'file')} known already` : '',
+    refuse > 0 ? `${plural(refuse, 'file')} to refuse` : '',
+    waiting > 0 ? `${plural(waiting, 'file')} not complete yet` : '',
+  ].filter((part) => part !== '')
+  const state = input.tables[task.table]
+  if (take > 0) return ['run', state === undefined ? 'first-run' : 'new-input', parts.join(', ')]
+  // Files that are known or refused still have to be put away.
+  if (known + refuse > 0) return ['run', 'new-input', parts.join(', ')]
+  const nothing = parts.length > 0 ? parts.join(', ') : `no file at ${task.pattern}`
+  return state === undefined ? ['skip', 'no-input', nothing] : ['skip', 'unchanged', nothing]
+}
+
+const noIntake = { take: 0, known: 0, waiting: 0, refuse: 0 }
+
+/** A source's new contract waits for the next file; that is worth a word, for the models may want its columns now. */
+function pendingChange(
+  task: DeclaredTask,
+  input: PlanInput,
+  selected: boolean,
+  schemaChanges: readonly SchemaChange[],
+): readonly string[] {
+  const take = input.intake[task.table]?.take ?? 0
+  if (task.kind !== 'ingest' || !selected || take > 0 || schemaChanges.length === 0) return []
+  return [
+    `its columns have changed (${schemaChanges.map(({ column }) => column).join(', ')}); the table follows with the next file`,
+  ]
+}
+
+function movedInputs(state: TableState | TargetState, inputs: readonly TaskInput[]): readonly string[] {
+  return inputs.flatMap(({ table, version }) => {
+    if (typeof version !== 'number') return []
+    const read = 'inputs' in state ? state.inputs.find((one) => one.table === table)?.version : state.version
+    if (read === version) return []
+    return [read === undefined ? `${table} is a new input` : `${table} moved from version ${read} to ${version}`]
+  })
+}
+
+function changeInWords(state: TableState | TargetState, task: DeclaredTask): string {
+  const parts = changedParts(state.definition, task.definition)
+  return parts.length > 0 ? `changed: ${parts.join(', ')}` : 'the definition changed'
+}
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`

@@ -1,0 +1,140 @@
+/** Every task that a project declares, before anything is known of what is there. */
+import { closest } from 'fastest-levenshtein'
+import { type Location, type Problem, problem } from '../base/errors.ts'
+import type { Check, Load, Pipeline, TableOptions } from '../definition/types.ts'
+import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
+import type { PlanInput, PlanTask } from './types.ts'
+
+/** The layer of loads: after all others. */
+export const WAREHOUSE_LAYER = 'warehouse'
+
+/** Seconds before a task is stopped, where nothing else is declared. */
+const DEFAULT_TIMEOUT_SECONDS = 3600
+
+/** A task as far as the definition alone decides it. */
+export interface DeclaredTask
+  extends Pick<PlanTask, 'id' | 'kind' | 'pipeline' | 'layer' | 'table' | 'definition' | 'columns' | 'lineage'> {
+  /** The tables that it reads, and those that its checks compare it with; sorted, each once. */
+  readonly reads: readonly string[]
+  readonly timeoutSeconds: number
+  readonly warnings: readonly string[]
+  /** Where it was declared. */
+  readonly at: Location
+  readonly pattern?: string
+}
+
+/**
+ * The tasks of all pipelines: one for each source, model and load.
+ *
+ * @example declareTasks(input).map(({ id }) => id) // ['ingest:raw.sales', 'model:stage.sales', 'load:fact_sales']
+ */
+export function declareTasks(input: PlanInput): readonly DeclaredTask[] {
+  return input.project.pipelines.flatMap((pipeline) => [
+    ...Object.keys(pipeline.sources).map((name) => ingestTask(input, pipeline, name)),
+    ...Object.keys(pipeline.models).map((table) => modelTask(input, pipeline, table)),
+    ...Object.keys(pipeline.loads).map((target) => loadTask(input, pipeline, target)),
+  ])
+}
+
+function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): DeclaredTask {
+  const source = pipeline.sources[name]!
+  const layer = pipeline.layers[0]!
+  const table = `${layer}.${name}`
+  const options = pipeline.tables[table] ?? {}
+  return {
+    id: `ingest:${table}`,
+    kind: 'ingest',
+    pipeline: pipeline.name,
+    layer,
+    table,
+    reads: others(table, checkedTables([...source.checks, ...(options.checks ?? [])])),
+    definition: sourceDefinition(source, options),
+    columns: input.columns[table] ?? [],
+    lineage: [],
+    timeoutSeconds: timeoutOf(options),
+    warnings: [],
+    at: { file: pipeline.file },
+    pattern: source.path,
+  }
+}
+
+function modelTask(input: PlanInput, pipeline: Pipeline, table: string): DeclaredTask {
+  const model = pipeline.models[table]!
+  const options = pipeline.tables[table] ?? {}
+  const analysis = input.analysis[table]
+  const read = model.kind === 'code' ? model.inputs : (analysis?.tables ?? [])
+  return {
+    id: `model:${table}`,
+    kind: 'model',
+    pipeline: pipeline.name,
+    layer: table.slice(0, table.indexOf('.')),
+    table,
+    // A model that names its own table stays in, so that the cycle is found.
+    reads: [...new Set([...read, ...others(table, checkedTables(options.checks ?? []))])].sort(),
+    definition: modelDefinition(model, options),
+    columns: input.columns[table] ?? [],
+    lineage: analysis?.columns ?? [],
+    timeoutSeconds: timeoutOf(options),
+    warnings: (analysis?.nondeterministic ?? []).map(
+      (name) => `${name} gives another result each time; the same inputs will not make the same version again`,
+    ),
+    at: { file: model.kind === 'sql' ? model.file : pipeline.file },
+  }
+}
+
+function loadTask(input: PlanInput, pipeline: Pipeline, target: string): DeclaredTask {
+  const load = pipeline.loads[target] as Load
+  const columns = input.columns[load.from] ?? []
+  return {
+    id: `load:${target}`,
+    kind: 'load',
+    pipeline: pipeline.name,
+    layer: WAREHOUSE_LAYER,
+    table: target,
+    reads: [load.from],
+    definition: loadDefinition(load, columns),
+    columns,
+    lineage: [],
+    timeoutSeconds: load.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
+    warnings: [],
+    at: { file: pipeline.file },
+  }
+}
+
+/**
+ * The tables that are read and not made by anything. What a SQL model reads is the analysis's to report, with its line; what a load reads is
+ * the definition's: here are the inputs of code models and the tables of checks.
+ *
+ * @example unknownTables(tasks, input)
+ */
+export function unknownTables(tasks: readonly DeclaredTask[], input: PlanInput): readonly Problem[] {
+  const known = tasks.filter(({ kind }) => kind !== 'load').map(({ table }) => table)
+  const made = new Set(known)
+  return tasks.flatMap((task) => {
+    const reported = new Set(
+      task.kind === 'model' ? input.analysis[task.table]?.problems.map(({ message }) => message) : [],
+    )
+    if (task.kind === 'load') return []
+    return task.reads
+      .filter((table) => !made.has(table) && ![...reported].some((message) => message.includes(`"${table}"`)))
+      .map((table) =>
+        problem(
+          'Definition.UnknownTable',
+          { table, known },
+          { at: task.at, ...(known.length > 0 ? { suggestion: closest(table, known) } : {}) },
+        ),
+      )
+  })
+}
+
+/** The other tables that checks name. */
+function checkedTables(checks: readonly Check[]): readonly string[] {
+  return checks.flatMap((check) =>
+    check.kind === 'reference' ? [check.to] : check.kind === 'reconcile' ? [check.with] : [],
+  )
+}
+
+const others = (table: string, tables: readonly string[]): readonly string[] =>
+  [...new Set(tables)].filter((one) => one !== table).sort()
+
+const timeoutOf = (options: TableOptions): number => options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS
