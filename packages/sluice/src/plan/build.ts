@@ -135,7 +135,8 @@ function planTask(
   dependsOn: readonly string[],
 ): PlanTask {
   const { id, kind, pipeline, layer, table, definition, columns, lineage, timeoutSeconds } = task
-  const state = kind === 'load' ? input.targets[table] : input.tables[table]
+  const made = kind === 'load' ? undefined : input.tables[table]
+  const state = kind === 'load' ? input.targets[table] : made
   const intake = kind === 'ingest' ? input.intake[table] : undefined
   return {
     id,
@@ -156,7 +157,7 @@ function planTask(
     warnings: [...task.warnings, ...decision.warnings],
     timeoutSeconds,
     ...(state === undefined ? {} : { current: state.version }),
-    ...(state !== undefined && 'rows' in state ? { rows: state.rows } : {}),
+    ...(made === undefined ? {} : { rows: made.rows }),
     ...(intake === undefined ? {} : { intake }),
   }
 }

@@ -1,0 +1,92 @@
+/** The machine of one layer: wave after wave, each a Map over its tasks. */
+import { limits } from './limits.ts'
+import { type MachineContext, publish, retryTask } from './states.ts'
+import type { MapState, State, StateMachineDefinition } from './types.ts'
+
+/** A task as the machine needs it. */
+export interface MachineTask {
+  readonly task: string
+  readonly timeoutSeconds: number
+}
+
+/**
+ * The layer's machine. Each wave is a Pass that brings the list of its tasks and a Map that invokes the handler for each. A task that has failed
+ * for good is told of and remembered as failed, and its siblings go on; the handler leaves out what needed it.
+ *
+ * @example layerMachine('stage', [[{ task: 'model:stage.sales', timeoutSeconds: 3600 }]], context)
+ */
+export function layerMachine(
+  layer: string,
+  waves: readonly (readonly MachineTask[])[],
+  context: MachineContext,
+): StateMachineDefinition {
+  const steps = waves.flatMap((wave) => chunks(wave, limits.tasksPerMap))
+  const states: Record<string, State> = {}
+  for (const [n, tasks] of steps.entries()) {
+    states[`Tasks ${n}`] = {
+      Type: 'Pass',
+      Result: tasks.map((task) => ({ ...task })),
+      ResultPath: '$.tasks',
+      Next: `Wave ${n}`,
+    }
+    states[`Wave ${n}`] = wave(n, context, n + 1 < steps.length ? `Tasks ${n + 1}` : 'Done')
+  }
+  states['Done'] = { Type: 'Pass', Parameters: { 'runId.$': '$.runId', 'layer.$': '$.layer' }, End: true }
+  return { Comment: `Sluice: layer ${layer}`, StartAt: steps.length > 0 ? 'Tasks 0' : 'Done', States: states }
+}
+
+function wave(n: number, context: MachineContext, next: string): MapState {
+  return {
+    Type: 'Map',
+    ItemsPath: '$.tasks',
+    // The item has the place of the handler's payload already, so that $.Payload.timeoutSeconds is the same path in the state's input and in
+    // its effective parameters: interpreters differ in which of them TimeoutSecondsPath is resolved against.
+    ItemSelector: {
+      Payload: {
+        'runId.$': '$.runId',
+        'task.$': '$$.Map.Item.Value.task',
+        'timeoutSeconds.$': '$$.Map.Item.Value.timeoutSeconds',
+      },
+    },
+    MaxConcurrency: context.concurrency,
+    ItemProcessor: {
+      ProcessorConfig: { Mode: 'INLINE' },
+      StartAt: `Run ${n}`,
+      States: {
+        [`Run ${n}`]: {
+          Type: 'Task',
+          Resource: 'arn:aws:states:::lambda:invoke',
+          Parameters: { FunctionName: '${TaskFunction}', 'Payload.$': '$.Payload' },
+          ResultSelector: { 'task.$': '$.Payload.task', 'status.$': '$.Payload.status' },
+          TimeoutSecondsPath: '$.Payload.timeoutSeconds',
+          Retry: retryTask(context),
+          Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.error', Next: `Notify ${n}` }],
+          End: true,
+        },
+        [`Notify ${n}`]: {
+          ...publish('Sluice: a task failed', {
+            'runId.$': '$.Payload.runId',
+            'task.$': '$.Payload.task',
+            status: 'failed',
+            'error.$': '$.error',
+          }),
+          // A failed task is not failed twice because nobody could be told.
+          Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.notification', Next: `Failed ${n}` }],
+          Next: `Failed ${n}`,
+        },
+        [`Failed ${n}`]: {
+          Type: 'Pass',
+          Parameters: { 'task.$': '$.Payload.task', status: 'failed' },
+          End: true,
+        },
+      },
+    },
+    // The ledger has the outcomes; the next wave needs none of them.
+    ResultPath: null,
+    Next: next,
+  }
+}
+
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size))
+}

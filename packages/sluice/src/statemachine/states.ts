@@ -1,0 +1,68 @@
+/** Parts of states that several machines share: what is retried, and how somebody is told. */
+import { registry } from '../base/registry.ts'
+import type { PayloadTemplate, Retrier, TaskState } from './types.ts'
+
+/** What the text of the machines depends on beside the plan. */
+export interface MachineContext {
+  /** Tasks at a time. */
+  readonly concurrency: number
+  /** Names of errors after which a task is tried again. */
+  readonly transientErrors: readonly string[]
+}
+
+/** What AWS Lambda itself raises and a second call may not meet. */
+const LAMBDA_ERRORS = [
+  'Lambda.AWSLambdaException',
+  'Lambda.ClientExecutionTimeoutException',
+  'Lambda.SdkClientException',
+  'Lambda.ServiceException',
+  'Lambda.TooManyRequestsException',
+]
+
+/** Every attempt waits longer than the one before, and no two tasks wait equally long. */
+const BACKOFF = { MaxAttempts: 3, BackoffRate: 2, MaxDelaySeconds: 60, JitterStrategy: 'FULL' } as const
+
+/** Seconds to hand a message to a topic. */
+const PUBLISH_TIMEOUT_SECONDS = 300
+
+/**
+ * The names of all errors of the registry after which the same again may succeed, sorted.
+ *
+ * @example transientErrors().includes('Engine.DiskFull') // true
+ */
+export function transientErrors(): readonly string[] {
+  return Object.entries(registry)
+    .filter(([, { retry }]) => retry === 'transient')
+    .map(([name]) => name)
+    .sort()
+}
+
+/**
+ * What a task is tried again after: errors that are known to pass. `States.Timeout` is not among them: the same work over the same inputs would
+ * need as long again, and three more attempts would only hide a limit that is too low.
+ *
+ * @example retryTask({ concurrency: 2, transientErrors: ['Run.Busy'] })
+ */
+export function retryTask({ transientErrors }: MachineContext): readonly Retrier[] {
+  const own = transientErrors.length > 0 ? [{ ErrorEquals: transientErrors, IntervalSeconds: 1, ...BACKOFF }] : []
+  return [...own, { ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
+}
+
+/**
+ * A message to the topic of the project; the state that it is spread into says what comes next.
+ *
+ * @example { ...publish('Sluice: the run succeeded', { 'runId.$': '$.runId' }), Next: 'Succeeded' }
+ */
+export function publish(
+  subject: string,
+  message: PayloadTemplate,
+): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry' | 'ResultPath'> & { readonly Type: 'Task' } {
+  return {
+    Type: 'Task',
+    Resource: 'arn:aws:states:::sns:publish',
+    Parameters: { TopicArn: '${Topic}', Subject: subject, Message: message },
+    ResultPath: null,
+    TimeoutSeconds: PUBLISH_TIMEOUT_SECONDS,
+    Retry: [{ ErrorEquals: ['States.ALL'], IntervalSeconds: 2, ...BACKOFF }],
+  }
+}
