@@ -21,14 +21,19 @@ export interface DataFile {
   readonly rows: number
   readonly bytes: number
   readonly sha256: string
-  /** `{ year: '2010', month: '12' }` */
-  readonly partition?: { readonly [column: string]: string }
+  /** `{ year: '2010', month: '12' }`; for display and pruning only, the values themselves are in the file. */
+  readonly partition?: { readonly [column: string]: string | null }
   /** By column name; values as the engine writes them as text, cut to 64 characters is not allowed: left out where longer. */
   readonly stats: {
     readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
   }
-  /** Names of the fields this file holds, where they are fewer than the version's (the others are NULL). */
+  /**
+   * Which of the version's fields the file holds, by the names in the file; the others are NULL. By field id: a column that was dropped and came
+   * back under the same name is another column, and is not listed.
+   */
   readonly fields: readonly string[]
+  /** Types in the file, where the version has widened them since. Set by the lake. */
+  readonly types?: { readonly [column: string]: string }
   /** The version that brought the file. */
   readonly addedIn: number
   /** The inputs (file identities) whose rows it holds, for sources. */
@@ -100,11 +105,15 @@ export interface CommitRecord {
   readonly attempt: number
   readonly fencingToken: number
   readonly fields: readonly Field[]
+  /** Higher than any field id that any version ever had. */
+  readonly nextFieldId: number
   readonly files: readonly DataFile[]
   readonly rows: number
   readonly bytes: number
   /** Inputs of this version alone. For an appending source, earlier files are in earlier records. */
   readonly inputs: readonly InputReference[]
+  /** For a rollback: the inputs that the table holds from here on (sha256 to path), instead of what earlier records add up to. */
+  readonly knownInputs?: { readonly [sha256: string]: string }
   readonly watermark?: string
   readonly accounting: RowAccounting
   readonly checks: readonly CheckResult[]

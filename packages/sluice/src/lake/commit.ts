@@ -1,0 +1,251 @@
+/**
+ * Makes version N+1 of a table: files first, durably; then the one record that makes them visible, created exclusively.
+ */
+import { type Clock, newId } from '../base/clock.ts'
+import { crashPoint } from '../base/crash.ts'
+import { assert, sluiceError } from '../base/errors.ts'
+import type { Storage } from '../storage/storage.ts'
+import { assignFields, carryFiles } from './fields.ts'
+import { digestFile } from './file-digest.ts'
+import { checkpointEvery, writeCheckpoint } from './inputs.ts'
+import { encodePart, partitionFolder, tableFolder, versionPath } from './paths.ts'
+import type { CommitRecord, DataFile, Field, QuarantineFile } from './record.ts'
+import { currentVersion, encodeRecord, readRecord, writeHint } from './records.ts'
+
+/** A data file on this machine, to become part of a version. */
+export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types'> & { readonly localFile: string }
+
+/** A quarantine file on this machine. */
+export type NewQuarantine = Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string }
+
+/** What a commit is made from; the rest of the record follows from the parent. */
+export interface CommitInput
+  extends Pick<
+    CommitRecord,
+    | 'table'
+    | 'taskKey'
+    | 'definition'
+    | 'run'
+    | 'attempt'
+    | 'fencingToken'
+    | 'inputs'
+    | 'accounting'
+    | 'checks'
+    | 'watermark'
+    | 'sql'
+    | 'warnings'
+  > {
+  /** `append`: the parent's files stay. `replace`: only the new files. */
+  readonly operation: 'append' | 'replace'
+  readonly fields: readonly Omit<Field, 'id'>[]
+  readonly files: readonly NewFile[]
+  readonly quarantine: readonly NewQuarantine[]
+  /** The version the work was planned on. A replacement of any other version is refused; commits after it are searched for `taskKey`. */
+  readonly expectedParent?: number
+  /** Throws when the writer no longer holds its lease; asked last, right before the record is created. */
+  readonly fence: () => Promise<void>
+  /** Counts a local Parquet file's rows by its footer. */
+  readonly verifyFile: (localFile: string) => Promise<{ readonly rows: number }>
+}
+
+/** What a commit came to. `already-committed`: the same task key (or, for an append, the same input files) is in the table. */
+export interface CommitResult {
+  readonly status: 'committed' | 'already-committed'
+  readonly record: CommitRecord
+}
+
+/**
+ * Commits; see {@link CommitInput}. Safe to call again after any failure, with files made again.
+ *
+ * @throws Quality.RowsUnaccounted, Lake.FileCorrupt, Lake.Conflict, Lake.SchemaConflict, Lake.FormatNewer, Run.Fenced
+ */
+export async function commit(storage: Storage, clock: Clock, input: CommitInput): Promise<CommitResult> {
+  assertAccounted(input)
+  const { table } = input
+  let version = await currentVersion(storage, table)
+  const planned = input.expectedParent ?? version
+  const before = await findCommitted(storage, input, version, input.expectedParent)
+  if (before !== undefined) return alreadyCommitted(storage, before)
+  const adopted = await adoptFiles(storage, clock, input)
+  for (;;) {
+    const parent = version === 0 ? undefined : await recordOf(storage, table, version)
+    assertParent(input, parent)
+    const record = buildRecord(clock, input, parent, adopted)
+    crashPoint('lake.commit.before_fence')
+    await input.fence()
+    crashPoint('lake.commit.before_create')
+    if (await createRecord(storage, record)) {
+      await afterCommit(storage, record)
+      return { status: 'committed', record }
+    }
+    version = await currentVersion(storage, table)
+    const after = await findCommitted(storage, input, version, planned)
+    if (after !== undefined) return alreadyCommitted(storage, after)
+  }
+}
+
+/**
+ * Creates a record exclusively. False where another writer has that version, or had it before it was retired.
+ *
+ * A writer that slept for very long may find its version's place free because the version came and was removed by retention. Records go in
+ * ascending order, so its parent is then gone too.
+ */
+export async function createRecord(storage: Storage, record: CommitRecord): Promise<boolean> {
+  const path = versionPath(record.table, record.version)
+  if (!(await storage.create(path, encodeRecord(record)))) return false
+  crashPoint('lake.commit.after_create')
+  if (record.parent === 0 || (await storage.stat(versionPath(record.table, record.parent))) !== undefined) return true
+  await storage.remove(path)
+  return false
+}
+
+/** What may follow a commit, and is made up for by the next one where it did not. */
+export async function afterCommit(storage: Storage, record: CommitRecord): Promise<void> {
+  await writeHint(storage, record.table, record.version)
+  if (record.version % checkpointEvery === 0)
+    await writeCheckpoint(storage, record.table, record.version).catch(() => undefined)
+}
+
+/** @throws Quality.RowsUnaccounted unless rows read = accepted + quarantined + dropped, by the counts and by the files. */
+function assertAccounted({ table, accounting, files, quarantine }: CommitInput): void {
+  const { read, accepted, quarantined } = accounting
+  const dropped = sum(Object.values(accounting.dropped))
+  const inFiles = sum(files.map((file) => file.rows))
+  const refused = sum(quarantine.map((file) => file.rows))
+  if (read !== accepted + quarantined + dropped)
+    throw sluiceError('Quality.RowsUnaccounted', { what: table, read, accepted, quarantined, dropped })
+  if (accepted !== inFiles || quarantined !== refused)
+    throw sluiceError('Quality.RowsUnaccounted', {
+      what: `${table} (rows in its files)`,
+      read,
+      accepted: inFiles,
+      quarantined: refused,
+      dropped,
+    })
+}
+
+/** The commit that already holds this work, among the versions after `since`, and the current one. */
+async function findCommitted(
+  storage: Storage,
+  input: CommitInput,
+  current: number,
+  since: number | undefined,
+): Promise<CommitRecord | undefined> {
+  const inputs = new Set(input.inputs.flatMap((from) => (from.kind === 'file' ? [from.sha256] : [])))
+  for (let version = current; version > 0; version--) {
+    const record = await readRecord(storage, input.table, version)
+    if (record === undefined) return undefined
+    if (record.taskKey === input.taskKey) return record
+    if (since === undefined ? input.operation === 'replace' || record.operation !== 'append' : version <= since)
+      return undefined
+    if (input.operation === 'replace' || since === undefined) continue
+    // Another writer may have taken the same files under another key.
+    const shared = record.inputs.filter((from) => from.kind === 'file' && inputs.has(from.sha256)).length
+    if (shared > 0 && shared === inputs.size) return record
+    if (shared > 0) throw sluiceError('Lake.Conflict', { table: input.table, expected: since, found: current })
+  }
+  return undefined
+}
+
+async function alreadyCommitted(storage: Storage, record: CommitRecord): Promise<CommitResult> {
+  // Creates nothing: its writer may have died before the record's name was durable, and this makes it so.
+  await storage.create(versionPath(record.table, record.version), encodeRecord(record))
+  return { status: 'already-committed', record }
+}
+
+function assertParent(input: CommitInput, parent: CommitRecord | undefined): void {
+  const found = parent?.version ?? 0
+  if (parent !== undefined && parent.fencingToken > input.fencingToken)
+    throw sluiceError('Run.Fenced', { token: input.fencingToken, newer: parent.fencingToken })
+  if (input.operation === 'replace' && input.expectedParent !== undefined && input.expectedParent !== found)
+    throw sluiceError('Lake.Conflict', { table: input.table, expected: input.expectedParent, found })
+}
+
+interface Adopted {
+  readonly files: readonly Omit<DataFile, 'addedIn'>[]
+  readonly quarantine: readonly QuarantineFile[]
+}
+
+/** Checks every local file against what is said of it, and moves it to a folder that only this attempt uses. */
+async function adoptFiles(storage: Storage, clock: Clock, input: CommitInput): Promise<Adopted> {
+  crashPoint('lake.commit.before_adopt')
+  const attempt = `${encodePart(input.run)}-${input.attempt}-${newId(clock).slice(-8)}`
+  const folder = tableFolder(input.table)
+  const files: Omit<DataFile, 'addedIn'>[] = []
+  for (const { localFile, ...file } of input.files) {
+    const path = `${folder}/data/${attempt}/${partitionFolder(file.partition)}part-${files.length}.parquet`
+    files.push({ ...file, ...(await adoptOne(storage, input, localFile, path, file.rows)) })
+  }
+  const quarantine: QuarantineFile[] = []
+  for (const { localFile, rows, reasons } of input.quarantine) {
+    const path = `${folder}/quarantine/${attempt}/part-${quarantine.length}.parquet`
+    quarantine.push({ rows, reasons, ...(await adoptOne(storage, input, localFile, path, rows)) })
+  }
+  crashPoint('lake.commit.after_adopt')
+  return { files, quarantine }
+}
+
+async function adoptOne(
+  storage: Storage,
+  input: CommitInput,
+  localFile: string,
+  path: string,
+  rows: number,
+): Promise<{ readonly path: string; readonly bytes: number; readonly sha256: string }> {
+  const { bytes, sha256, parquet } = await digestFile(localFile)
+  if (!parquet) throw sluiceError('Lake.FileCorrupt', { file: localFile, expected: 'Parquet', found: 'something else' })
+  const footer = await input.verifyFile(localFile)
+  if (footer.rows !== rows)
+    throw sluiceError('Lake.FileCorrupt', { file: localFile, expected: `${rows} rows`, found: `${footer.rows} rows` })
+  const stored = await storage.adopt(localFile, path)
+  assert(stored.bytes === bytes, 'an adopted file keeps its length')
+  return { path, bytes, sha256 }
+}
+
+function buildRecord(
+  clock: Clock,
+  input: CommitInput,
+  parent: CommitRecord | undefined,
+  adopted: Adopted,
+): CommitRecord {
+  const keeps = input.operation === 'append'
+  const assigned = assignFields(input.table, parent, input.fields, keeps)
+  const version = (parent?.version ?? 0) + 1
+  const added = adopted.files.map((file) => ({ ...file, addedIn: version }))
+  const files = keeps && parent !== undefined ? [...carryFiles(parent, assigned.fields), ...added] : added
+  return {
+    format: 1,
+    table: input.table,
+    version,
+    parent: version - 1,
+    committedAt: clock.now().toISOString(),
+    operation: input.operation,
+    taskKey: input.taskKey,
+    definition: input.definition,
+    run: input.run,
+    attempt: input.attempt,
+    fencingToken: input.fencingToken,
+    ...assigned,
+    files,
+    rows: sum(files.map((file) => file.rows)),
+    bytes: sum(files.map((file) => file.bytes)),
+    inputs: input.inputs,
+    ...(input.watermark === undefined ? {} : { watermark: input.watermark }),
+    accounting: input.accounting,
+    checks: input.checks,
+    quarantine: adopted.quarantine,
+    ...(input.sql === undefined ? {} : { sql: input.sql }),
+    ...(input.warnings === undefined ? {} : { warnings: input.warnings }),
+  }
+}
+
+/** A record that must be there. */
+export async function recordOf(storage: Storage, table: string, version: number): Promise<CommitRecord> {
+  const record = await readRecord(storage, table, version)
+  if (record === undefined) throw sluiceError('Lake.UnknownVersion', { table, version })
+  return record
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}

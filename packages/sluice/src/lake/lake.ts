@@ -1,0 +1,70 @@
+/** The lake: tables as sequences of immutable versions, over any storage. */
+import type { Clock } from '../base/clock.ts'
+import type { Storage } from '../storage/storage.ts'
+import { type CommitInput, type CommitResult, commit } from './commit.ts'
+import { knownInputs } from './inputs.ts'
+import { latestSql, snapshotSql } from './read-sql.ts'
+import type { CommitRecord } from './record.ts'
+import { currentVersion, listTables, readRecord, readVersions } from './records.ts'
+import { collectGarbage, type Garbage, type GarbageOptions } from './retention.ts'
+import { type RollbackInput, rollback } from './rollback.ts'
+import { type VerifiedFiles, verify } from './verify.ts'
+
+export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commit.ts'
+export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
+export type { RollbackInput } from './rollback.ts'
+
+/** What can be done with a lake. Every method reads what is there now; nothing but verified files is remembered. */
+export interface Lake {
+  /** The newest version's record. */
+  current(table: string): Promise<CommitRecord | undefined>
+  record(table: string, version: number): Promise<CommitRecord | undefined>
+  /** All kept versions, newest first. */
+  versions(table: string): Promise<readonly CommitRecord[]>
+  /** Tables that have a version, sorted. */
+  tables(): Promise<readonly string[]>
+  /** @see commit */
+  commit(input: CommitInput): Promise<CommitResult>
+  /** @see rollback */
+  rollback(input: RollbackInput): Promise<CommitRecord>
+  /** A SELECT over exactly a version's files; with fewer files, over those. */
+  latestSql(record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string>
+  /** A SELECT over several versions, with `_version` and `_committed_at`. */
+  snapshotSql(records: readonly CommitRecord[]): Promise<string>
+  /** @throws Lake.FileCorrupt unless every file is what was committed */
+  verify(record: CommitRecord): Promise<void>
+  /** sha256 to path of every input that the table holds. */
+  knownInputs(table: string): Promise<Map<string, string>>
+  /** @see collectGarbage */
+  collectGarbage(options: GarbageOptions): Promise<Garbage>
+}
+
+/**
+ * Opens a lake; nothing is read or written yet.
+ *
+ * @example const lake = openLake(diskStorage('/data/lake'), systemClock)
+ */
+export function openLake(storage: Storage, clock: Clock): Lake {
+  const seen: VerifiedFiles = new Map()
+  return {
+    async current(table) {
+      for (;;) {
+        const version = await currentVersion(storage, table)
+        if (version === 0) return undefined
+        const record = await readRecord(storage, table, version)
+        // Retired between the two looks: there is a newer one.
+        if (record !== undefined) return record
+      }
+    },
+    record: (table, version) => readRecord(storage, table, version),
+    versions: (table) => readVersions(storage, table),
+    tables: () => listTables(storage),
+    commit: (input) => commit(storage, clock, input),
+    rollback: (input) => rollback(storage, clock, input),
+    latestSql: (record) => latestSql(storage, record),
+    snapshotSql: (records) => snapshotSql(storage, records),
+    verify: (record) => verify(storage, record, seen),
+    knownInputs: (table) => knownInputs(storage, table),
+    collectGarbage: (options) => collectGarbage(storage, clock, options),
+  }
+}

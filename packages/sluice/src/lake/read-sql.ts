@@ -1,0 +1,123 @@
+/** Turns records into SELECTs over exactly their files: no listing, no glob; a column that a file does not hold is NULL. */
+import { quoteIdentifier, quoteText } from '../sql/quote.ts'
+import type { Storage } from '../storage/storage.ts'
+import { key, widens } from './fields.ts'
+import type { CommitRecord, DataFile, Field } from './record.ts'
+
+/**
+ * A SELECT of a version's rows.
+ *
+ * @example await latestSql(storage, record) // SELECT CAST("id" AS INTEGER) AS "id" FROM read_parquet(['/lake/…'], hive_partitioning = false)
+ */
+export async function latestSql(storage: Storage, record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string> {
+  const selects: string[] = []
+  for (const files of groupByShape(record.files)) {
+    const columns = record.fields.map((field) => column(field.name, field.type, physical(files[0], field)))
+    selects.push(`SELECT ${columns.join(', ')} FROM ${await relation(storage, files)}`)
+  }
+  return selects.length > 0 ? selects.join(' UNION ALL ') : emptySelect(record.fields)
+}
+
+/**
+ * A SELECT of all given versions' rows, with `_version` and `_committed_at`, in the columns of the newest. Each file is read once, whatever
+ * the number of versions that hold it.
+ */
+export async function snapshotSql(storage: Storage, records: readonly CommitRecord[]): Promise<string> {
+  const ordered = [...records].sort((a, b) => b.version - a.version)
+  const fields = (ordered[0]?.fields ?? []).map((field) => ({ ...field, type: commonType(field, ordered) }))
+  const groups = new Map<string, { columns: string[]; files: Map<string, number[]> }>()
+  for (const record of ordered) {
+    const here = new Map(record.fields.map((field) => [field.id, field]))
+    for (const file of record.files) {
+      const columns = fields.map((field) => {
+        const own = here.get(field.id)
+        return column(field.name, field.type, own === undefined ? undefined : physical(file, own))
+      })
+      const list = columns.join(', ')
+      const group = groups.get(list) ?? { columns, files: new Map<string, number[]>() }
+      groups.set(list, group)
+      group.files.set(file.path, [...(group.files.get(file.path) ?? []), record.version])
+    }
+  }
+  const versions = ordered.map(({ version, committedAt }) => `(${version}, TIMESTAMPTZ ${quoteText(committedAt)})`)
+  const selects: string[] = []
+  for (const [list, { files }] of groups) {
+    const spans: string[] = []
+    for (const [path, held] of files)
+      for (const [first, last] of ranges(held))
+        spans.push(`(${quoteText(await storage.localPath(path))}, ${first}, ${last})`)
+    selects.push(
+      `SELECT ${list}, _v._version, _v._committed_at FROM ${await relation(
+        storage,
+        [...files.keys()].map((path) => ({ path })),
+        '_sluice_file',
+      )} AS _f ` +
+        `JOIN (VALUES ${spans.join(', ')}) AS _s(_file, _first, _last) ON _f._sluice_file = _s._file ` +
+        `JOIN (VALUES ${versions.join(', ')}) AS _v(_version, _committed_at) ON _v._version BETWEEN _s._first AND _s._last`,
+    )
+  }
+  if (selects.length > 0) return selects.join(' UNION ALL ')
+  return emptySelect([
+    ...fields,
+    { name: '_version', type: 'INTEGER' },
+    { name: '_committed_at', type: 'TIMESTAMP WITH TIME ZONE' },
+  ])
+}
+
+/** Files that hold the same columns in the same types can be read as one relation. */
+function groupByShape(files: readonly DataFile[]): DataFile[][] {
+  const groups = new Map<string, DataFile[]>()
+  for (const file of files) {
+    const shape = JSON.stringify([[...file.fields].sort(), Object.entries(file.types ?? {}).sort()])
+    const group = groups.get(shape)
+    if (group === undefined) groups.set(shape, [file])
+    else group.push(file)
+  }
+  return [...groups.values()]
+}
+
+/** The field's name in the file; undefined where the file does not hold it. */
+function physical(file: DataFile | undefined, field: Field): string | undefined {
+  return file?.fields.find((name) => key(name) === key(field.name))
+}
+
+function column(name: string, type: string, inFile: string | undefined): string {
+  const value = inFile === undefined ? 'NULL' : quoteIdentifier(inFile)
+  return `CAST(${value} AS ${type}) AS ${quoteIdentifier(name)}`
+}
+
+async function relation(
+  storage: Storage,
+  files: readonly { readonly path: string }[],
+  filename?: string,
+): Promise<string> {
+  const paths = await Promise.all(files.map(async ({ path }) => quoteText(literalGlob(await storage.localPath(path)))))
+  const named = filename === undefined ? '' : `, filename = ${quoteText(filename)}`
+  return `read_parquet([${paths.join(', ')}], hive_partitioning = false${named})`
+}
+
+/** DuckDB takes every path for a glob; a set of one character stands for that character alone. */
+function literalGlob(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]')
+}
+
+function emptySelect(fields: readonly { readonly name: string; readonly type: string }[]): string {
+  return `SELECT ${fields.map((field) => column(field.name, field.type, undefined)).join(', ')} WHERE false`
+}
+
+/** The newest type, where every version's widens to it; otherwise text, which holds all of them. */
+function commonType(field: Field, records: readonly CommitRecord[]): string {
+  const types = records.flatMap((record) => record.fields.filter(({ id }) => id === field.id).map(({ type }) => type))
+  return types.every((type) => widens(type, field.type)) ? field.type : 'VARCHAR'
+}
+
+/** Unbroken runs of descending numbers, as [first, last]. */
+function ranges(descending: readonly number[]): [number, number][] {
+  const found: [number, number][] = []
+  for (const number of descending) {
+    const last = found.at(-1)
+    if (last !== undefined && last[0] === number + 1) last[0] = number
+    else found.push([number, number])
+  }
+  return found
+}

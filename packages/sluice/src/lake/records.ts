@@ -1,0 +1,117 @@
+/** Reads commit records. A table's current version is found from them alone; the hint only saves looking. */
+import { sluiceError } from '../base/errors.ts'
+import { canonicalJson, digest } from '../base/json.ts'
+import type { Storage } from '../storage/storage.ts'
+import { decodePart, tableFolder, versionOf, versionPath } from './paths.ts'
+import type { CommitRecord } from './record.ts'
+
+/** The newest format this code knows. */
+const knownFormat = 1
+
+/** How many records are read at a time. */
+const readsAtATime = 16
+
+/** @example encodeRecord(record) // canonical JSON with the digest of itself */
+export function encodeRecord(record: CommitRecord): string {
+  return `${canonicalJson({ ...record, digest: digest(record) })}\n`
+}
+
+/**
+ * Reads a record's bytes and believes them only if their digest holds.
+ *
+ * @throws Lake.RecordCorrupt, Lake.FormatNewer
+ */
+export function decodeRecord(bytes: Uint8Array, path: string): CommitRecord {
+  const corrupt = (why: string, cause?: unknown): Error =>
+    sluiceError('Lake.RecordCorrupt', { file: path, why }, { cause })
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (error) {
+    throw corrupt('it is not JSON', error)
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('format' in parsed) || typeof parsed.format !== 'number')
+    throw corrupt('it is not a commit record')
+  if (parsed.format > knownFormat)
+    throw sluiceError('Lake.FormatNewer', { file: path, format: parsed.format, known: knownFormat })
+  const { digest: claimed, ...record } = parsed as CommitRecord & { digest?: string }
+  if (claimed !== digest(record)) throw corrupt('its digest does not fit its content')
+  if (record.version !== versionOf(path)) throw corrupt(`it says that it is version ${record.version}`)
+  return record
+}
+
+/** One version's record; undefined where it does not exist (any more). */
+export async function readRecord(storage: Storage, table: string, version: number): Promise<CommitRecord | undefined> {
+  const path = versionPath(table, version)
+  const bytes = await storage.read(path)
+  return bytes === undefined ? undefined : decodeRecord(bytes, path)
+}
+
+/** The newest version's number; 0 for a table that has none. */
+export async function currentVersion(storage: Storage, table: string): Promise<number> {
+  for (;;) {
+    const start = (await readHint(storage, table)) ?? (await newestListed(storage, table))
+    let version = (await exists(storage, table, start)) ? start : await newestListed(storage, table)
+    if (version === 0) return 0
+    while (await exists(storage, table, version + 1)) version++
+    // Old records are removed in ascending order: while this one is there, none above it can have been removed.
+    if (await exists(storage, table, version)) return version
+  }
+}
+
+/** The records of all kept versions, newest first. */
+export async function readVersions(storage: Storage, table: string): Promise<readonly CommitRecord[]> {
+  const versions = (await listVersions(storage, table)).reverse()
+  const records: CommitRecord[] = []
+  for (let start = 0; start < versions.length; start += readsAtATime) {
+    const batch = versions.slice(start, start + readsAtATime)
+    for (const record of await Promise.all(batch.map((version) => readRecord(storage, table, version))))
+      if (record !== undefined) records.push(record)
+  }
+  return records
+}
+
+/** The numbers of all kept versions, ascending. */
+export async function listVersions(storage: Storage, table: string): Promise<number[]> {
+  const found = await storage.list(`${tableFolder(table)}/_versions`)
+  return found.map((object) => versionOf(object.path)).filter((version) => version !== undefined)
+}
+
+/** All tables that have a version, sorted. */
+export async function listTables(storage: Storage): Promise<readonly string[]> {
+  const tables: string[] = []
+  for (const layer of (await storage.folders('')).filter((name) => !name.startsWith('_'))) {
+    for (const name of await storage.folders(layer)) {
+      const table = `${decodePart(layer)}.${decodePart(name)}`
+      if ((await listVersions(storage, table)).length > 0) tables.push(table)
+    }
+  }
+  return tables.sort()
+}
+
+/** Tells later readers where to start looking. Best effort: a missing, old or broken hint costs time only. */
+export async function writeHint(storage: Storage, table: string, version: number): Promise<void> {
+  await storage.write(hintPath(table), `${JSON.stringify({ version })}\n`).catch(() => undefined)
+}
+
+async function readHint(storage: Storage, table: string): Promise<number | undefined> {
+  try {
+    const bytes = await storage.read(hintPath(table))
+    const { version } = JSON.parse(Buffer.from(bytes ?? []).toString('utf8')) as { version: unknown }
+    return typeof version === 'number' && Number.isSafeInteger(version) && version > 0 ? version : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function newestListed(storage: Storage, table: string): Promise<number> {
+  return (await listVersions(storage, table)).at(-1) ?? 0
+}
+
+async function exists(storage: Storage, table: string, version: number): Promise<boolean> {
+  return version > 0 && (await storage.stat(versionPath(table, version))) !== undefined
+}
+
+function hintPath(table: string): string {
+  return `${tableFolder(table)}/_latest.json`
+}

@@ -1,0 +1,181 @@
+/**
+ * Retention and garbage: first the records of versions nobody keeps, then, a grace later, the files that no kept record names.
+ *
+ * Nothing is removed by prefix. A file goes only if its name is one that a commit gives, no kept record names it, and it has been so for the
+ * whole grace, which must be longer than any run and any reader.
+ */
+import type { Clock } from '../base/clock.ts'
+import { crashPoint } from '../base/crash.ts'
+import { canonicalJson } from '../base/json.ts'
+import type { Storage, StoredObject } from '../storage/storage.ts'
+import { writeCheckpoint } from './inputs.ts'
+import { tableFolder, versionPath } from './paths.ts'
+import type { CommitRecord } from './record.ts'
+import { currentVersion, listTables, readVersions, writeHint } from './records.ts'
+
+/** Versions kept: the newest so many, and those younger than so many days, whichever keeps more. Without either, all. */
+export interface TableRetention {
+  readonly versions?: number
+  readonly days?: number
+}
+
+/** How garbage is collected. */
+export interface GarbageOptions {
+  readonly retention: (table: string) => TableRetention
+  /** Milliseconds. @default 24 hours */
+  readonly graceMs?: number
+  /** Only says what would go. */
+  readonly dryRun?: boolean
+}
+
+/** What went, or would go. */
+export interface Garbage {
+  /** Paths relative to the lake, sorted. */
+  readonly removed: readonly string[]
+  readonly bytes: number
+  /** Files in table folders that no commit made; they are left alone. */
+  readonly foreign: readonly string[]
+}
+
+/** Data files whose last record was removed, with the instant: readers of that version may still be at work. */
+type Dropped = { [path: string]: string }
+
+const dayMs = 86_400_000
+
+/**
+ * Removes what no kept version needs. Safe beside writers and readers, and after a crash at any point; run again, it goes on.
+ *
+ * @example await lake.collectGarbage({ retention: () => ({ versions: 7, days: 30 }) })
+ */
+export async function collectGarbage(storage: Storage, clock: Clock, options: GarbageOptions): Promise<Garbage> {
+  const graceMs = options.graceMs ?? dayMs
+  const dryRun = options.dryRun === true
+  const now = clock.now().getTime()
+  const removed: StoredObject[] = []
+  const foreign: string[] = []
+  for (const table of await listTables(storage)) {
+    const retired = await retire(storage, table, options.retention(table), now, dryRun)
+    const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
+    removed.push(...retired.records, ...swept.removed)
+    foreign.push(...swept.foreign)
+  }
+  removed.push(...(await storage.removeLeftovers({ before: new Date(now - graceMs), dryRun })))
+  return {
+    removed: removed.map((object) => object.path).sort(),
+    bytes: removed.reduce((total, object) => total + object.bytes, 0),
+    foreign: foreign.sort(),
+  }
+}
+
+interface Retired {
+  readonly kept: readonly CommitRecord[]
+  readonly records: readonly StoredObject[]
+  readonly dropped: Dropped
+}
+
+/** Removes the records of versions that are not kept, oldest first, after what they knew is durable elsewhere. */
+async function retire(
+  storage: Storage,
+  table: string,
+  retention: TableRetention,
+  now: number,
+  dryRun: boolean,
+): Promise<Retired> {
+  const records = await readVersions(storage, table)
+  const keep = keptVersions(records, retention, now)
+  const kept = records.slice(0, keep)
+  const gone = records.slice(keep)
+  const needed = namedFiles(kept)
+  const dropped = await readDropped(storage, table)
+  for (const path of namedFiles(gone)) if (!needed.has(path)) dropped[path] ??= new Date(now).toISOString()
+  const newestGone = gone[0]
+  const objects: StoredObject[] = []
+  for (const record of [...gone].reverse()) {
+    const found = await storage.stat(versionPath(table, record.version))
+    if (found !== undefined) objects.push(found)
+  }
+  if (newestGone === undefined || dryRun) return { kept, records: objects, dropped }
+  await storage.write(droppedPath(table), `${canonicalJson(dropped)}\n`)
+  await writeCheckpoint(storage, table, newestGone.version, { alone: true })
+  await writeHint(storage, table, records[0]?.version ?? 0)
+  for (const object of objects) {
+    crashPoint('lake.retention.before_record_removal')
+    await storage.remove(object.path)
+  }
+  return { kept, records: objects, dropped }
+}
+
+/** How many of the newest records stay: an unbroken row of versions, so that a clock that jumped back leaves no hole. */
+function keptVersions(records: readonly CommitRecord[], retention: TableRetention, now: number): number {
+  if (retention.versions === undefined && retention.days === undefined) return records.length
+  const byCount = Math.max(1, retention.versions ?? 1)
+  const oldest = now - (retention.days ?? 0) * dayMs
+  const byAge = records.findLastIndex((record) => Date.parse(record.committedAt) > oldest) + 1
+  return Math.min(records.length, Math.max(byCount, byAge))
+}
+
+/** Removes the files that nothing names and whose grace is over. */
+async function sweep(
+  storage: Storage,
+  table: string,
+  { kept, dropped }: Retired,
+  before: number,
+  dryRun: boolean,
+): Promise<{ readonly removed: readonly StoredObject[]; readonly foreign: readonly string[] }> {
+  const folder = tableFolder(table)
+  const listed = await storage.list(folder)
+  const inUse = namedFiles(kept)
+  // A commit may have come in while the folder was listed; its files are young, and still they are looked at again.
+  if ((await currentVersion(storage, table)) !== (kept[0]?.version ?? 0))
+    for (const path of namedFiles(await readVersions(storage, table))) inUse.add(path)
+  const removed: StoredObject[] = []
+  const foreign: string[] = []
+  for (const object of listed) {
+    const name = object.path.slice(folder.length + 1)
+    if (isBookkeeping(name)) continue
+    if (!isCommitted(name)) foreign.push(object.path)
+    else if (!inUse.has(object.path) && unusedSince(object, dropped) <= before) removed.push(object)
+  }
+  if (dryRun) return { removed, foreign }
+  for (const object of removed) {
+    crashPoint('lake.retention.before_file_removal')
+    await storage.remove(object.path)
+  }
+  const left = Object.entries(dropped).filter(([path]) => !removed.some((object) => object.path === path))
+  if (removed.length > 0 && left.length < Object.keys(dropped).length)
+    await storage.write(droppedPath(table), `${canonicalJson(Object.fromEntries(left))}\n`)
+  return { removed, foreign }
+}
+
+function unusedSince(object: StoredObject, dropped: Dropped): number {
+  return Math.max(object.modifiedAt.getTime(), Date.parse(dropped[object.path] ?? '1970-01-01'))
+}
+
+function namedFiles(records: readonly CommitRecord[]): Set<string> {
+  return new Set(records.flatMap((record) => [...record.files, ...record.quarantine].map((file) => file.path)))
+}
+
+/** The names that `adoptFiles` gives. */
+function isCommitted(name: string): boolean {
+  return /^(data|quarantine)\/[^/]+-\d+-[0-9a-f]{8}\/([^/]+=[^/]*\/)*part-\d+\.parquet$/.test(name)
+}
+
+function isBookkeeping(name: string): boolean {
+  return /^(_versions\/\d{12}\.json|_inputs\/\d{12}\.json|_latest\.json|_dropped\.json)$/.test(name)
+}
+
+async function readDropped(storage: Storage, table: string): Promise<Dropped> {
+  const bytes = await storage.read(droppedPath(table))
+  if (bytes === undefined) return {}
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as Dropped
+  } catch {
+    // Forgetting it would cost readers their grace: start it again for everything that nothing names.
+    const files = await storage.list(tableFolder(table))
+    return Object.fromEntries(files.map((file) => [file.path, file.modifiedAt.toISOString()]))
+  }
+}
+
+function droppedPath(table: string): string {
+  return `${tableFolder(table)}/_dropped.json`
+}

@@ -1,0 +1,47 @@
+/** Goes back to an earlier version by making a new one: history is added to, never rewritten. */
+import type { Clock } from '../base/clock.ts'
+import { sluiceError } from '../base/errors.ts'
+import type { Storage } from '../storage/storage.ts'
+import { afterCommit, createRecord, recordOf } from './commit.ts'
+import { knownInputs } from './inputs.ts'
+import type { CommitRecord } from './record.ts'
+import { currentVersion } from './records.ts'
+
+/** Who rolls back, and to what. */
+export interface RollbackInput extends Pick<CommitRecord, 'table' | 'run' | 'attempt' | 'fencingToken'> {
+  /** The version whose content becomes current. */
+  readonly version: number
+  readonly fence: () => Promise<void>
+}
+
+/**
+ * Commits version N+1 with an earlier version's content, columns and known inputs; the files are the same, nothing is copied.
+ *
+ * @throws Lake.UnknownVersion, Lake.Conflict, Run.Fenced
+ */
+export async function rollback(storage: Storage, clock: Clock, input: RollbackInput): Promise<CommitRecord> {
+  const { table, run, attempt, fencingToken } = input
+  const current = await currentVersion(storage, table)
+  const target = await recordOf(storage, table, input.version)
+  const parent = await recordOf(storage, table, current)
+  if (parent.fencingToken > fencingToken)
+    throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
+  const record: CommitRecord = {
+    ...target,
+    version: current + 1,
+    parent: current,
+    committedAt: clock.now().toISOString(),
+    operation: 'rollback',
+    rollbackOf: input.version,
+    run,
+    attempt,
+    fencingToken,
+    nextFieldId: parent.nextFieldId,
+    knownInputs: Object.fromEntries(await knownInputs(storage, table, input.version)),
+  }
+  await input.fence()
+  if (!(await createRecord(storage, record)))
+    throw sluiceError('Lake.Conflict', { table, expected: current, found: await currentVersion(storage, table) })
+  await afterCommit(storage, record)
+  return record
+}
