@@ -150,4 +150,12 @@ export const definitionErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Definition.NoPipeline': entry<{ folder: string }>({
+    code: 'SLU1018',
+    title: 'There is no pipeline here.',
+    message: ({ folder }) => `"${folder}" has no pipeline (.ts, .mts, .js, .mjs, .json, .yaml, .yml).`,
+    hint: () => 'A pipeline is a folder with a pipeline.ts: pipelines/<name>/pipeline.ts',
+    retry: 'terminal',
+    exit: 2,
+  }),
 }

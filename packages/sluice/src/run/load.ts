@@ -1,0 +1,204 @@
+/** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import { type Problem, problem } from '../base/errors.ts'
+import { checkProject } from '../definition/check.ts'
+import { noPlaces, type Places, placesInCode } from '../definition/places.ts'
+import { readData } from '../definition/read-data.ts'
+import { resolveConfig, resolvePipeline, type SqlFile } from '../definition/resolve.ts'
+import { suggest } from '../definition/suggest.ts'
+import type { Pipeline, Project } from '../definition/types.ts'
+
+/** The endings that a definition file may have, in no order: only one may be there. */
+const endings = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml']
+
+/** Folders beside a pipeline that hold no models. */
+const noModels = ['dashboards', 'node_modules', 'tests']
+
+/** What was found in a project's folder. */
+export interface LoadedProject {
+  /** Undefined where a problem is an error. */
+  readonly project?: Project
+  readonly problems: readonly Problem[]
+  /** The files that were read, relative to the root, sorted. */
+  readonly files: readonly string[]
+}
+
+/** Collects while a project is loaded. */
+interface Loading {
+  readonly root: string
+  readonly problems: Problem[]
+  readonly places: Map<string, Places>
+  readonly files: string[]
+}
+
+/**
+ * Loads the project in a folder: `sluice.config.*`, `pipelines/<name>/pipeline.*`, and the SQL models `pipelines/<name>/<layer>/<table>.sql`.
+ * Never throws for what a user wrote: everything that is wrong comes back as problems, all at once.
+ *
+ * @example const { project, problems } = await loadProject('/home/me/shop')
+ */
+export async function loadProject(root: string): Promise<LoadedProject> {
+  const loading: Loading = { root, problems: [], places: new Map(), files: [] }
+  const project = await loadAll(loading)
+  const { problems } = loading
+  if (project !== undefined)
+    problems.push(...checkProject(project, (file) => loading.places.get(file) ?? noPlaces(file)))
+  const broken = problems.some(({ severity }) => severity === 'error')
+  const found = { problems: problems.sort(byPlace), files: loading.files.sort() }
+  return project === undefined || broken ? found : { project, ...found }
+}
+
+async function loadAll(loading: Loading): Promise<Project | undefined> {
+  const { root, problems } = loading
+  const file = await definitionFile(loading, '', 'sluice.config')
+  if (file === 'ambiguous') return undefined
+  if (file === undefined) {
+    problems.push(problem('Definition.NoProject', { root }))
+    return undefined
+  }
+  const read = await readDefinition(loading, file)
+  const config = read && resolveConfig(read.value, read.places)
+  problems.push(...(config?.problems ?? []))
+  // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
+  const pipelines = await loadPipelines(loading, config?.config?.pipelines ?? 'pipelines')
+  return config?.config === undefined || pipelines === undefined ? undefined : { config: config.config, pipelines }
+}
+
+async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[] | undefined> {
+  const names = (await entries(join(loading.root, folder)))
+    .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
+    .map((entry) => entry.name)
+    .sort()
+  if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }))
+  const pipelines: Pipeline[] = []
+  let complete = names.length > 0
+  for (const name of names) {
+    const pipeline = await loadPipeline(loading, `${folder}/${name}`)
+    if (pipeline === undefined) complete = false
+    else pipelines.push(pipeline)
+  }
+  return complete ? pipelines : undefined
+}
+
+async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline | undefined> {
+  const file = await definitionFile(loading, folder, 'pipeline')
+  if (file === 'ambiguous') return undefined
+  if (file === undefined) {
+    loading.problems.push(problem('Definition.NoPipeline', { folder }, { at: { file: folder } }))
+    return undefined
+  }
+  const read = await readDefinition(loading, file)
+  const sqlFiles = await readSqlFiles(loading, folder)
+  if (read === undefined) return undefined
+  const { pipeline, problems } = resolvePipeline(read.value, { places: read.places, sqlFiles })
+  loading.problems.push(...problems)
+  return pipeline
+}
+
+/** The one definition file of a folder. */
+async function definitionFile(
+  loading: Loading,
+  folder: string,
+  name: string,
+): Promise<string | 'ambiguous' | undefined> {
+  const present = new Set((await entries(join(loading.root, folder))).map((entry) => entry.name))
+  const files = endings.map((ending) => `${name}.${ending}`).filter((file) => present.has(file))
+  const paths = files.map((file) => (folder === '' ? file : `${folder}/${file}`))
+  if (paths.length < 2) return paths[0]
+  loading.problems.push(problem('Definition.AmbiguousFile', { files: paths }, { at: { file: paths[1]! } }))
+  return 'ambiguous'
+}
+
+async function readDefinition(
+  loading: Loading,
+  file: string,
+): Promise<{ readonly value: unknown; readonly places: Places } | undefined> {
+  const text = await readText(loading, file)
+  if (/\.(json|ya?ml)$/.test(file)) {
+    const { value, places, problems } = readData(file, text)
+    loading.places.set(file, places)
+    loading.problems.push(...problems)
+    return problems.length > 0 ? undefined : { value, places }
+  }
+  const places = placesInCode(file, text)
+  loading.places.set(file, places)
+  try {
+    return { value: await evaluate(join(loading.root, file)), places }
+  } catch (error) {
+    loading.problems.push(evaluationProblem(loading.root, file, error as Error, await import('../index.ts')))
+    return undefined
+  }
+}
+
+/** Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies. */
+async function evaluate(file: string): Promise<unknown> {
+  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../index.ts')])
+  // No caches: a definition that was edited is read anew, and no other user can plant a compiled file in a shared folder.
+  const jiti = createJiti(import.meta.url, { virtualModules: { sluice }, moduleCache: false, fsCache: false })
+  const module = await jiti.import<{ default?: unknown }>(file)
+  return module.default
+}
+
+function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {
+  const place = placeOf(root, `${error?.stack ?? ''}\n${error?.message ?? ''}`)
+  const at = place ?? { file }
+  const absent = /\(0 ?, ?_sluice\.(\w+)\) is not a function/.exec(String(error?.message))?.[1]
+  if (absent !== undefined) {
+    const meant = suggest(absent, Object.keys(sluice))
+    const detail = `'sluice' has no "${absent}".`
+    return problem('Definition.FileFailed', { file, detail }, meant === undefined ? { at } : { at, suggestion: meant })
+  }
+  const detail = String(error?.message ?? error)
+    .split('\n')[0]!
+    .trim()
+    .replace(/^ParseError: /, '')
+  return problem('Definition.FileFailed', { file, detail: /[.!?]$/.test(detail) ? detail : `${detail}.` }, { at })
+}
+
+/** The first place inside the project that a stack or message names. */
+function placeOf(root: string, text: string): { file: string; line: number; column: number } | undefined {
+  for (const [, path, line, column] of text.matchAll(/(?:file:\/\/)?(\/[^\s():]+|[A-Za-z]:[^\s():]+):(\d+):(\d+)/g)) {
+    const file = relative(root, path!)
+    if (file.startsWith('..') || file.includes('node_modules')) continue
+    return { file: file.split(sep).join('/'), line: Number(line), column: Number(column) }
+  }
+  return undefined
+}
+
+/** Every SQL file below a pipeline, in the order of names. */
+async function readSqlFiles(loading: Loading, folder: string, below = ''): Promise<readonly SqlFile[]> {
+  const found: SqlFile[] = []
+  const all = await entries(join(loading.root, folder, below))
+  for (const entry of all.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith('.') || (below === '' && noModels.includes(entry.name))) continue
+    const path = below === '' ? entry.name : `${below}/${entry.name}`
+    if (entry.isDirectory()) found.push(...(await readSqlFiles(loading, folder, path)))
+    else if (entry.name.endsWith('.sql')) {
+      const file = `${folder}/${path}`
+      found.push({ table: `${below}.${entry.name.slice(0, -4)}`, file, sql: await readText(loading, file) })
+    }
+  }
+  return found
+}
+
+async function readText({ root, files }: Loading, file: string): Promise<string> {
+  files.push(file)
+  return (await readFile(join(root, file), 'utf8')).replace(/^\uFEFF/, '')
+}
+
+/** The entries of a folder; none where there is no folder. */
+async function entries(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
+}
+
+function byPlace(a: Problem, b: Problem): number {
+  const key = ({ at }: Problem): [string, number, number] => [at?.file ?? '', at?.line ?? 0, at?.column ?? 0]
+  const [x, y] = [key(a), key(b)]
+  return x[0] < y[0] ? -1 : x[0] > y[0] ? 1 : x[1] - y[1] || x[2] - y[2]
+}
