@@ -40,7 +40,7 @@ const columnType = z
     z.enum(simpleTypes as [string, ...string[]]),
     z
       .string()
-      .regex(decimalPattern, 'decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p')
+      .regex(decimalPattern, { error: 'decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p', abort: true })
       .meta({ description: 'decimal(p,s), 1 ≤ p ≤ 38, 0 ≤ s ≤ p' }),
   ])
   .refine((type) => {

@@ -1,7 +1,7 @@
 /** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
-import { type Problem, problem } from '../base/errors.ts'
+import { type Location, type Problem, problem } from '../base/errors.ts'
 import { checkProject } from '../definition/check.ts'
 import { noPlaces, type Places, placesInCode } from '../definition/places.ts'
 import { readData } from '../definition/read-data.ts'
@@ -141,8 +141,7 @@ async function evaluate(file: string): Promise<unknown> {
 }
 
 function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {
-  const place = placeOf(root, `${error?.stack ?? ''}\n${error?.message ?? ''}`)
-  const at = place ?? { file }
+  const at = placeOf(root, String(error?.message)) ?? lineOf(placeOf(root, String(error?.stack))) ?? { file }
   const absent = /\(0 ?, ?_sluice\.(\w+)\) is not a function/.exec(String(error?.message))?.[1]
   if (absent !== undefined) {
     const meant = suggest(absent, Object.keys(sluice))
@@ -156,14 +155,19 @@ function evaluationProblem(root: string, file: string, error: Error, sluice: obj
   return problem('Definition.FileFailed', { file, detail: /[.!?]$/.test(detail) ? detail : `${detail}.` }, { at })
 }
 
-/** The first place inside the project that a stack or message names. */
-function placeOf(root: string, text: string): { file: string; line: number; column: number } | undefined {
+/** The first place inside the project that a message or a stack names. */
+function placeOf(root: string, text: string): Location | undefined {
   for (const [, path, line, column] of text.matchAll(/(?:file:\/\/)?(\/[^\s():]+|[A-Za-z]:[^\s():]+):(\d+):(\d+)/g)) {
     const file = relative(root, path!)
     if (file.startsWith('..') || file.includes('node_modules')) continue
     return { file: file.split(sep).join('/'), line: Number(line), column: Number(column) }
   }
   return undefined
+}
+
+/** A place in a stack without its column, which is that of the compiled line. */
+function lineOf(place: Location | undefined): Location | undefined {
+  return place && { file: place.file, line: place.line! }
 }
 
 /** Every SQL file below a pipeline, in the order of names. */

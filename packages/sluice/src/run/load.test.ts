@@ -1,0 +1,153 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { loadProject } from './load.ts'
+
+const roots: string[] = []
+afterEach(async () => {
+  await Promise.all(roots.splice(0).map((root) => rm(root, { recursive: true })))
+})
+
+/** A project folder with these files. */
+async function project(files: Record<string, string>): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'sluice-load-'))
+  roots.push(root)
+  for (const [file, text] of Object.entries(files)) {
+    await mkdir(join(root, dirname(file)), { recursive: true })
+    await writeFile(join(root, file), text)
+  }
+  return root
+}
+
+const config = `import { defineConfig } from 'sluice'\nexport default defineConfig({ name: 'shop' })\n`
+const pipelineTs = `import { files, incremental, notNull, pipeline } from 'sluice'
+
+enum Kind { Text = 'text' }
+
+export default pipeline('retail', {
+  sources: {
+    sales: files('inbox/sales_*.csv', {
+      columns: { id: 'integer', note: Kind.Text },
+      checks: [notNull('note')],
+    }),
+  },
+  loads: { fact_sales: incremental({ from: 'analytics.fact_sales', by: 'date_key' }) },
+})
+`
+const sql = 'SELECT id AS date_key FROM raw.sales\n'
+
+test('a TypeScript project with SQL models is loaded, defaults filled in', async () => {
+  const root = await project({
+    'sluice.config.ts': config,
+    'pipelines/retail/pipeline.ts': pipelineTs,
+    'pipelines/retail/analytics/fact_sales.sql': sql,
+    'pipelines/retail/dashboards/sales.sql': 'ignored',
+  })
+  const loaded = await loadProject(root)
+  expect(loaded.problems).toEqual([])
+  expect(loaded.files).toEqual([
+    'pipelines/retail/analytics/fact_sales.sql',
+    'pipelines/retail/pipeline.ts',
+    'sluice.config.ts',
+  ])
+  const [retail] = loaded.project!.pipelines
+  expect(retail!.layers).toEqual(['raw', 'stage', 'analytics'])
+  expect(retail!.models).toEqual({
+    'analytics.fact_sales': { kind: 'sql', sql, file: 'pipelines/retail/analytics/fact_sales.sql' },
+  })
+  expect(retail!.sources['sales']).toMatchObject({
+    columns: { id: { type: 'integer' }, note: { type: 'text' } },
+    format: { kind: 'csv' },
+    archive: 'archive/sales',
+    error: 'error/sales',
+    quarantine: { maxShare: 0.01, maxRows: 1000 },
+  })
+})
+
+test('an edited definition is read anew', async () => {
+  const root = await project({
+    'sluice.config.ts': config,
+    'pipelines/retail/pipeline.ts': `export default { name: 'one' }`,
+  })
+  expect((await loadProject(root)).project!.pipelines[0]!.name).toBe('one')
+  await writeFile(join(root, 'pipelines/retail/pipeline.ts'), `export default { name: 'two' }`)
+  expect((await loadProject(root)).project!.pipelines[0]!.name).toBe('two')
+})
+
+test('no project: the error names the way out', async () => {
+  const { problems, project: found } = await loadProject(await project({}))
+  expect(found).toBeUndefined()
+  expect(problems).toMatchObject([{ name: 'Definition.NoProject', hint: expect.stringContaining('sluice init') }])
+})
+
+test('CT-07: problems of every file at once, with their places and what was meant', async () => {
+  const root = await project({
+    'sluice.config.ts': `export default { name: 'shop', concurency: 4 }\n`,
+    'pipelines/retail/pipeline.ts': pipelineTs.replace("'integer'", "'integr'"),
+    'pipelines/retail/analitics/fact_sales.sql': sql,
+    'pipelines/broken/pipeline.ts': `import { pipline } from 'sluice'\n\nexport default pipline('a', {})\n`,
+    'pipelines/syntax/pipeline.ts': `export default {\n  name: 'a' 'b' }\n`,
+    'pipelines/empty/notes.md': 'nothing here',
+  })
+  const { problems, project: found } = await loadProject(root)
+  expect(found).toBeUndefined()
+  expect(problems.map(({ name, at, suggestion }) => [name, at?.file, at?.line, at?.column, suggestion])).toEqual([
+    ['Definition.FileFailed', 'pipelines/broken/pipeline.ts', 3, undefined, 'pipeline'],
+    ['Definition.NoPipeline', 'pipelines/empty', undefined, undefined, undefined],
+    ['Definition.WrongValue', 'pipelines/retail/pipeline.ts', 8, 22, 'integer'],
+    ['Definition.FileFailed', 'pipelines/syntax/pipeline.ts', 2, expect.any(Number), undefined],
+    ['Definition.UnknownKey', 'sluice.config.ts', 1, 32, 'concurrency'],
+  ])
+})
+
+test('a folder of models that is no layer, and a load from nowhere, are told with what was meant', async () => {
+  const wrongFolder = await project({
+    'sluice.config.ts': config,
+    'pipelines/retail/pipeline.ts': pipelineTs,
+    'pipelines/retail/analitics/fact_sales.sql': sql,
+  })
+  expect((await loadProject(wrongFolder)).problems).toMatchObject([
+    {
+      name: 'Definition.UnknownLayer',
+      suggestion: 'analytics',
+      at: { file: 'pipelines/retail/analitics/fact_sales.sql' },
+    },
+  ])
+  const wrongTable = await project({
+    'sluice.config.ts': config,
+    'pipelines/retail/pipeline.ts': pipelineTs,
+    'pipelines/retail/analytics/fact_sale.sql': sql,
+  })
+  expect((await loadProject(wrongTable)).problems).toMatchObject([
+    {
+      name: 'Definition.UnknownTable',
+      suggestion: 'analytics.fact_sale',
+      at: { file: 'pipelines/retail/pipeline.ts', line: 12, column: 44 },
+    },
+  ])
+})
+
+test('two definitions of one thing are refused, not chosen between', async () => {
+  const root = await project({
+    'sluice.config.ts': config,
+    'sluice.config.yaml': 'name: shop',
+    'pipelines/a/pipeline.ts': '',
+  })
+  expect((await loadProject(root)).problems).toMatchObject([
+    {
+      name: 'Definition.AmbiguousFile',
+      message: 'Only one of these can be the definition: sluice.config.ts, sluice.config.yaml.',
+    },
+  ])
+})
+
+test('what a definition throws is a problem with its place', async () => {
+  const root = await project({
+    'sluice.config.ts': config,
+    'pipelines/a/pipeline.ts': `const nothing: any = undefined\nexport default nothing.name\n`,
+  })
+  expect((await loadProject(root)).problems).toMatchObject([
+    { name: 'Definition.FileFailed', at: { file: 'pipelines/a/pipeline.ts', line: 2 } },
+  ])
+})
