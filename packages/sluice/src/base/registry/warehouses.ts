@@ -1,5 +1,7 @@
-/** 6xxx: warehouses and loads. */
+/** 6xxx: warehouses and loads. Every one of them leaves the target as it was: a load is one transaction. */
 import { entry } from './entry.ts'
+
+const safe = 'Nothing was changed in the warehouse.'
 
 /** Errors of warehouses. */
 export const warehouseErrors = {
@@ -10,5 +12,158 @@ export const warehouseErrors = {
     hint: () => 'Close that process; nothing was changed. Then: sluice run',
     retry: 'transient',
     exit: 5,
+  }),
+  'Warehouse.Missing': entry<{ path: string }>({
+    code: 'SLU6002',
+    title: 'There is no warehouse yet.',
+    message: ({ path }) => `The warehouse "${path}" does not exist yet: the first load makes it.`,
+    hint: () => 'Load it first: sluice run',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Warehouse.Fenced': entry<{ target: string; token: number; newest: number }>({
+    code: 'SLU6003',
+    title: 'A newer run has loaded this table.',
+    message: ({ target, token, newest }) =>
+      `This run holds fencing token ${token}, but "${target}" was already loaded under token ${newest}: another run took over while this one was paused.`,
+    hint: () => `${safe} The newer run goes on; look at it with: sluice runs`,
+    retry: 'terminal',
+    exit: 5,
+    explanation: 'Fault WH-04: of two runs, only the one with the newest lease may load.',
+  }),
+  'Warehouse.Drift': entry<{ target: string; differences: string; cause: string }>({
+    code: 'SLU6004',
+    title: 'The target is not what the load needs.',
+    message: ({ target, differences, cause }) =>
+      `"${target}" does not fit this load, because ${cause}: ${differences}.`,
+    hint: () =>
+      `${safe} Decide: alter the target so that it fits, or change the model back. Missing nullable columns and wider types are mended by the load itself.`,
+    retry: 'terminal',
+    exit: 5,
+    explanation:
+      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger).',
+  }),
+  'Warehouse.TargetVanished': entry<{ target: string; loads: number }>({
+    code: 'SLU6005',
+    title: 'A table that was loaded is gone.',
+    message: ({ target, loads }) =>
+      `The ledger has ${loads} loads of "${target}", but the table does not exist any more: someone dropped or renamed it.`,
+    hint: ({ target }) =>
+      `Bring the table back, or give it up: DELETE FROM sluice.load_ledger WHERE target = '${target}', and the same in sluice.load_keys and sluice.load_batches. Then: sluice run`,
+    retry: 'terminal',
+    exit: 5,
+    explanation: 'Fault WH-13.',
+  }),
+  'Warehouse.KeyNull': entry<{ target: string; columns: string; count: number; samples: string }>({
+    code: 'SLU6006',
+    title: 'A key is NULL.',
+    message: ({ target, columns, count, samples }) =>
+      `${count} rows for "${target}" have NULL in ${columns}, so it is unknown which row they mean. The first: ${samples}`,
+    hint: () => `${safe} Refuse such rows earlier, with a notNull check on the table that is loaded.`,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Warehouse.KeyDuplicate': entry<{ target: string; columns: string; count: number; samples: string }>({
+    code: 'SLU6007',
+    title: 'A key is not unique in the input.',
+    message: ({ target, columns, count, samples }) =>
+      `${count} values of (${columns}) occur more than once among the rows for "${target}", so it is unknown which row is true. The first: ${samples}`,
+    hint: () => `${safe} Make the key unique in the model, or add a unique check to find out where it breaks.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Faults WH-04 and WH-17.',
+  }),
+  'Warehouse.TargetKeyDuplicate': entry<{ target: string; columns: string; extra: number }>({
+    code: 'SLU6008',
+    title: 'A key is not unique in the target.',
+    message: ({ target, columns, extra }) =>
+      `"${target}" itself holds ${extra} rows too many for the keys (${columns}) of this load: it was written by something else than its load.`,
+    hint: () => `${safe} Remove the rows that do not belong there. Then: sluice run`,
+    retry: 'terminal',
+    exit: 5,
+    explanation: 'Fault WH-04.',
+  }),
+  'Warehouse.OutOfRange': entry<{ target: string; column: string; type: string; count: number; samples: string }>({
+    code: 'SLU6009',
+    title: 'Values do not fit the target.',
+    message: ({ target, column, type, count, samples }) =>
+      `${count} values of "${column}" cannot be held exactly by ${type}, which is the column's type in "${target}": ${samples}`,
+    hint: () => `${safe} Nothing is rounded or cut. Widen the column of the target, or cast in the model.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-12.',
+  }),
+  'Warehouse.RowsDiffer': entry<{ target: string; expected: number; found: number }>({
+    code: 'SLU6010',
+    title: 'The input has another number of rows than its version.',
+    message: ({ target, expected, found }) =>
+      `The version to be loaded into "${target}" has ${expected} rows by its record, but ${found} were read.`,
+    hint: () => `${safe} A data file may have been altered: sluice doctor`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-18.',
+  }),
+  'Warehouse.AppendWithoutBatches': entry<{ target: string }>({
+    code: 'SLU6011',
+    title: 'An append needs batches.',
+    message: ({ target }) =>
+      `"${target}" is loaded by append, but its table is made anew with each version, so it is unknown which of the rows are new.`,
+    hint: () =>
+      'Declare the column that names a batch, append({ from, batch }); or load with incremental, upsert or replace.',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-04.',
+  }),
+  'Warehouse.BatchChanged': entry<{ target: string; batches: string }>({
+    code: 'SLU6012',
+    title: 'A loaded batch has other rows now.',
+    message: ({ target, batches }) =>
+      `Batches that "${target}" has already taken in came again with another number of rows: ${batches}.`,
+    hint: () => `${safe} An append never rewrites. Load with incremental by the batch column to replace batches.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-04.',
+  }),
+  'Warehouse.Scd2Conflict': entry<{ target: string; count: number; samples: string; order: string }>({
+    code: 'SLU6013',
+    title: 'Two different changes of one key at one instant.',
+    message: ({ target, count, samples, order }) =>
+      `${count} keys of "${target}" have different changes with the same ${order}, so it is unknown which came last. The first: ${samples}`,
+    hint: () =>
+      `${safe} Declare the column that orders them: scd2({ sequence }). A log that was delivered is never rewritten.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-08.',
+  }),
+  'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
+    code: 'SLU6014',
+    title: 'The dimension would break an invariant.',
+    message: ({ target, broken }) =>
+      `The load of "${target}" was rolled back, because the dimension would have ${broken}.`,
+    hint: () =>
+      `${safe} Rows of the dimension were probably edited by hand; compare them with the model. If not, please report it.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault WH-05. Asserted in the transaction of each load: one current row per live key, no overlap, no gap except delete to re-insert, no interval of zero length, unique surrogate keys.',
+  }),
+  'Warehouse.Scd2Stale': entry<{ target: string; effective: string; newest: string }>({
+    code: 'SLU6015',
+    title: 'A snapshot is older than the dimension.',
+    message: ({ target, effective, newest }) =>
+      `This input is a snapshot as of ${effective}, but "${target}" already knows changes up to ${newest}.`,
+    hint: () =>
+      `${safe} Load versions in their order, or declare scd2({ effective }), so that late changes find their place.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-06.',
+  }),
+  'Warehouse.Column': entry<{ target: string; column: string; why: string }>({
+    code: 'SLU6016',
+    title: 'A column of the load cannot be used.',
+    message: ({ target, column, why }) => `The load of "${target}" cannot use the column "${column}": ${why}.`,
+    hint: () => `${safe} Correct the load in pipeline.ts. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
   }),
 }

@@ -1,0 +1,26 @@
+/** What differs between warehouses in the SQL of a load. Everything else is written once, in `modes/` and `scd2/`. */
+
+/** Runs statements inside the transaction of a load. */
+export interface SqlRunner {
+  /** Runs a statement; parameters are `$1`, `$2` … */
+  run(sql: string, params?: readonly unknown[]): Promise<void>
+  /** Rows, exact: wide numbers, dates and times as text. */
+  all<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>
+}
+
+/** The SQL that is not the same everywhere. Expressions in, expressions out. */
+export interface Dialect {
+  readonly name: 'duckdb' | 'postgres' | 'redshift'
+  /** The longest identifier, in bytes of UTF-8. */
+  readonly maxIdentifierBytes: number
+  /** The warehouse's type for an engine type. */
+  columnType(engineType: string): string
+  /** Whether two values differ, with NULL as a value. */
+  differs(a: string, b: string): string
+  /** An instant or a date as one text on every warehouse: microseconds since 1970. */
+  instantText(expression: string): string
+  /** A column of a list of rows that identifies a row's content: order-free, exact sums of hashes. */
+  fingerprint(columns: readonly string[]): string
+  /** The value when it is exactly of `type`, else NULL; raises nothing. */
+  tryCast(expression: string, type: string): string
+}

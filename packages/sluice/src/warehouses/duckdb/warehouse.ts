@@ -1,0 +1,150 @@
+/**
+ * A DuckDB file as a warehouse. Only one process can have the file open, so it is opened for a load and closed after it.
+ *
+ * The file is attached to a session of the engine: the lake's Parquet and the warehouse are then one database, and nothing is staged.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { crashPoint } from '../../base/crash.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { LoadMode } from '../../definition/types.ts'
+import type { Engine, Session } from '../../engines/engine.ts'
+import type { FoundColumn } from '../drift.ts'
+import { ledgerRows, targetHistory } from '../ledger.ts'
+import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
+import { loadModes } from '../modes.ts'
+import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import { duckDbDialect } from './dialect.ts'
+
+/** How a DuckDB warehouse is opened. */
+export interface DuckDbWarehouseOptions {
+  /** The database file; its folder is made where it is missing. */
+  readonly path: string
+  readonly engine: Engine
+  /** @default false */
+  readonly readOnly?: boolean
+  readonly clock: Clock
+  /** Stops the statement that is running; a load is then rolled back. */
+  readonly signal?: AbortSignal
+}
+
+/** The attached database; no target is called so. */
+const database = 'sluice_warehouse'
+
+/** Files that this process has open, by absolute path: what settles when the last in the queue closes. */
+const queues = new Map<string, Promise<void>>()
+
+/**
+ * Opens the warehouse. Waits while another part of this process has the file open; close it as soon as the load is done.
+ *
+ * @example await using warehouse = await openDuckDbWarehouse({ path: 'warehouse.duckdb', engine, clock: systemClock })
+ * @throws Warehouse.Locked where another process has the file open; Warehouse.Missing where there is nothing to read
+ */
+export async function openDuckDbWarehouse(options: DuckDbWarehouseOptions): Promise<Warehouse> {
+  const { engine, readOnly = false, clock, signal } = options
+  const path = resolve(options.path)
+  // DuckDB's lock is the process's: two instances in one process would both get it, and write over each other.
+  const release = await takeTurn(path)
+  try {
+    if (readOnly && !existsSync(path)) throw sluiceError('Warehouse.Missing', { path: options.path })
+    if (!readOnly) mkdirSync(dirname(path), { recursive: true })
+    const session = await engine.open({
+      attach: { path, name: database, readOnly },
+      ...(signal === undefined ? {} : { signal }),
+    })
+    await session.run(`USE ${database}`)
+    return warehouseOver(session, clock, release)
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/**
+ * The warehouse contract over a session whose current database is the warehouse.
+ *
+ * @param closed Called once, after the session was closed.
+ */
+export function warehouseOver(session: Session, clock: Clock, closed: () => void): Warehouse {
+  const setting: LoadSetting = {
+    sql: session,
+    dialect: duckDbDialect,
+    clock,
+    columnsOf: (table) => columnsOf(session, table),
+  }
+  const hasLedger = async (): Promise<boolean> => (await columnsOf(session, 'sluice.load_ledger')).length > 0
+  let open = true
+  const close = async (): Promise<void> => {
+    if (!open) return
+    open = false
+    try {
+      await session.close()
+    } finally {
+      closed()
+    }
+  }
+  return {
+    capabilities: {
+      modes: Object.keys(loadModes) as LoadMode[],
+      transactionalDdl: true,
+      maxIdentifierBytes: duckDbDialect.maxIdentifierBytes,
+    },
+    drift: async (input) =>
+      findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, input.target) : {}),
+    load: (input) => load(session, setting, input),
+    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(session, filter) : []),
+    query: (sql, params) => session.all(sql, params),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function load(session: Session, setting: LoadSetting, input: LoadInput): Promise<LoadResult> {
+  input.signal?.throwIfAborted()
+  const stop = (): void => session.interrupt()
+  input.signal?.addEventListener('abort', stop)
+  try {
+    await session.run('BEGIN')
+    crashPoint('warehouse.load.after_begin')
+    const result = await loadInTransaction(setting, input)
+    input.signal?.throwIfAborted()
+    crashPoint('warehouse.load.before_commit')
+    await session.run('COMMIT')
+    crashPoint('warehouse.load.after_commit')
+    return result
+  } catch (error) {
+    // Where this fails too (an aborted session), closing the session rolls back.
+    await session.run('ROLLBACK').catch(() => undefined)
+    input.signal?.throwIfAborted()
+    throw error
+  } finally {
+    input.signal?.removeEventListener('abort', stop)
+  }
+}
+
+async function columnsOf(session: Session, table: string): Promise<readonly FoundColumn[]> {
+  const [first, second] = table.split('.', 2)
+  const [schema, name] = second === undefined ? ['main', first] : [first, second]
+  return session.all<{ name: string; type: string }>(
+    `SELECT column_name AS name, data_type AS type FROM information_schema.columns
+     WHERE table_catalog = $1 AND table_schema = $2 AND table_name = $3 ORDER BY ordinal_position`,
+    [database, schema, name],
+  )
+}
+
+/** Waits until every earlier holder of the path has released it. */
+async function takeTurn(path: string): Promise<() => void> {
+  const before = queues.get(path)
+  let release = (): void => undefined
+  const mine = new Promise<void>((done) => {
+    release = () => done()
+  })
+  const all = (before ?? Promise.resolve()).then(() => mine)
+  queues.set(path, all)
+  await before
+  return () => {
+    release()
+    if (queues.get(path) === all) queues.delete(path)
+  }
+}

@@ -1,0 +1,94 @@
+/** The tables in which a warehouse remembers its loads: schema `sluice`, written in the transaction of the load itself. */
+import type { SqlRunner } from './dialect.ts'
+import type { LoadInput, LoadLedgerRow, LoadResult } from './warehouse.ts'
+
+/** The statements that make the ledger's tables where they are missing. */
+export const ledgerTables: readonly string[] = [
+  'CREATE SCHEMA IF NOT EXISTS sluice',
+  `CREATE TABLE IF NOT EXISTS sluice.load_ledger (
+     load_id VARCHAR NOT NULL PRIMARY KEY, target VARCHAR NOT NULL, ordinal BIGINT NOT NULL, mode VARCHAR NOT NULL, version BIGINT NOT NULL,
+     definition VARCHAR NOT NULL,
+     run VARCHAR NOT NULL, attempt INTEGER NOT NULL, fencing_token BIGINT NOT NULL, loaded_at VARCHAR NOT NULL,
+     shape VARCHAR NOT NULL, result VARCHAR NOT NULL)`,
+  'CREATE TABLE IF NOT EXISTS sluice.load_keys (target VARCHAR NOT NULL, key_value VARCHAR NOT NULL, row_count BIGINT NOT NULL, fingerprint VARCHAR NOT NULL)',
+  'CREATE TABLE IF NOT EXISTS sluice.load_batches (target VARCHAR NOT NULL, batch VARCHAR NOT NULL, load_id VARCHAR NOT NULL, row_count BIGINT NOT NULL)',
+]
+
+/** What the ledger knows of a target before a load. */
+export interface TargetHistory {
+  readonly loads: number
+  readonly newestToken: number
+  /** The columns as the newest load left them, see `shapeOf`. */
+  readonly shape?: string
+}
+
+/** Asks the ledger about a target. */
+export async function targetHistory(sql: SqlRunner, target: string): Promise<TargetHistory> {
+  const [row] = await sql.all<{ loads: string; newest: string | null }>(
+    'SELECT count(*) AS loads, max(fencing_token) AS newest FROM sluice.load_ledger WHERE target = $1',
+    [target],
+  )
+  const [last] = await sql.all<{ shape: string }>(
+    'SELECT shape FROM sluice.load_ledger WHERE target = $1 ORDER BY ordinal DESC LIMIT 1',
+    [target],
+  )
+  return {
+    loads: Number(row?.loads ?? 0),
+    newestToken: Number(row?.newest ?? 0),
+    ...(last === undefined ? {} : { shape: last.shape }),
+  }
+}
+
+/** Newest first. */
+export async function ledgerRows(
+  sql: SqlRunner,
+  filter: { readonly target?: string; readonly loadId?: string },
+): Promise<readonly LoadLedgerRow[]> {
+  const rows = await sql.all<Record<string, string>>(
+    `SELECT load_id, target, version, definition, run, loaded_at, result FROM sluice.load_ledger
+     WHERE ($1 IS NULL OR target = $1) AND ($2 IS NULL OR load_id = $2)
+     ORDER BY loaded_at DESC, ordinal DESC`,
+    [filter.target ?? null, filter.loadId ?? null],
+  )
+  return rows.map((row) => ({
+    loadId: row['load_id']!,
+    target: row['target']!,
+    version: Number(row['version']),
+    definition: row['definition']!,
+    run: row['run']!,
+    loadedAt: row['loaded_at']!,
+    result: JSON.parse(row['result']!) as LoadResult,
+  }))
+}
+
+/** Writes the ledger row of a load, the last statement before COMMIT. */
+export async function insertLedgerRow(
+  sql: SqlRunner,
+  input: LoadInput,
+  row: {
+    readonly result: LoadResult
+    readonly shape: string
+    readonly loadedAt: string
+    /** The how-manieth load of its target this is, from 1. */
+    readonly ordinal: number
+  },
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO sluice.load_ledger (load_id, target, ordinal, mode, version, definition, run, attempt, fencing_token, loaded_at, shape, result)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    [
+      input.loadId,
+      input.target,
+      row.ordinal,
+      input.load.mode,
+      input.version,
+      input.definition,
+      input.run,
+      input.attempt,
+      input.fencingToken,
+      row.loadedAt,
+      row.shape,
+      JSON.stringify(row.result),
+    ],
+  )
+}

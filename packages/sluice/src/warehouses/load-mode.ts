@@ -1,0 +1,153 @@
+/** What a load mode is: its columns in the target, its tables beside it, and how it writes. Shared by every warehouse. */
+import { sluiceError } from '../base/errors.ts'
+import { quoteIdentifier } from '../sql/quote.ts'
+import type { Dialect, SqlRunner } from './dialect.ts'
+import type { LoadColumn, LoadInput, LoadResult } from './warehouse.ts'
+
+/** A load inside its transaction: the target exists and fits. */
+export interface LoadContext {
+  readonly sql: SqlRunner
+  readonly dialect: Dialect
+  readonly input: LoadInput
+  /** The target's name, quoted. */
+  readonly target: string
+  /** What stands after FROM to read every row of the version. */
+  readonly source: string
+  /** Columns that were added to the target in this transaction. */
+  readonly added: readonly string[]
+}
+
+/** What a mode reports; the totals are counted by whoever runs it. */
+export type LoadCounts = Omit<LoadResult, 'status' | 'total'>
+
+/** One load mode. */
+export interface LoadModeEntry {
+  /** The columns that the target must have. */
+  columns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[]
+  /** Tables of Sluice's own that hold the same columns as the target and change with it; by name, quoted. */
+  companions(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly Companion[]
+  /** Writes. Nothing that it does is visible before the caller commits. */
+  run(context: LoadContext): Promise<LoadCounts>
+}
+
+/** A table beside the target. */
+export interface Companion {
+  /** Quoted. */
+  readonly name: string
+  readonly columns: readonly LoadColumn[]
+}
+
+/**
+ * Column names, quoted and joined, each with an optional prefix.
+ *
+ * @example columnList(['a', 'b'], 's') // 's."a", s."b"'
+ */
+export function columnList(columns: readonly string[], alias?: string): string {
+  return columns.map((column) => qualified(column, alias)).join(', ')
+}
+
+/**
+ * Equality of two relations on columns that are never NULL.
+ *
+ * @example sameKey(['k'], 't', 's') // 't."k" = s."k"'
+ */
+export function sameKey(columns: readonly string[], a: string, b: string): string {
+  return columns.map((column) => `${qualified(column, a)} = ${qualified(column, b)}`).join(' AND ')
+}
+
+/**
+ * Whether two relations differ in any of the columns; false for no columns.
+ *
+ * @example anyDiffers(dialect, ['a'], 't', 's') // '(t."a" IS DISTINCT FROM s."a")'
+ */
+export function anyDiffers(dialect: Dialect, columns: readonly string[], a: string, b: string): string {
+  if (columns.length === 0) return '(1 = 0)'
+  return `(${columns.map((column) => dialect.differs(qualified(column, a), qualified(column, b))).join(' OR ')})`
+}
+
+/** A column, quoted, with an optional alias before it. */
+export function qualified(column: string, alias?: string): string {
+  return alias === undefined ? quoteIdentifier(column) : `${alias}.${quoteIdentifier(column)}`
+}
+
+/**
+ * The first column of the first row, as a number.
+ *
+ * @example await countOf(sql, 'SELECT count(*) AS n FROM t')
+ */
+export async function countOf(sql: SqlRunner, statement: string, params?: readonly unknown[]): Promise<number> {
+  const [row] = await sql.all(statement, params)
+  return Number(Object.values(row ?? { n: 0 })[0] ?? 0)
+}
+
+/**
+ * Refuses NULL in key columns, with the count and the first rows.
+ *
+ * @throws Warehouse.KeyNull
+ */
+export async function refuseNullKeys(
+  context: Pick<LoadContext, 'sql' | 'source' | 'input'>,
+  keys: readonly string[],
+): Promise<void> {
+  const { sql, source, input } = context
+  const isNull = keys.map((key) => `${quoteIdentifier(key)} IS NULL`).join(' OR ')
+  const count = await countOf(sql, `SELECT count(*) FROM ${source} AS s WHERE ${isNull}`)
+  if (count === 0) return
+  const rows = await sql.all(`SELECT ${columnList(keys)} FROM ${source} AS s WHERE ${isNull} LIMIT 3`)
+  throw sluiceError('Warehouse.KeyNull', {
+    target: input.target,
+    columns: keys.join(', '),
+    count,
+    samples: sampleText(rows),
+  })
+}
+
+/**
+ * Refuses keys that occur more than once, with the count and the first of them.
+ *
+ * @throws Warehouse.KeyDuplicate
+ */
+export async function refuseDuplicateKeys(
+  context: Pick<LoadContext, 'sql' | 'source' | 'input'>,
+  keys: readonly string[],
+): Promise<void> {
+  const { sql, source, input } = context
+  const repeated = `SELECT ${columnList(keys)}, count(*) AS rows FROM ${source} AS s GROUP BY ${columnList(keys)} HAVING count(*) > 1`
+  const count = await countOf(sql, `SELECT count(*) FROM (${repeated}) AS r`)
+  if (count === 0) return
+  const rows = await sql.all(`${repeated} ORDER BY ${columnList(keys)} LIMIT 3`)
+  throw sluiceError('Warehouse.KeyDuplicate', {
+    target: input.target,
+    columns: keys.join(', '),
+    count,
+    samples: sampleText(rows),
+  })
+}
+
+/**
+ * Refuses a load that names a column its input does not have.
+ *
+ * @throws Warehouse.Column
+ */
+export function requireColumns(
+  input: Pick<LoadInput, 'target' | 'columns'>,
+  names: readonly (string | undefined)[],
+): void {
+  for (const name of names) {
+    if (name !== undefined && !input.columns.some((column) => column.name === name)) {
+      throw sluiceError('Warehouse.Column', {
+        target: input.target,
+        column: name,
+        why: `the input has only ${input.columns.map((column) => column.name).join(', ')}`,
+      })
+    }
+  }
+}
+
+/** Rows for a message: at most three, as JSON. */
+export function sampleText(rows: readonly Record<string, unknown>[]): string {
+  return rows
+    .slice(0, 3)
+    .map((row) => JSON.stringify(row))
+    .join(' ')
+}

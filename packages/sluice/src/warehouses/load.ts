@@ -1,0 +1,166 @@
+/**
+ * One load, inside a transaction that the caller opened: ask the ledger, find drift, write, account, write the ledger.
+ *
+ * The order is the promise: a load that is in the ledger happened whole, and one that is not left nothing.
+ */
+
+import type { Clock } from '../base/clock.ts'
+import { crashPoint } from '../base/crash.ts'
+import { assert, sluiceError } from '../base/errors.ts'
+import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import type { Dialect, SqlRunner } from './dialect.ts'
+import { classifyDrift, driftText, exactNumbers, type FoundColumn, shapeOf } from './drift.ts'
+import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
+import { type Companion, countOf, type LoadModeEntry, sampleText } from './load-mode.ts'
+import { loadModes } from './modes.ts'
+import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
+
+/** What a load needs of the warehouse it runs in. */
+export interface LoadSetting {
+  readonly sql: SqlRunner
+  readonly dialect: Dialect
+  readonly clock: Clock
+  /** The columns of a table, in order; empty where there is no such table. */
+  readonly columnsOf: (table: string) => Promise<readonly FoundColumn[]>
+}
+
+/**
+ * Loads; the caller commits on return and rolls back on an error.
+ *
+ * @throws Warehouse.Fenced, Warehouse.Drift, Warehouse.TargetVanished, Warehouse.RowsDiffer, Warehouse.OutOfRange and what the mode raises
+ */
+export async function loadInTransaction(setting: LoadSetting, input: LoadInput): Promise<LoadResult> {
+  const { sql, dialect, clock } = setting
+  const mode: LoadModeEntry = loadModes[input.load.mode]
+  for (const statement of ledgerTables) await sql.run(statement)
+  const [done] = await ledgerRows(sql, { loadId: input.loadId })
+  if (done !== undefined) return { ...done.result, status: 'already-loaded' }
+
+  const history = await targetHistory(sql, input.target)
+  if (history.newestToken > input.fencingToken) {
+    const { target, fencingToken: token } = input
+    throw sluiceError('Warehouse.Fenced', { target, token, newest: history.newestToken })
+  }
+  await refuseOtherRowCount(sql, input)
+  const source = `(${input.relation})`
+  const target = quoteName(input.target)
+  const added = await fitTarget(setting, input, history)
+  const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
+  const counts = await mode.run({ sql, dialect, input, target, source, added })
+
+  const total = await countOf(sql, `SELECT count(*) FROM ${target}`)
+  assert(
+    counts.read === counts.inserted + counts.updated + counts.unchanged + counts.rejected + (counts.markers ?? 0),
+    `every row that was read for ${input.target} is accounted for: ${JSON.stringify(counts)}`,
+  )
+  if (input.load.mode !== 'scd2') {
+    assert(
+      total === before + counts.inserted - counts.deleted,
+      `${input.target} has ${total} rows, not those it was given`,
+    )
+  }
+  const result: LoadResult = { status: 'loaded', ...counts, total }
+  crashPoint('warehouse.load.before_ledger')
+  await insertLedgerRow(sql, input, {
+    result,
+    shape: shapeOf(await setting.columnsOf(input.target)),
+    loadedAt: clock.now().toISOString(),
+    ordinal: history.loads + 1,
+  })
+  return result
+}
+
+/** Compares the target with what the load needs; changes nothing. */
+export async function findDrift(
+  { columnsOf, dialect }: Pick<LoadSetting, 'columnsOf' | 'dialect'>,
+  input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
+  history: Pick<TargetHistory, 'shape'>,
+): Promise<readonly TargetDrift[]> {
+  const found = await columnsOf(input.target)
+  if (found.length === 0) return []
+  const altered = history.shape !== undefined && history.shape !== shapeOf(found)
+  const rewritten = input.load.mode === 'replace' || input.load.mode === 'incremental'
+  return classifyDrift(loadModes[input.load.mode].columns(input, dialect), found, { altered, rewritten })
+}
+
+/** Makes the target, or mends it where nothing can be lost. Returns the columns that were added. */
+async function fitTarget(setting: LoadSetting, input: LoadInput, history: TargetHistory): Promise<readonly string[]> {
+  const { sql, dialect, columnsOf } = setting
+  const mode: LoadModeEntry = loadModes[input.load.mode]
+  const companions = mode.companions(input, dialect)
+  const found = await columnsOf(input.target)
+  if (found.length === 0 && history.loads > 0) {
+    throw sluiceError('Warehouse.TargetVanished', { target: input.target, loads: history.loads })
+  }
+  for (const companion of companions) await createTable(setting, companion)
+  if (found.length === 0) {
+    const [schema, table] = input.target.split('.', 2)
+    if (table !== undefined) await sql.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema!)}`)
+    await createTable(setting, { name: quoteName(input.target), columns: mode.columns(input, dialect) })
+    return []
+  }
+
+  const drift = await findDrift(setting, input, history)
+  const types = new Map(mode.columns(input, dialect).map((column) => [column.name, column.type]))
+  const refused = drift.filter(
+    ({ kind, change, expected, found: is }) =>
+      change === 'destructive' ||
+      (change === 'lossy' && !(kind === 'retyped' && exactNumbers(expected ?? '', is ?? ''))),
+  )
+  if (refused.length > 0) {
+    throw sluiceError('Warehouse.Drift', {
+      target: input.target,
+      differences: refused.map(driftText).join('; '),
+      cause:
+        history.shape === undefined
+          ? 'it was not made by a load'
+          : history.shape === shapeOf(found)
+            ? 'the columns that are loaded have changed'
+            : 'someone altered it after the last load',
+    })
+  }
+  for (const { column, change, found: is } of drift.filter((one) => one.change === 'lossy')) {
+    assert(change === 'lossy' && is !== undefined, 'only a retyped column is left')
+    await refuseUnfitValues(setting, input, column, is)
+  }
+  for (const { column, change, kind } of drift) {
+    const type = dialect.columnType(types.get(column) ?? '')
+    for (const name of [quoteName(input.target), ...companions.map((companion) => companion.name)]) {
+      if (kind === 'missing') await sql.run(`ALTER TABLE ${name} ADD COLUMN ${quoteIdentifier(column)} ${type}`)
+      if (change === 'widening')
+        await sql.run(`ALTER TABLE ${name} ALTER COLUMN ${quoteIdentifier(column)} TYPE ${type}`)
+    }
+  }
+  return drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column)
+}
+
+/** No constraints: unique indexes make DuckDB's writes slow and are checked too early inside a transaction; loads assert by query. */
+async function createTable({ sql, dialect }: LoadSetting, { name, columns }: Companion): Promise<void> {
+  const list = columns.map(
+    ({ name: column, type }: LoadColumn) => `${quoteIdentifier(column)} ${dialect.columnType(type)}`,
+  )
+  await sql.run(`CREATE TABLE IF NOT EXISTS ${name} (${list.join(', ')})`)
+}
+
+async function refuseOtherRowCount(sql: SqlRunner, input: LoadInput): Promise<void> {
+  const found = await countOf(sql, `SELECT count(*) FROM (${input.relation}) AS s`)
+  if (found !== input.rows) {
+    throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected: input.rows, found })
+  }
+}
+
+/** Exact numbers of a narrower type pass one by one: each must come back from the target's type unchanged. */
+async function refuseUnfitValues(
+  { sql, dialect }: LoadSetting,
+  input: LoadInput,
+  column: string,
+  type: string,
+): Promise<void> {
+  const value = quoteIdentifier(column)
+  const cast = dialect.tryCast(value, type)
+  const unfit = `FROM (${input.relation}) AS s WHERE ${value} IS NOT NULL AND (${cast} IS NULL OR ${cast} <> ${value})`
+  const count = await countOf(sql, `SELECT count(*) ${unfit}`)
+  if (count === 0) return
+  const rows = await sql.all(`SELECT ${value} ${unfit} ORDER BY 1 LIMIT 3`)
+  throw sluiceError('Warehouse.OutOfRange', { target: input.target, column, type, count, samples: sampleText(rows) })
+}

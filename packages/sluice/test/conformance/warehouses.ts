@@ -1,0 +1,90 @@
+/** The warehouses that the conformance suite runs against, and how a test speaks to them. A new warehouse is one entry here. */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../../src/base/clock.ts'
+import type { Load } from '../../src/definition/types.ts'
+import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
+import { quoteIdentifier } from '../../src/sql/quote.ts'
+import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
+import type { LoadColumn, LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
+
+export const engine = duckDbEngine({ memoryLimit: '1GB', threads: 2 })
+
+/** A clock that moves a second with every look, so that no two loads share an instant. */
+export function tickingClock(): Clock {
+  let at = Date.parse('2026-01-01T00:00:00Z')
+  return {
+    now: () => {
+      at += 1000
+      return new Date(at)
+    },
+    sleep: async () => undefined,
+  }
+}
+
+/** A warehouse under test: each call of `open` opens the same database. */
+export interface WarehouseUnderTest {
+  readonly name: string
+  make(): Promise<{ open(readOnly?: boolean): Promise<Warehouse> }>
+}
+
+export const warehouses: readonly WarehouseUnderTest[] = [
+  {
+    name: 'duckdb',
+    make: async () => {
+      const path = join(mkdtempSync(join(tmpdir(), 'sluice-warehouse-')), 'warehouse.duckdb')
+      const clock = tickingClock()
+      return { open: (readOnly = false) => openDuckDbWarehouse({ path, engine, readOnly, clock }) }
+    },
+  },
+]
+
+/** Columns from `name: type`; a trailing `!` means that NULL is not legal. */
+export function columns(of: { readonly [name: string]: string }): readonly LoadColumn[] {
+  return Object.entries(of).map(([name, type]) => ({
+    name,
+    type: type.replace('!', ''),
+    nullable: !type.endsWith('!'),
+  }))
+}
+
+/** A SELECT of literal rows with exactly these columns. */
+export function rowsOf(
+  shape: readonly LoadColumn[],
+  rows: readonly (readonly (string | number | boolean | null)[])[],
+): string {
+  const list = shape.map(({ name, type }, index) => `CAST(c${index} AS ${type}) AS ${quoteIdentifier(name)}`).join(', ')
+  const names = shape.map((_column, index) => `c${index}`).join(', ')
+  if (rows.length === 0) {
+    return `SELECT ${shape.map(({ name, type }) => `CAST(NULL AS ${type}) AS ${quoteIdentifier(name)}`).join(', ')} WHERE 1 = 0`
+  }
+  const literal = (value: string | number | boolean | null): string =>
+    value === null ? 'NULL' : `'${String(value).replaceAll("'", "''")}'`
+  return `SELECT ${list} FROM (VALUES ${rows.map((row) => `(${row.map(literal).join(', ')})`).join(', ')}) v(${names})`
+}
+
+/** An input over literal rows. */
+export function inputOf(
+  version: number,
+  load: Load,
+  shape: readonly LoadColumn[],
+  rows: readonly (readonly (string | number | boolean | null)[])[],
+  rest: Partial<LoadInput> = {},
+): LoadInput {
+  return {
+    loadId: `load ${version}`,
+    definition: 'd',
+    target: 'target',
+    load,
+    columns: shape,
+    version,
+    committedAt: new Date(Date.parse('2026-01-01T00:00:00Z') + version * 86_400_000).toISOString(),
+    relation: rowsOf(shape, rows),
+    rows: rows.length,
+    run: 'run',
+    attempt: 1,
+    fencingToken: 1,
+    ...rest,
+  }
+}
