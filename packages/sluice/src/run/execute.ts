@@ -12,7 +12,7 @@ import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
 import { executeStateMachines } from './interpreter.ts'
 import { acquireLease, type Lease } from './lease.ts'
-import { type LedgerEntry, startRun } from './ledger.ts'
+import { type LedgerEntry, readEvents, readPlan, startRun } from './ledger.ts'
 import { sendNotifications } from './notify.ts'
 import { planProject } from './planning.ts'
 import { runIngest } from './tasks/ingest.ts'
@@ -61,6 +61,21 @@ export async function executeRun(
   run.emit({ type: 'run.finished', summary })
   await entry.finish(context.clock.now().toISOString(), summary)
   return { id, summary }
+}
+
+/**
+ * Runs again what failed, was skipped or was cut short in a run, and what depends on it.
+ *
+ * @throws Run.NotFound, Run.NothingToRetry
+ */
+export async function retryRun(context: ProjectContext, runId: string, options: RunOptions = {}): Promise<{ id: string; summary: RunSummary }> {
+  const events = await readEvents(context.state, runId)
+  const planned = await readPlan(context.state, runId)
+  if (events === undefined || planned === undefined) throw sluiceError('Run.NotFound', { run: runId })
+  const done = new Set(events.flatMap((event) => (event.type === 'task.finished' && ['succeeded', 'unchanged'].includes(event.status) ? [event.task] : [])))
+  const select = planned.tasks.filter((task) => task.action === 'run' && !done.has(task.id)).map((task) => `${task.table}+`)
+  if (select.length === 0) throw sluiceError('Run.NothingToRetry', { run: runId })
+  return executeRun(context, { ...options, select })
 }
 
 class Run {

@@ -107,6 +107,11 @@ export async function readEvents(storage: Storage, id: string): Promise<readonly
   return lines.slice(0, -1).map((line) => JSON.parse(line) as RunEvent)
 }
 
+/** The plan that a run pinned. */
+export async function readPlan(storage: Storage, id: string): Promise<Plan | undefined> {
+  return readJson<Plan>(storage, `runs/${id}/plan.json`)
+}
+
 async function readJson<T>(storage: Storage, path: string): Promise<T | undefined> {
   const bytes = await storage.read(path)
   return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T)

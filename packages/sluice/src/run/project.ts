@@ -1,32 +1,42 @@
 /** Opens a project: the only place that wires implementations to contracts. */
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { isAbsolute, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { sluiceError } from '../base/errors.ts'
-import { checkProject } from '../definition/check.ts'
-import type { Project, ProjectConfig } from '../definition/types.ts'
+import { type Problem, sluiceError } from '../base/errors.ts'
+import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
-import { openLake } from '../lake/lake.ts'
+import { type Lake, openLake } from '../lake/lake.ts'
+import { filesSource } from '../sources/files/source.ts'
 import { compileStateMachines } from '../statemachine/compile.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
-import type { OpenProject, RunInfo } from './api.ts'
+import { openDuckDbWarehouse } from '../warehouses/duckdb/warehouse.ts'
+import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
+import { crawl } from './crawl.ts'
 import { doctor } from './doctor.ts'
-import { executeRun } from './execute.ts'
-import { hashCache } from './hash-cache.ts'
+import { executeRun, retryRun } from './execute.ts'
+import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './lease.ts'
-import { listRuns, type RunStart, readEvents } from './ledger.ts'
+import { listRuns, readEvents } from './ledger.ts'
 import { loadProject } from './load.ts'
 import { logText } from './log.ts'
+import { clean, rollback } from './maintenance.ts'
+import { openNotifier } from './notify.ts'
 import { planProject } from './planning.ts'
 import { openReadSession } from './read.ts'
-import { secretResolver } from './secrets.ts'
+import { replayQuarantine } from './replay.ts'
+import { missingSecrets } from './secrets.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
   readonly clock?: Clock
+  /** Writes a line for people; only console notifications use it. */
+  readonly print?: (line: string) => void
 }
+
+/** The folder of a project's own state, below its root. */
+export const stateFolder = '.sluice'
 
 /**
  * Opens the project in a folder.
@@ -35,16 +45,109 @@ export interface OpenOptions {
  * await using project = await openProject('my-pipeline')
  * const { summary } = await project.run()
  *
- * @throws Definition.NoProject where the folder has no sluice.config
- * @throws Definition.Invalid with every problem, where the definition cannot be read at all
+ * @throws Definition.Invalid with every problem, where the definition cannot be read
  */
 export async function openProject(root: string, options: OpenOptions = {}): Promise<OpenProject> {
   const absolute = resolve(root)
   const loaded = await loadProject(absolute)
-  if (loaded.project === undefined) {
-    const errors = loaded.problems.filter(({ severity }) => severity === 'error')
+  const errors = loaded.problems.filter(({ severity }) => severity === 'error')
+  if (loaded.project === undefined || errors.length > 0) {
     throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loaded.problems })
   }
-  const context = await wire(absolute, loaded.project, options.clock ?? systemClock)
-  return new WiredProject(context, loaded.problems)
+  return projectOver(await wire(absolute, loaded.project, options), loaded.problems)
+}
+
+/** Puts implementations behind the contracts that the configuration names. */
+async function wire(root: string, project: Project, options: OpenOptions): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
+  const clock = options.clock ?? systemClock
+  const { config } = project
+  const stateRoot = join(root, stateFolder)
+  await mkdir(stateRoot, { recursive: true, mode: 0o700 })
+  const state = diskStorage(stateRoot)
+  const storage = diskStorage(resolve(root, config.lake.path))
+  const lake: Lake = openLake(storage, clock)
+  const hashes = await openHashCache(state)
+  const engine = duckDbEngine({
+    // The limit is the project's: tasks that run at a time share it.
+    memoryLimit: `${Math.max(64, Math.floor(megabytes(config.engine.memoryLimit) / config.concurrency))}MB`,
+    ...(config.engine.threads === undefined ? {} : { threads: config.engine.threads }),
+    tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateFolder, 'tmp')),
+    ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
+  })
+  const warehousePath = resolve(root, config.warehouse.path)
+  let queue: Promise<unknown> = Promise.resolve()
+  return {
+    root,
+    project,
+    clock,
+    state,
+    storage,
+    lake,
+    engine,
+    openSource: async (table, source) => filesSource(table, source, { root, clock, hashCache: hashes, ...(await earlierRows(lake, table)) }),
+    withWarehouse(work, { signal } = {}) {
+      const next = queue.then(async () => {
+        await mkdir(dirname(warehousePath), { recursive: true })
+        await using warehouse = await openDuckDbWarehouse({ path: warehousePath, engine, clock, ...(signal === undefined ? {} : { signal }) })
+        return work(warehouse)
+      })
+      queue = next.catch(() => {})
+      return next
+    },
+    warehouseExists: async () => existsSync(warehousePath),
+    notifier: (definition) => openNotifier(definition, { root, clock, print: options.print ?? (() => {}) }),
+    close: () => hashes.save(),
+  }
+}
+
+function projectOver(context: ProjectContext & { readonly close: () => Promise<void> }, loadProblems: readonly Problem[]): OpenProject {
+  const { state, lake, project, root } = context
+  const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> => (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
+  const runs = async (limit?: number): ReturnType<OpenProject['runs']> => {
+    const holder = await leaseHolder(state, 'project', context.clock)
+    return listRuns(state, (start) => holder?.token === start.fencingToken, limit)
+  }
+  const eventsOf = async (runId: string): ReturnType<OpenProject['events']> => {
+    const events = await readEvents(state, runId)
+    if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
+    return events
+  }
+  return {
+    root,
+    definition: project,
+    check: async () => [...loadProblems, ...(await planProject(context)).problems],
+    plan: (options) => planProject(context, options),
+    stateMachines: (plan) => compileStateMachines(plan, { concurrency: project.config.concurrency }),
+    run: (options) => executeRun(context, options),
+    retry: async (runId, options) => retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
+    runs,
+    events: eventsOf,
+    log: async (runId, task) => logText(await eventsOf(runId), task),
+    tables: async () => (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter((record) => record !== undefined),
+    versions: (table) => lake.versions(table),
+    analysis: async () => (await planProject(context)).analysis.analysis,
+    loads: async () => ((await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : []),
+    openRead: async ({ signal } = {}) => openReadSession(context, { runs: await runs(1000), versions: await versionsOf() }, signal),
+    rollback: (table, version) => rollback(context, table, version),
+    replayQuarantine: (table, options) => replayQuarantine(context, table, options),
+    crawl: (path) => crawl(context, path),
+    clean: (options) => clean(context, options),
+    doctor: async () => doctor(context, await missingSecrets(root, project)),
+    [Symbol.asyncDispose]: () => context.close(),
+  }
+}
+
+/** Rows of the files that a source took before, for its guard. */
+async function earlierRows(lake: Lake, table: string): Promise<{ previousRows?: readonly number[] }> {
+  const current = await lake.current(table)
+  const rows = current?.inputs.flatMap((input) => (input.kind === 'file' ? [input.accounting.read] : [])) ?? []
+  return rows.length === 0 ? {} : { previousRows: rows }
+}
+
+const units = { KB: 1 / 1000, MB: 1, GB: 1000, TB: 1_000_000, KIB: 1024 / 1_000_000, MIB: 1.048_576, GIB: 1073.741_824, TIB: 1_099_511.627_776 } as const
+
+/** DuckDB's spelling of a size, as megabytes. */
+function megabytes(limit: string): number {
+  const match = /^([\d.]+)\s*([KMGT]i?B)$/i.exec(limit)
+  return match === null ? 1000 : Number(match[1]) * units[(match[2] as string).toUpperCase() as keyof typeof units]
 }

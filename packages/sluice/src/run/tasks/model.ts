@@ -4,10 +4,9 @@ import { digest } from '../../base/json.ts'
 import type { CodeModel, Model, TableOptions } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
-import type { Candidate } from '../../sources/source.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
-import { checkCandidate } from './check.ts'
+import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
 import { codeModelSql } from './code-model.ts'
 import { attachInputs, resolveInputs } from './inputs.ts'
 import { publish } from './publish.ts'
@@ -71,68 +70,40 @@ async function makeCandidate(
   sql: string,
   options: TableOptions,
   records: readonly CommitRecord[],
-): Promise<Omit<Candidate, 'inputs'>> {
+): Promise<ModelCandidate> {
   const { task, storage, emit } = context
   const columns = await session.describe(sql)
-  const partition = options.partitionBy
-  const scratch = await storage.scratch(`${context.run}-${task.id.replace(/[^a-z0-9_-]/gi, '_')}-${context.attempt}`)
-  const written = await session.write(partitionedSql(sql, partition), {
-    folder: scratch,
-    ...(partition === undefined
-      ? {}
-      : { partitionBy: partition.kind === 'yearMonth' ? ['year', 'month'] : [partition.column] }),
-  })
   const names = columns.map((column) => column.name)
-  const files = written
-    .filter((file) => file.rows > 0)
-    .map(({ file, rows, partition: of, stats }) => ({
-      localFile: file,
-      rows,
-      ...(of === undefined ? {} : { partition: of }),
-      stats: Object.fromEntries(Object.entries(stats).filter(([name]) => names.includes(name))),
-      fields: names,
-    }))
+  const write = async (select: string, folder: string): Promise<ModelCandidate['files']> =>
+    candidateFiles(
+      await session.write(partitionedSql(select, options.partitionBy), { folder, ...partitionColumns(options.partitionBy) }),
+      names,
+    )
+  const files = await write(sql, await storage.scratch(`${context.run}-${task.table}-${context.attempt}`))
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
-  emit({ type: 'task.progress', task: task.id, rows, bytes: written.reduce((sum, file) => sum + file.bytes, 0) })
-  const fields = columns.map((column) => ({ ...column, nullable: true }))
-  const candidate = {
-    fields,
+  emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })
+  const candidate: ModelCandidate = {
+    fields: columns.map((column) => ({ ...column, nullable: true })),
     files,
     quarantine: [],
     accounting: modelAccounting(task.table, rows, options, records),
     checks: [],
     warnings: task.warnings,
   }
-  return checkCandidate(context, session, candidate, options.checks ?? [], scratch)
+  return checkCandidate(context, session, candidate, options.checks ?? [], write)
 }
 
-/** A value partition keeps its column in the files; year and month exist only in the folders' names. */
 function partitionedSql(sql: string, partition: TableOptions['partitionBy']): string {
-  if (partition === undefined) return sql
+  if (partition?.kind !== 'yearMonth') return sql
   const column = quoteIdentifier(partition.column)
-  if (partition.kind === 'value') return sql
   return `SELECT *, year(${column}) AS "year", lpad(month(${column})::VARCHAR, 2, '0') AS "month" FROM (${sql})`
 }
 
 /** A model reads what it makes, unless it declares that it drops rows of an input: then every one of those is accounted for. */
-function modelAccounting(
-  table: string,
-  rows: number,
-  options: TableOptions,
-  records: readonly CommitRecord[],
-): RowAccounting {
+function modelAccounting(table: string, rows: number, options: TableOptions, records: readonly CommitRecord[]): RowAccounting {
   const { drops } = options
   if (drops === undefined) return { read: rows, accepted: rows, quarantined: 0, dropped: {} }
-  const input = records.find((record) => record.table === drops.from)
-  const read = input?.rows ?? 0
-  if (input === undefined || read < rows) {
-    throw sluiceError('Quality.RowsUnaccounted', {
-      what: `${table} (drops from ${quoteText(drops.from)})`,
-      read,
-      accepted: rows,
-      quarantined: 0,
-      dropped: 0,
-    })
-  }
+  const read = records.find((record) => record.table === drops.from)?.rows ?? 0
+  if (read < rows) throw sluiceError('Quality.DropsGained', { table, from: drops.from, read, made: rows })
   return { read, accepted: rows, quarantined: 0, dropped: read === rows ? {} : { [drops.why]: read - rows } }
 }

@@ -1,0 +1,18 @@
+/** Crawls foreign files for a project: finds the source that would take them, and hands both to the files source's crawler. */
+import { crawlFiles } from '../sources/files/crawl.ts'
+import type { CrawlProposal } from './api.ts'
+import type { ProjectContext } from './context.ts'
+
+/**
+ * Proposes a contract for files; changes nothing.
+ *
+ * @param path below the project, with `*` and `?`
+ * @throws Source.NothingFound where no file matches
+ */
+export async function crawl(context: ProjectContext, path: string): Promise<CrawlProposal> {
+  const sources = context.project.pipelines.flatMap((pipeline) => Object.entries(pipeline.sources).map(([name, source]) => ({ table: `${pipeline.layers[0]}.${name}`, source })))
+  const existing = sources.find(({ source }) => source.path === path)
+  await using session = await context.engine.open()
+  const proposal = await crawlFiles(session, { root: context.root, path, ...(existing === undefined ? {} : { existing: existing.source }) })
+  return { ...proposal, ...(existing === undefined ? {} : { against: existing.table }) }
+}
