@@ -105,6 +105,23 @@ const modelErrors = {
     exit: 2,
     explanation: 'WH-16.',
   }),
+  'Sql.Rejected': entry<{ detail: string }>({
+    code: 'SLU2013',
+    title: 'DuckDB refuses a model.',
+    message: ({ detail }) => `DuckDB refuses the model: ${detail}`,
+    hint: () => 'Nothing was run. The model was tried on empty tables with the columns it would read.',
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Sql.CodeModel': entry<{ table: string; detail: string }>({
+    code: 'SLU2014',
+    title: 'The columns of a code model are not known before it runs.',
+    message: ({ table, detail }) => `The columns of ${table} are not known before it runs: ${detail}`,
+    hint: () =>
+      'Declare them: code({ inputs, columns, make }). Models that read this table cannot be checked until then.',
+    retry: 'terminal',
+    exit: 2,
+  }),
   'Sql.NotPortable': entry<{ construct: string; target: string }>({
     code: 'SLU2012',
     title: 'A model uses SQL that is not known to mean the same on a target.',
