@@ -134,7 +134,8 @@ function columnCondition(check: Exclude<RowCheck, { kind: 'notNull' | 'row' }>, 
   }
 }
 
-function between(value: string, min: number | string | undefined, max: number | string | undefined): string {
+/** Bounds on an expression, inclusive. */
+export function between(value: string, min: number | string | undefined, max: number | string | undefined): string {
   const bounds = [
     ...(min === undefined ? [] : [`${value} >= ${literal(min)}`]),
     ...(max === undefined ? [] : [`${value} <= ${literal(max)}`]),
@@ -142,8 +143,8 @@ function between(value: string, min: number | string | undefined, max: number | 
   return bounds.length === 0 ? 'true' : `(${bounds.join(' AND ')})`
 }
 
-/** A number as it is; a text as a literal, which DuckDB reads as the column's type. */
-function literal(value: number | string): string {
+/** A number as it is; a text as a literal, which DuckDB reads as the type it is compared with. */
+export function literal(value: number | string): string {
   if (typeof value === 'string') return quoteText(value)
   if (!Number.isFinite(value))
     throw sluiceError('Quality.CheckInvalid', { check: 'range', detail: `${value} is no bound.` })

@@ -39,13 +39,13 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 70,
   }),
-  'Quality.CheckFailed': entry<{ table: string; checks: readonly { name: string; detail: string }[] }>({
+  'Quality.ChecksFailed': entry<{ table: string; checks: readonly string[] }>({
     code: 'SLU5004',
-    title: 'Checks of a table failed.',
+    title: 'Checks of a table do not hold.',
     message: ({ table, checks }) =>
-      `Table "${table}" was not published: ${checks.map(({ name, detail }) => `${name} (${detail})`).join('; ')}.`,
+      `Table "${table}" was not published, because checks do not hold: ${checks.join('; ')}.`,
     hint: ({ table }) =>
-      `The version before it is still current. Look at the failing rows with: sluice quality ${table}`,
+      `The version before it is still current. Look at what was measured with: sluice quality ${table}`,
     retry: 'terminal',
     exit: 1,
   }),
@@ -56,5 +56,15 @@ export const qualityErrors = {
     hint: () => 'Nothing was published. Correct the check in the pipeline, then run: sluice check',
     retry: 'terminal',
     exit: 2,
+  }),
+  'Quality.BytesUnaccounted': entry<{ what: string; total: number; header: number; records: number }>({
+    code: 'SLU5006',
+    title: 'Bytes are not accounted for.',
+    message: ({ what, total, header, records }) =>
+      `${what}: the file has ${total} bytes, but header (${header}) and records (${records}) make ${header + records}. Nothing was published.`,
+    hint: () =>
+      'This is a bug in Sluice: please report it with the file, if you can. The earlier version is still current.',
+    retry: 'terminal',
+    exit: 70,
   }),
 }
