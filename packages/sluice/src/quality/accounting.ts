@@ -2,8 +2,8 @@
 import { sluiceError } from '../base/errors.ts'
 import type { FilesSource, QuarantineLimits } from '../definition/types.ts'
 import type { CheckResult, RowAccounting } from '../lake/record.ts'
-import { isTolerated } from './checks.ts'
 import type { RowRule } from './rule.ts'
+import { isTolerated } from './table-checks.ts'
 
 /** The accounting of nothing: what sums start from. */
 export const noRows: RowAccounting = { read: 0, accepted: 0, quarantined: 0, dropped: {} }

@@ -67,4 +67,22 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 70,
   }),
+  'Quality.DropsGained': entry<{ table: string; from: string; read: number; made: number }>({
+    code: 'SLU5007',
+    title: 'A table that declares drops has gained rows.',
+    message: ({ table, from, read, made }) =>
+      `"${table}" declares that it drops rows of "${from}", but it made ${made} rows of ${read}. Nothing was published.`,
+    hint: () =>
+      'Look for a join that multiplies rows, or remove the declaration. The earlier version is still current.',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Quality.NothingToReplay': entry<{ table: string }>({
+    code: 'SLU5008',
+    title: 'There are no refused rows to deliver again.',
+    message: ({ table }) => `Table "${table}" has no refused rows with their original bytes.`,
+    hint: ({ table }) => `Look at what was refused with: sluice quarantine ${table}`,
+    retry: 'terminal',
+    exit: 2,
+  }),
 }

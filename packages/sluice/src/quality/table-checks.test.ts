@@ -3,7 +3,7 @@ import { isSluiceError } from '../base/errors.ts'
 import type { Check } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import type { Session } from '../engines/engine.ts'
-import { failingRows, runTableChecks, splitSql } from './checks.ts'
+import { failingRows, runTableChecks, splitSql } from './table-checks.ts'
 
 let session: Session
 
