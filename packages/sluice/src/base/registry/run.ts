@@ -12,11 +12,11 @@ export const runErrors = {
     exit: 5,
     explanation: 'Fault OR-04. A run holds a lease with a heartbeat; a run that died gives it up by itself.',
   }),
-  'Run.Fenced': entry<{ name: string; token: number; newest: number }>({
+  'Run.Fenced': entry<{ token: number; newer: number }>({
     code: 'SLU4002',
     title: 'This run has lost its lease.',
-    message: ({ name, token, newest }) =>
-      `This run held "${name}" with token ${token}, but token ${newest} has taken over while it was paused. It publishes nothing more.`,
+    message: ({ token, newer }) =>
+      `Another run took over while this one was paused (its fencing token is ${token}, the newest is ${newer}). It publishes nothing more.`,
     hint: () => 'The run that took over goes on. Look at it with: sluice runs',
     retry: 'terminal',
     exit: 5,
@@ -103,5 +103,13 @@ export const runErrors = {
     hint: () => 'Start a new run with: sluice run',
     retry: 'terminal',
     exit: 2,
+  }),
+  'Run.StateMachineFailed': entry<{ error: string; cause: string }>({
+    code: 'SLU4020',
+    title: 'The state machine of a run failed.',
+    message: ({ error, cause }) => `The run's state machine ended with ${error}: ${cause}`,
+    hint: () => 'What was committed is kept. See what failed with: sluice runs; then go on with: sluice retry',
+    retry: 'terminal',
+    exit: 1,
   }),
 }

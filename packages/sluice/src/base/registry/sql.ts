@@ -192,7 +192,7 @@ export const sqlErrors = {
     retry: 'terminal',
     exit: 1,
     explanation:
-      'Faults SR-05 and SR-06: additive and widening changes flow; anything else stops its table until a person has said yes.',
+      'Fault SR-05: additive and widening changes flow; anything else stops its table until a person has said yes.',
   }),
   'StateMachine.LimitExceeded': entry<{ what: string; found: number; limit: number; unit: string }>({
     code: 'SLU2107',
