@@ -167,9 +167,14 @@ async function removeEarlier(storage: Storage, name: string, token: number): Pro
   }
 }
 
+/** Undefined for a damaged object too: its holder is succeeded, and fenced should it live. */
 async function readJson<T>(storage: Storage, path: string): Promise<T | undefined> {
   const bytes = await storage.read(path)
-  return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T)
+  try {
+    return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T)
+  } catch {
+    return undefined
+  }
 }
 
 function writeHeartbeat(storage: Storage, name: string, token: number, heartbeat: Heartbeat): Promise<void> {
