@@ -139,8 +139,10 @@ class Execution {
   async #invoke(payload: JsonObject, seconds: number): Promise<JsonObject> {
     const stop = new AbortController()
     const done = new AbortController()
+    const abort = (): void => stop.abort()
+    this.#services.signal.addEventListener('abort', abort, { once: true })
     const work = this.#services
-      .invoke(payload, AbortSignal.any([stop.signal, this.#services.signal]))
+      .invoke(payload, stop.signal)
       .catch((error: unknown) => Promise.reject(asLambdaError(error)))
     const settled = work.then(
       () => undefined,
@@ -157,6 +159,7 @@ class Execution {
       return await Promise.race([work, late])
     } finally {
       done.abort()
+      this.#services.signal.removeEventListener('abort', abort)
     }
   }
 
