@@ -8,6 +8,7 @@
  *
  * The registry is assembled from one file per range under `registry/`.
  */
+import { cliErrors } from './registry/cli.ts'
 import { definitionErrors } from './registry/definition.ts'
 import { engineErrors } from './registry/engines.ts'
 import { internalErrors } from './registry/internal.ts'
@@ -24,6 +25,7 @@ export type { ErrorEntry } from './registry/entry.ts'
 /** All entries, by name. */
 export const registry = {
   ...definitionErrors,
+  ...cliErrors,
   ...sqlErrors,
   ...sourceErrors,
   ...lakeErrors,

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// Plain syntax on purpose: an old Node must be able to read this far, to say that it is too old.
+import module from 'node:module'
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(`Sluice needs Node 20.19 or later; this is ${process.version}. See https://nodejs.org\n`)
+  process.exit(2)
+}
+module.enableCompileCache?.()
+
+const { main } = await import('../dist/cli/main.js')
+await main(process.argv.slice(2))

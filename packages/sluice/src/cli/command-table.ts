@@ -1,0 +1,223 @@
+/** Every command, as data: parsing, help, did-you-mean and docs/reference/cli.md are made from it. Functions are in `commands/<name>.ts`. */
+import type { CommandSpec, OptionSpec } from './command.ts'
+
+/** Options that every command has. */
+export const globalOptions = {
+  folder: { kind: 'text', short: 'C', value: 'dir', default: '.', summary: "the project's folder" },
+  json: { kind: 'flag', summary: 'machine-readable output: JSON, or one JSON object a line' },
+  color: { kind: 'flag', negatable: true, summary: 'no colours (also: NO_COLOR, FORCE_COLOR)' },
+  debug: { kind: 'flag', summary: 'print the stack of an error' },
+  quiet: { kind: 'flag', short: 'q', summary: 'no progress and no notes' },
+  input: { kind: 'flag', negatable: true, summary: 'never ask: a missing answer is an error' },
+  yes: { kind: 'flag', short: 'y', summary: 'answer every question with yes' },
+  help: { kind: 'flag', short: 'h', summary: 'help' },
+  version: { kind: 'flag', short: 'V', summary: 'the version' },
+} as const satisfies Record<string, OptionSpec>
+
+const selection = {
+  select: {
+    kind: 'texts',
+    short: 's',
+    value: 'tables',
+    summary: 'only these: stage.sales, +fact_sales, retail:*',
+  },
+  exclude: { kind: 'texts', value: 'tables', summary: 'all but these' },
+  approve: {
+    kind: 'texts',
+    value: 'tables',
+    summary: 'approve lossy or destructive schema changes of these; * for all',
+  },
+  force: { kind: 'flag', summary: 'run what is unchanged, too' },
+} as const satisfies Record<string, OptionSpec>
+
+const concurrency = {
+  concurrency: { kind: 'number', value: 'n', summary: "tasks at a time; default: the project's" },
+} as const satisfies Record<string, OptionSpec>
+
+const format = {
+  kind: 'text',
+  choices: ['table', 'json', 'ndjson', 'csv'],
+  summary: 'default: table on a terminal, ndjson in a pipe, by the ending with -o',
+} as const satisfies OptionSpec
+
+const output = { kind: 'text', short: 'o', value: 'file', summary: 'write to a file' } as const satisfies OptionSpec
+
+/** All commands, in the order in which the help lists them. */
+export const commandTable = {
+  init: {
+    group: 'Start',
+    summary: 'make a project that runs',
+    arguments: [{ name: 'dir', optional: true, summary: 'a new or empty folder; default: the present one' }],
+    options: {
+      template: {
+        kind: 'text',
+        choices: ['retail', 'file-drop', 'medallion'],
+        default: 'retail',
+        summary: 'what it starts from',
+      },
+      force: { kind: 'flag', summary: 'write into a folder that is not empty' },
+    },
+    examples: ['sluice init my-pipeline --template retail'],
+  },
+  doctor: { group: 'Start', summary: 'check this machine and this project', examples: ['sluice doctor'] },
+
+  check: {
+    group: 'Author',
+    summary: 'check the definition; nothing runs',
+    details: 'Lists every problem with its file, line and column. Exits with 2 when there is an error.',
+    options: { strict: { kind: 'flag', summary: 'treat warnings as errors' } },
+    examples: ['sluice check'],
+  },
+  plan: {
+    group: 'Author',
+    summary: 'show what would run, and why',
+    options: {
+      ...selection,
+      'exit-code': { kind: 'flag', summary: 'exit with 4 when there is something to run' },
+    },
+    examples: ['sluice plan', 'sluice plan --select +fact_sales --exit-code'],
+  },
+  render: {
+    group: 'Author',
+    summary: 'print the SQL of a table, or a state machine',
+    details: 'A table (stage.sales) gives its SQL; the name of a state machine gives its Amazon States Language.',
+    arguments: [{ name: 'name', optional: true, summary: 'a table or a state machine; without it, their names' }],
+    examples: ['sluice render stage.sales', 'sluice render retail-master'],
+  },
+  crawl: {
+    group: 'Author',
+    summary: 'look at foreign files and propose a contract',
+    details: 'Nothing is changed: the proposal, and how it differs from the source that is there, are yours to review.',
+    arguments: [{ name: 'path', summary: 'a file, or a pattern in quotes' }],
+    examples: ["sluice crawl 'inbox/sales_*.csv'"],
+  },
+
+  run: {
+    group: 'Run',
+    summary: 'run what is new or changed',
+    details:
+      'With --json, one event a line. Ctrl-C once ends cleanly, twice at once; either way the next run continues.',
+    options: { ...selection, ...concurrency },
+    examples: ['sluice run', 'sluice run --select stage.sales --force'],
+  },
+  retry: {
+    group: 'Run',
+    summary: 'run again what failed or was skipped',
+    arguments: [{ name: 'run', optional: true, summary: 'a run; default: the last one' }],
+    options: { approve: selection.approve, ...concurrency },
+    examples: ['sluice retry'],
+  },
+  runs: {
+    group: 'Run',
+    summary: 'list runs, or show one of them or its log',
+    arguments: [
+      { name: 'action', optional: true, summary: 'list (default), show or logs' },
+      { name: 'run', optional: true, summary: 'a run; default: the last one' },
+      { name: 'task', optional: true, summary: 'a task, for logs: ingest:raw.sales' },
+    ],
+    options: { limit: { kind: 'number', default: 20, value: 'n', summary: 'how many runs' } },
+    examples: ['sluice runs', 'sluice runs show', 'sluice runs logs 20261120T154212Z-9f2c41aa ingest:raw.sales'],
+  },
+  rollback: {
+    group: 'Run',
+    summary: 'make an earlier version of a table the current one',
+    details: 'Makes a new version with the content of the earlier one; nothing is deleted.',
+    arguments: [
+      { name: 'table', summary: 'a table of the lake' },
+      { name: 'version', summary: 'the version to go back to; see: sluice show <table> --versions' },
+    ],
+    examples: ['sluice rollback stage.sales 3 --yes'],
+  },
+  clean: {
+    group: 'Run',
+    summary: 'remove what no kept version needs',
+    options: { 'dry-run': { kind: 'flag', summary: 'only say what would be removed' } },
+    examples: ['sluice clean --dry-run'],
+  },
+
+  query: {
+    group: 'Look',
+    summary: 'ask the lake and the warehouse, in SQL',
+    details:
+      'One statement that reads: lake tables as <layer>.<table>, loaded tables as warehouse.main.<table>, and the system views sluice.runs, sluice.versions, sluice.checks, sluice.quarantine, sluice.files and sluice.loads.',
+    arguments: [{ name: 'sql', optional: true, summary: 'the SQL; - reads it from stdin' }],
+    options: {
+      file: { kind: 'text', short: 'f', value: 'file', summary: 'read the SQL from a file' },
+      limit: { kind: 'number', default: 1000, value: 'n', summary: 'at most so many rows' },
+      all: { kind: 'flag', summary: 'every row, however many' },
+      format,
+      output,
+      'spreadsheet-safe': {
+        kind: 'flag',
+        negatable: true,
+        summary: 'in CSV, leave text as it is that a spreadsheet would run as a formula',
+      },
+    },
+    examples: ['sluice query "SELECT count(*) FROM raw.sales"', 'sluice query -f report.sql --all -o report.csv'],
+  },
+  show: {
+    group: 'Look',
+    summary: 'look at rows of a table, or at its versions',
+    arguments: [{ name: 'table', summary: 'a table of the lake or of the warehouse' }],
+    options: {
+      limit: { kind: 'number', default: 20, value: 'n', summary: 'at most so many rows' },
+      version: { kind: 'number', value: 'n', summary: 'an earlier version' },
+      versions: { kind: 'flag', summary: 'list the versions instead' },
+      format,
+    },
+    examples: ['sluice show stage.sales', 'sluice show stage.sales --versions'],
+  },
+  catalog: {
+    group: 'Look',
+    summary: 'list tables, or describe one',
+    arguments: [{ name: 'table', optional: true, summary: 'a table' }],
+    examples: ['sluice catalog', 'sluice catalog raw.sales'],
+  },
+  lineage: {
+    group: 'Look',
+    summary: 'where a table or column comes from and goes to',
+    arguments: [{ name: 'name', summary: 'a table, or a column of it: stage.sales.quantity' }],
+    options: {
+      up: { kind: 'flag', summary: 'only where it comes from' },
+      down: { kind: 'flag', summary: 'only where it goes to' },
+      format: { kind: 'text', choices: ['tree', 'json', 'mermaid'], default: 'tree', summary: 'how it is drawn' },
+    },
+    examples: ['sluice lineage fact_sales --up', 'sluice lineage raw.sales.quantity --down'],
+  },
+  quality: {
+    group: 'Look',
+    summary: 'results of checks',
+    arguments: [{ name: 'table', optional: true, summary: 'a table; default: all' }],
+    examples: ['sluice quality stage.sales'],
+  },
+  quarantine: {
+    group: 'Look',
+    summary: 'rows that were refused: show, export or replay them',
+    details: 'export writes the original bytes; replay reads them again through the definition as it is now.',
+    arguments: [
+      { name: 'action', optional: true, summary: 'show (default), export or replay' },
+      { name: 'table', optional: true, summary: 'a table; default: all' },
+    ],
+    options: {
+      limit: { kind: 'number', default: 5, value: 'n', summary: 'samples for each table' },
+      output,
+    },
+    examples: [
+      'sluice quarantine raw.sales',
+      'sluice quarantine export raw.sales -o refused.csv',
+      'sluice quarantine replay raw.sales',
+    ],
+  },
+
+  explain: {
+    group: 'Help',
+    summary: 'explain an error: its reasons and what to do',
+    arguments: [{ name: 'error', optional: true, summary: 'a number or a name; without it, all of them' }],
+    examples: ['sluice explain SLU1002'],
+  },
+  config: {
+    group: 'Help',
+    summary: 'print the configuration with all defaults; secrets are masked',
+    examples: ['sluice config'],
+  },
+} as const satisfies Record<string, CommandSpec>

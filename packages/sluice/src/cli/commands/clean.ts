@@ -1,0 +1,20 @@
+/** `sluice clean` */
+import type { Run } from '../command.ts'
+import { bytes, plural, visible } from '../render/text.ts'
+
+export const run: Run<'clean'> = async (context, input) => {
+  const { terminal } = context
+  const dryRun = input['dry-run']
+  await using project = await context.open()
+  const result = await project.clean({ dryRun })
+  if (terminal.json) {
+    await terminal.out.line(JSON.stringify({ dryRun, ...result }))
+    return 0
+  }
+  for (const file of result.removed) await terminal.out.line(visible(file))
+  await terminal.note(
+    `${plural(result.removed.length, 'file')}, ${bytes(result.bytes)} ${dryRun ? 'would be' : 'were'} removed.`,
+  )
+  if (dryRun && result.removed.length > 0) await terminal.next('sluice clean')
+  return 0
+}

@@ -1,0 +1,18 @@
+/** `sluice config` */
+import type { Run } from '../command.ts'
+
+/** Keys whose values are secret, should somebody have written one where a reference belongs. */
+const secretKey = /pass(word|wd)?$|secret|token|api_?key|authorization|credential|private_?key/i
+
+export const run: Run<'config'> = async (context) => {
+  await using project = await context.open()
+  const { config } = project.definition
+  await context.terminal.out.line(
+    JSON.stringify(
+      config,
+      (key, value: unknown) => (typeof value === 'string' && secretKey.test(key) ? '***' : value),
+      2,
+    ),
+  )
+  return 0
+}

@@ -1,0 +1,16 @@
+/** `sluice lineage` */
+import { lineageOf } from '../../query/lineage.ts'
+import type { Run } from '../command.ts'
+import { mermaidText, treeLines } from '../render/lineage.ts'
+
+export const run: Run<'lineage'> = async (context, { name, up, down, format }) => {
+  const { terminal } = context
+  await using project = await context.open()
+  const found = await lineageOf(project, name)
+  const both = up === down
+  const lineage = { ...found, up: both || up ? found.up : [], down: both || down ? found.down : [] }
+  if (terminal.json || format === 'json') await terminal.out.line(JSON.stringify(lineage, null, 2))
+  else if (format === 'mermaid') await terminal.out.write(mermaidText(lineage))
+  else await terminal.out.write(`${treeLines(lineage, terminal.out.paint).join('\n')}\n`)
+  return 0
+}

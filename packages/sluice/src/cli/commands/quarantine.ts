@@ -1,0 +1,105 @@
+/** `sluice quarantine` */
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { sluiceError } from '../../base/errors.ts'
+import { exportRefused, quarantineOf, type TableQuarantine } from '../../query/quarantine.ts'
+import { resolveTable } from '../../query/tables.ts'
+import type { OpenProject } from '../../run/api.ts'
+import type { Context, Run } from '../command.ts'
+import { count, cut, plural, visible } from '../render/text.ts'
+import { runAndShow } from '../run-and-show.ts'
+
+const actions = ['show', 'export', 'replay'] as const
+
+export const run: Run<'quarantine'> = async (context, { action, table, limit, output }) => {
+  await using project = await context.open()
+  // A table may come first: `sluice quarantine raw.sales`.
+  const named = actions.find((known) => known === action)
+  if (named === undefined && table !== undefined) {
+    throw sluiceError('Cli.BadValue', {
+      option: '<action>',
+      value: action ?? '',
+      expected: `one of ${actions.join(', ')}`,
+    })
+  }
+  const chosen = named === undefined ? action : table
+  if (named === undefined || named === 'show') return show(context, project, chosen, limit)
+  if (chosen === undefined)
+    throw sluiceError('Cli.MissingArgument', { argument: 'table', command: `quarantine ${named}` })
+  if (named === 'export') return exportRows(context, project, chosen, output)
+  const { name } = await resolveTable(project, chosen)
+  return runAndShow(context, (watching) => project.replayQuarantine(name, watching))
+}
+
+async function show(
+  { terminal, signal }: Context,
+  project: OpenProject,
+  table: string | undefined,
+  limit: number,
+): Promise<number> {
+  const found = await quarantineOf(project, table, { samples: limit, signal })
+  if (terminal.json) await terminal.out.line(JSON.stringify(found, null, 2))
+  else if (!terminal.out.tty) await terminal.out.write(found.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  else
+    for (const one of found)
+      await terminal.out.write(`${blockOf(one, terminal.out.columns, terminal.out.paint).join('\n')}\n\n`)
+  if (found.length === 0) await terminal.note('Nothing is in quarantine.')
+  else await terminal.next(`sluice quarantine export ${found[0]!.table} -o refused`)
+  return 0
+}
+
+function blockOf(one: TableQuarantine, columns: number, paint: Context['terminal']['out']['paint']): readonly string[] {
+  const reasons = Object.entries(one.reasons).sort(([, a], [, b]) => b - a)
+  const widest = Math.max(0, ...reasons.map(([, rows]) => count(rows).length))
+  return [
+    `${paint('bold', visible(one.table))}  ${plural(one.rows, 'row')} in quarantine`,
+    ...reasons.map(([reason, rows]) => `  ${count(rows).padStart(widest)}  ${visible(reason)}`),
+    ...one.samples.flatMap((row) => [
+      `  ${paint('cyan', `${visible(row.file)}:${row.line}`)}  ${visible(row.reasons.join(', '))}`,
+      `    ${cut(visible(row.text), Math.max(40, columns) - 5)}`,
+    ]),
+  ]
+}
+
+/** To stdout, or one file for each delivered file into a folder. */
+async function exportRows(
+  context: Context,
+  project: OpenProject,
+  table: string,
+  output: string | undefined,
+): Promise<number> {
+  const { terminal } = context
+  const folder = output === undefined ? undefined : resolve(context.root, output)
+  if (folder !== undefined) await mkdir(folder, { recursive: true })
+  const files = new Map<string, { readonly name: string; readonly handle: FileHandle }>()
+  try {
+    for await (const { file, bytes } of exportRefused(project, table, context.signal)) {
+      if (folder === undefined) {
+        await terminal.out.writeBytes(bytes)
+        continue
+      }
+      let target = files.get(file)
+      if (target === undefined) {
+        const name = freeName(file, new Set([...files.values()].map((one) => one.name)))
+        // Exclusive: an export never overwrites what somebody is mending.
+        target = { name, handle: await open(join(folder, name), 'wx') }
+        files.set(file, target)
+      }
+      await target.handle.write(bytes)
+    }
+  } finally {
+    for (const { handle } of files.values()) await handle.close()
+  }
+  for (const { name } of files.values()) await terminal.out.line(visible(join(output ?? '', name)))
+  if (folder !== undefined) await terminal.next('mend the files, move them to the inbox, then  sluice run')
+  return 0
+}
+
+/** The last part of a delivered path; never `.`, `..` or a name that is taken. */
+function freeName(file: string, taken: ReadonlySet<string>): string {
+  const plain = basename(file).replace(/^\.+$/, '_')
+  for (let i = 0; ; i++) {
+    const name = i === 0 ? plain : `${i}-${plain}`
+    if (!taken.has(name)) return name
+  }
+}

@@ -1,0 +1,37 @@
+/** `sluice render` */
+import { sluiceError } from '../../base/errors.ts'
+import { suggest } from '../../definition/suggest.ts'
+import type { Run } from '../command.ts'
+import { visible, visibleLines } from '../render/text.ts'
+
+export const run: Run<'render'> = async (context, { name }) => {
+  const { out } = context.terminal
+  await using project = await context.open()
+  const models = new Map(project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.models)))
+  const model = name === undefined ? undefined : models.get(name)
+  if (model?.kind === 'sql') {
+    await out.line(visibleLines(model.sql.trimEnd()))
+    return 0
+  }
+  const { plan } = await project.plan()
+  const machines = project.stateMachines(plan)
+  const machine = machines.find((candidate) => candidate.name === name)
+  if (machine !== undefined) {
+    await out.line(JSON.stringify(machine.definition, null, 2))
+    return 0
+  }
+  const known = [
+    ...machines.map((candidate) => candidate.name),
+    ...[...models].flatMap(([table, { kind }]) => (kind === 'sql' ? [table] : [])),
+  ]
+  if (name === undefined) {
+    for (const one of known) await out.line(visible(one))
+    return 0
+  }
+  const suggestion = suggest(name, known)
+  throw sluiceError(
+    'Cli.UnknownName',
+    { what: 'SQL model or state machine', name, known },
+    suggestion === undefined ? {} : { suggestion },
+  )
+}

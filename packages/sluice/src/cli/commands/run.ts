@@ -1,0 +1,9 @@
+/** `sluice run` */
+import type { Run } from '../command.ts'
+import { runAndShow } from '../run-and-show.ts'
+
+export const run: Run<'run'> = async (context, { select, exclude, approve, force, concurrency }) => {
+  await using project = await context.open()
+  const options = { select, exclude, approve, force, ...(concurrency === undefined ? {} : { concurrency }) }
+  return runAndShow(context, (watching) => project.run({ ...options, ...watching }))
+}

@@ -1,0 +1,81 @@
+/** `sluice runs` */
+import { sluiceError } from '../../base/errors.ts'
+import { suggest } from '../../definition/suggest.ts'
+import type { OpenProject, RunInfo } from '../../run/api.ts'
+import type { Context, Run } from '../command.ts'
+import { writeList } from '../render/rows.ts'
+import { runLine } from '../render/run-line.ts'
+import { afterEvent, emptyRun } from '../render/run-state.ts'
+import { nextAfterRun, summaryLines } from '../render/run-summary.ts'
+import { count, duration, visibleLines } from '../render/text.ts'
+
+const actions = ['list', 'show', 'logs'] as const
+
+export const run: Run<'runs'> = async (context, { action = 'list', run: id, task, limit }) => {
+  await using project = await context.open()
+  if (action === 'list') await list(context, project, limit)
+  else if (action === 'show') await show(context, project, await runNamed(project, id))
+  else if (action === 'logs') {
+    const text = await project.log((await runNamed(project, id)).id, task)
+    await context.terminal.out.write(
+      text === '' || text.endsWith('\n') ? visibleLines(text) : `${visibleLines(text)}\n`,
+    )
+  } else {
+    const suggestion = suggest(action, actions)
+    const params = { option: 'The first argument', value: action, expected: `one of ${actions.join(', ')}` }
+    throw sluiceError('Cli.BadValue', params, suggestion === undefined ? {} : { suggestion })
+  }
+  return 0
+}
+
+async function list({ terminal }: Context, project: OpenProject, limit: number): Promise<void> {
+  const runs = await project.runs(limit)
+  if (runs.length === 0) await terminal.note('There are no runs yet.')
+  const number = { align: 'right' } as const
+  const columns = [
+    { key: 'run' },
+    { key: 'status' },
+    { key: 'pipelines' },
+    { key: 'started' },
+    { key: 'took', ...number },
+    { key: 'read', ...number },
+    { key: 'quarantined', ...number },
+    { key: 'failed', ...number },
+  ]
+  await writeList(terminal, columns, runs, ({ id, status, pipelines, startedAt, summary }) => ({
+    run: id,
+    status,
+    pipelines: pipelines.join(', '),
+    started: startedAt,
+    took: summary === undefined ? '' : duration(summary.durationMs),
+    read: summary === undefined ? '' : count(summary.rows.read),
+    quarantined: summary === undefined ? '' : count(summary.rows.quarantined),
+    failed: summary === undefined ? '' : count(summary.tasks.failed),
+  }))
+  await terminal.next(runs.length === 0 ? 'sluice run' : `sluice runs show ${runs[0]!.id}`)
+}
+
+async function show({ terminal }: Context, project: OpenProject, info: RunInfo): Promise<void> {
+  const events = await project.events(info.id)
+  if (terminal.json) return terminal.out.line(JSON.stringify({ ...info, events }, null, 2))
+  for (const event of events) {
+    const line =
+      event.type === 'task.progress' || event.type === 'task.started' ? undefined : runLine(event, terminal.out.paint)
+    if (line !== undefined) await terminal.out.line(line)
+  }
+  const view = events.reduce(afterEvent, emptyRun)
+  if (view.summary === undefined) return terminal.out.line(`Run ${info.id} is ${info.status}.`)
+  await terminal.out.write(`${summaryLines(view, terminal.out.paint, terminal.out.columns).join('\n')}\n`)
+  await terminal.next(nextAfterRun(view))
+}
+
+async function runNamed(project: OpenProject, id: string | undefined): Promise<RunInfo> {
+  const runs = await project.runs(id === undefined ? 1 : 1000)
+  const found = id === undefined ? runs[0] : runs.find((candidate) => candidate.id === id)
+  if (found !== undefined) return found
+  throw sluiceError('Cli.UnknownName', {
+    what: 'run',
+    name: id ?? 'last',
+    known: runs.slice(0, 5).map((one) => one.id),
+  })
+}

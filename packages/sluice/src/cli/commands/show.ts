@@ -1,0 +1,52 @@
+/** `sluice show` */
+import { previewTable, resolveTable } from '../../query/tables.ts'
+import type { OpenProject } from '../../run/api.ts'
+import type { Context, Run } from '../command.ts'
+import { defaultFormat, oneBatch, writeList, writeRows } from '../render/rows.ts'
+import { bytes, count } from '../render/text.ts'
+
+export const run: Run<'show'> = async (context, { table, limit, version, versions, format }) => {
+  const { terminal } = context
+  await using project = await context.open()
+  if (versions) {
+    await listVersions(context, project, table)
+    return 0
+  }
+  const result = await previewTable(project, table, {
+    limit,
+    signal: context.signal,
+    ...(version === undefined ? {} : { version }),
+  })
+  await writeRows(
+    { columns: result.columns, batches: oneBatch(result.rows) },
+    format ?? defaultFormat(terminal),
+    terminal.out,
+  )
+  if (result.truncated) await terminal.note(`Only the first ${count(result.rows.length)} rows; --limit gives more.`)
+  return 0
+}
+
+async function listVersions({ terminal }: Context, project: OpenProject, table: string): Promise<void> {
+  const { name } = await resolveTable(project, table)
+  const records = await project.versions(name)
+  const newestFirst = [...records].sort((a, b) => b.version - a.version)
+  const number = { align: 'right' } as const
+  const columns = [
+    { key: 'version', ...number },
+    { key: 'committed' },
+    { key: 'operation' },
+    { key: 'rows', ...number },
+    { key: 'size', ...number },
+    { key: 'run' },
+  ]
+  await writeList(terminal, columns, newestFirst, (record) => ({
+    version: record.version,
+    committed: record.committedAt,
+    operation: record.rollbackOf === undefined ? record.operation : `rollback to ${record.rollbackOf}`,
+    rows: count(record.rows),
+    size: bytes(record.bytes),
+    run: record.run,
+  }))
+  const earlier = newestFirst[1]
+  if (earlier !== undefined) await terminal.next(`sluice show ${name} --version ${earlier.version}`)
+}

@@ -1,0 +1,87 @@
+/** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
+import type { RunEvent } from '../../run/events.ts'
+import type { Channel } from '../terminal.ts'
+import { count, duration, plural, rate, visible } from './text.ts'
+
+type Finished = Extract<RunEvent, { type: 'task.finished' }>
+
+/** The sign of each state: a letter tells as much as the colour. */
+export const marks = {
+  running: ['cyan', '▸'],
+  succeeded: ['green', '✔'],
+  failed: ['red', '✖'],
+  skipped: ['yellow', '–'],
+  unchanged: ['dim', '='],
+  cancelled: ['yellow', '■'],
+} as const
+
+type Paint = Channel['paint']
+
+/**
+ * The line of an event; nothing for events that people need not see.
+ *
+ * @example runLine(event, channel.paint)
+ */
+export function runLine(event: RunEvent, paint: Paint): string | undefined {
+  switch (event.type) {
+    case 'run.started':
+      return `Run ${event.runId}: ${plural(event.tasks, 'task')} of ${visible(event.pipelines.join(', '))}`
+    case 'task.started':
+      return `${paint('cyan', '▸')} ${visible(event.table)}  ${event.kind}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
+    case 'task.progress':
+      return `  ${visible(event.task)}  ${plural(event.rows, 'row')}${event.input === undefined ? '' : `  ${visible(event.input)}`}`
+    case 'task.warning':
+      return `${paint('yellow', '!')} ${visible(event.task)}  ${visible(event.message)}`
+    case 'task.refused':
+      return `${paint('red', '✖')} ${visible(event.input)}  refused: ${visible(event.error.message)}`
+    case 'quality.result':
+      return event.status === 'passed' ? undefined : checkLine(event, paint)
+    case 'task.finished': {
+      const [look, mark] = marks[event.status]
+      return `${paint(look, mark)} ${visible(event.table)}  ${outcome(event)}`
+    }
+    case 'notification.failed':
+      return `${paint('yellow', '!')} notification (${event.kind}) failed: ${visible(event.error?.message ?? '')}`
+    default:
+      return undefined
+  }
+}
+
+function checkLine(event: Extract<RunEvent, { type: 'quality.result' }>, paint: Paint): string {
+  const [look, mark] = event.status === 'failed' ? (['red', '✖'] as const) : (['yellow', '!'] as const)
+  const detail = event.detail === undefined ? '' : `: ${visible(event.detail)}`
+  const { check, failing, total } = event
+  return `${paint(look, mark)} ${visible(event.task)}  check ${visible(check)} ${event.status}, ${count(failing)} of ${count(total)}${detail}`
+}
+
+/** What became of a task, in a few words: `v3  42,481 read = 26,157 accepted + 16,324 quarantined  3.2 s`. */
+export function outcome(event: Finished): string {
+  const parts: string[] = []
+  if (event.version !== undefined) parts.push(`v${event.version}`)
+  if (event.accounting !== undefined && event.kind === 'ingest') parts.push(equation(event.accounting))
+  else if (event.load !== undefined) parts.push(loadText(event.load))
+  else if (event.rows !== undefined) parts.push(plural(event.rows, 'row'))
+  if (event.error !== undefined) parts.push(`${event.error.code} ${visible(event.error.message)}`)
+  else if (event.reason !== undefined && event.status !== 'succeeded') parts.push(visible(event.reason))
+  if (event.status === 'succeeded' || event.status === 'failed') parts.push(duration(event.durationMs))
+  const read = event.accounting?.read ?? event.rows ?? 0
+  if (event.status === 'succeeded' && event.durationMs >= 1000 && read > 0) parts.push(rate(read, event.durationMs))
+  return [event.status, ...parts].join('  ')
+}
+
+/** Rows read and where each of them went. */
+export function equation(rows: {
+  readonly read: number
+  readonly accepted: number
+  readonly quarantined: number
+  readonly dropped: number | { readonly [reason: string]: number }
+}): string {
+  const dropped =
+    typeof rows.dropped === 'number' ? rows.dropped : Object.values(rows.dropped).reduce((a, b) => a + b, 0)
+  return `${count(rows.read)} read = ${count(rows.accepted)} accepted + ${count(rows.quarantined)} quarantined + ${count(dropped)} dropped`
+}
+
+/** @example loadText({ inserted: 5, updated: 1, deleted: 0, total: 9 }) // '+5 ~1 -0 = 9 rows' */
+export function loadText(load: NonNullable<Finished['load']>): string {
+  return `+${count(load.inserted)} ~${count(load.updated)} -${count(load.deleted)} = ${plural(load.total, 'row')}`
+}

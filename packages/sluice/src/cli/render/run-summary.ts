@@ -1,0 +1,84 @@
+/** The end of a run: at most twelve lines that account for every row and say where to look next. Pure. */
+import type { Channel } from '../terminal.ts'
+import { equation, loadText, marks } from './run-line.ts'
+import type { RunView, TaskView } from './run-state.ts'
+import { count, cut, duration, plural, visible } from './text.ts'
+
+/**
+ * The summary of a run that has finished.
+ *
+ * @example summaryLines(view, channel.paint, 100)
+ */
+export function summaryLines(view: RunView, paint: Channel['paint'], columns: number): readonly string[] {
+  const { summary } = view
+  if (summary === undefined) return []
+  const [look, mark] = marks[summary.status]
+  const { tasks } = summary
+  const lines = [
+    `${paint(look, mark)} ${paint('bold', `Run ${view.id ?? ''} ${summary.status}`)} in ${duration(summary.durationMs)}`,
+    field(
+      'Tasks',
+      `${count(tasks.succeeded)} succeeded, ${count(tasks.failed)} failed, ${count(tasks.skipped)} skipped, ${count(tasks.unchanged)} unchanged`,
+    ),
+    field('Rows', equation(summary.rows)),
+  ]
+  if (view.refused.length > 0) lines.push(field('Refused', refusedText(view)))
+  const loads = view.tasks.filter((task) => task.finished?.load !== undefined)
+  for (const task of loads.slice(0, 3))
+    lines.push(field('Loaded', `${visible(task.table)}  ${loadText(task.finished!.load!)}`))
+  if (loads.length > 3) lines.push(field('Loaded', `and ${plural(loads.length - 3, 'table')} more`))
+  const failed = view.tasks.filter((task) => task.status === 'failed')
+  for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)))
+  if (failed.length > 2)
+    lines.push(field('Failed', `and ${plural(failed.length - 2, 'task')} more; see: sluice runs show`))
+  if (failed.length === 0 && summary.warnings > 0) lines.push(field('Warnings', count(summary.warnings)))
+  const slow = slowest(view.tasks)
+  if (slow !== undefined && failed.length === 0)
+    lines.push(field('Slowest', `${visible(slow.table)}  ${duration(slow.finished!.durationMs)}`))
+  return lines.map((line) => cutPainted(line, columns))
+}
+
+/**
+ * What to do after a run; one command.
+ *
+ * @example nextAfterRun(view) // 'sluice quarantine raw.sales'
+ */
+export function nextAfterRun(view: RunView): string {
+  const approval = view.tasks.find((task) => task.finished?.reason?.includes('needs-approval') === true)
+  if (approval !== undefined) return `sluice plan, then  sluice run --approve ${visible(approval.table)}`
+  if (view.summary?.status === 'cancelled') return 'sluice run  (goes on where it stopped)'
+  const failed = view.tasks.find((task) => task.status === 'failed')
+  if (failed?.finished?.error !== undefined) return `sluice explain ${failed.finished.error.code}, then  sluice retry`
+  if (failed !== undefined) return 'sluice retry'
+  const quarantined = view.tasks.find((task) => (task.finished?.accounting?.quarantined ?? 0) > 0)
+  if (quarantined !== undefined) return `sluice quarantine ${visible(quarantined.table)}`
+  const load = view.tasks.find((task) => task.finished?.load !== undefined)
+  if (load !== undefined) return `sluice query "SELECT * FROM warehouse.${visible(load.table)} LIMIT 10"`
+  return 'sluice catalog'
+}
+
+function field(name: string, text: string): string {
+  return `  ${name.padEnd(9)} ${text}`
+}
+
+function refusedText(view: RunView): string {
+  const [first] = view.refused
+  const report = first?.report === undefined ? '' : ` (report: ${visible(first.report)})`
+  const more = view.refused.length > 1 ? `, and ${count(view.refused.length - 1)} more` : ''
+  return `${plural(view.refused.length, 'file')}: ${visible(first?.input ?? '')}${report}${more}`
+}
+
+function failureText(task: TaskView): string {
+  const error = task.finished?.error
+  return `${visible(task.table)}  ${error === undefined ? visible(task.finished?.reason ?? '') : `${error.code} ${visible(error.message)}`}`
+}
+
+function slowest(tasks: readonly TaskView[]): TaskView | undefined {
+  const ran = tasks.filter((task) => task.status === 'succeeded' && task.finished !== undefined)
+  return ran.length < 2 ? undefined : ran.reduce((a, b) => (b.finished!.durationMs > a.finished!.durationMs ? b : a))
+}
+
+/** Only the first line is coloured, and it is short. */
+function cutPainted(line: string, columns: number): string {
+  return line.includes('\u001b') ? line : cut(line, Math.max(40, columns))
+}

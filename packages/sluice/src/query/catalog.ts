@@ -1,0 +1,91 @@
+/** What tables there are, and what is known of each. */
+import type { CommitRecord, Field } from '../lake/record.ts'
+import type { OpenProject } from '../run/api.ts'
+import { definedTables } from './tables.ts'
+
+/** One table of the lake or the warehouse. */
+export interface CatalogEntry {
+  readonly table: string
+  readonly kind: 'lake' | 'warehouse'
+  /** Nothing where it has been defined but never made. */
+  readonly version?: number
+  readonly rows?: number
+  readonly bytes?: number
+  readonly files?: number
+  readonly columns?: readonly Field[]
+  readonly updatedAt?: string
+  readonly run?: string
+  /** What it was made from, with versions. */
+  readonly from: readonly string[]
+  readonly partitions: readonly string[]
+  readonly description?: string
+}
+
+/**
+ * Every table: those of the lake with their newest version, those of the warehouse with their newest load, those only defined without.
+ *
+ * @example const [first] = await describeCatalog(project)
+ */
+export async function describeCatalog(project: OpenProject): Promise<readonly CatalogEntry[]> {
+  const records = new Map((await project.tables()).map((record) => [record.table, record]))
+  const defined = definedTables(project.definition)
+  const descriptions = new Map(
+    project.definition.pipelines.flatMap((p) => Object.entries(p.tables).map(([t, o]) => [t, o.description])),
+  )
+  const lake = [...new Set([...defined.lake, ...records.keys()])].map((table): CatalogEntry => {
+    const record = records.get(table)
+    const description = descriptions.get(table)
+    return {
+      table,
+      kind: 'lake',
+      ...(record === undefined ? { from: [], partitions: [] } : ofRecord(record)),
+      ...(description === undefined ? {} : { description }),
+    }
+  })
+  return [...lake, ...(await ofLoads(project, defined.warehouse))]
+}
+
+function ofRecord(record: CommitRecord): Omit<CatalogEntry, 'table' | 'kind'> {
+  const partitions = record.files.flatMap(({ partition }) =>
+    partition === undefined
+      ? []
+      : [
+          Object.entries(partition)
+            .map(([column, value]) => `${column}=${value}`)
+            .join('/'),
+        ],
+  )
+  return {
+    version: record.version,
+    rows: record.rows,
+    bytes: record.bytes,
+    files: record.files.length,
+    columns: record.fields,
+    updatedAt: record.committedAt,
+    run: record.run,
+    from: record.inputs.map((input) => (input.kind === 'table' ? `${input.table} v${input.version}` : input.path)),
+    partitions: [...new Set(partitions)].sort(),
+  }
+}
+
+async function ofLoads(project: OpenProject, targets: readonly string[]): Promise<readonly CatalogEntry[]> {
+  if (targets.length === 0) return []
+  const loads = project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
+  const ledger = await project.loads()
+  return targets.map((target) => {
+    const newest = ledger.filter((row) => row.target === target).sort((a, b) => (a.loadedAt < b.loadedAt ? 1 : -1))[0]
+    const load = loads.find(([name]) => name === target)?.[1]
+    const from =
+      load === undefined ? [] : [`${load.from}${newest === undefined ? '' : ` v${newest.version}`} (${load.mode})`]
+    return {
+      table: target,
+      kind: 'warehouse',
+      ...(newest === undefined
+        ? {}
+        : { version: newest.version, rows: newest.result.total, updatedAt: newest.loadedAt, run: newest.run }),
+      from,
+      partitions: [],
+      ...(load?.description === undefined ? {} : { description: load.description }),
+    }
+  })
+}

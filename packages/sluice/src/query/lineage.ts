@@ -1,0 +1,117 @@
+/** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
+import { sluiceError } from '../base/errors.ts'
+import { suggest } from '../definition/suggest.ts'
+import type { Project } from '../definition/types.ts'
+import type { OpenProject } from '../run/api.ts'
+import type { SqlAnalysis } from '../sql/analysis.ts'
+import { sourceTable } from './tables.ts'
+
+/** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), or files (`inbox/sales_*.csv`). */
+export interface LineageEdge {
+  readonly from: string
+  readonly to: string
+}
+
+/** A part of the graph, around one node. */
+export interface Lineage {
+  readonly node: string
+  readonly level: 'table' | 'column'
+  /** Everything it is made from, nearest first. */
+  readonly up: readonly LineageEdge[]
+  /** Everything made from it, nearest first. */
+  readonly down: readonly LineageEdge[]
+}
+
+/**
+ * The lineage of a table (`stage.sales`, `fact_sales`) or of a column (`stage.sales.quantity`).
+ *
+ * @example await lineageOf(project, 'fact_sales.revenue')
+ * @throws Cli.UnknownName with the nearest name
+ */
+export async function lineageOf(project: OpenProject, name: string): Promise<Lineage> {
+  const analysis = await project.analysis()
+  const tables = tableEdges(project.definition, analysis)
+  const columns = columnEdges(project.definition, analysis, await columnsOfTables(project))
+  for (const [level, edges] of [
+    ['table', tables],
+    ['column', columns],
+  ] as const) {
+    const node = nodeNamed(name, edges)
+    if (node !== undefined) return { node, level, up: walk(node, edges, 'up'), down: walk(node, edges, 'down') }
+  }
+  const known = [...nodes(tables)]
+  const suggestion = suggest(name, [...known, ...nodes(columns)])
+  throw sluiceError(
+    'Cli.UnknownName',
+    { what: 'table or column', name, known },
+    suggestion === undefined ? {} : { suggestion },
+  )
+}
+
+/** All arrows between tables, from files to the warehouse. */
+export function tableEdges(
+  project: Project,
+  analysis: { readonly [table: string]: SqlAnalysis },
+): readonly LineageEdge[] {
+  return project.pipelines.flatMap((pipeline) => [
+    ...Object.entries(pipeline.sources).map(([name, source]) => ({
+      from: source.path,
+      to: sourceTable(name, pipeline.layers),
+    })),
+    ...Object.entries(pipeline.models).flatMap(([to, model]) =>
+      (model.kind === 'code' ? model.inputs : (analysis[to]?.tables ?? [])).map((from) => ({ from, to })),
+    ),
+    ...Object.entries(pipeline.loads).map(([target, load]) => ({ from: load.from, to: `warehouse.${target}` })),
+  ])
+}
+
+/** All arrows between columns; a load carries each column on under its own name. */
+function columnEdges(
+  project: Project,
+  analysis: { readonly [table: string]: SqlAnalysis },
+  columns: ReadonlyMap<string, readonly string[]>,
+): readonly LineageEdge[] {
+  const inModels = Object.entries(analysis).flatMap(([table, { columns: made }]) =>
+    made.flatMap(({ column, from }) => from.map((source) => ({ from: source, to: `${table}.${column}` }))),
+  )
+  const inLoads = project.pipelines.flatMap(({ loads }) =>
+    Object.entries(loads).flatMap(([target, { from }]) =>
+      (columns.get(from) ?? []).map((column) => ({ from: `${from}.${column}`, to: `warehouse.${target}.${column}` })),
+    ),
+  )
+  return [...inModels, ...inLoads]
+}
+
+async function columnsOfTables(project: OpenProject): Promise<ReadonlyMap<string, readonly string[]>> {
+  const planned = Object.entries(await project.analysis()).map(
+    ([table, { columns }]) => [table, columns.map((c) => c.column)] as const,
+  )
+  const committed = (await project.tables()).map(
+    (record) => [record.table, record.fields.map((field) => field.name)] as const,
+  )
+  return new Map([...committed, ...planned])
+}
+
+function nodes(edges: readonly LineageEdge[]): ReadonlySet<string> {
+  return new Set(edges.flatMap(({ from, to }) => [from, to]))
+}
+
+/** The node of that name; a target of a load may leave `warehouse.` out. */
+function nodeNamed(name: string, edges: readonly LineageEdge[]): string | undefined {
+  const known = nodes(edges)
+  return [name, `warehouse.${name}`].find((candidate) => known.has(candidate))
+}
+
+/** Arrows reached from a node, nearest first; each once, also where the graph has a cycle. */
+function walk(start: string, edges: readonly LineageEdge[], direction: 'up' | 'down'): readonly LineageEdge[] {
+  const [here, there] = direction === 'up' ? (['to', 'from'] as const) : (['from', 'to'] as const)
+  const found: LineageEdge[] = []
+  const seen = new Set([start])
+  for (let front = [start]; front.length > 0; ) {
+    const step = front.flatMap((node) => edges.filter((edge) => edge[here] === node))
+    found.push(...step.filter((edge) => !found.includes(edge)))
+    front = [...new Set(step.map((edge) => edge[there]))].filter((node) => !seen.has(node))
+    for (const node of front) seen.add(node)
+  }
+  return found
+}

@@ -1,0 +1,33 @@
+/** What the checks found. */
+import type { CheckResult } from '../lake/record.ts'
+import type { OpenProject } from '../run/api.ts'
+import { resolveTable } from './tables.ts'
+
+/** A check's result on the newest version of a table. */
+export interface TableCheck extends CheckResult {
+  readonly table: string
+  readonly version: number
+  readonly committedAt: string
+}
+
+/**
+ * Results of checks on the newest version of one table, or of all; failed and warned first.
+ *
+ * @example (await qualityOf(project)).filter((check) => check.status !== 'passed')
+ * @throws Definition.UnknownTable
+ */
+export async function qualityOf(project: OpenProject, table?: string): Promise<readonly TableCheck[]> {
+  const name = table === undefined ? undefined : (await resolveTable(project, table)).name
+  const order = { failed: 0, warned: 1, passed: 2 }
+  return (await project.tables())
+    .filter((record) => name === undefined || record.table === name)
+    .flatMap((record) =>
+      record.checks.map((check) => ({
+        table: record.table,
+        version: record.version,
+        committedAt: record.committedAt,
+        ...check,
+      })),
+    )
+    .sort((a, b) => order[a.status] - order[b.status])
+}

@@ -1,0 +1,92 @@
+/** Rows that were refused: how many and why, a few of them, and all of them as they were delivered. */
+import { resolve } from 'node:path'
+import { type ExportedBytes, exportQuarantine } from '../quality/quarantine.ts'
+import type { OpenProject } from '../run/api.ts'
+import { openLocked } from './run-query.ts'
+import { resolveTable } from './tables.ts'
+
+/** A refused row. */
+export interface QuarantinedRow {
+  readonly file: string
+  /** From 1. */
+  readonly line: number | string
+  readonly reasons: readonly string[]
+  /** The record as it was delivered; bytes that are no UTF-8 appear as U+FFFD. */
+  readonly text: string
+}
+
+/** What was refused of one table, over all versions that are kept. */
+export interface TableQuarantine {
+  readonly table: string
+  readonly rows: number
+  /** Rows by their first reason. */
+  readonly reasons: { readonly [reason: string]: number }
+  /** Of the newest version that refused any. */
+  readonly samples: readonly QuarantinedRow[]
+}
+
+/**
+ * What was refused of one table, or of all that refused any.
+ *
+ * @example const [sales] = await quarantineOf(project, 'raw.sales', { samples: 5 })
+ * @throws Definition.UnknownTable
+ */
+export async function quarantineOf(
+  project: OpenProject,
+  table: string | undefined,
+  options: { readonly samples: number; readonly signal?: AbortSignal },
+): Promise<readonly TableQuarantine[]> {
+  const name = table === undefined ? undefined : (await resolveTable(project, table)).name
+  const names = (await project.tables())
+    .map((record) => record.table)
+    .filter((other) => name === undefined || other === name)
+  const found: TableQuarantine[] = []
+  for (const one of names) {
+    const files = (await project.versions(one)).flatMap((record) => record.quarantine)
+    if (files.length === 0) continue
+    const reasons: { [reason: string]: number } = {}
+    for (const [reason, rows] of files.flatMap((file) => Object.entries(file.reasons))) {
+      reasons[reason] = (reasons[reason] ?? 0) + rows
+    }
+    found.push({ table: one, rows: files.reduce((sum, file) => sum + file.rows, 0), reasons, samples: [] })
+  }
+  if (found.length === 0 || options.samples === 0) return found
+  await using session = await openLocked(project, options.signal)
+  const result: TableQuarantine[] = []
+  for (const one of found) {
+    // Bytes go through hex: a BLOB as JSON would be DuckDB's own escapes.
+    const rows = await session.all<{ _file: string; _line: number | string; reasons: string[]; bytes: string }>(
+      'SELECT _file, _line, reasons, hex(_bytes) AS bytes FROM sluice.quarantine WHERE "table" = $1 ORDER BY version DESC, _file, _record LIMIT $2',
+      [one.table, options.samples],
+    )
+    const samples = rows.map((row) => ({
+      file: row._file,
+      line: row._line,
+      reasons: row.reasons,
+      text: Buffer.from(row.bytes, 'hex')
+        .toString('utf8')
+        .replace(/\r?\n$|\r$/, ''),
+    }))
+    result.push({ ...one, samples })
+  }
+  return result
+}
+
+/**
+ * The refused rows of a table as they were delivered, each file with its header first; the files in their order.
+ *
+ * @example for await (const { file, bytes } of exportRefused(project, 'raw.sales')) await append(file, bytes)
+ */
+export async function* exportRefused(
+  project: OpenProject,
+  table: string,
+  signal?: AbortSignal,
+): AsyncIterable<ExportedBytes> {
+  const { name } = await resolveTable(project, table)
+  const lake = resolve(project.root, project.definition.config.lake.path)
+  const files = (await project.versions(name)).flatMap((record) =>
+    record.quarantine.map((file) => resolve(lake, file.path)),
+  )
+  await using session = await openLocked(project, signal)
+  yield* exportQuarantine(session, files)
+}

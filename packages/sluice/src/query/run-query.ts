@@ -1,0 +1,114 @@
+/** Runs a person's SQL over a project: checked, in a locked session, with exact values. */
+import { resolve, sep } from 'node:path'
+import { isSluiceError, sluiceError } from '../base/errors.ts'
+import type { EngineColumn, Session } from '../engines/engine.ts'
+import type { OpenProject } from '../run/api.ts'
+import { quoteText } from '../sql/quote.ts'
+import { assertReadOnly } from './read-only.ts'
+
+/** How much is read. */
+export interface QueryOptions {
+  /** At most so many rows. @default all */
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
+/** Rows by column name; 64-bit and wider numbers, decimals, dates and times are text, digit for digit. */
+export type Row = { readonly [column: string]: unknown }
+
+/** A result while it is read. */
+export interface QueryStream {
+  readonly columns: readonly EngineColumn[]
+  /** Once only, to its end or until enough. */
+  readonly batches: AsyncIterable<readonly Row[]>
+}
+
+/** A result in full. */
+export interface QueryResult {
+  readonly columns: readonly EngineColumn[]
+  readonly rows: readonly Row[]
+  /** There were more rows than the limit. */
+  readonly truncated: boolean
+}
+
+/**
+ * Runs one reading statement and gives up to `limit` rows of it.
+ *
+ * @example const { rows } = await runQuery(project, 'SELECT count(*) AS n FROM raw.sales', { limit: 10 })
+ * @throws Query.NotReadOnly, Query.Failed
+ */
+export async function runQuery(project: OpenProject, sql: string, options: QueryOptions = {}): Promise<QueryResult> {
+  const limit = options.limit ?? Number.POSITIVE_INFINITY
+  return withQuery(project, sql, options, async ({ columns, batches }) => {
+    const rows: Row[] = []
+    for await (const batch of batches) {
+      rows.push(...batch.slice(0, limit + 1 - rows.length))
+      if (rows.length > limit) break
+    }
+    return { columns, rows: rows.length > limit ? rows.slice(0, limit) : rows, truncated: rows.length > limit }
+  })
+}
+
+/**
+ * Runs one reading statement and hands its rows on as they come: for results of any size.
+ *
+ * @example await withQuery(project, 'FROM raw.sales', {}, async ({ batches }) => { for await (const rows of batches) use(rows) })
+ * @throws Query.NotReadOnly, Query.Failed
+ */
+export async function withQuery<T>(
+  project: OpenProject,
+  sql: string,
+  options: Pick<QueryOptions, 'signal'>,
+  use: (stream: QueryStream) => Promise<T>,
+): Promise<T> {
+  await using session = await openLocked(project, options.signal)
+  await assertReadOnly(session, sql)
+  try {
+    const columns = await columnsOf(session, sql)
+    return await use({ columns, batches: session.stream(sql) })
+  } catch (error) {
+    if (isSluiceError(error, 'Engine.Failed'))
+      throw sluiceError('Query.Failed', { detail: reason(error) }, { cause: error })
+    throw error
+  }
+}
+
+/**
+ * Opens a read session that can reach the lake and the warehouse, and nothing else: no other file, no network, no setting.
+ *
+ * @example await using session = await openLocked(project)
+ */
+export async function openLocked(project: OpenProject, signal?: AbortSignal): Promise<Session> {
+  const session = await project.openRead(signal === undefined ? {} : { signal })
+  const lake = resolve(project.root, project.definition.config.lake.path)
+  try {
+    // The views read Parquet, so file access cannot simply be off: it is confined, and then nothing can be set any more.
+    await session.run(`SET allowed_directories = [${quoteText(lake + sep)}]`)
+    await session.run('SET enable_external_access = false')
+    await session.run('SET lock_configuration = true')
+    return session
+  } catch (error) {
+    session.close()
+    throw error
+  }
+}
+
+/** Names as the rows have them: DuckDB's client writes a repeated name as `a:1`. */
+async function columnsOf(session: Session, sql: string): Promise<readonly EngineColumn[]> {
+  // DESCRIBE, SUMMARIZE and SHOW can be described only inside a FROM.
+  const columns = await session
+    .describe(sql)
+    .catch(async (error: unknown) =>
+      session.describe(`SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}\n)`).catch(() => Promise.reject(error)),
+    )
+  const seen = new Map<string, number>()
+  return columns.map((column) => {
+    const times = seen.get(column.name) ?? 0
+    seen.set(column.name, times + 1)
+    return times === 0 ? column : { ...column, name: `${column.name}:${times}` }
+  })
+}
+
+function reason(error: Error): string {
+  return error.message.replace(/^DuckDB reported: /, '')
+}
