@@ -1,6 +1,7 @@
 /** What stands where nothing was written. Every default of a definition is in this file, and nowhere else. */
 import { type Problem, problem } from '../base/errors.ts'
 import type {
+  CodeModelInput,
   ColumnInput,
   ColumnsInput,
   ConfigInput,
@@ -11,6 +12,7 @@ import type {
 } from './input.ts'
 import type { Places } from './places.ts'
 import type {
+  CodeModel,
   Column,
   ColumnType,
   FileFormat,
@@ -71,10 +73,7 @@ export function fillPipeline(
     file: places.file,
     layers: input.layers ?? defaultLayers,
     sources,
-    models: mapValues(input.models ?? {}, (model) => ({
-      ...model!,
-      ...(model!.columns === undefined ? {} : { columns: fillColumns(model!.columns) }),
-    })),
+    models: mapValues(input.models ?? {}, (model) => fillModel(model!)),
     tables: mapValues(input.tables ?? {}, (table) => table!),
     loads: mapValues(input.loads ?? {}, fillLoad),
     ...(schedule === undefined ? {} : { schedule: { cron: schedule.cron, zone: schedule.zone ?? 'UTC' } }),
@@ -103,6 +102,10 @@ function fillSource(table: string, input: FilesInput, places: Places, problems: 
     archive: input.archive ?? beside(input.path, `archive/${table}`),
     error: input.error ?? beside(input.path, `error/${table}`),
   }
+}
+
+function fillModel({ columns, ...model }: CodeModelInput): CodeModel {
+  return columns === undefined ? model : { ...model, columns: fillColumns(columns) }
 }
 
 function fillColumns(columns: ColumnsInput): { readonly [column: string]: Column } {

@@ -120,6 +120,9 @@ export type LoadInput<From extends string = string> =
   | (UpsertOptions<From> & { readonly mode: 'upsert' })
   | (Scd2Options<From> & { readonly mode: 'scd2' })
 
+/** A code model, as it is written. */
+export type CodeModelInput = Omit<CodeModel, 'columns'> & { readonly columns?: ColumnsInput }
+
 /** What `pipeline()` takes beside the name. */
 export interface PipelineOptions<Layer extends string = string, Layers extends readonly string[] = readonly string[]> {
   /** @default ['raw', 'stage', 'analytics'] */
@@ -127,7 +130,7 @@ export interface PipelineOptions<Layer extends string = string, Layers extends r
   /** By the name of the table, which lands in the first layer. */
   readonly sources?: { readonly [table: string]: FilesInput }
   /** Code models by full name; SQL models are files. */
-  readonly models?: { readonly [table in TableName<Layer>]?: CodeModel }
+  readonly models?: { readonly [table in TableName<Layer>]?: CodeModelInput }
   readonly tables?: { readonly [table in TableName<Layer>]?: TableInput }
   /** By the name of the warehouse table. */
   readonly loads?: { readonly [target: string]: LoadInput<TableName<Layer>> }

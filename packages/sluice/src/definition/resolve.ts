@@ -101,7 +101,13 @@ function modelsOf(
       told.add(layer)
       const meant = suggest(layer, pipeline.layers)
       const context = { at: { file }, ...(meant === undefined ? {} : { suggestion: meant }) }
-      problems.push(problem('Definition.UnknownLayer', { layer: layer || 'the folder of the pipeline', known: pipeline.layers }, context))
+      problems.push(
+        problem(
+          'Definition.UnknownLayer',
+          { layer: layer || 'the folder of the pipeline', known: pipeline.layers },
+          context,
+        ),
+      )
       continue
     }
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(table.slice(layer.length + 1))) {

@@ -1,6 +1,6 @@
 /** Builders of the two files of a project: `sluice.config.ts` and `pipeline.ts`; and of code models. */
-import type { ConfigInput, DefaultLayers, PipelineOptions } from '../input.ts'
-import type { CodeModel, Column, ModelInput, WarehouseConfig } from '../types.ts'
+import type { CodeModelInput, ColumnsInput, ConfigInput, DefaultLayers, PipelineOptions } from '../input.ts'
+import type { CodeModel, ModelInput, WarehouseConfig } from '../types.ts'
 
 /**
  * A pipeline: sources land in its first layer, models make the tables of the others, loads take them to the warehouse.
@@ -43,7 +43,7 @@ export interface ModelOptions<Inputs extends readonly string[]> {
   /** The tables it reads, as `<layer>.<table>`. */
   readonly inputs: Inputs
   /** The columns it makes; needed where it returns rows. */
-  readonly columns?: { readonly [column: string]: Column }
+  readonly columns?: ColumnsInput
   readonly make: (inputs: { readonly [table in Inputs[number]]: ModelInput }) => ReturnType<CodeModel['make']>
 }
 
@@ -56,7 +56,7 @@ export interface ModelOptions<Inputs extends readonly string[]> {
  *   make: (inputs) => `SELECT store, sum(quantity) AS quantity FROM ${inputs['silver.sales'].name} GROUP BY store`,
  * })
  */
-export function model<const Inputs extends readonly string[]>(options: ModelOptions<Inputs>): CodeModel {
+export function model<const Inputs extends readonly string[]>(options: ModelOptions<Inputs>): CodeModelInput {
   // The runtime hands over exactly the declared inputs, which the index signature of CodeModel cannot say.
   return { kind: 'code', ...options, make: options.make as CodeModel['make'] }
 }
