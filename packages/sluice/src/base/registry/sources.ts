@@ -1,6 +1,9 @@
 /** 3xxx: sources. */
 import { entry } from './entry.ts'
 
+const inErrorFolder =
+  'The delivered file is kept untouched in the error folder, and the table is as it was. Deliver a corrected file, then: sluice run'
+
 /** Errors of sources. */
 export const sourceErrors = {
   'Source.InputChanged': entry<{ file: string }>({
@@ -11,5 +14,200 @@ export const sourceErrors = {
     retry: 'transient',
     exit: 1,
     explanation: 'Fault IN-24.',
+  }),
+  'Source.Dialect': entry<{ what: string; text: string; encoding: string }>({
+    code: 'SLU3002',
+    title: 'A declared character cannot be used.',
+    message: ({ what, text, encoding }) =>
+      `The declared ${what} ${JSON.stringify(text)} cannot be used with the encoding ${encoding}: ${what === 'delimiter' || what === 'recordEnd' ? 'it must have at least one character' : 'it must be exactly one character'} that the encoding can write.`,
+    hint: () => 'Change it in the format of the source, then: sluice check',
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Source.EncodingDetected': entry<{ file: string; declared: string; found: string }>({
+    code: 'SLU3003',
+    title: 'A file is not in the declared encoding.',
+    message: ({ file, declared, found }) =>
+      `"${file}" is declared as ${declared}, but what was found is ${found}; nothing of it was published.`,
+    hint: ({ found }) =>
+      found.startsWith('utf-')
+        ? `To accept it, add to the source: format: { encoding: '${found}' }. The file is kept in the error folder.`
+        : inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-07. A UTF-8 byte order mark is taken off once; a UTF-16 one must be declared.',
+  }),
+  'Source.Header': entry<{ file: string; why: string; expected: string; found: string }>({
+    code: 'SLU3004',
+    title: 'The header of a file cannot be used.',
+    message: ({ file, why, expected, found }) =>
+      `The header of "${file}" cannot be used: ${why}. ${expected === '' ? '' : `Expected: ${expected}. `}Found: ${found}.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Faults IN-09 and IN-11. Columns are found by their exact names, in any order; names are never repaired.',
+  }),
+  'Source.ColumnMissing': entry<{ file: string; missing: string; found: string }>({
+    code: 'SLU3005',
+    title: 'A file lacks columns of its contract.',
+    message: ({ file, missing, found }) =>
+      `"${file}" has no column ${missing}, which its contract names. Found: ${found}. Nothing of it was published.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-10. A column that is called otherwise in the file is declared with `from`.',
+  }),
+  'Source.ColumnExtra': entry<{ file: string; extra: string }>({
+    code: 'SLU3006',
+    title: 'A file has columns beyond its contract.',
+    message: ({ file, extra }) =>
+      `"${file}" has ${extra}, which its contract does not name. Nothing of it was published.`,
+    hint: () =>
+      "Add the column to the source, or ignore such columns: format: { extraColumns: 'ignore' }. The file is kept in the error folder.",
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-10.',
+  }),
+  'Source.TooManyRefused': entry<{ file: string; refused: number; read: number; limit: string; reasons: string }>({
+    code: 'SLU3007',
+    title: 'Too many rows of a file were refused.',
+    message: ({ file, refused, read, limit, reasons }) =>
+      `${refused} of ${read} rows of "${file}" were refused, more than ${limit}; so the whole file was refused. By reason: ${reasons}.`,
+    hint: () =>
+      'See the report beside the file in the error folder. If so many are to be expected, raise the limit: quarantine: { maxShare: … }',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Faults IN-01, IN-05.',
+  }),
+  'Source.UnterminatedQuote': entry<{ file: string; line: number; offset: number; bytes: number }>({
+    code: 'SLU3008',
+    title: 'A quote that is never closed swallows a large part of a file.',
+    message: ({ file, line, offset, bytes }) =>
+      `The quote opened in the record at line ${line} (byte ${offset}) of "${file}" is never closed and swallows the remaining ${bytes} bytes; so the whole file was refused.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-02.',
+  }),
+  'Source.CompressionLimit': entry<{ file: string; limit: string }>({
+    code: 'SLU3009',
+    title: 'A compressed file grows beyond its limit.',
+    message: ({ file, limit }) =>
+      `"${file}" was not unpacked further, since it grows beyond ${limit}; nothing of it was published.`,
+    hint: () =>
+      'If the file is genuine, raise limits: { maxRatio, maxBytes } of the source. It is kept untouched in the error folder.',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-20.',
+  }),
+  'Source.ArchiveCorrupt': entry<{ file: string; why: string }>({
+    code: 'SLU3010',
+    title: 'A compressed file is damaged.',
+    message: ({ file, why }) => `"${file}" is not an intact gzip file: ${why}. Nothing of it was published.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-21.',
+  }),
+  'Source.FileDate': entry<{ file: string; pattern: string }>({
+    code: 'SLU3011',
+    title: 'A file name holds no date of the declared pattern.',
+    message: ({ file, pattern }) =>
+      `The name of "${file}" holds no date written as ${pattern}, by which the files of this source are ordered.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.DuplicateContent': entry<{ file: string; earlier: string }>({
+    code: 'SLU3012',
+    title: 'The same content was delivered under another name.',
+    message: ({ file, earlier }) =>
+      `"${file}" has, byte for byte, the content of "${earlier}", which was taken before.`,
+    hint: () =>
+      "This source is declared with duplicateContent: 'error'. The table is as it was; the file is kept in the error folder.",
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-25.',
+  }),
+  'Source.ChangedContent': entry<{ file: string }>({
+    code: 'SLU3013',
+    title: 'A known file name was delivered with other content.',
+    message: ({ file }) => `"${file}" was taken before with other content.`,
+    hint: () =>
+      "This source is declared with changedContent: 'error'. The table is as it was; the file is kept in the error folder.",
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-25.',
+  }),
+  'Source.Path': entry<{ path: string; why: string }>({
+    code: 'SLU3014',
+    title: 'A path is not allowed.',
+    message: ({ path, why }) => `The path "${path}" is not allowed: ${why}.`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault IN-29.',
+  }),
+  'Source.RowCount': entry<{ file: string; rows: number; expected: string }>({
+    code: 'SLU3015',
+    title: 'A file has an unexpected number of rows.',
+    message: ({ file, rows, expected }) =>
+      `"${file}" has ${rows} rows, but ${expected} are expected; so the whole file was refused.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-12: the guard decides about empty files too.',
+  }),
+  'Source.Format': entry<{ file: string; why: string }>({
+    code: 'SLU3016',
+    title: 'A file is not what its format says.',
+    message: ({ file, why }) => `"${file}" cannot be read as its format says: ${why}. Nothing of it was published.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-27.',
+  }),
+  'Source.ColumnType': entry<{ file: string; column: string; found: string; expected: string }>({
+    code: 'SLU3017',
+    title: 'A column of a file has a type that does not fit its contract.',
+    message: ({ file, column, found, expected }) =>
+      `The column "${column}" of "${file}" is ${found}, which does not become ${expected} without the risk of loss.`,
+    hint: () => 'Declare the column with a type that holds every value of the file, then: sluice run',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.OlderDelivery': entry<{ file: string; newer: string }>({
+    code: 'SLU3018',
+    title: 'A delivery is older than the one the table holds.',
+    message: ({ file, newer }) =>
+      `"${file}" is older, by its date or name, than "${newer}", which this source (mode: 'replace') holds already.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.TooLarge': entry<{ file: string; bytes: number; limit: number }>({
+    code: 'SLU3019',
+    title: 'A file is larger than its limit.',
+    message: ({ file, bytes, limit }) => `"${file}" has ${bytes} bytes, more than the limit of ${limit}.`,
+    hint: () => 'Raise limits: { maxBytes } of the source if the file is genuine. It is kept in the error folder.',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-19.',
+  }),
+  'Source.CheckFailed': entry<{ file: string; checks: string }>({
+    code: 'SLU3020',
+    title: 'A check that stops a source has failed.',
+    message: ({ file, checks }) => `"${file}" fails ${checks}; so the whole file was refused.`,
+    hint: () => inErrorFolder,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.NothingFound': entry<{ path: string }>({
+    code: 'SLU3021',
+    title: 'No file was found.',
+    message: ({ path }) => `No file matches "${path}".`,
+    hint: () => 'Paths are relative to the project; * and ? stand for parts of a name, ** for folders.',
+    retry: 'terminal',
+    exit: 2,
   }),
 }

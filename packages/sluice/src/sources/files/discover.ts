@@ -1,0 +1,164 @@
+/** What is there, what it is by its content, and what is to be done with it. */
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { sha256 } from '../../base/json.ts'
+import type { FilesSource } from '../../definition/types.ts'
+import type { DiscoveredInput } from '../source.ts'
+import { fileDateOf } from './file-date.ts'
+import { describe, type FoundFile, findFiles } from './pattern.ts'
+
+/** Where digests of unchanged files are kept between runs; losing it costs time only. */
+export interface HashCache {
+  get(key: string): string | undefined
+  set(key: string, sha256: string): void
+}
+
+/** What a source of files is opened with. */
+export interface FilesContext {
+  /** The project's folder, absolute. */
+  readonly root: string
+  readonly clock: Clock
+  /** Row counts of earlier files, for the row count guard. */
+  readonly previousRows?: readonly number[]
+  readonly hashCache?: HashCache
+}
+
+/** Below this a file is read at once. */
+export const smallFileBytes = 1024 * 1024
+
+/**
+ * Finds the files of a source and decides about each, in the order in which they count: by the date in the name, then by path.
+ *
+ * @param known the path of every committed identity
+ */
+export async function discoverFiles(
+  source: FilesSource,
+  context: FilesContext,
+  known: ReadonlyMap<string, string>,
+): Promise<readonly DiscoveredInput[]> {
+  const marker = source.ready?.marker
+  const outside = [source.archive === false ? undefined : source.archive, source.error].filter((it) => it !== undefined)
+  const files = findFiles(context.root, source.path).filter(
+    (file) => !outside.some((folder) => file.path.startsWith(`${folder}/`)) && !isMarker(file, marker),
+  )
+  const decided: DiscoveredInput[] = []
+  for (const file of files) decided.push(await discoverFile(file, source, context))
+  decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
+  return decide(decided, source, known)
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** One file by itself: complete or not, its identity, its date. */
+async function discoverFile(file: FoundFile, source: FilesSource, context: FilesContext): Promise<DiscoveredInput> {
+  const { path, bytes } = file
+  const waiting = waitingFor(file, source, context)
+  if (waiting !== undefined) return { id: '', path, bytes, decision: 'waiting', reason: waiting }
+  const id = await identityOf(file, context.hashCache)
+  if (describe(context.root, path)?.stamp !== file.stamp) {
+    return { id: '', path, bytes, decision: 'waiting', reason: 'it changed while it was looked at' }
+  }
+  if (source.fileDate === undefined) return { id, path, bytes, decision: 'take' }
+  const fileDate = fileDateOf(basename(path), source.fileDate)
+  return fileDate === undefined
+    ? { id, path, bytes, decision: 'refuse', reason: source.fileDate, error: 'Source.FileDate' }
+    : { id, path, bytes, fileDate, decision: 'take' }
+}
+
+/** Decisions that need to know of other files: committed ones, and earlier ones of this delivery. */
+function decide(
+  files: readonly DiscoveredInput[],
+  source: FilesSource,
+  known: ReadonlyMap<string, string>,
+): readonly DiscoveredInput[] {
+  const knownNames = new Set(known.values())
+  const newest = source.mode === 'replace' ? newestKnown(known, source.fileDate) : undefined
+  const earlier = new Map<string, string>()
+  return files.map((file) => {
+    if (file.decision !== 'take') return file
+    const same = known.get(file.id) ?? earlier.get(file.id)
+    if (same === file.path) return { ...file, decision: 'known', reason: 'taken before' }
+    if (same !== undefined) return duplicate(file, same, source, known)
+    earlier.set(file.id, file.path)
+    if (newest !== undefined && file.fileDate !== undefined && file.fileDate < newest.date) {
+      return { ...file, decision: 'refuse', reason: newest.path, error: 'Source.OlderDelivery' }
+    }
+    if (knownNames.has(file.path)) {
+      if (source.changedContent === 'error') return { ...file, decision: 'refuse', error: 'Source.ChangedContent' }
+      return { ...file, reason: 'the name is known, the content is new' }
+    }
+    return file
+  })
+}
+
+function duplicate(
+  file: DiscoveredInput,
+  same: string,
+  source: FilesSource,
+  known: ReadonlyMap<string, string>,
+): DiscoveredInput {
+  if (source.duplicateContent === 'skip') return { ...file, decision: 'known', reason: `the same content as ${same}` }
+  if (source.duplicateContent === 'error') {
+    return { ...file, decision: 'refuse', reason: same, error: 'Source.DuplicateContent' }
+  }
+  // Taken again on purpose: its name becomes part of its identity, so that it is taken once.
+  const id = duplicateIdentity(file.id, file.path)
+  return known.get(id) === file.path
+    ? { ...file, id, decision: 'known', reason: 'taken before' }
+    : { ...file, id, reason: `the same content as ${same}, taken again as declared` }
+}
+
+/** The identity of content that is taken again under another name. */
+export function duplicateIdentity(contentSha256: string, path: string): string {
+  return sha256(`${contentSha256}\n${path}`)
+}
+
+function newestKnown(known: ReadonlyMap<string, string>, pattern: string | undefined) {
+  let newest: { path: string; date: string } | undefined
+  if (pattern === undefined) return newest
+  for (const path of known.values()) {
+    const date = fileDateOf(basename(path), pattern)
+    if (date !== undefined && (newest === undefined || date > newest.date)) newest = { path, date }
+  }
+  return newest
+}
+
+function isMarker(file: FoundFile, marker: string | undefined): boolean {
+  if (marker === undefined) return false
+  const suffix = marker.replace('<name>', '')
+  return suffix.startsWith('.') ? file.path.endsWith(suffix) : basename(file.path) === marker
+}
+
+/** The marker of a file: `.done` or `<name>.done` stands beside it; any other name is one for its folder. */
+function markerPath(file: FoundFile, marker: string): string {
+  const suffix = marker.replace('<name>', '')
+  return suffix.startsWith('.') ? file.absolute + suffix : join(dirname(file.absolute), marker)
+}
+
+function waitingFor(file: FoundFile, source: FilesSource, { clock }: FilesContext): string | undefined {
+  const { marker, stableSeconds = 0 } = source.ready ?? {}
+  if (marker !== undefined && !existsSync(markerPath(file, marker))) return `its marker ${marker} is not there yet`
+  const age = (clock.now().getTime() - file.modifiedMs) / 1000
+  return stableSeconds > 0 && age < stableSeconds
+    ? `it changed ${Math.max(0, Math.floor(age))} seconds ago, and must be unchanged for ${stableSeconds}`
+    : undefined
+}
+
+async function identityOf(file: FoundFile, cache: HashCache | undefined): Promise<string> {
+  const key = `${file.path}\n${file.stamp}`
+  const cached = cache?.get(key)
+  if (cached !== undefined) return cached
+  const id = await hashFile(file.absolute, file.bytes)
+  cache?.set(key, id)
+  return id
+}
+
+/** The sha256 of a file, streamed where it is large. */
+export async function hashFile(file: string, bytes: number): Promise<string> {
+  if (bytes < smallFileBytes) return sha256(readFileSync(file))
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: smallFileBytes })) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}

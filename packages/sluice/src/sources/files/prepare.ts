@@ -1,0 +1,239 @@
+/** From discovered files to units that one scan each can read: the file itself, or normalised copies of one or many. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { FilesSource } from '../../definition/types.ts'
+import type { DiscoveredInput, RefusedInput } from '../source.ts'
+import { type Dialect, dialectOf } from './dialect.ts'
+import { duplicateIdentity, type FilesContext, hashFile, smallFileBytes } from './discover.ts'
+import { gunzipFile, gunzipLimits } from './gunzip.ts'
+import { isVerbatim, type NormalisedWriter, normalisedWriter, readCsvSql } from './normalised.ts'
+import { describe } from './pattern.ts'
+import { printable } from './printable.ts'
+import { directColumns, type ScanInput } from './scan.ts'
+import { type FileColumns, type GoodRecords, type Survey, survey, textsOf } from './survey.ts'
+
+/** A file that is part of a unit. */
+export interface Member {
+  readonly input: DiscoveredInput
+  /** What is read: the delivered file, or its unpacked copy. */
+  readonly localFile: string
+  /** Of the delivered file when it was opened. */
+  readonly stamp: string
+  readonly survey: Survey
+}
+
+/** What one scan reads. */
+export interface Unit {
+  readonly dialect: Dialect
+  readonly members: Member[]
+  readonly scan: ScanInput
+}
+
+/** What preparing needs. */
+export interface PrepareContext extends FilesContext {
+  readonly source: FilesSource
+  readonly scratch: string
+  readonly signal: AbortSignal
+  readonly progress: (bytes: number, rows: number, input: string) => void
+}
+
+/** One error as a refusal; anything that is no error of a source goes on. */
+export function refusal(input: DiscoveredInput, error: unknown): RefusedInput {
+  if (!isSluiceError(error) || !error.name.startsWith('Source.')) throw error
+  const { name, code, message, hint } = error
+  return { input, error: { name, code, message, ...(hint === undefined ? {} : { hint }) } }
+}
+
+interface Batch {
+  readonly columns: FileColumns
+  readonly writer: NormalisedWriter
+  readonly members: Member[]
+}
+
+/** Surveys files one by one and puts them into units; files that cannot be taken are refused, each by itself. */
+export async function prepareUnits(
+  inputs: readonly DiscoveredInput[],
+  context: PrepareContext,
+): Promise<{ readonly units: readonly Unit[]; readonly refused: readonly RefusedInput[] }> {
+  const format = context.source.format
+  if (format.kind === 'parquet') throw sluiceError('Internal', { why: 'Parquet files have units of their own' })
+  const dialect = dialectOf(format)
+  const batches = new Map<string, Batch>()
+  const units: Unit[] = []
+  const refused: RefusedInput[] = []
+  for (const [number, input] of inputs.entries()) {
+    context.signal.throwIfAborted()
+    try {
+      const opened = await openInput(input, number, context)
+      // A file that replaces another must be able to leave again: it gets data files of its own.
+      const isAlone = opened.bytes >= smallFileBytes || context.source.changedContent === 'replace'
+      if (isAlone) units.push(await prepareLarge(opened, number, dialect, context))
+      else await addToBatch(opened, dialect, batches, context)
+    } catch (error) {
+      refused.push(refusal(input, error))
+    }
+  }
+  for (const { writer, members, columns } of batches.values()) {
+    writer.flush(true)
+    writer.close()
+    if (members.length > 0) units.push({ dialect, members, scan: carriedScan(writer, members, columns) })
+  }
+  return { units, refused }
+}
+
+function carriedScan(writer: NormalisedWriter, members: readonly Member[], columns: FileColumns): ScanInput {
+  return {
+    fields: columns.fields,
+    positions: columns.positions,
+    relation: writer.sql(),
+    isCarried: true,
+    files: members.map(({ input }) => fileConstants(input)),
+  }
+}
+
+const fileConstants = ({ path, fileDate }: DiscoveredInput) => ({
+  path,
+  ...(fileDate === undefined ? {} : { fileDate }),
+})
+
+interface Opened {
+  readonly input: DiscoveredInput
+  readonly localFile: string
+  readonly stamp: string
+  readonly bytes: number
+  /** Whether the bytes that are read are the delivered ones, so that their digest is the identity. */
+  readonly isDelivered: boolean
+}
+
+/**
+ * Opens an input as it was discovered, unpacked where it is packed.
+ *
+ * @throws Source.InputChanged, Source.TooLarge, Source.CompressionLimit, Source.ArchiveCorrupt
+ */
+export async function openInput(input: DiscoveredInput, number: number, context: PrepareContext): Promise<Opened> {
+  const { source, root, scratch, signal } = context
+  const file = describe(root, input.path)
+  const name = printable(input.path)
+  if (file === undefined || file.bytes !== input.bytes) throw sluiceError('Source.InputChanged', { file: name })
+  const limits = { ...gunzipLimits, ...source.limits }
+  if (file.bytes > limits.maxBytes) {
+    throw sluiceError('Source.TooLarge', { file: name, bytes: file.bytes, limit: limits.maxBytes })
+  }
+  const { stamp, absolute } = file
+  const compression = source.format.kind === 'parquet' ? 'none' : source.format.compression
+  const isPacked = compression === 'gzip' || (compression === undefined && input.path.endsWith('.gz'))
+  if (!isPacked) return { input, localFile: absolute, stamp, bytes: file.bytes, isDelivered: true }
+  assertIdentity(input, await hashFile(absolute, file.bytes))
+  const localFile = join(scratch, `unpacked-${number}`)
+  await gunzipFile(name, absolute, localFile, file.bytes, limits, signal)
+  return { input, localFile, stamp, bytes: statSync(localFile).size, isDelivered: false }
+}
+
+/** @throws Source.InputChanged where the content is no longer what was discovered (IN-24) */
+function assertIdentity(input: DiscoveredInput, contentSha256: string): void {
+  const isSame = input.id === contentSha256 || input.id === duplicateIdentity(contentSha256, input.path)
+  if (!isSame) throw sluiceError('Source.InputChanged', { file: printable(input.path) })
+}
+
+/** @throws Source.InputChanged where the delivered file is not as it was when it was opened */
+export function assertUnchanged(member: Pick<Member, 'input' | 'stamp'>, root: string): void {
+  if (describe(root, member.input.path)?.stamp !== member.stamp) {
+    throw sluiceError('Source.InputChanged', { file: printable(member.input.path) })
+  }
+}
+
+async function prepareLarge(opened: Opened, number: number, dialect: Dialect, context: PrepareContext): Promise<Unit> {
+  const { source, signal } = context
+  const { input, localFile, stamp } = opened
+  const found = await survey(input.path, localFile, source, dialect, undefined, signal)
+  if (opened.isDelivered) assertIdentity(input, found.totals.sha256)
+  context.progress(found.totals.bytes, found.totals.records, input.path)
+  const member: Member = { input, localFile, stamp, survey: found }
+  const isDirect = found.isPlain && isVerbatim(dialect) && source.rowNumbers !== true
+  return isDirect ? directUnit(member, dialect) : copiedUnit(member, number, dialect, context)
+}
+
+function directUnit(member: Member, dialect: Dialect): Unit {
+  const { fields, positions, totals } = member.survey
+  const relation = readCsvSql(member.localFile, {
+    columns: directColumns(fields),
+    delimiter: String.fromCharCode(dialect.delimiter[0]!),
+    quote: dialect.quote < 0 ? '' : String.fromCharCode(dialect.quote),
+    header: dialect.header,
+    longest: totals.longest,
+  })
+  const files = [fileConstants(member.input)]
+  return { dialect, members: [member], scan: { fields, positions, relation, isCarried: false, files } }
+}
+
+/** The same file as a normalised copy, in which every record has its number. */
+export async function copiedUnit(
+  member: Member,
+  number: number | string,
+  dialect: Dialect,
+  context: PrepareContext,
+): Promise<Unit> {
+  const { fields, positions } = member.survey
+  const writer = openWriter(join(context.scratch, `copy-${number}.csv`), dialect, fields)
+  writer.begin(0)
+  const sink = { good: writer.add, pause: () => writer.flush() }
+  const again = await survey(member.input.path, member.localFile, context.source, dialect, sink, context.signal)
+  writer.flush(true)
+  writer.close()
+  if (again.totals.sha256 !== member.survey.totals.sha256) {
+    throw sluiceError('Source.InputChanged', { file: printable(member.input.path) })
+  }
+  return { dialect, members: [member], scan: carriedScan(writer, [member], { fields, positions }) }
+}
+
+function openWriter(file: string, dialect: Dialect, fields: number): NormalisedWriter {
+  const texts = isVerbatim(dialect) ? undefined : (record: Parameters<typeof textsOf>[0]) => textsOf(record, dialect)
+  return normalisedWriter(file, dialect, fields, texts)
+}
+
+async function addToBatch(
+  opened: Opened,
+  dialect: Dialect,
+  batches: Map<string, Batch>,
+  context: PrepareContext,
+): Promise<void> {
+  const { input, localFile, stamp } = opened
+  const bytes = readFileSync(localFile)
+  let batch: Batch | undefined
+  const sink: GoodRecords = {
+    columns(columns) {
+      const key = JSON.stringify(columns)
+      batch = batches.get(key)
+      if (batch === undefined) {
+        const file = join(context.scratch, `batch-${batches.size}.csv`)
+        batch = { columns, writer: openWriter(file, dialect, columns.fields), members: [] }
+        batches.set(key, batch)
+      }
+      batch.writer.begin(batch.members.length)
+    },
+    good: (record) => batch!.writer.add(record),
+  }
+  try {
+    const found = await survey(input.path, bytes, context.source, dialect, sink, context.signal)
+    if (opened.isDelivered) assertIdentity(input, found.totals.sha256)
+    context.progress(found.totals.bytes, found.totals.records, input.path)
+    // An empty file has no header, so no batch: it is a unit of nothing.
+    batch ??= emptyBatch(batches, dialect, context)
+    batch.members.push({ input, localFile, stamp, survey: found })
+    batch.writer.flush()
+  } catch (error) {
+    batch?.writer.undo()
+    throw error
+  }
+}
+
+function emptyBatch(batches: Map<string, Batch>, dialect: Dialect, context: PrepareContext): Batch {
+  const first = batches.values().next().value
+  if (first !== undefined) return first
+  const columns = { fields: 0, positions: [] }
+  const file = join(context.scratch, 'batch-empty.csv')
+  const batch = { columns, writer: openWriter(file, dialect, 0), members: [] }
+  batches.set('empty', batch)
+  return batch
+}

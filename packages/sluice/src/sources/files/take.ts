@@ -1,0 +1,445 @@
+/** Takes files into a candidate: survey, scan, find refused rows back, account for every row and byte. */
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { Check, FilesSource } from '../../definition/types.ts'
+import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
+import {
+  addAccounting,
+  assertBalanced,
+  exceedsLimits,
+  noRows,
+  rowCountOutside,
+  ruleResults,
+} from '../../quality/accounting.ts'
+import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
+import { checkNames, isRowCheck } from '../../quality/rules.ts'
+import { runTableChecks } from '../../quality/table-checks.ts'
+import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
+import type { FilesContext } from './discover.ts'
+import { type LocateOptions, locateByTexts, locateNumbered } from './locate.ts'
+import { carried } from './normalised.ts'
+import {
+  assertUnchanged,
+  copiedUnit,
+  type Member,
+  type PrepareContext,
+  prepareUnits,
+  refusal,
+  type Unit,
+} from './prepare.ts'
+import { printable } from './printable.ts'
+import { addedColumns, fileKeys, rowContract, type ScanResult, scanRows } from './scan.ts'
+import type { RefusedRecord } from './survey.ts'
+
+type CandidateFile = Candidate['files'][number]
+
+/** A member with the rows that it lost. */
+interface Judged {
+  readonly member: Member
+  readonly refused: readonly RefusedRecord[]
+  readonly accounting: RowAccounting
+  readonly checks: readonly CheckResult[]
+}
+
+/** A unit that has been scanned, with only the members that stay. */
+export interface TakenUnit {
+  readonly judged: readonly Judged[]
+  readonly files: readonly CandidateFile[]
+}
+
+/** What the taking of files works with. */
+export interface TakeFiles extends PrepareContext {
+  readonly take: TakeContext
+}
+
+/**
+ * Takes the inputs whose decision is `take`, in their order.
+ *
+ * @throws Quality.RowsUnaccounted and its kin, which only a bug can bring about
+ */
+export async function takeFiles(
+  source: FilesSource,
+  context: FilesContext,
+  inputs: readonly DiscoveredInput[],
+  take: TakeContext,
+): Promise<{ readonly candidate: Candidate | undefined; readonly refused: readonly RefusedInput[] }> {
+  const wanted = inputs.filter(({ decision }) => decision === 'take')
+  const refused: RefusedInput[] = []
+  const folder = join(take.scratch, 'files')
+  mkdirSync(folder, { recursive: true })
+  const files: TakeFiles = {
+    ...context,
+    source,
+    take,
+    scratch: folder,
+    signal: take.signal,
+    progress: (bytes, rows, input) => take.progress({ bytes, rows, input }),
+  }
+  // A table that is its newest delivery alone reads only that; where it is refused, the one before it stands in.
+  const rounds = source.mode === 'replace' ? [...wanted].reverse().map((input) => [input]) : [wanted]
+  const superseded: DiscoveredInput[] = []
+  let taken: readonly TakenUnit[] = []
+  for (const [round, some] of rounds.entries()) {
+    if (taken.length > 0) superseded.push(...some)
+    else taken = await takeRound(some, { ...files, scratch: join(folder, String(round)) }, refused)
+  }
+  if (taken.length === 0) return { candidate: undefined, refused }
+  const finished = await finishCandidate(taken, superseded, files)
+  return Array.isArray(finished)
+    ? { candidate: undefined, refused: [...refused, ...finished] }
+    : { candidate: finished as Candidate, refused }
+}
+
+async function takeRound(
+  inputs: readonly DiscoveredInput[],
+  context: TakeFiles,
+  refused: RefusedInput[],
+): Promise<readonly TakenUnit[]> {
+  mkdirSync(context.scratch, { recursive: true })
+  const prepared = await prepareUnits(inputs, context)
+  refused.push(...prepared.refused)
+  const taken: TakenUnit[] = []
+  const previous = [...(context.previousRows ?? [])]
+  for (const [number, unit] of prepared.units.entries()) {
+    const one = await takeUnit(unit, number, context, previous, refused)
+    if (one.judged.length > 0) taken.push(one)
+  }
+  return taken
+}
+
+/** Scans a unit until only members that stay are in it. */
+async function takeUnit(
+  unit: Unit,
+  number: number,
+  context: TakeFiles,
+  previous: number[],
+  refused: RefusedInput[],
+): Promise<TakenUnit> {
+  const gone = new Set<number>()
+  const drop = (place: number, error: unknown): void => {
+    refused.push(refusal(unit.members[place]!.input, error))
+    gone.add(place)
+  }
+  for (const [place, member] of unit.members.entries()) {
+    const error = guardRowCount(member, context.source, previous)
+    if (error !== undefined) drop(place, error)
+  }
+  for (let round = 0; ; round++) {
+    const { scan, lost } = await scanUnit(unit, `${number}-${round}`, gone, context)
+    const judged: Judged[] = []
+    const before = gone.size
+    for (const [place, member] of unit.members.entries()) {
+      if (gone.has(place)) continue
+      try {
+        assertUnchanged(member, context.root)
+        judged.push(judgeMember(member, lost.get(place) ?? [], context.source))
+      } catch (error) {
+        drop(place, error)
+      }
+    }
+    // Rows of a dropped member may have been written: once more without it.
+    if (gone.size > before && gone.size < unit.members.length) continue
+    if (gone.size === unit.members.length) return { judged: [], files: [] }
+    const accepted = judged.reduce((sum, { accounting }) => sum + accounting.accepted, 0)
+    const what = unit.members.length === 1 ? printable(unit.members[0]!.input.path) : `${judged.length} files`
+    assertBalanced(what, judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows), scan.accepted)
+    if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
+    previous.push(...judged.map(({ accounting }) => accounting.read))
+    return { judged, files: scan.written.map((file) => candidateFile(file, judged, context.source)) }
+  }
+}
+
+/** Runs the scan, and once more over a numbered copy where the first could not say which records it refused. */
+async function scanUnit(
+  unit: Unit,
+  name: string,
+  gone: ReadonlySet<number>,
+  context: TakeFiles,
+): Promise<{ scan: ScanResult; lost: ReadonlyMap<number, readonly RefusedRecord[]> }> {
+  const good = unit.members
+    .filter((_, place) => !gone.has(place))
+    .reduce((sum, { survey }) => sum + survey.totals.records - survey.refused.length, 0)
+  const nothing: ScanResult = { written: [], accepted: 0, captured: [], isOverflow: false }
+  if (good === 0) return { scan: nothing, lost: new Map() }
+  const { session } = context.take
+  const folder = join(context.scratch, `scan-${name}`)
+  mkdirSync(folder, { recursive: true })
+  let { scan: input } = unit
+  if (gone.size > 0 && input.isCarried) {
+    const without = [...gone].map((place) => quoteText(String(place))).join(', ')
+    const relation = `(SELECT * FROM ${input.relation} WHERE ${quoteIdentifier(carried.file)} NOT IN (${without}))`
+    input = { ...input, relation }
+  }
+  const scan = await attemptScan(() => scanRows(session, context.source, input, folder), input.isCarried)
+  if (input.isCarried) {
+    if (scan!.isOverflow) throw sluiceError('Internal', { why: 'more rows were refused than are held at once' })
+    return { scan: scan!, lost: await locateAll(unit, scan!, context) }
+  }
+  const [member] = unit.members
+  const isWhole = scan !== undefined && !scan.isOverflow && scan.accepted + scan.captured.length === good
+  const records = isWhole ? await locateDirect(unit, member!, scan, context) : undefined
+  if (records !== undefined) return { scan: scan!, lost: new Map([[0, records]]) }
+  const copy = await copiedUnit(member!, `${name}-again`, unit.dialect, context)
+  return scanUnit(copy, `${name}-again`, gone, context)
+}
+
+/** DuckDB may refuse a file that is well formed; then its numbered copy is read. */
+async function attemptScan(scan: () => Promise<ScanResult>, isCarried: boolean): Promise<ScanResult | undefined> {
+  try {
+    return await scan()
+  } catch (error) {
+    if (isCarried || !isSluiceError(error, 'Engine.Failed')) throw error
+    return undefined
+  }
+}
+
+function locateOptions(member: Member, context: TakeFiles): LocateOptions {
+  return {
+    fields: member.survey.fields,
+    blankRecords: Object.keys(context.source.columns).length === 1,
+    signal: context.signal,
+  }
+}
+
+async function locateDirect(
+  unit: Unit,
+  member: Member,
+  scan: ScanResult,
+  context: TakeFiles,
+): Promise<readonly RefusedRecord[] | undefined> {
+  if (scan.captured.length === 0) return []
+  return locateByTexts(member.localFile, unit.dialect, scan.captured, locateOptions(member, context))
+}
+
+async function locateAll(
+  unit: Unit,
+  scan: ScanResult,
+  context: TakeFiles,
+): Promise<ReadonlyMap<number, readonly RefusedRecord[]>> {
+  const byFile = groupByFile(scan)
+  const lost = new Map<number, readonly RefusedRecord[]>()
+  for (const [place, rows] of byFile) {
+    const member = unit.members[place]!
+    const found = await locateNumbered(member.localFile, unit.dialect, rows, locateOptions(member, context))
+    lost.set(place, found)
+  }
+  return lost
+}
+
+function groupByFile(scan: ScanResult): Map<number, ScanResult['captured'][number][]> {
+  const byFile = new Map<number, ScanResult['captured'][number][]>()
+  for (const row of scan.captured) {
+    const rows = byFile.get(row.file)
+    if (rows === undefined) byFile.set(row.file, [row])
+    else rows.push(row)
+  }
+  return byFile
+}
+
+function guardRowCount(member: Member, source: FilesSource, previous: readonly number[]): Error | undefined {
+  if (source.rowCount === undefined) return undefined
+  const rows = member.survey.totals.records
+  const outside = rowCountOutside(source.rowCount, rows, previous)
+  if (outside === undefined) return undefined
+  return sluiceError('Source.RowCount', { file: printable(member.input.path), rows, expected: outside })
+}
+
+/** @throws Source.TooManyRefused, Source.CheckFailed */
+function judgeMember(member: Member, lost: readonly RefusedRecord[], source: FilesSource): Judged {
+  const { totals } = member.survey
+  const refused = [...member.survey.refused, ...lost].sort((a, b) => a.record - b.record)
+  const file = printable(member.input.path)
+  const broken = new Map<string, number>()
+  const first = new Map<string, number>()
+  for (const { reasons } of refused) {
+    for (const reason of new Set(reasons)) broken.set(reason, (broken.get(reason) ?? 0) + 1)
+    first.set(reasons[0]!, (first.get(reasons[0]!) ?? 0) + 1)
+  }
+  const limit = exceedsLimits(source.quarantine, refused.length, totals.records)
+  if (limit !== undefined) {
+    const reasons = [...first].map(([reason, rows]) => `${reason} ${rows}`).join(', ')
+    const counts = { refused: refused.length, read: totals.records }
+    const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
+    throw sluiceError('Source.TooManyRefused', { file, ...counts, limit, reasons: `${reasons}${where}` })
+  }
+  const { rules } = rowContract(
+    source,
+    Object.keys(source.columns).map((_, place) => place),
+  )
+  const keyRules = fileKeys(source).map((key) => ({
+    name: key.name,
+    kind: 'unique',
+    columns: key.columns,
+    valid: '',
+    severity: 'error' as const,
+    action: 'quarantine' as const,
+    ...limitsOf(source, key.name),
+  }))
+  const checks = ruleResults([...rules, ...keyRules], broken, totals.records)
+  const failed = checks.filter(({ status }) => status === 'failed')
+  if (failed.length > 0) {
+    const words = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
+    throw sluiceError('Source.CheckFailed', { file, checks: words })
+  }
+  const accounting: RowAccounting = {
+    read: totals.records,
+    accepted: totals.records - refused.length,
+    quarantined: refused.length,
+    dropped: {},
+    bytes: { total: totals.bytes, header: totals.headerBytes, records: totals.recordBytes },
+  }
+  return { member, refused, accounting, checks }
+}
+
+function limitsOf(source: FilesSource, name: string): Pick<Check, 'maxShare' | 'maxCount'> {
+  const check = source.checks[checkNames(source.checks).indexOf(name)]
+  return {
+    ...(check?.maxShare === undefined ? {} : { maxShare: check.maxShare }),
+    ...(check?.maxCount === undefined ? {} : { maxCount: check.maxCount }),
+  }
+}
+
+/** Statistics of text longer than this are left out. */
+const longestStatistic = 64
+
+function candidateFile(
+  file: ScanResult['written'][number],
+  judged: readonly Judged[],
+  source: FilesSource,
+): CandidateFile {
+  const isShort = (text: string | undefined): boolean => text !== undefined && text.length <= longestStatistic
+  const stats = Object.entries(file.stats).map(([column, { min, max, nulls }]) => [
+    column,
+    { ...(isShort(min) ? { min } : {}), ...(isShort(max) ? { max } : {}), nulls },
+  ])
+  return {
+    localFile: file.file,
+    rows: file.rows,
+    stats: Object.fromEntries(stats),
+    fields: [...Object.keys(source.columns), ...addedColumns(source).map(({ name }) => name)],
+    inputs: judged.map(({ member }) => member.input.id),
+  }
+}
+
+/** Checks of the whole candidate, then quarantine; or the refusal of all of its files. */
+async function finishCandidate(
+  taken: readonly TakenUnit[],
+  superseded: readonly DiscoveredInput[],
+  context: TakeFiles,
+): Promise<Candidate | readonly RefusedInput[]> {
+  const { source } = context
+  const judged = taken.flatMap((unit) => unit.judged)
+  const files = taken.flatMap((unit) => unit.files)
+  const tableChecks = await candidateChecks(files, context)
+  const failed = tableChecks.filter(({ status }) => status === 'failed')
+  if (failed.length > 0) {
+    const checks = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
+    return judged.map(({ member }) =>
+      refusal(member.input, sluiceError('Source.CheckFailed', { file: printable(member.input.path), checks })),
+    )
+  }
+  const quarantine = await writeQuarantine(judged, context)
+  const inputs = judged.map(({ member, accounting }) => reference(member.input, accounting))
+  return {
+    fields: fieldsOf(source),
+    files,
+    quarantine,
+    inputs: [...inputs, ...superseded.map((input) => reference(input, noRows))],
+    accounting: judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows),
+    checks: [...mergeChecks(judged.flatMap(({ checks }) => checks)), ...tableChecks],
+    warnings: warningsOf(judged, superseded),
+  }
+}
+
+function reference(input: DiscoveredInput, accounting: RowAccounting): InputReference {
+  const { id, path, bytes, fileDate } = input
+  return { kind: 'file', path, sha256: id, bytes, ...(fileDate === undefined ? {} : { fileDate }), accounting }
+}
+
+function fieldsOf(source: FilesSource): Candidate['fields'] {
+  const { casts } = rowContract(
+    source,
+    Object.keys(source.columns).map((_, place) => place),
+  )
+  return [
+    ...casts.map(({ name, type, nullable }) => ({ name, type, nullable })),
+    ...addedColumns(source).map((column) => ({ ...column, nullable: false })),
+  ]
+}
+
+/** Checks on what is accepted: those of the whole table, and those that only warn. */
+async function candidateChecks(files: readonly CandidateFile[], context: TakeFiles): Promise<readonly CheckResult[]> {
+  const keys = new Set(fileKeys(context.source).map(({ name }) => name))
+  const names = checkNames(context.source.checks)
+  const checks = context.source.checks
+    .map((check, place) => ({ ...check, name: names[place]! }))
+    .filter((check) => (isRowCheck(check) ? check.severity === 'warn' : !keys.has(check.name)))
+  if (checks.length === 0) return []
+  const columns = fieldsOf(context.source).map(({ name, type }) => `NULL::${type} AS ${quoteIdentifier(name)}`)
+  const relation =
+    files.length === 0
+      ? `(SELECT ${columns.join(', ')} WHERE false)`
+      : `read_parquet([${files.map(({ localFile }) => quoteText(localFile)).join(', ')}])`
+  return runTableChecks(context.take.session, { relation, checks, related: {}, now: context.clock.now() })
+}
+
+function mergeChecks(checks: readonly CheckResult[]): readonly CheckResult[] {
+  const byName = new Map<string, CheckResult>()
+  for (const check of checks) {
+    const other = byName.get(check.name)
+    if (other === undefined) {
+      byName.set(check.name, check)
+      continue
+    }
+    const failing = other.failing + check.failing
+    const total = other.total + check.total
+    const { detail: _, ...rest } = other
+    byName.set(check.name, {
+      ...rest,
+      status: other.status === 'passed' ? check.status : other.status,
+      failing,
+      total,
+      ...(failing === 0 ? {} : { detail: `${failing} of ${total} rows refused` }),
+    })
+  }
+  return [...byName.values()]
+}
+
+async function writeQuarantine(judged: readonly Judged[], context: TakeFiles): Promise<Candidate['quarantine']> {
+  const writer = quarantineWriter(context.take.session, context.take.scratch)
+  for (const { member, refused } of judged) if (refused.length > 0) addRefused(writer, member, refused)
+  const written = await writer.finish()
+  if (written === undefined) return []
+  return [{ localFile: written.localFile, rows: written.rows, reasons: written.reasons }]
+}
+
+function addRefused(writer: QuarantineWriter, member: Member, refused: readonly RefusedRecord[]): void {
+  const { path } = member.input
+  const descriptor = openSync(member.localFile, 'r')
+  const read = (offset: number, length: number): Buffer => {
+    const bytes = Buffer.alloc(length)
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset))
+  }
+  try {
+    writer.header(path, read(0, member.survey.totals.headerBytes))
+    for (const { line, record, offset, length, reasons } of refused) {
+      writer.add({ file: path, line, record, offset, bytes: read(offset, length), reasons })
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function warningsOf(judged: readonly Judged[], superseded: readonly DiscoveredInput[]): readonly string[] {
+  return [
+    ...judged.flatMap(({ member: { input, survey } }) => {
+      const file = printable(input.path)
+      if (survey.totals.records === 0) return [`W_EMPTY: "${file}" has no rows; it is recorded as taken with 0 rows.`]
+      const { blankLines } = survey.totals
+      return blankLines === 0 ? [] : [`"${file}" has ${blankLines} blank lines, which are no rows.`]
+    }),
+    ...superseded.map(({ path }) => `"${printable(path)}" was not read: a newer delivery replaces it.`),
+  ]
+}
