@@ -25,19 +25,19 @@ interface Outcome {
 /** Executes the machines of a plan over a behaviour of its tasks; the verdict is that of a handler with a ledger. */
 async function execute(
   behaviour: Behaviour,
-  change: Partial<MachineServices> & { plan?: Plan; finish?: unknown } = {},
+  change: Partial<MachineServices> & { plan?: Plan; concurrency?: number } = {},
 ): Promise<Outcome> {
   const attempts: Record<string, number> = {}
   const messages: Payload[] = []
   const events: StateEvent[] = []
   const order: string[] = []
   const failed = new Set<string>()
-  const { plan: given = plan, finish, ...services } = change
+  const { plan: given = plan, concurrency = 3, ...services } = change
   const invoke = async (payload: Payload, signal: AbortSignal): Promise<Payload> => {
     const task = payload['task'] as string | undefined
     if (task === undefined) {
       if (failed.size > 0) throw sluiceError('Run.TasksFailed', { failed: [...failed], skipped: 0, kept: 0 })
-      return { status: 'succeeded', ...(finish === undefined ? {} : { finish }) }
+      return { status: 'succeeded' }
     }
     order.push(task)
     attempts[task] = (attempts[task] ?? 0) + 1
@@ -49,7 +49,7 @@ async function execute(
   const rest = { attempts, messages, events, order }
   try {
     const result = await executeStateMachines(
-      compileStateMachines(given, { concurrency: 3 }),
+      compileStateMachines(given, { concurrency }),
       { runId: 'run-1' },
       {
         invoke,
@@ -93,6 +93,19 @@ test('tasks of a wave run side by side, but never more than the concurrency', as
     { plan: wide },
   )
   expect(most).toBe(3)
+})
+
+test("many tasks at a time leave nothing behind on the run's signal", async () => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  const tasks = Array.from({ length: 60 }, (_, n) => ({ ...plan.tasks[0]!, id: `ingest:raw.t${n}` }))
+  const wide = { ...plan, tasks, layers: [{ name: 'raw', waves: [tasks.map(({ id }) => id)] }] }
+  const { attempts } = await execute(() => sleep(5), { plan: wide, concurrency: 30 })
+  await sleep(5)
+  process.off('warning', note)
+  expect(Object.keys(attempts)).toHaveLength(60)
+  expect(warnings).toEqual([])
 })
 
 test('OR-06: a transient error is tried again, three times and no more', async () => {

@@ -52,6 +52,8 @@ export async function executeStateMachines(
   const [master] = machines
   assert(master !== undefined, 'a plan compiles to at least a master machine')
   const execution = new Execution(machines, input.runId, services)
+  const stop = (): void => execution.stop()
+  services.signal.addEventListener('abort', stop, { once: true })
   try {
     return await execution.run(master, input)
   } catch (error) {
@@ -59,6 +61,7 @@ export async function executeStateMachines(
     const { name, message } = rootOf(error)
     throw sluiceError('Run.StateMachineFailed', { error: name, cause: message }, { cause: error })
   } finally {
+    services.signal.removeEventListener('abort', stop)
     await execution.letGo()
   }
 }
@@ -70,6 +73,8 @@ class Execution {
   readonly #services: MachineServices
   readonly #clock: Clock
   readonly #working = new Set<Promise<unknown>>()
+  /** One for each task at work; the run's own signal has a single listener, however many they are. */
+  readonly #stops = new Set<AbortController>()
 
   constructor(machines: readonly StateMachine[], runId: string, services: MachineServices) {
     this.#machines = new Map(machines.map((machine) => [machineReference(machine.name), machine]))
@@ -107,6 +112,11 @@ class Execution {
     }
   }
 
+  /** Stops every task at work. */
+  stop(): void {
+    for (const stop of this.#stops) stop.abort()
+  }
+
   /** Waits until what was stopped has let go, so that nothing of a run goes on after it; not for ever. */
   async letGo(): Promise<void> {
     if (this.#working.size === 0) return
@@ -139,8 +149,7 @@ class Execution {
   async #invoke(payload: JsonObject, seconds: number): Promise<JsonObject> {
     const stop = new AbortController()
     const done = new AbortController()
-    const abort = (): void => stop.abort()
-    this.#services.signal.addEventListener('abort', abort, { once: true })
+    this.#stops.add(stop)
     const work = this.#services
       .invoke(payload, stop.signal)
       .catch((error: unknown) => Promise.reject(asLambdaError(error)))
@@ -159,7 +168,7 @@ class Execution {
       return await Promise.race([work, late])
     } finally {
       done.abort()
-      this.#services.signal.removeEventListener('abort', abort)
+      this.#stops.delete(stop)
     }
   }
 
