@@ -65,7 +65,7 @@ const column = strict({
   description: z.string().optional(),
 })
 
-const columnInput = z.union([columnType, column])
+const columnInput = z.union([columnType, column]).meta({ id: 'Column' })
 
 const checkOptions = {
   name: name.optional(),
@@ -103,6 +103,7 @@ const checkInput = z
     (value) => !['range', 'length', 'rowCount', 'sum'].includes(value.kind) || 'min' in value || 'max' in value,
     'given a "min", a "max" or both',
   )
+  .meta({ id: 'Check' })
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
 const compression = z.enum(['none', 'gzip']).optional()
