@@ -2,8 +2,8 @@
  * The few operations on a file system that disk storage is made of: a seam, so that a test can fail the k-th one or cut the power.
  */
 import { constants, lstatSync } from 'node:fs'
-import { systemClock } from "../../base/clock.ts"
 import { copyFile, link, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
+import { systemClock } from '../../base/clock.ts'
 
 /** An open file. */
 export interface OpenFile {
