@@ -1,4 +1,6 @@
 /** The notification contract. A notification never changes a run's outcome, carries no row values, and has an id that stays the same when it is sent again. */
+import type { Clock } from '../base/clock.ts'
+import type { TextOrReference } from '../definition/types.ts'
 
 /** What is told. */
 export interface Notification {
@@ -26,4 +28,17 @@ export interface Notification {
 /** Sends; throws a `Notification.*` error when it gives up. */
 export interface NotifierAdapter {
   send(notification: Notification, signal: AbortSignal): Promise<void>
+}
+
+/** What every adapter is opened with. */
+export interface NotifierContext {
+  /** Reads a secret or a variable, at the moment it is used. */
+  readonly resolve: (reference: TextOrReference) => string
+  /** The project's folder, absolute. */
+  readonly root: string
+  /** Prints one message for people. */
+  readonly print: (text: string) => void
+  readonly clock: Clock
+  /** All addresses of a host name. @default the system's resolver */
+  readonly lookup?: (host: string) => Promise<readonly string[]>
 }
