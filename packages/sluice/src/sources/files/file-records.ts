@@ -374,28 +374,28 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
  */
 export function fieldTexts(record: FileRecord, dialect: Dialect): (string | null)[] {
   const quote = dialect.quote < 0 ? '' : String.fromCharCode(dialect.quote)
-  const escape = dialect.escape < 0 ? '' : String.fromCharCode(dialect.escape)
+  const escapeText = dialect.escape < 0 ? '' : String.fromCharCode(dialect.escape)
   const texts: (string | null)[] = []
   let start = record.base
   for (let i = 0; i < record.fields; i++) {
     const end = record.ends[i]!
     const from = (start - record.base) * record.unitSize
     const raw = decode(record.bytes.subarray(from, (end - record.base) * record.unitSize), dialect.encoding)!
-    texts.push(unquote(raw, quote, escape))
+    texts.push(unquote(raw, quote, escapeText))
     start = end + dialect.delimiter.length
   }
   return texts
 }
 
-function unquote(raw: string, quote: string, escape: string): string | null {
+function unquote(raw: string, quote: string, escapeText: string): string | null {
   if (raw === '') return null
   if (quote === '' || raw[0] !== quote) return raw
   const inside = raw.slice(1, -1)
-  if (escape === '' || !inside.includes(escape)) return inside
-  if (escape === quote) return inside.replaceAll(quote + quote, quote)
+  if (escapeText === '' || !inside.includes(escapeText)) return inside
+  if (escapeText === quote) return inside.replaceAll(quote + quote, quote)
   let text = ''
   for (let at = 0; at < inside.length; at++) {
-    if (inside[at] === escape && (inside[at + 1] === quote || inside[at + 1] === escape)) at++
+    if (inside[at] === escapeText && (inside[at + 1] === quote || inside[at + 1] === escapeText)) at++
     text += inside[at]
   }
   return text

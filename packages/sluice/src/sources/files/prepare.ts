@@ -3,11 +3,13 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
+import type { Session } from '../../engines/engine.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
 import { duplicateIdentity, type FilesContext, hashFile, smallFileBytes } from './discover.ts'
 import { gunzipFile, gunzipLimits } from './gunzip.ts'
 import { isVerbatim, type NormalisedWriter, normalisedWriter, readCsvSql } from './normalised.ts'
+import { surveyParquet } from './parquet.ts'
 import { describe } from './pattern.ts'
 import { printable } from './printable.ts'
 import { directColumns, type ScanInput } from './scan.ts'
@@ -25,7 +27,8 @@ export interface Member {
 
 /** What one scan reads. */
 export interface Unit {
-  readonly dialect: Dialect
+  /** `undefined` for Parquet. */
+  readonly dialect: Dialect | undefined
   readonly members: Member[]
   readonly scan: ScanInput
 }
@@ -33,6 +36,7 @@ export interface Unit {
 /** What preparing needs. */
 export interface PrepareContext extends FilesContext {
   readonly source: FilesSource
+  readonly session: Session
   readonly scratch: string
   readonly signal: AbortSignal
   readonly progress: (bytes: number, rows: number, input: string) => void
@@ -57,8 +61,7 @@ export async function prepareUnits(
   context: PrepareContext,
 ): Promise<{ readonly units: readonly Unit[]; readonly refused: readonly RefusedInput[] }> {
   const format = context.source.format
-  if (format.kind === 'parquet') throw sluiceError('Internal', { why: 'Parquet files have units of their own' })
-  const dialect = dialectOf(format)
+  const dialect = format.kind === 'parquet' ? undefined : dialectOf(format)
   const batches = new Map<string, Batch>()
   const units: Unit[] = []
   const refused: RefusedInput[] = []
@@ -67,6 +70,10 @@ export async function prepareUnits(
     try {
       const opened = await openInput(input, number, context)
       // A file that replaces another must be able to leave again: it gets data files of its own.
+      if (dialect === undefined) {
+        units.push(await parquetUnit(opened, context))
+        continue
+      }
       const isAlone = opened.bytes >= smallFileBytes || context.source.changedContent === 'replace'
       if (isAlone) units.push(await prepareLarge(opened, number, dialect, context))
       else await addToBatch(opened, dialect, batches, context)
@@ -140,6 +147,19 @@ function assertIdentity(input: DiscoveredInput, contentSha256: string): void {
 export function assertUnchanged(member: Pick<Member, 'input' | 'stamp'>, root: string): void {
   if (describe(root, member.input.path)?.stamp !== member.stamp) {
     throw sluiceError('Source.InputChanged', { file: printable(member.input.path) })
+  }
+}
+
+async function parquetUnit({ input, localFile, stamp, bytes }: Opened, context: PrepareContext): Promise<Unit> {
+  assertIdentity(input, await hashFile(localFile, bytes))
+  const { survey: found, scan } = await surveyParquet(context.session, input.path, localFile, bytes, context.source)
+  const { fields, positions } = found
+  context.progress(bytes, found.totals.records, input.path)
+  const files = [fileConstants(input)]
+  return {
+    dialect: undefined,
+    members: [{ input, localFile, stamp, survey: found }],
+    scan: { ...scan, fields, positions, isCarried: true, files },
   }
 }
 

@@ -51,7 +51,7 @@ export interface RecordSplitter {
  * splitter.split(Buffer.from('a,b\n'), 0, 4, true) // true; splitter.record.fields is 2
  */
 export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSplitter {
-  const { delimiter, quote, escape } = dialect
+  const { delimiter, quote, escape: escapeUnit } = dialect
   const classes = unitClasses(dialect, recordEnd)
   const record: SplitRecord = { end: 0, next: 0, fields: 0, ends: [], quoted: false, problem: undefined }
   const delimiterLength = delimiter.length
@@ -127,16 +127,16 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
     for (;;) {
       let unit = 0
       // biome-ignore lint/suspicious/noAssignInExpressions: the hot loop reads each unit once
-      while (at < limit && (unit = units[at]!) !== quote && unit !== escape && unit !== 0) at++
+      while (at < limit && (unit = units[at]!) !== quote && unit !== escapeUnit && unit !== 0) at++
       if (at >= limit) return -1
       if (unit === 0 && quote !== 0) {
         nulInside = true
         at++
-      } else if (unit === escape) {
+      } else if (unit === escapeUnit) {
         const next = units[at + 1]
-        const isPair = at + 1 < limit && (next === quote || next === escape)
+        const isPair = at + 1 < limit && (next === quote || next === escapeUnit)
         if (isPair) at += 2
-        else if (escape === quote) return at + 1
+        else if (escapeUnit === quote) return at + 1
         else at++
       } else return at + 1
     }

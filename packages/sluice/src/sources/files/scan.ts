@@ -24,6 +24,8 @@ export interface ScanInput extends FileColumns {
   /** What stands after FROM: text columns, and the carried ones where `isCarried`. */
   readonly relation: string
   readonly isCarried: boolean
+  /** How columns become values, where they are no texts. @default strict casts of texts */
+  readonly casts?: readonly ColumnCast[]
   /** By number; one file where the scan carries no numbers. */
   readonly files: readonly { readonly path: string; readonly fileDate?: string }[]
 }
@@ -47,11 +49,13 @@ export interface RowContract {
 const heldTexts = { rows: 50_000, characters: 32 * 1024 * 1024 }
 const heldRows = 1_000_000
 
-/** The casts and rules of a source, over text columns at `positions`. */
-export function rowContract(source: FilesSource, positions: readonly number[]): RowContract {
-  const casts = Object.entries(source.columns).map(([name, column], place) =>
-    castColumn(name, column, textColumnSql(positions[place]!)),
-  )
+/** The casts and rules of a source, over the columns of a scan. */
+export function rowContract(source: FilesSource, input?: Pick<ScanInput, 'positions' | 'casts'>): RowContract {
+  const casts =
+    input?.casts ??
+    Object.entries(source.columns).map(([name, column], place) =>
+      castColumn(name, column, textColumnSql(input?.positions[place] ?? place)),
+    )
   return { casts, rules: rowRules(casts, source.checks, { defaultAction: 'quarantine' }) }
 }
 
@@ -101,7 +105,7 @@ export async function scanRows(
   input: ScanInput,
   folder: string,
 ): Promise<ScanResult> {
-  const collector = captureRows(session, rowContract(source, input.positions), input)
+  const collector = captureRows(session, rowContract(source, input), input)
   const keys = fileKeys(source)
   const written = await session.write(selectSql(source, input, collector, false), { folder })
   const files = written.map(({ file }) => quoteText(file)).join(', ')
@@ -174,7 +178,7 @@ function captureRows(session: Session, contract: RowContract, input: ScanInput):
 
 /** Typed rows that obey every rule; with `isNumbered`, with their file's and record's numbers. */
 function selectSql(source: FilesSource, input: ScanInput, collector: Collector, isNumbered: boolean): string {
-  const { casts } = rowContract(source, input.positions)
+  const { casts } = rowContract(source, input)
   const inner = ['*', ...casts.map((cast) => `${cast.value} AS ${quoteIdentifier(cast.name)}`)]
   const only = input.files.length === 1 ? input.files[0] : undefined
   const [path, date] =
@@ -218,7 +222,7 @@ async function scanKeyed(
   folder: string,
   keys: readonly FileKey[],
 ): Promise<ScanResult> {
-  const collector = captureRows(session, rowContract(source, input.positions), input)
+  const collector = captureRows(session, rowContract(source, input), input)
   const [file, record] = [quoteIdentifier(carried.file), quoteIdentifier(carried.record)]
   await session.run(`CREATE OR REPLACE TEMP TABLE _sluice_rows AS ${selectSql(source, input, collector, true)}`)
   const broken = keys.map((key) => brokenSql(key, file))

@@ -26,6 +26,8 @@ export interface RefusedRecord {
   readonly length: number
   readonly reasons: readonly string[]
   readonly detail?: string
+  /** What stands for the bytes of a record that has none of its own (Parquet). */
+  readonly text?: string
 }
 
 /** The columns of a file. */

@@ -17,9 +17,11 @@ import { checkNames, isRowCheck } from '../../quality/rules.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
+import type { Dialect } from './dialect.ts'
 import type { FilesContext } from './discover.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './locate.ts'
 import { carried } from './normalised.ts'
+import { assertReadable, locateParquet } from './parquet.ts'
 import {
   assertUnchanged,
   copiedUnit,
@@ -73,6 +75,7 @@ export async function takeFiles(
     ...context,
     source,
     take,
+    session: take.session,
     scratch: folder,
     signal: take.signal,
     progress: (bytes, rows, input) => take.progress({ bytes, rows, input }),
@@ -127,7 +130,9 @@ async function takeUnit(
     if (error !== undefined) drop(place, error)
   }
   for (let round = 0; ; round++) {
-    const { scan, lost } = await scanUnit(unit, `${number}-${round}`, gone, context)
+    const scanned = await scanOrRefuse(unit, `${number}-${round}`, gone, context, drop)
+    if (scanned === undefined) return { judged: [], files: [] }
+    const { scan, lost } = scanned
     const judged: Judged[] = []
     const before = gone.size
     for (const [place, member] of unit.members.entries()) {
@@ -148,6 +153,23 @@ async function takeUnit(
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
     previous.push(...judged.map(({ accounting }) => accounting.read))
     return { judged, files: scan.written.map((file) => candidateFile(file, judged, context.source)) }
+  }
+}
+
+/** A file that shows only in its scan that it cannot be read refuses its unit, which is its own. */
+async function scanOrRefuse(
+  unit: Unit,
+  name: string,
+  gone: ReadonlySet<number>,
+  context: TakeFiles,
+  drop: (place: number, error: unknown) => void,
+): Promise<Awaited<ReturnType<typeof scanUnit>> | undefined> {
+  try {
+    return await scanUnit(unit, name, gone, context)
+  } catch (error) {
+    if (unit.members.length > 1) throw error
+    drop(0, error)
+    return undefined
   }
 }
 
@@ -172,27 +194,44 @@ async function scanUnit(
     const relation = `(SELECT * FROM ${input.relation} WHERE ${quoteIdentifier(carried.file)} NOT IN (${without}))`
     input = { ...input, relation }
   }
-  const scan = await attemptScan(() => scanRows(session, context.source, input, folder), input.isCarried)
+  const scan = await attemptScan(() => scanRows(session, context.source, input, folder), unit, context)
+  if (unit.dialect === undefined) assertFooterRows(unit.members[0]!, scan!)
   if (input.isCarried) {
     if (scan!.isOverflow) throw sluiceError('Internal', { why: 'more rows were refused than are held at once' })
     return { scan: scan!, lost: await locateAll(unit, scan!, context) }
   }
   const [member] = unit.members
   const isWhole = scan !== undefined && !scan.isOverflow && scan.accepted + scan.captured.length === good
-  const records = isWhole ? await locateDirect(unit, member!, scan, context) : undefined
+  const records = isWhole ? await locateDirect(unit.dialect!, member!, scan, context) : undefined
   if (records !== undefined) return { scan: scan!, lost: new Map([[0, records]]) }
-  const copy = await copiedUnit(member!, `${name}-again`, unit.dialect, context)
+  const copy = await copiedUnit(member!, `${name}-again`, unit.dialect!, context)
   return scanUnit(copy, `${name}-again`, gone, context)
 }
 
-/** DuckDB may refuse a file that is well formed; then its numbered copy is read. */
-async function attemptScan(scan: () => Promise<ScanResult>, isCarried: boolean): Promise<ScanResult | undefined> {
+/** DuckDB may refuse a file that is well formed; then its numbered copy is read. A damaged Parquet file is refused. */
+async function attemptScan(
+  scan: () => Promise<ScanResult>,
+  unit: Unit,
+  context: TakeFiles,
+): Promise<ScanResult | undefined> {
   try {
     return await scan()
   } catch (error) {
-    if (isCarried || !isSluiceError(error, 'Engine.Failed')) throw error
-    return undefined
+    const isReading = isSluiceError(error, 'Engine.Failed') || isSluiceError(error, 'Engine.OutOfMemory')
+    if (!isReading || (unit.scan.isCarried && unit.dialect !== undefined)) throw error
+    if (unit.dialect !== undefined) return undefined
+    const [member] = unit.members
+    await assertReadable(context.take.session, member!.input.path, member!.localFile)
+    throw error
   }
+}
+
+/** @throws Source.Format where the footer of a Parquet file promises other rows than there are */
+function assertFooterRows(member: Member, scan: ScanResult): void {
+  const [promised, found] = [member.survey.totals.records, scan.accepted + scan.captured.length]
+  if (promised === found || scan.isOverflow) return
+  const why = `its footer promises ${promised} rows, ${found} were found`
+  throw sluiceError('Source.Format', { file: printable(member.input.path), why })
 }
 
 function locateOptions(member: Member, context: TakeFiles): LocateOptions {
@@ -204,13 +243,13 @@ function locateOptions(member: Member, context: TakeFiles): LocateOptions {
 }
 
 async function locateDirect(
-  unit: Unit,
+  dialect: Dialect,
   member: Member,
   scan: ScanResult,
   context: TakeFiles,
 ): Promise<readonly RefusedRecord[] | undefined> {
   if (scan.captured.length === 0) return []
-  return locateByTexts(member.localFile, unit.dialect, scan.captured, locateOptions(member, context))
+  return locateByTexts(member.localFile, dialect, scan.captured, locateOptions(member, context))
 }
 
 async function locateAll(
@@ -222,7 +261,10 @@ async function locateAll(
   const lost = new Map<number, readonly RefusedRecord[]>()
   for (const [place, rows] of byFile) {
     const member = unit.members[place]!
-    const found = await locateNumbered(member.localFile, unit.dialect, rows, locateOptions(member, context))
+    const found =
+      unit.dialect === undefined
+        ? await locateParquet(context.take.session, member.localFile, rows)
+        : await locateNumbered(member.localFile, unit.dialect, rows, locateOptions(member, context))
     lost.set(place, found)
   }
   return lost
@@ -264,10 +306,7 @@ function judgeMember(member: Member, lost: readonly RefusedRecord[], source: Fil
     const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
     throw sluiceError('Source.TooManyRefused', { file, ...counts, limit, reasons: `${reasons}${where}` })
   }
-  const { rules } = rowContract(
-    source,
-    Object.keys(source.columns).map((_, place) => place),
-  )
+  const { rules } = rowContract(source)
   const keyRules = fileKeys(source).map((key) => ({
     name: key.name,
     kind: 'unique',
@@ -359,10 +398,7 @@ function reference(input: DiscoveredInput, accounting: RowAccounting): InputRefe
 }
 
 function fieldsOf(source: FilesSource): Candidate['fields'] {
-  const { casts } = rowContract(
-    source,
-    Object.keys(source.columns).map((_, place) => place),
-  )
+  const { casts } = rowContract(source)
   return [
     ...casts.map(({ name, type, nullable }) => ({ name, type, nullable })),
     ...addedColumns(source).map((column) => ({ ...column, nullable: false })),
@@ -423,9 +459,11 @@ function addRefused(writer: QuarantineWriter, member: Member, refused: readonly 
     return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset))
   }
   try {
-    writer.header(path, read(0, member.survey.totals.headerBytes))
-    for (const { line, record, offset, length, reasons } of refused) {
-      writer.add({ file: path, line, record, offset, bytes: read(offset, length), reasons })
+    const { headerBytes } = member.survey.totals
+    if (headerBytes > 0) writer.header(path, read(0, headerBytes))
+    for (const { line, record, offset, length, reasons, text } of refused) {
+      const bytes = text === undefined ? read(offset, length) : Buffer.from(text)
+      writer.add({ file: path, line, record, offset, bytes, reasons })
     }
   } finally {
     closeSync(descriptor)
