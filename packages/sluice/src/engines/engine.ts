@@ -46,7 +46,8 @@ export interface Session extends AsyncDisposable {
   capture(name: string, take: (mask: bigint, fields: readonly (string | null)[]) => void): void
   /** Stops the statement that is running; its promise rejects. */
   interrupt(): void
-  close(): void
+  /** Stops what is running and waits for it: a database is never freed under a statement. Safe to call twice. */
+  close(): Promise<void>
 }
 
 /** Opens sessions. */

@@ -5,6 +5,7 @@ import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
+import type { StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { EventSink, RunEvent, RunSummary } from './events.ts'
 
@@ -33,12 +34,6 @@ export interface RunInfo {
   readonly summary?: RunSummary
 }
 
-/** A state machine and the name it is deployed under. */
-export interface NamedStateMachine {
-  readonly name: string
-  readonly definition: { readonly [key: string]: unknown }
-}
-
 /** An opened project; closed by whoever opened it. */
 export interface OpenProject extends AsyncDisposable {
   /** Absolute. */
@@ -47,7 +42,7 @@ export interface OpenProject extends AsyncDisposable {
   /** All problems of the definition, sorted by file and place; empty when all is well. */
   check(): Promise<readonly Problem[]>
   plan(options?: PlanOptions): Promise<PlanResult>
-  stateMachines(plan: Plan): readonly NamedStateMachine[]
+  stateMachines(plan: Plan): readonly StateMachine[]
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
   retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>

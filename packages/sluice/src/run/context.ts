@@ -1,10 +1,9 @@
 /** What tasks are given: contracts only. `project.ts` fills them in. */
 import type { Clock } from '../base/clock.ts'
-import type { Notifier, Project, Source } from '../definition/types.ts'
+import type { Project, Source } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Lake } from '../lake/lake.ts'
 import type { RowAccounting } from '../lake/record.ts'
-import type { NotifierAdapter } from '../notifications/notifier.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
 import type { SourceAdapter } from '../sources/source.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -28,7 +27,8 @@ export interface ProjectContext {
   withWarehouse<T>(work: (warehouse: Warehouse) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>
   /** Whether the warehouse exists already; a missing one has no ledger and nothing to read. */
   warehouseExists(): Promise<boolean>
-  notifier(definition: Notifier): Promise<NotifierAdapter>
+  /** Writes a line for people: what console notifications use. */
+  readonly print: (line: string) => void
 }
 
 /** What a task left behind. */

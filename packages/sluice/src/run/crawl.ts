@@ -10,9 +10,15 @@ import type { ProjectContext } from './context.ts'
  * @throws Source.NothingFound where no file matches
  */
 export async function crawl(context: ProjectContext, path: string): Promise<CrawlProposal> {
-  const sources = context.project.pipelines.flatMap((pipeline) => Object.entries(pipeline.sources).map(([name, source]) => ({ table: `${pipeline.layers[0]}.${name}`, source })))
+  const sources = context.project.pipelines.flatMap((pipeline) =>
+    Object.entries(pipeline.sources).map(([name, source]) => ({ table: `${pipeline.layers[0]}.${name}`, source })),
+  )
   const existing = sources.find(({ source }) => source.path === path)
   await using session = await context.engine.open()
-  const proposal = await crawlFiles(session, { root: context.root, path, ...(existing === undefined ? {} : { existing: existing.source }) })
+  const proposal = await crawlFiles(session, {
+    root: context.root,
+    path,
+    ...(existing === undefined ? {} : { existing: existing.source }),
+  })
   return { ...proposal, ...(existing === undefined ? {} : { against: existing.table }) }
 }

@@ -7,6 +7,7 @@ import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
 import { compileStateMachines } from '../statemachine/compile.ts'
+import { maxRetries } from '../statemachine/states.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
@@ -39,7 +40,8 @@ export async function executeRun(
   const id = newId(context.clock)
   await using lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: id })
   const { plan, problems } = await planProject(context, options)
-  const errors = problems.filter(({ severity }) => severity === 'error')
+  // What needs an approval holds back its own table and what depends on it, and nothing else.
+  const errors = problems.filter(({ severity, name }) => severity === 'error' && name !== 'Plan.NeedsApproval')
   if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems })
   const started = context.clock.now()
   const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
@@ -57,7 +59,14 @@ export async function executeRun(
   })
   await run.execute()
   const summary = run.summary(context.clock.now().getTime() - started.getTime())
-  await sendNotifications(context, { id, plan, summary, failures: run.failures, emit: run.emit })
+  await sendNotifications(context, {
+    id,
+    plan,
+    summary,
+    failures: run.failures,
+    outcomes: run.outcomes,
+    emit: run.emit,
+  })
   run.emit({ type: 'run.finished', summary })
   await entry.finish(context.clock.now().toISOString(), summary)
   return { id, summary }
@@ -68,19 +77,29 @@ export async function executeRun(
  *
  * @throws Run.NotFound, Run.NothingToRetry
  */
-export async function retryRun(context: ProjectContext, runId: string, options: RunOptions = {}): Promise<{ id: string; summary: RunSummary }> {
+export async function retryRun(
+  context: ProjectContext,
+  runId: string,
+  options: RunOptions = {},
+): Promise<{ id: string; summary: RunSummary }> {
   const events = await readEvents(context.state, runId)
   const planned = await readPlan(context.state, runId)
   if (events === undefined || planned === undefined) throw sluiceError('Run.NotFound', { run: runId })
-  const done = new Set(events.flatMap((event) => (event.type === 'task.finished' && ['succeeded', 'unchanged'].includes(event.status) ? [event.task] : [])))
-  const select = planned.tasks.filter((task) => task.action === 'run' && !done.has(task.id)).map((task) => `${task.table}+`)
+  const done = new Set(
+    events.flatMap((event) =>
+      event.type === 'task.finished' && ['succeeded', 'unchanged'].includes(event.status) ? [event.task] : [],
+    ),
+  )
+  const select = planned.tasks
+    .filter((task) => task.action === 'run' && !done.has(task.id))
+    .map((task) => `${task.table}+`)
   if (select.length === 0) throw sluiceError('Run.NothingToRetry', { run: runId })
   return executeRun(context, { ...options, select })
 }
 
 class Run {
   readonly failures = new Map<string, ErrorSummary>()
-  readonly #outcomes = new Map<string, TaskOutcome>()
+  readonly outcomes = new Map<string, TaskOutcome>()
   readonly #attempts = new Map<string, number>()
   readonly #context: ProjectContext
   readonly #options: RunOptions
@@ -89,6 +108,7 @@ class Run {
   readonly #lease: Lease
   readonly #entry: LedgerEntry
   #warnings = 0
+  #foundWanting = false
 
   constructor(context: ProjectContext, options: RunOptions, id: string, plan: Plan, lease: Lease, entry: LedgerEntry) {
     this.#context = context
@@ -126,26 +146,28 @@ class Run {
         },
       )
     } catch (error) {
-      // A failed machine is the sum of failed tasks, which are known one by one; anything else is a failure of the run itself.
-      if (this.failures.size === 0 && !signal.aborted && !isSluiceError(error, 'Run.TasksFailed')) throw error
+      // A failed machine is the sum of failed tasks and refused files, which are known one by one; anything else is a failure of the run itself.
+      if (!this.#foundWanting && !signal.aborted) throw error
     }
   }
 
   async #invoke(payload: Record<string, unknown>, signal: AbortSignal): Promise<Record<string, unknown>> {
-    if (payload['task'] === undefined) return this.#finish()
+    if (payload['finish'] === true) return this.#finish()
     const task = this.#plan.tasks.find(({ id }) => id === payload['task'])
     if (task === undefined) return { status: 'skipped' }
     const attempt = (this.#attempts.get(task.id) ?? 0) + 1
     this.#attempts.set(task.id, attempt)
-    if (task.action === 'skip')
+    if (task.action === 'skip') {
+      const status = task.reason === 'needs-approval' ? 'skipped' : 'unchanged'
       return this.#settle(
         task,
         0,
-        { status: 'unchanged', ...versionOf(task) },
+        { status, ...versionOf(task) },
         task.reason === 'unchanged' ? undefined : task.detail,
       )
+    }
     const broken = task.dependsOn.filter((upstream) =>
-      ['failed', 'skipped', 'cancelled'].includes(this.#outcomes.get(upstream)?.status ?? ''),
+      ['failed', 'skipped', 'cancelled'].includes(this.outcomes.get(upstream)?.status ?? ''),
     )
     if (broken.length > 0) return this.#settle(task, 0, { status: 'skipped' }, `needs ${broken.join(', ')}`)
     const started = this.#context.clock.now().getTime()
@@ -158,7 +180,7 @@ class Run {
         plan: this.#plan,
         task,
         attempt,
-        outcomes: this.#outcomes,
+        outcomes: this.outcomes,
         fence: () => this.#lease.assertHeld(),
         emit: this.emit,
         signal,
@@ -167,6 +189,14 @@ class Run {
       return this.#settle(task, this.#context.clock.now().getTime() - started, outcome)
     } catch (error) {
       const cancelled = this.#options.signal?.aborted === true
+      if (!cancelled && isSluiceError(error) && error.retryable && attempt <= maxRetries) {
+        this.emit({
+          type: 'task.warning',
+          task: task.id,
+          message: `attempt ${attempt} failed and is tried again: ${error.message}`,
+        })
+        throw error
+      }
       const summary = cancelled ? summarise(sluiceError('Run.Cancelled', {})) : summarise(error)
       if (!cancelled) this.failures.set(task.id, summary)
       this.#settle(
@@ -187,7 +217,7 @@ class Run {
     reason?: string,
     error?: ErrorSummary,
   ): Record<string, unknown> {
-    this.#outcomes.set(task.id, outcome)
+    this.outcomes.set(task.id, outcome)
     this.emit({
       type: 'task.finished',
       task: task.id,
@@ -211,31 +241,33 @@ class Run {
   }
 
   #finish(): Record<string, unknown> {
-    const { failed, skipped } = this.#counts()
-    if (failed > 0) {
-      throw sluiceError('Run.TasksFailed', {
-        failed: [...this.failures.keys()],
-        skipped,
-        kept: this.#counts().succeeded,
-      })
-    }
+    const { succeeded, failed, skipped } = this.#counts()
+    const refused = this.#refused()
+    this.#foundWanting = failed + skipped + refused > 0
+    if (failed + skipped > 0)
+      throw sluiceError('Run.TasksFailed', { failed: [...this.failures.keys()], skipped, kept: succeeded })
+    if (refused > 0) throw sluiceError('Run.FilesRefused', { count: refused })
     return { status: 'succeeded' }
+  }
+
+  #refused(): number {
+    return [...this.outcomes.values()].reduce((sum, outcome) => sum + (outcome.refused ?? 0), 0)
   }
 
   #counts(): { succeeded: number; failed: number; skipped: number; unchanged: number; cancelled: number } {
     const counts = { succeeded: 0, failed: 0, skipped: 0, unchanged: 0, cancelled: 0 }
-    for (const task of this.#plan.tasks) counts[this.#outcomes.get(task.id)?.status ?? 'cancelled']++
+    for (const task of this.#plan.tasks) counts[this.outcomes.get(task.id)?.status ?? 'cancelled']++
     return counts
   }
 
   summary(durationMs: number): RunSummary {
     const { cancelled, ...tasks } = this.#counts()
-    const outcomes = [...this.#outcomes.values()]
+    const outcomes = [...this.outcomes.values()]
     const sum = (of: (outcome: TaskOutcome) => number): number =>
       outcomes.reduce((total, outcome) => total + of(outcome), 0)
     const taken = this.#plan.tasks
       .filter((task) => task.kind === 'ingest')
-      .flatMap((task) => this.#outcomes.get(task.id)?.accounting ?? [])
+      .flatMap((task) => this.outcomes.get(task.id)?.accounting ?? [])
     const rows = { read: 0, accepted: 0, quarantined: 0, dropped: 0, loaded: sum((outcome) => outcome.loaded ?? 0) }
     for (const accounting of taken) {
       rows.read += accounting.read
@@ -243,10 +275,14 @@ class Run {
       rows.quarantined += accounting.quarantined
       rows.dropped += Object.values(accounting.dropped).reduce((total, count) => total + count, 0)
     }
-    const refusedFiles = sum((outcome) => outcome.refused ?? 0)
+    const refusedFiles = this.#refused()
     const aborted = this.#options.signal?.aborted === true && (cancelled > 0 || tasks.skipped > 0)
     return {
-      status: aborted ? 'cancelled' : tasks.failed > 0 || cancelled > 0 || refusedFiles > 0 ? 'failed' : 'succeeded',
+      status: aborted
+        ? 'cancelled'
+        : tasks.failed + tasks.skipped + cancelled + refusedFiles > 0
+          ? 'failed'
+          : 'succeeded',
       tasks: { ...tasks, skipped: tasks.skipped + cancelled },
       rows,
       refusedFiles,

@@ -15,7 +15,14 @@ import { acquireLease } from './lease.ts'
 export async function rollback(context: ProjectContext, table: string, version: number): Promise<CommitRecord> {
   const id = newId(context.clock)
   await using lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: id })
-  return context.lake.rollback({ table, version, run: id, attempt: 1, fencingToken: lease.token, fence: () => lease.assertHeld() })
+  return context.lake.rollback({
+    table,
+    version,
+    run: id,
+    attempt: 1,
+    fencingToken: lease.token,
+    fence: () => lease.assertHeld(),
+  })
 }
 
 /**
@@ -23,9 +30,18 @@ export async function rollback(context: ProjectContext, table: string, version: 
  *
  * @throws Run.Busy while a run holds the project
  */
-export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): ReturnType<OpenProject['clean']> {
-  await using _lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: newId(context.clock) })
-  return context.lake.collectGarbage({ retention: (table) => retentionOf(context, table), dryRun: options.dryRun ?? false })
+export async function clean(
+  context: ProjectContext,
+  options: { readonly dryRun?: boolean } = {},
+): ReturnType<OpenProject['clean']> {
+  await using _lease = await acquireLease(context.state, 'project', {
+    clock: context.clock,
+    owner: newId(context.clock),
+  })
+  return context.lake.collectGarbage({
+    retention: (table) => retentionOf(context, table),
+    dryRun: options.dryRun ?? false,
+  })
 }
 
 function retentionOf(context: ProjectContext, table: string): Retention {

@@ -9,11 +9,11 @@ import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import { filesSource } from '../sources/files/source.ts'
 import { compileStateMachines } from '../statemachine/compile.ts'
+import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import { openDuckDbWarehouse } from '../warehouses/duckdb/warehouse.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import { crawl } from './crawl.ts'
 import { doctor } from './doctor.ts'
 import { executeRun, retryRun } from './execute.ts'
 import { openHashCache } from './hash-cache.ts'
@@ -22,7 +22,6 @@ import { listRuns, readEvents } from './ledger.ts'
 import { loadProject } from './load.ts'
 import { logText } from './log.ts'
 import { clean, rollback } from './maintenance.ts'
-import { openNotifier } from './notify.ts'
 import { planProject } from './planning.ts'
 import { openReadSession } from './read.ts'
 import { replayQuarantine } from './replay.ts'
@@ -33,6 +32,8 @@ export interface OpenOptions {
   readonly clock?: Clock
   /** Writes a line for people; only console notifications use it. */
   readonly print?: (line: string) => void
+  /** The file operations under the project's state and lake. */
+  readonly operations?: FileOperations
 }
 
 /** The folder of a project's own state, below its root. */
@@ -58,13 +59,17 @@ export async function openProject(root: string, options: OpenOptions = {}): Prom
 }
 
 /** Puts implementations behind the contracts that the configuration names. */
-async function wire(root: string, project: Project, options: OpenOptions): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
+async function wire(
+  root: string,
+  project: Project,
+  options: OpenOptions,
+): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
   const clock = options.clock ?? systemClock
   const { config } = project
   const stateRoot = join(root, stateFolder)
   await mkdir(stateRoot, { recursive: true, mode: 0o700 })
-  const state = diskStorage(stateRoot)
-  const storage = diskStorage(resolve(root, config.lake.path))
+  const state = diskStorage(stateRoot, options.operations)
+  const storage = diskStorage(resolve(root, config.lake.path), options.operations)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
@@ -84,25 +89,35 @@ async function wire(root: string, project: Project, options: OpenOptions): Promi
     storage,
     lake,
     engine,
-    openSource: async (table, source) => filesSource(table, source, { root, clock, hashCache: hashes, ...(await earlierRows(lake, table)) }),
+    openSource: async (table, source) =>
+      filesSource(table, source, { root, clock, hashCache: hashes, ...(await earlierRows(lake, table)) }),
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
         await mkdir(dirname(warehousePath), { recursive: true })
-        await using warehouse = await openDuckDbWarehouse({ path: warehousePath, engine, clock, ...(signal === undefined ? {} : { signal }) })
-        return work(warehouse)
+        await using warehouse = await openDuckDbWarehouse({
+          path: warehousePath,
+          engine,
+          clock,
+          ...(signal === undefined ? {} : { signal }),
+        })
+        return await work(warehouse)
       })
       queue = next.catch(() => {})
       return next
     },
     warehouseExists: async () => existsSync(warehousePath),
-    notifier: (definition) => openNotifier(definition, { root, clock, print: options.print ?? (() => {}) }),
+    print: options.print ?? (() => {}),
     close: () => hashes.save(),
   }
 }
 
-function projectOver(context: ProjectContext & { readonly close: () => Promise<void> }, loadProblems: readonly Problem[]): OpenProject {
+function projectOver(
+  context: ProjectContext & { readonly close: () => Promise<void> },
+  loadProblems: readonly Problem[],
+): OpenProject {
   const { state, lake, project, root } = context
-  const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> => (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
+  const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> =>
+    (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
   const runs = async (limit?: number): ReturnType<OpenProject['runs']> => {
     const holder = await leaseHolder(state, 'project', context.clock)
     return listRuns(state, (start) => holder?.token === start.fencingToken, limit)
@@ -123,14 +138,19 @@ function projectOver(context: ProjectContext & { readonly close: () => Promise<v
     runs,
     events: eventsOf,
     log: async (runId, task) => logText(await eventsOf(runId), task),
-    tables: async () => (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter((record) => record !== undefined),
+    tables: async () =>
+      (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
+        (record) => record !== undefined,
+      ),
     versions: (table) => lake.versions(table),
     analysis: async () => (await planProject(context)).analysis.analysis,
-    loads: async () => ((await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : []),
-    openRead: async ({ signal } = {}) => openReadSession(context, { runs: await runs(1000), versions: await versionsOf() }, signal),
+    loads: async () =>
+      (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
+    openRead: async ({ signal } = {}) =>
+      openReadSession(context, { runs: await runs(1000), versions: await versionsOf() }, signal),
     rollback: (table, version) => rollback(context, table, version),
     replayQuarantine: (table, options) => replayQuarantine(context, table, options),
-    crawl: (path) => crawl(context, path),
+    crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
     clean: (options) => clean(context, options),
     doctor: async () => doctor(context, await missingSecrets(root, project)),
     [Symbol.asyncDispose]: () => context.close(),
@@ -144,7 +164,16 @@ async function earlierRows(lake: Lake, table: string): Promise<{ previousRows?: 
   return rows.length === 0 ? {} : { previousRows: rows }
 }
 
-const units = { KB: 1 / 1000, MB: 1, GB: 1000, TB: 1_000_000, KIB: 1024 / 1_000_000, MIB: 1.048_576, GIB: 1073.741_824, TIB: 1_099_511.627_776 } as const
+const units = {
+  KB: 1 / 1000,
+  MB: 1,
+  GB: 1000,
+  TB: 1_000_000,
+  KIB: 1024 / 1_000_000,
+  MIB: 1.048_576,
+  GIB: 1073.741_824,
+  TIB: 1_099_511.627_776,
+} as const
 
 /** DuckDB's spelling of a size, as megabytes. */
 function megabytes(limit: string): number {

@@ -36,7 +36,7 @@ export async function openReadSession(
     await attachSystem(context, session, system)
     return session
   } catch (error) {
-    session.close()
+    await session.close()
     throw error
   }
 }
@@ -46,8 +46,7 @@ async function attachTables(
   session: Session,
   versions: readonly CommitRecord[],
 ): Promise<void> {
-  const byTable = Map.groupBy === undefined ? groupByTable(versions) : Map.groupBy(versions, (record) => record.table)
-  for (const [table, records] of byTable) {
+  for (const [table, records] of byTable(versions)) {
     const [schema, name] = table.split('.') as [string, string]
     const newest = records.reduce((a, b) => (a.version > b.version ? a : b))
     await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
@@ -58,7 +57,7 @@ async function attachTables(
   }
 }
 
-function groupByTable(versions: readonly CommitRecord[]): Map<string, CommitRecord[]> {
+function byTable(versions: readonly CommitRecord[]): Map<string, CommitRecord[]> {
   const groups = new Map<string, CommitRecord[]>()
   for (const record of versions) groups.set(record.table, [...(groups.get(record.table) ?? []), record])
   return groups

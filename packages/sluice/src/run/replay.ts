@@ -5,8 +5,8 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { sha256 } from '../base/json.ts'
 import { sluiceError } from '../base/errors.ts'
+import { sha256 } from '../base/json.ts'
 import { exportQuarantine } from '../quality/quarantine.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
@@ -18,11 +18,19 @@ import { executeRun } from './execute.ts'
  *
  * @throws Quality.NothingToReplay where the table has no refused records with bytes
  */
-export async function replayQuarantine(context: ProjectContext, table: string, options: RunOptions = {}): Promise<{ id: string; summary: RunSummary }> {
+export async function replayQuarantine(
+  context: ProjectContext,
+  table: string,
+  options: RunOptions = {},
+): Promise<{ id: string; summary: RunSummary }> {
   const name = table.split('.')[1] as string
-  const source = context.project.pipelines.find((pipeline) => pipeline.layers[0] === table.split('.')[0] && name in pipeline.sources)?.sources[name]
+  const source = context.project.pipelines.find(
+    (pipeline) => pipeline.layers[0] === table.split('.')[0] && name in pipeline.sources,
+  )?.sources[name]
   const versions = await context.lake.versions(table)
-  const files = await Promise.all(versions.flatMap((record) => record.quarantine.map((file) => context.storage.localPath(file.path))))
+  const files = await Promise.all(
+    versions.flatMap((record) => record.quarantine.map((file) => context.storage.localPath(file.path))),
+  )
   if (source === undefined || files.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
   const known = await context.lake.knownInputs(table)
   const deliveries = new Map<string, Uint8Array[]>()

@@ -17,7 +17,11 @@ afterAll(() => rm(root, { recursive: true }))
 
 test('the environment wins over .env.local, which wins over .env', async () => {
   const environment = await readEnvironment(root, { C: 'own' })
-  expect(['A', 'B', 'C'].map((name) => resolveText(secret(name), environment))).toEqual(['from env', 'from local', 'own'])
+  expect(['A', 'B', 'C'].map((name) => resolveText(secret(name), environment))).toEqual([
+    'from env',
+    'from local',
+    'own',
+  ])
   expect(resolveText('plain', environment)).toBe('plain')
   expect(resolveText(env('NOWHERE', 'fallback'), environment)).toBe('fallback')
 })

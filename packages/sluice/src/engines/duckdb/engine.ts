@@ -66,6 +66,9 @@ class DuckDbSession implements Session {
   readonly #duckdb: typeof import('@duckdb/node-api')
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = (): void => this.interrupt()
+  /** The statement that is running: freeing a connection under it would crash the process. */
+  #running: Promise<unknown> = Promise.resolve()
+  #closed: Promise<void> | undefined
 
   constructor(
     instance: DuckDBInstance,
@@ -160,20 +163,29 @@ class DuckDbSession implements Session {
     this.#connection.interrupt()
   }
 
-  close(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
-    this.#connection.closeSync()
-    this.#instance.closeSync()
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.interrupt()
+    await this.#running.catch(() => {})
+    this.#connection.closeSync()
+    this.#instance.closeSync()
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
     this.#signal?.throwIfAborted()
     try {
-      return await work()
+      const running = work()
+      this.#running = running
+      return await running
     } catch (error) {
       this.#signal?.throwIfAborted()
       throw classifyError(error)

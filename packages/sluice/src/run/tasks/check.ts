@@ -18,7 +18,8 @@ export type ModelCandidate = Omit<Candidate, 'inputs'>
  */
 export function candidateSql(candidate: Pick<Candidate, 'fields' | 'files'>): string {
   const columns = candidate.fields.map(({ name, type }) => ({ name: quoteIdentifier(name), type }))
-  if (candidate.files.length === 0) return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${name}`).join(', ')} WHERE false)`
+  if (candidate.files.length === 0)
+    return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${name}`).join(', ')} WHERE false)`
   const files = candidate.files.map((file) => quoteText(file.localFile)).join(', ')
   return `(SELECT ${columns.map(({ name }) => name).join(', ')} FROM read_parquet([${files}], hive_partitioning = false))`
 }
@@ -43,10 +44,28 @@ export async function checkCandidate(
   const quarantining = new Set(checks.filter((check) => check.action === 'quarantine'))
   const related = await relatedTables(context, checks)
   const now = context.clock.now()
-  const before = await runTableChecks(session, { relation: candidateSql(candidate), checks: checks.filter((check) => quarantining.has(check)), related, now })
-  const after = await runTableChecks(session, { relation: candidateSql(kept), checks: checks.filter((check) => !quarantining.has(check)), related, now })
-  const declaredLimits = new Map(checks.filter((check) => quarantining.has(check)).map((check, index) => [before[index], check.maxShare !== undefined || check.maxCount !== undefined]))
-  const quarantined = before.map((result) => (result.status === 'failed' && declaredLimits.get(result) !== true ? { ...result, status: 'warned' as const } : result))
+  const before = await runTableChecks(session, {
+    relation: candidateSql(candidate),
+    checks: checks.filter((check) => quarantining.has(check)),
+    related,
+    now,
+  })
+  const after = await runTableChecks(session, {
+    relation: candidateSql(kept),
+    checks: checks.filter((check) => !quarantining.has(check)),
+    related,
+    now,
+  })
+  const declaredLimits = new Map(
+    checks
+      .filter((check) => quarantining.has(check))
+      .map((check, index) => [before[index], check.maxShare !== undefined || check.maxCount !== undefined]),
+  )
+  const quarantined = before.map((result) =>
+    result.status === 'failed' && declaredLimits.get(result) !== true
+      ? { ...result, status: 'warned' as const }
+      : result,
+  )
   return { ...kept, checks: [...candidate.checks, ...quarantined, ...after] }
 }
 
@@ -62,7 +81,9 @@ async function quarantineRows(
   const relation = candidateSql(candidate)
   const folder = join(scratch, 'quarantine')
   await mkdir(folder, { recursive: true })
-  const struct = candidate.fields.map(({ name }) => `${quoteIdentifier(name)} := r.${quoteIdentifier(name)}::VARCHAR`).join(', ')
+  const struct = candidate.fields
+    .map(({ name }) => `${quoteIdentifier(name)} := r.${quoteIdentifier(name)}::VARCHAR`)
+    .join(', ')
   const [file] = await session.write(
     `SELECT NULL::VARCHAR AS _file, NULL::BIGINT AS _line, NULL::BIGINT AS _record, NULL::BIGINT AS _offset,
        encode(to_json(struct_pack(${struct}))::VARCHAR) AS _bytes, NULL::BLOB AS _header, ${split.reasons} AS reasons, to_json(struct_pack(${struct})) AS fields
@@ -79,14 +100,28 @@ async function quarantineRows(
   return {
     ...candidate,
     files,
-    quarantine: [{ localFile: file.file, rows: file.rows, reasons: Object.fromEntries(reasons.map(({ reason, n }) => [reason, Number(n)])) }],
-    accounting: { ...candidate.accounting, accepted: candidate.accounting.accepted - file.rows, quarantined: file.rows },
+    quarantine: [
+      {
+        localFile: file.file,
+        rows: file.rows,
+        reasons: Object.fromEntries(reasons.map(({ reason, n }) => [reason, Number(n)])),
+      },
+    ],
+    accounting: {
+      ...candidate.accounting,
+      accepted: candidate.accounting.accepted - file.rows,
+      quarantined: file.rows,
+    },
   }
 }
 
 /** The tables that checks name, as their newest versions: the plan has them made before. */
 async function relatedTables(context: TaskContext, checks: readonly Check[]): Promise<Record<string, string>> {
-  const names = new Set(checks.flatMap((check) => (check.kind === 'reference' ? [check.to] : check.kind === 'reconcile' ? [check.with] : [])))
+  const names = new Set(
+    checks.flatMap((check) =>
+      check.kind === 'reference' ? [check.to] : check.kind === 'reconcile' ? [check.with] : [],
+    ),
+  )
   const related: Record<string, string> = {}
   for (const name of names) {
     const record = await context.lake.current(name)
@@ -111,7 +146,9 @@ export function candidateFiles(written: readonly WrittenFile[], columns: readonl
 }
 
 /** How the engine partitions what a table declares; years and months exist only as partitions. */
-export function partitionColumns(partition: { readonly kind: 'value' | 'yearMonth'; readonly column: string } | undefined): Pick<WriteOptions, 'partitionBy'> {
+export function partitionColumns(
+  partition: { readonly kind: 'value' | 'yearMonth'; readonly column: string } | undefined,
+): Pick<WriteOptions, 'partitionBy'> {
   if (partition === undefined) return {}
   return { partitionBy: partition.kind === 'yearMonth' ? ['year', 'month'] : [partition.column] }
 }

@@ -4,7 +4,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CommitRecord } from '../../lake/record.ts'
-import type { Candidate, DiscoveredInput, RefusedInput } from '../../sources/source.ts'
+import type { DiscoveredInput, RefusedInput } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { publish } from './publish.ts'
 

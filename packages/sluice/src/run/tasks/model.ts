@@ -76,7 +76,10 @@ async function makeCandidate(
   const names = columns.map((column) => column.name)
   const write = async (select: string, folder: string): Promise<ModelCandidate['files']> =>
     candidateFiles(
-      await session.write(partitionedSql(select, options.partitionBy), { folder, ...partitionColumns(options.partitionBy) }),
+      await session.write(partitionedSql(select, options.partitionBy), {
+        folder,
+        ...partitionColumns(options.partitionBy),
+      }),
       names,
     )
   const files = await write(sql, await storage.scratch(`${context.run}-${task.table}-${context.attempt}`))
@@ -100,7 +103,12 @@ function partitionedSql(sql: string, partition: TableOptions['partitionBy']): st
 }
 
 /** A model reads what it makes, unless it declares that it drops rows of an input: then every one of those is accounted for. */
-function modelAccounting(table: string, rows: number, options: TableOptions, records: readonly CommitRecord[]): RowAccounting {
+function modelAccounting(
+  table: string,
+  rows: number,
+  options: TableOptions,
+  records: readonly CommitRecord[],
+): RowAccounting {
   const { drops } = options
   if (drops === undefined) return { read: rows, accepted: rows, quarantined: 0, dropped: {} }
   const read = records.find((record) => record.table === drops.from)?.rows ?? 0

@@ -1,0 +1,142 @@
+/** Tells how a run ended: to the project's notifiers as a whole, to each pipeline's about that pipeline. */
+
+import type { Notifier } from '../definition/types.ts'
+import { dispatch, notifierFor } from '../notifications/dispatch.ts'
+import type { Notification } from '../notifications/notifier.ts'
+import type { Plan, PlanTask } from '../plan/types.ts'
+import type { ProjectContext, TaskOutcome } from './context.ts'
+import type { ErrorSummary, NewRunEvent, RunSummary } from './events.ts'
+import { readEnvironment, resolveText } from './secrets.ts'
+
+/** A run that has ended. */
+export interface EndedRun {
+  readonly id: string
+  readonly plan: Plan
+  readonly summary: RunSummary
+  readonly failures: ReadonlyMap<string, ErrorSummary>
+  readonly outcomes: ReadonlyMap<string, TaskOutcome>
+  readonly emit: (event: NewRunEvent) => void
+}
+
+/** Sends what has to be sent; what cannot be delivered becomes an event, and changes nothing about the run. */
+export async function sendNotifications(context: ProjectContext, run: EndedRun): Promise<void> {
+  const { config, pipelines } = context.project
+  const groups = [
+    { notifiers: config.notifications, pipelines: [...new Set(run.plan.tasks.map((task) => task.pipeline))] },
+    ...pipelines.map((pipeline) => ({ notifiers: pipeline.notifications, pipelines: [pipeline.name] })),
+  ].filter(({ notifiers }) => notifiers.length > 0)
+  if (groups.length === 0) return
+  const environment = await readEnvironment(context.root)
+  const open = (definition: Notifier): ReturnType<typeof notifierFor> =>
+    notifierFor(definition, {
+      resolve: (text) => resolveText(text, environment),
+      root: context.root,
+      print: context.print,
+      clock: context.clock,
+    })
+  for (const group of groups) {
+    const notifications = notificationsOf(context, run, group.pipelines)
+    for (const { kind, id, error } of await dispatch(group.notifiers, notifications, {
+      open,
+      signal: new AbortController().signal,
+    })) {
+      run.emit(
+        error === undefined
+          ? { type: 'notification.sent', kind, id }
+          : {
+              type: 'notification.failed',
+              kind,
+              id,
+              error: { code: error.code, name: error.name, message: error.message, retryable: error.retryable },
+            },
+      )
+    }
+  }
+}
+
+function notificationsOf(
+  context: ProjectContext,
+  run: EndedRun,
+  pipelines: readonly string[],
+): readonly Notification[] {
+  const at = context.clock.now().toISOString()
+  const base = { at, project: context.project.config.name, run: run.id }
+  const tasks = run.plan.tasks.filter((task) => pipelines.includes(task.pipeline))
+  const told = tasks.flatMap((task) => taskNotification(base, run, task))
+  const failed = tasks.filter((task) => run.failures.has(task.id))
+  const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
+  // A pipeline's own notifiers hear of that pipeline: another one's failure is not its own.
+  const troubled = tasks.some((task) =>
+    ['failed', 'skipped', 'cancelled'].includes(run.outcomes.get(task.id)?.status ?? 'cancelled'),
+  )
+  const status = run.summary.status === 'cancelled' ? 'cancelled' : troubled || refused > 0 ? 'failed' : 'succeeded'
+  const error = failed[0] === undefined ? undefined : run.failures.get(failed[0].id)
+  const { read, accepted, quarantined, dropped } = run.summary.rows
+  return [
+    ...told,
+    {
+      ...base,
+      id: `${run.id}/${pipelines.join('+')}/${status}`,
+      pipeline: pipelines.join(', '),
+      status,
+      summary: summaryLine(pipelines, status, run.summary, failed, refused),
+      rows: { read, accepted, quarantined, dropped },
+      ...(error === undefined ? {} : { error: { code: error.code, name: error.name, message: error.message } }),
+      next:
+        status === 'succeeded'
+          ? `sluice runs show ${run.id}`
+          : failed.length > 0
+            ? `sluice retry ${run.id}`
+            : `sluice runs logs ${run.id}`,
+    },
+  ]
+}
+
+function taskNotification(
+  base: Pick<Notification, 'at' | 'project' | 'run'>,
+  run: EndedRun,
+  task: PlanTask,
+): Notification[] {
+  const outcome = run.outcomes.get(task.id)
+  if (outcome === undefined || (outcome.status !== 'succeeded' && outcome.status !== 'failed')) return []
+  const error = run.failures.get(task.id)
+  const of = outcome.accounting
+  return [
+    {
+      ...base,
+      id: `${run.id}/${task.id}/${outcome.status}`,
+      pipeline: task.pipeline,
+      task: task.id,
+      status: outcome.status,
+      summary: `${task.id} ${outcome.status}${outcome.version === undefined ? '' : `, version ${outcome.version}`}`,
+      ...(of === undefined
+        ? {}
+        : {
+            rows: {
+              read: of.read,
+              accepted: of.accepted,
+              quarantined: of.quarantined,
+              dropped: Object.values(of.dropped).reduce((sum, count) => sum + count, 0),
+            },
+          }),
+      ...(error === undefined ? {} : { error: { code: error.code, name: error.name, message: error.message } }),
+      next: `sluice runs logs ${run.id} ${task.id}`,
+    },
+  ]
+}
+
+function summaryLine(
+  pipelines: readonly string[],
+  status: string,
+  summary: RunSummary,
+  failed: readonly PlanTask[],
+  refused: number,
+): string {
+  const { rows } = summary
+  const equation = `${rows.read} rows read = ${rows.accepted} accepted + ${rows.quarantined} quarantined${rows.dropped > 0 ? ` + ${rows.dropped} dropped` : ''}`
+  const trouble = [
+    ...(failed.length > 0 ? [`${failed.length} failed: ${failed.map((task) => task.id).join(', ')}`] : []),
+    ...(refused > 0 ? [`${refused} files refused`] : []),
+  ]
+  return `${pipelines.join(', ')} ${status}: ${[equation, ...trouble].join('; ')}`
+}

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest'
+import { openProject } from '../../src/run/project.ts'
+import { type FileOperations, nodeFileOperations, type OpenFile } from '../../src/storage/disk/file-operations.ts'
+import { makeProject } from '../acceptance/project.ts'
+
+/**
+ * The I/O sweep (faults CP-2, LK-04): operation 1 of a whole run fails, then operation 2, then 3, until a run ends without having met its fault.
+ * After each, the next run ends where an undisturbed one does.
+ */
+function project(): string {
+  return makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.ts': `import { defineConfig } from 'sluice'\nexport default defineConfig({ name: 'io', warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' } })\n`,
+    'pipelines/io/pipeline.ts': `
+import { files, pipeline, replace } from 'sluice'
+export default pipeline('io', {
+  sources: { t: files('inbox/*.csv', { columns: { id: 'integer', name: 'text' }, quarantine: { maxShare: 0.5 } }) },
+  loads: { t: replace({ from: 'stage.t' }) },
+})
+`,
+    'pipelines/io/stage/t.sql': 'SELECT id, name FROM raw.t\n',
+    'inbox/a.csv': 'id,name\n1,one\ntwo,two\n3,three\n',
+  })
+}
+
+async function state(root: string): Promise<unknown> {
+  await using opened = await openProject(root)
+  await using session = await opened.openRead()
+  return session.all(`SELECT (SELECT list(t ORDER BY id)::VARCHAR FROM raw.t) AS raw, (SELECT list(t ORDER BY id)::VARCHAR FROM stage.t) AS stage,
+    (SELECT list(t ORDER BY id)::VARCHAR FROM warehouse.t) AS target, (SELECT sum(rows_read) FROM sluice.files) AS read, (SELECT count(*) FROM sluice.quarantine) AS refused`)
+}
+
+/** The real operations, of which the k-th and (if it goes on) all later ones fail. */
+function failing(code: 'EIO' | 'ENOSPC', at: number, persisting: boolean): { operations: FileOperations; count: () => number } {
+  let count = 0
+  const step = (): void => {
+    count++
+    if (count === at || (persisting && count > at)) throw Object.assign(new TypeError(`${code}: injected`), { code })
+  }
+  const guardFile = (file: OpenFile): OpenFile => ({
+    write: async (bytes) => (step(), file.write(bytes)),
+    read: async (position, length) => (step(), file.read(position, length)),
+    truncate: async (bytes) => (step(), file.truncate(bytes)),
+    sync: async () => (step(), file.sync()),
+    close: () => file.close(),
+  })
+  const guard = <A extends unknown[], R>(operation: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => (step(), operation(...args))
+  return {
+    count: () => count,
+    operations: {
+      ...nodeFileOperations,
+      open: async (path, mode) => (step(), guardFile(await nodeFileOperations.open(path, mode))),
+      rename: guard(nodeFileOperations.rename),
+      link: guard(nodeFileOperations.link),
+      unlink: guard(nodeFileOperations.unlink),
+      copy: guard(nodeFileOperations.copy),
+      makeFolder: guard(nodeFileOperations.makeFolder),
+      removeFolder: guard(nodeFileOperations.removeFolder),
+      readFolder: guard(nodeFileOperations.readFolder),
+      syncFolder: guard(nodeFileOperations.syncFolder),
+    },
+  }
+}
+
+async function runWith(root: string, operations?: FileOperations): Promise<string> {
+  try {
+    await using opened = await openProject(root, operations === undefined ? {} : { operations })
+    return (await opened.run()).summary.status
+  } catch (error) {
+    return error instanceof Error ? error.name : 'error'
+  }
+}
+
+test.each([
+  ['EIO', 'once', false],
+  ['ENOSPC', 'and all after it', true],
+] as const)('CP-2, LK-04: operation 1, 2, 3 … of a run fails with %s (%s)', async (code, _how, persisting) => {
+  const clean = project()
+  expect(await runWith(clean)).toBe('succeeded')
+  const expected = await state(clean)
+  const wrong: string[] = []
+  let at = 1
+  for (; ; at++) {
+    const root = project()
+    const { operations, count } = failing(code, at, persisting)
+    const first = await runWith(root, operations)
+    const reached = count() >= at
+    if ((await runWith(root)) !== 'succeeded') wrong.push(`operation ${at} (${first}): the next run failed`)
+    else if (JSON.stringify(await state(root)) !== JSON.stringify(expected)) wrong.push(`operation ${at} (${first}): another end state`)
+    if (!reached) break
+  }
+  expect(wrong).toEqual([])
+  expect(at).toBeGreaterThan(50)
+})
