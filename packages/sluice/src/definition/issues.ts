@@ -32,25 +32,29 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
   }
   if (issue.code === 'invalid_key') {
     const key = String(path.at(-1))
-    const expected = issue.issues.map((inner) => expectation(inner).phrase).join(', ')
+    const expected = issue.issues.map((inner) => spelled(expectation(inner))).join(', ')
     const params = { where: `The name "${key}" in ${spell(path.slice(0, -1)) || whole}`, expected, found: `"${key}"` }
     return [problem('Definition.WrongValue', params, { at: places.at(path) })]
   }
-  const { phrase, values } = expectation(issue)
+  const wanted = expectation(issue)
+  const expected = spelled(wanted)
   if (value === undefined && path.length > 0) {
     const key = String(path.at(-1))
     const owner = path.slice(0, -1)
-    const params = { where: owner.length === 0 ? whole : spell(owner), key, expected: phrase }
+    const params = { where: owner.length === 0 ? whole : spell(owner), key, expected }
     return [problem('Definition.MissingKey', params, { at: places.at(owner) })]
   }
   if (typeof value === 'string' && issue.code === 'invalid_union' && wantsReference(issue)) {
     return [problem('Definition.PlaintextSecret', { where }, { at: places.at(path) })]
   }
   const token = typeof value === 'string' ? value : undefined
-  const meant = token === undefined ? undefined : suggest(token, values)
+  const meant =
+    token === undefined
+      ? undefined
+      : suggest(token, path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : wanted.values)
   const at = places.at(path, token)
   const context = meant === undefined ? { at } : { at, suggestion: meant }
-  return [problem('Definition.WrongValue', { where, expected: phrase, found: found(value) }, context)]
+  return [problem('Definition.WrongValue', { where, expected, found: found(value) }, context)]
 }
 
 function unknownKey(key: string, known: readonly string[], path: Path, where: string, places: Places): Problem {
@@ -103,38 +107,38 @@ const typeNames: { readonly [type: string]: string } = {
 }
 
 interface Expectation {
-  readonly phrase: string
+  readonly phrases: readonly string[]
   /** The allowed values, where they can be listed. */
   readonly values: readonly string[]
 }
 
+/** What a value must be, in words. */
+function spelled({ phrases, values }: Expectation): string {
+  const listed = values.length === 0 ? [] : [values.length === 1 ? `"${values[0]}"` : `one of ${values.join(', ')}`]
+  return [...listed, ...phrases].join(', or ')
+}
+
+const phrase = (text: string): Expectation => ({ phrases: [text], values: [] })
+
 function expectation(issue: Issue): Expectation {
   switch (issue.code) {
     case 'invalid_type':
-      return { phrase: typeNames[issue.expected] ?? `a ${issue.expected}`, values: [] }
+      return phrase(typeNames[issue.expected] ?? `a ${issue.expected}`)
     case 'invalid_value':
-      return oneOf(issue.values.map(String))
+      return { phrases: [], values: issue.values.map(String) }
     case 'too_small':
-      return { phrase: size('at least', Number(issue.minimum), issue.origin, issue.inclusive !== false), values: [] }
+      return phrase(size('at least', Number(issue.minimum), issue.origin, issue.inclusive !== false))
     case 'too_big':
-      return { phrase: size('at most', Number(issue.maximum), issue.origin, issue.inclusive !== false), values: [] }
+      return phrase(size('at most', Number(issue.maximum), issue.origin, issue.inclusive !== false))
     case 'invalid_union': {
-      if ('options' in issue && Array.isArray(issue.options)) return oneOf(issue.options.map(String))
+      if ('options' in issue && Array.isArray(issue.options)) return { phrases: [], values: issue.options.map(String) }
       const branches = issue.errors.flatMap((inner) => inner.filter((i) => i.path.length === 0).map(expectation))
-      const values = [...new Set(branches.flatMap((branch) => branch.values))]
-      const phrases = branches.filter((branch) => branch.values.length === 0).map((branch) => branch.phrase)
-      const listed = values.length === 0 ? [] : [oneOf(values).phrase]
-      return { phrase: [...new Set([...listed, ...phrases])].join(', or '), values }
+      const distinct = (of: 'phrases' | 'values') => [...new Set(branches.flatMap((branch) => branch[of]))]
+      return { phrases: distinct('phrases'), values: distinct('values') }
     }
-    case 'invalid_format':
-      return { phrase: issue.message.startsWith('Invalid') ? 'of the right form' : issue.message, values: [] }
     default:
-      return { phrase: issue.message, values: [] }
+      return phrase(issue.message)
   }
-}
-
-function oneOf(values: readonly string[]): Expectation {
-  return { phrase: values.length === 1 ? `"${values[0]}"` : `one of ${values.join(', ')}`, values }
 }
 
 function size(bound: string, limit: number, origin: string, inclusive: boolean): string {
@@ -148,7 +152,9 @@ function found(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `"${value.slice(0, 60)}…"` : `"${value}"`
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (Array.isArray(value)) return 'a list'
-  return isReference(value) ? 'a reference' : value === undefined ? 'nothing' : `a value of type ${typeof value}`
+  if (isReference(value)) return 'a reference'
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty object' : 'an object'
+  return value === undefined ? 'nothing' : `a ${typeof value}`
 }
 
 /** A path as it is read: `sources.sales.checks[0].column`. */

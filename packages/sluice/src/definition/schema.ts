@@ -99,10 +99,10 @@ const checkInput = z
     check('reconcile', { sql: text, with: name, tolerance: amount.optional() }),
     check('sum', { column: name, ...bounds }),
   ])
-  .refine(
-    (value) => !['range', 'length', 'rowCount', 'sum'].includes(value.kind) || 'min' in value || 'max' in value,
-    'given a "min", a "max" or both',
-  )
+  .refine((value) => !['range', 'length', 'rowCount', 'sum'].includes(value.kind) || 'min' in value || 'max' in value, {
+    path: ['min'],
+    error: 'a bound, or a "max", or both',
+  })
   .meta({ id: 'Check' })
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
