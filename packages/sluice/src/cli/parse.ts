@@ -92,11 +92,11 @@ function readOptions(
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
     const off = token.name.startsWith('no-') ? token.name.slice(3) : undefined
-    if (off !== undefined && specs[off]?.negatable === true) {
+    if (off !== undefined && Object.hasOwn(specs, off) && specs[off]!.negatable === true) {
       values[off] = false
       continue
     }
-    const spec = specs[token.name]
+    const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined
     if (spec === undefined) throw unknownOption(token.rawName, specs, command)
     values[token.name] = readValue(token, spec, values[token.name])
   }

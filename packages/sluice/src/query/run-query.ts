@@ -88,7 +88,7 @@ export async function openLocked(project: OpenProject, signal?: AbortSignal): Pr
     await session.run('SET lock_configuration = true')
     return session
   } catch (error) {
-    session.close()
+    await session.close()
     throw error
   }
 }

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { registry } from '../base/registry.ts'
+import { commandTable } from './command-table.ts'
+import { cliReference, errorReference } from './reference.ts'
+
+const page = (name: string): string =>
+  readFileSync(new URL(`../../../../docs/reference/${name}`, import.meta.url), 'utf8')
+
+test('the pages in docs/reference are what the code makes (npm run reference writes them)', () => {
+  expect(page('cli.md')).toBe(cliReference())
+  expect(page('errors.md')).toBe(errorReference())
+})
+
+test('every command and every error has its place in the reference', () => {
+  for (const name of Object.keys(commandTable)) expect(cliReference()).toContain(`### sluice ${name}\n`)
+  for (const [name, { code }] of Object.entries(registry)) {
+    expect(errorReference()).toContain(`## ${code}\n`)
+    expect(errorReference()).toContain(`- name: \`${name}\``)
+  }
+})
+
+test('numbers of errors are unique', () => {
+  const codes = Object.values(registry).map((entry) => entry.code)
+  expect(codes.filter((code, i) => codes.indexOf(code) !== i)).toEqual([])
+})
