@@ -1,6 +1,7 @@
 /** Builds the plan: a pure function of the definition, the analysis of its SQL, and what is committed. */
 import { type Problem, problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
+import { suggest } from '../definition/suggest.ts'
 import { type Decision, decide, isRisky } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
 import { findCycles, mergeOrders, waves } from './graph.ts'
@@ -170,7 +171,13 @@ function cycleProblems(declared: readonly DeclaredTask[], producer: ReadonlyMap<
 
 function unknownApprovals(input: PlanInput, declared: readonly DeclaredTask[]): readonly Problem[] {
   const unknown = input.options.approve.filter((name) => name !== '*' && !declared.some(({ table }) => table === name))
-  return unknown.map((selector) => problem('Plan.UnknownSelector', { selector }))
+  return unknown.map((selector) => {
+    const suggestion = suggest(
+      selector,
+      declared.map(({ table }) => table),
+    )
+    return problem('Plan.UnknownSelector', { selector }, suggestion === undefined ? {} : { suggestion })
+  })
 }
 
 function approvalProblems(tasks: readonly PlanTask[], declared: readonly DeclaredTask[]): readonly Problem[] {

@@ -1,6 +1,6 @@
 /** Every task that a project declares, before anything is known of what is there. */
-import { closest } from 'fastest-levenshtein'
 import { type Location, type Problem, problem } from '../base/errors.ts'
+import { suggest } from '../definition/suggest.ts'
 import type { Check, Load, Pipeline, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
 import type { PlanInput, PlanTask } from './types.ts'
@@ -110,20 +110,18 @@ function loadTask(input: PlanInput, pipeline: Pipeline, target: string): Declare
 export function unknownTables(tasks: readonly DeclaredTask[], input: PlanInput): readonly Problem[] {
   const known = tasks.filter(({ kind }) => kind !== 'load').map(({ table }) => table)
   const made = new Set(known)
+  const files = new Map(input.project.pipelines.map(({ name, file }) => [name, file]))
   return tasks.flatMap((task) => {
-    const reported = new Set(
-      task.kind === 'model' ? input.analysis[task.table]?.problems.map(({ message }) => message) : [],
-    )
     if (task.kind === 'load') return []
+    const reported = task.kind === 'model' ? (input.analysis[task.table]?.problems ?? []) : []
     return task.reads
-      .filter((table) => !made.has(table) && ![...reported].some((message) => message.includes(`"${table}"`)))
-      .map((table) =>
-        problem(
-          'Definition.UnknownTable',
-          { table, known },
-          { at: task.at, ...(known.length > 0 ? { suggestion: closest(table, known) } : {}) },
-        ),
-      )
+      .filter((table) => !made.has(table) && !reported.some(({ message }) => message.includes(`"${table}"`)))
+      .map((table) => {
+        const suggestion = suggest(table, known)
+        const at = input.analysis[task.table]?.tables.includes(table) ? task.at : { file: files.get(task.pipeline)! }
+        const context = { at, ...(suggestion === undefined ? {} : { suggestion }) }
+        return problem('Definition.UnknownTable', { table, known }, context)
+      })
   })
 }
 

@@ -1,6 +1,6 @@
 /** Which tasks a run is asked for: dbt's grammar of selectors, over pipelines, layers and tables. */
-import { closest } from 'fastest-levenshtein'
 import { type Problem, problem } from '../base/errors.ts'
+import { suggest } from '../definition/suggest.ts'
 import type { TaskKind } from './types.ts'
 
 /** What a selector can see of a task. */
@@ -107,6 +107,6 @@ function unknownSelector(tasks: readonly Selectable[], selector: string): Proble
       `${pipeline}:*`,
     ]),
   )
-  const suggestion = known.size === 0 ? undefined : closest(core, [...known])
+  const suggestion = suggest(core, known)
   return problem('Plan.UnknownSelector', { selector }, suggestion === undefined ? {} : { suggestion })
 }

@@ -1,6 +1,6 @@
 /** Columns that a definition names, against the columns that the tables will have. */
-import { closest } from 'fastest-levenshtein'
 import { type Location, type Problem, problem } from '../base/errors.ts'
+import { suggest } from '../definition/suggest.ts'
 import type { Check, Load, TableOptions } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
 
@@ -30,7 +30,8 @@ export function unknownColumns(input: PlanInput): readonly Problem[] {
 function unknownColumn(use: ColumnUse, input: PlanInput, at: Location): readonly Problem[] {
   const known = (input.columns[use.table] ?? []).map(({ name }) => name)
   if (known.length === 0 || known.includes(use.column)) return []
-  return [problem('Plan.UnknownColumn', { ...use, known }, { at, suggestion: closest(use.column, known) })]
+  const suggestion = suggest(use.column, known)
+  return [problem('Plan.UnknownColumn', { ...use, known }, { at, ...(suggestion === undefined ? {} : { suggestion }) })]
 }
 
 function columnsOfTable(table: string, { partitionBy, checks = [] }: TableOptions): readonly ColumnUse[] {
