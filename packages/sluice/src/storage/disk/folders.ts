@@ -11,8 +11,8 @@ export interface DiskFolders {
   make(path: string): Promise<string>
   /** @throws `Storage.UnsafePath` where a folder on the way to `path` is a symbolic link or a file. */
   check(path: string): void
-  /** Removes the folders above `path` that are empty. */
-  prune(path: string): Promise<void>
+  /** Removes the folders above `path` that are empty, and returns the first that is not. */
+  prune(path: string): Promise<string>
 }
 
 /** @example const folders = diskFolders('/data/lake', nodeFileOperations) */
@@ -62,14 +62,16 @@ export function diskFolders(root: string, operations: FileOperations): DiskFolde
       }
     },
     async prune(path) {
-      for (let parts = pathParts(path).slice(0, -1); parts.length > 0; parts = parts.slice(0, -1)) {
+      let parts = pathParts(path).slice(0, -1)
+      for (; parts.length > 0; parts = parts.slice(0, -1)) {
         try {
           await operations.removeFolder(join(root, ...parts))
         } catch (error) {
-          if (['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY'].includes(errorCode(error) ?? '')) return
-          throw error
+          if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'EBUSY'].includes(errorCode(error) ?? '')) throw error
+          break
         }
       }
+      return join(root, ...parts)
     },
   }
 }

@@ -215,7 +215,10 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
         await operations.unlink(local(path)).catch((error: unknown) => {
           if (errorCode(error) !== 'ENOENT') throw error
         })
-        await folders.prune(path)
+        await operations.syncFolder(await folders.prune(path)).catch((error: unknown) => {
+          // Another process has pruned further, and syncs.
+          if (errorCode(error) !== 'ENOENT') throw error
+        })
       }),
 
     removeLeftovers: (options) => attempt('', () => removeLeftovers(base, operations, options)),

@@ -1,0 +1,89 @@
+/**
+ * A writer in a process of its own, for the crash suite: `node --import jiti/register lake-worker.ts <root> <mode> [name]`.
+ *
+ * Its data files are not Parquet inside, only at the ends: what is tested is the protocol, and a process that loads no engine starts fast.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemClock } from '../../src/base/clock.ts'
+import { isSluiceError } from '../../src/base/errors.ts'
+import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
+import { acquireLease } from '../../src/run/lease.ts'
+import { diskStorage } from '../../src/storage/disk/storage.ts'
+import { fileOf, inputOf, steps, table } from './lake-model.ts'
+
+const [root = '', mode = '', name = ''] = process.argv.slice(2)
+const storage = diskStorage(join(root, 'lake'))
+const state = diskStorage(join(root, 'state'))
+const lake = openLake(storage, systemClock)
+
+async function localFile(content: string): Promise<string> {
+  const file = join(await storage.scratch('worker'), 'part-0.parquet')
+  writeFileSync(file, fileOf(content))
+  return file
+}
+
+async function input(of: Lake, options: Partial<CommitInput>, rows: readonly string[]): Promise<CommitInput> {
+  const files = []
+  for (const row of rows)
+    files.push({ localFile: await localFile(row), rows: 1, stats: {}, fields: ['a'], partition: { day: row } })
+  const [expectedParent] = [(await of.current(table))?.version ?? 0]
+  return { ...inputOf(files), expectedParent, ...options }
+}
+
+/** The whole story: appends, a replacement with a quarantine, a rollback, garbage collected on the way. */
+async function story(): Promise<void> {
+  await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'worker' })
+  const fence = (): Promise<void> => lease.assertHeld()
+  const fencingToken = lease.token
+  for (const [at, step] of steps.entries()) {
+    const done = (await lake.current(table))?.version ?? 0
+    if (done > at) continue
+    if (step.rollbackTo !== undefined) {
+      await lake.rollback({ table, version: step.rollbackTo, run: 'story', attempt: 1, fencingToken, fence })
+    } else {
+      const quarantine =
+        step.refused === undefined ? [] : [{ localFile: await localFile(step.refused), rows: 1, reasons: { bad: 1 } }]
+      const { operation, rows } = step
+      const options = { operation, taskKey: `step-${at}`, run: 'story', fence, fencingToken, quarantine }
+      const made = await input(lake, options, rows)
+      const read = rows.length + quarantine.length
+      const accounting = { read, accepted: rows.length, quarantined: quarantine.length, dropped: {} }
+      await lake.commit({ ...made, accounting })
+    }
+    if (step.collect === true) await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
+  }
+  await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
+}
+
+/** Ten appends against whoever else appends. */
+async function race(): Promise<void> {
+  for (let i = 0; i < 10; i++)
+    await lake.commit(await input(lake, { taskKey: `${name}-${i}`, run: name }, [`${name}-${i}`]))
+}
+
+/** Is paused where it has not yet asked for its lease, or right after it has. */
+async function paused(): Promise<void> {
+  const lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'paused', ttlMs: 300 })
+  const stop = (): void => {
+    process.stdout.write('stopping\n')
+    process.kill(process.pid, 'SIGSTOP')
+  }
+  const fence = async (): Promise<void> => {
+    if (name === 'before') stop()
+    await lease.assertHeld()
+    if (name === 'after') stop()
+  }
+  await lake.commit(await input(lake, { taskKey: 'old', fence, fencingToken: lease.token }, ['old']))
+  process.stdout.write('committed\n')
+}
+
+try {
+  if (mode === 'story') await story()
+  if (mode === 'race') await race()
+  if (mode === 'paused') await paused()
+} catch (error) {
+  process.stdout.write(`${isSluiceError(error) ? error.name : String(error)}\n`)
+  process.exit(1)
+}
+process.exit(0)

@@ -1,0 +1,188 @@
+/**
+ * The lake's commit under SIGKILL, in processes of their own. Every crash point is discovered by a listing run, then each hit of each is killed:
+ * a reader sees version N or N+1 whole, the work started again comes to the same end, and no garbage stays.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { openLake } from '../../src/lake/lake.ts'
+import type { CommitRecord } from '../../src/lake/record.ts'
+import { acquireLease } from '../../src/run/lease.ts'
+import { diskStorage } from '../../src/storage/disk/storage.ts'
+import { fileOf, inputOf, rowsAt, steps, table } from './lake-model.ts'
+
+const worker = join(import.meta.dirname, 'lake-worker.ts')
+
+interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly output: string
+}
+
+function start(root: string, args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, ['--import', 'jiti/register', worker, root, ...args], {
+    // Where Node looks for the loader from.
+    cwd: import.meta.dirname,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.on('data', (data: Buffer) => {
+    output += data.toString()
+  })
+  const ended = new Promise<Ended>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal, output }))
+  })
+  return { child, ended, output: () => output }
+}
+
+const run = (root: string, args: readonly string[], env?: Record<string, string>): Promise<Ended> =>
+  start(root, args, env).ended
+
+const newRoot = (): string => mkdtempSync(join(tmpdir(), 'sluice-crash-'))
+
+/** Opened afresh: nothing remembered from before the crash. */
+function openAt(root: string) {
+  const storage = diskStorage(join(root, 'lake'))
+  return { storage, lake: openLake(storage, systemClock) }
+}
+
+async function rowsOf(root: string, record: CommitRecord): Promise<string[]> {
+  const { storage } = openAt(root)
+  const paths = await Promise.all(record.files.map((file) => storage.localPath(file.path)))
+  return paths.map((path) => readFileSync(path, 'utf8').slice(4, -4).trim()).sort()
+}
+
+/** (1) a reader sees a complete version, and (7) every file that a record names is there and intact. */
+async function expectWhole(root: string): Promise<number> {
+  const { lake } = openAt(root)
+  for (const record of await lake.versions(table)) {
+    await lake.verify(record)
+    expect(await rowsOf(root, record)).toEqual([...rowsAt(record.version)].sort())
+  }
+  return (await lake.current(table))?.version ?? 0
+}
+
+/** (2) the end state is the model's, and (9) nothing but what it needs is left on the disk. */
+async function expectEnd(root: string): Promise<void> {
+  expect(await expectWhole(root)).toBe(steps.length)
+  const { storage, lake } = openAt(root)
+  await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
+  const kept = await lake.versions(table)
+  expect(kept.map(({ version }) => version)).toEqual([steps.length, steps.length - 1])
+  const named = new Set(kept.flatMap((record) => [...record.files, ...record.quarantine].map(({ path }) => path)))
+  const present = (await storage.list('')).map(({ path }) => path).filter((path) => path.endsWith('.parquet'))
+  expect(present).toEqual([...named].sort())
+  const own = ['_temp', '_scratch'].flatMap((folder) => readdirSync(join(root, 'lake', folder)))
+  expect(own).toEqual([])
+}
+
+describe('CP-1', () => {
+  test('LK-01, LK-05, LK-09: killed at every hit of every crash point, it comes to the same end', async () => {
+    const listing = join(newRoot(), 'hits')
+    const whole = newRoot()
+    expect(await run(whole, ['story'], { SLUICE_CRASH_LIST: listing })).toMatchObject({ code: 0 })
+    await expectEnd(whole)
+    const hits = readFileSync(listing, 'utf8').trim().split('\n')
+    const names = new Set(hits.map((hit) => hit.split('#')[0]))
+    expect([...names].sort()).toEqual([
+      'lake.commit.after_adopt',
+      'lake.commit.after_create',
+      'lake.commit.before_adopt',
+      'lake.commit.before_create',
+      'lake.commit.before_fence',
+      'lake.retention.before_file_removal',
+      'lake.retention.before_record_removal',
+      'run.lease.after_create',
+      'run.lease.before_create',
+      'storage.adopt.before_folder_sync',
+      'storage.adopt.before_rename',
+      'storage.adopt.before_sync',
+      'storage.create.before_folder_sync',
+      'storage.create.before_link',
+      'storage.write.before_folder_sync',
+      'storage.write.before_rename',
+      'storage.write.before_sync',
+    ])
+    const kill = async (hit: string, at: number): Promise<void> => {
+      const root = newRoot()
+      expect(await run(root, ['story'], { SLUICE_CRASH: hit }), hit).toMatchObject({ signal: 'SIGKILL' })
+      const before = await expectWhole(root)
+      if (at % 6 === 0) {
+        // Killed again while it recovers, wherever that is.
+        await run(root, ['story'], { SLUICE_CRASH: hits[(at * 7) % hits.length] ?? '' })
+        expect(await expectWhole(root)).toBeGreaterThanOrEqual(before)
+      }
+      expect(await run(root, ['story']), hit).toMatchObject({ code: 0 })
+      await expectEnd(root)
+    }
+    // Two at a time: what takes time is starting processes.
+    const queue = [...hits.entries()]
+    const next = async (): Promise<void> => {
+      for (let one = queue.shift(); one !== undefined; one = queue.shift()) await kill(one[1], one[0])
+    }
+    await Promise.all([next(), next()])
+  })
+})
+
+describe('CC-1', () => {
+  test('LK-05: three processes append at once, readers look on: each append is there once, each view is whole', async () => {
+    const root = newRoot()
+    const { lake } = openAt(root)
+    let racing = true
+    const race = Promise.all(['x', 'y', 'z'].map((name) => run(root, ['race', name]))).then((ended) => {
+      racing = false
+      return ended
+    })
+    let newest = 0
+    let looks = 0
+    while (racing) {
+      const record = await lake.current(table)
+      if (record !== undefined) {
+        expect(record.version).toBeGreaterThanOrEqual(newest)
+        expect(record.rows).toBe(record.version)
+        await lake.verify(record)
+        newest = record.version
+        looks++
+      }
+      await systemClock.sleep(5)
+    }
+    expect((await race).map(({ code }) => code)).toEqual([0, 0, 0])
+    expect(looks).toBeGreaterThan(3)
+    const record = (await lake.current(table)) as CommitRecord
+    const expected = ['x', 'y', 'z'].flatMap((name) => Array.from({ length: 10 }, (_, i) => `${name}-${i}`))
+    expect(await rowsOf(root, record)).toEqual(expected.sort())
+    expect(record.version).toBe(30)
+  })
+
+  test.each(['before', 'after'])(
+    'LK-06: a writer paused %s it asked for its lease wakes after a takeover, and publishes nothing',
+    async (moment) => {
+      const root = newRoot()
+      const { storage, lake } = openAt(root)
+      const paused = start(root, ['paused', moment])
+      while (!paused.output().includes('stopping')) await systemClock.sleep(10)
+      // It lives, but is silent for longer than its lease allows.
+      await systemClock.sleep(400)
+      const state = diskStorage(join(root, 'state'))
+      await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'successor' })
+      expect(lease.token).toBe(2)
+      const localFile = join(await storage.scratch('t'), 'part-0.parquet')
+      writeFileSync(localFile, fileOf('new'))
+      await lake.commit({
+        ...inputOf([{ localFile, rows: 1, stats: {}, fields: ['a'] }]),
+        taskKey: 'new',
+        fencingToken: lease.token,
+        fence: () => lease.assertHeld(),
+      })
+      paused.child.kill('SIGCONT')
+      expect(await paused.ended).toMatchObject({ code: 1, output: 'stopping\nRun.Fenced\n' })
+      const record = (await lake.current(table)) as CommitRecord
+      expect(record).toMatchObject({ version: 1, taskKey: 'new' })
+      expect(await rowsOf(root, record)).toEqual(['new'])
+    },
+  )
+})
