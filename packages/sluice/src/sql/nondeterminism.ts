@@ -100,16 +100,12 @@ export function noteLimit(body: Tree, to: Resolution): void {
   to.report.nondeterministic('LIMIT without ORDER BY', 'which rows come first is not decided', 'limit')
 }
 
-/** Notes DISTINCT ON without ORDER BY, and samples. */
-export function noteChoice(body: Tree, to: Resolution): void {
-  if (Array.isArray(body['distinct_on']) && child(body, 'order_by') === undefined) {
-    to.report.nondeterministic(
-      'DISTINCT ON without ORDER BY',
-      'which row of each group is kept is not decided',
-      'distinct',
-    )
-  }
-  if ((body['sample'] ?? null) !== null) {
-    to.report.nondeterministic('sample', 'which rows it takes is drawn at random', 'sample')
-  }
+/** Notes DISTINCT ON without ORDER BY. */
+export function noteDistinctOn(body: Tree, to: Resolution): void {
+  if (!Array.isArray(body['distinct_on']) || child(body, 'order_by') !== undefined) return
+  to.report.nondeterministic(
+    'DISTINCT ON without ORDER BY',
+    'which row of each group is kept is not decided',
+    'distinct',
+  )
 }

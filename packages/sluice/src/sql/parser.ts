@@ -8,6 +8,7 @@ import type { Problem } from '../base/errors.ts'
 import type { ColumnLineage, SqlAnalysis, TableSchema } from './analysis.ts'
 import { type Tokens, tokenise } from './lexer.ts'
 import { utf16Offsets } from './place.ts'
+import { formatSql, type Rendered, type RenderTarget, renderSql, type Translator } from './render.ts'
 import { adder, type Reported, type Reporter, reporter, stretchOf } from './report.ts'
 import { dependencies, resolveQuery } from './resolve.ts'
 import type { Column, Resolution, Result } from './scope.ts'
@@ -36,6 +37,18 @@ export interface SqlParser {
    * @example parser.tablesOf('select 1 as a from raw.sales', ['raw.sales']) // ['raw.sales']
    */
   tablesOf(sql: string, known: readonly string[]): readonly string[]
+  /**
+   * SQL laid out evenly, or the same text where that would lose anything.
+   *
+   * @example parser.formatSql('select a from raw.sales')
+   */
+  formatSql(sql: string): string
+  /**
+   * A model's SQL for another engine, or the constructs that are not known to mean the same there.
+   *
+   * @example parser.renderSql({ sql: 'select a from raw.x', file: 'stage/x.sql', table: 'stage.x' }, 'redshift')
+   */
+  renderSql(model: ModelText, target: RenderTarget): Rendered
 }
 
 /** The largest model that is parsed, in characters: beyond it the parser takes seconds. */
@@ -63,13 +76,40 @@ export async function openSqlParser(): Promise<SqlParser> {
       return { error: error instanceof Error ? error.message : String(error) }
     }
   }
+  const first = (work: () => { readonly success: boolean; readonly sql?: readonly string[] }): string | undefined => {
+    try {
+      const result = work()
+      return result.success && result.sql?.length === 1 ? result.sql[0] : undefined
+    } catch {
+      return undefined
+    }
+  }
+  const translator: Translator = {
+    parse,
+    format: (sql) => first(() => polyglot.format(sql, polyglot.Dialect.DuckDB)),
+    translate: (sql, target) =>
+      first(() =>
+        polyglot.transpile(sql, polyglot.Dialect.DuckDB, dialects(polyglot)[target], { unsupportedLevel: 'raise' }),
+      ),
+  }
   return {
+    formatSql: (sql) => formatSql(translator, sql),
+    renderSql: (model, target) => renderSql(translator, model, target),
     analyse: (model, schema) => analyseSql(parse, model, schema),
     tablesOf(sql, known) {
       const schema = Object.fromEntries(known.map((table) => [table, []]))
       return analyseSql(parse, { sql, file: '', table: '' }, schema).tables
     },
   }
+}
+
+function dialects({ Dialect }: typeof import('@polyglot-sql/sdk')) {
+  return {
+    duckdb: Dialect.DuckDB,
+    spark: Dialect.Spark,
+    redshift: Dialect.Redshift,
+    postgres: Dialect.PostgreSQL,
+  } as const
 }
 
 function analyseSql(parse: Parse, model: ModelText, schema: TableSchema): SqlAnalysis {

@@ -85,7 +85,6 @@ function readTable(
   to: Resolution,
 ): Relation {
   const [catalog, layer, table] = [nameOf(body, 'catalog'), nameOf(body, 'schema'), nameOf(body, 'name')]
-  if (body['table_sample'] !== null && body['table_sample'] !== undefined) noteSample(to, body)
   if (table === undefined) return { alias, columns: [], open: true }
   const parts = [catalog, layer, table].filter(isName)
   const cte = parts.length === 1 ? findCte(scope.ctes, table.name) : undefined
@@ -106,10 +105,6 @@ function readTable(
 function splitName(table: string): readonly [string, string] {
   const dot = table.indexOf('.')
   return [table.slice(0, dot), table.slice(dot + 1)]
-}
-
-function noteSample(to: Resolution, at: unknown): void {
-  to.report.nondeterministic('sample', 'which rows it takes is drawn at random', at)
 }
 
 /** A join in parentheses: its relations stay visible, unless it has an alias of its own. */

@@ -16,6 +16,8 @@ export interface Reporter {
   ambiguous(parts: readonly Name[], tables: readonly string[]): void
   /** `at` is a part of the tree, a token, or a word to be looked for. */
   outside(what: string, at: unknown): void
+  /** A statement that changes a table, inside a query. */
+  writes(statement: string): void
   nondeterministic(what: string, why: string, at: unknown): void
   lineageUnknown(why: string, at?: unknown): void
   /** The same without an effect: for what is looked at twice. */
@@ -76,6 +78,9 @@ export function reporter(to: Reported): Reporter {
     outside(what, where) {
       put('Sql.ReadsOutside', { what }, at(where))
     },
+    writes(statement) {
+      put('Sql.NotOneSelect', { found: `changes a table by ${statement.toUpperCase()}` }, at(statement))
+    },
     nondeterministic(what, why, where) {
       to.nondeterministic.add(what)
       put('Sql.Nondeterministic', { what, why }, at(where), undefined, 'warning')
@@ -95,6 +100,7 @@ const silent: Reporter = {
   unknownName: nothing,
   ambiguous: nothing,
   outside: nothing,
+  writes: nothing,
   nondeterministic: nothing,
   lineageUnknown: nothing,
   silenced: () => silent,

@@ -4,7 +4,7 @@
  * Whatever is not understood is open: nothing is reported about names that might come from there, so that no query DuckDB accepts is refused.
  */
 import { expandColumns, implicitColumns } from './expand.ts'
-import { noteChoice, noteFunction, noteLimit } from './nondeterminism.ts'
+import { noteDistinctOn, noteFunction, noteLimit } from './nondeterminism.ts'
 import { readJoin, readRelation } from './relations.ts'
 import {
   type Column,
@@ -44,6 +44,7 @@ export function resolveQuery(node: Tree, ctes: Ctes | undefined, parent: Scope |
     resolveTail(body, result, visible, parent, to)
     return result
   }
+  if (kind === 'insert' || kind === 'update' || kind === 'delete' || kind === 'merge') to.report.writes(kind)
   const scope = innerScope(parent, visible)
   const relation = readRelation(node, scope, to)
   return relation ?? { columns: [], open: true }
@@ -174,7 +175,7 @@ function resolveSelect(body: Tree, ctes: Ctes | undefined, parent: Scope | undef
   }
   for (const clause of ['group_by', 'order_by']) if (!isAll(child(body, clause))) dependencies(body[clause], scope, to)
   noteLimit(body, to)
-  noteChoice(body, to)
+  noteDistinctOn(body, to)
   return { columns, open }
 }
 

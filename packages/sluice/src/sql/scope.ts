@@ -167,7 +167,8 @@ function lookUpHere(parts: readonly string[], scope: Scope): Lookup {
     }
   }
   const plain = lookUpColumn(first, scope)
-  if (plain.found !== 'nothing') return plain
+  // A relation that is fully known decides about its own columns, whatever else is open beside it.
+  if (plain.found !== 'nothing' && !(plain.found === 'open' && where !== undefined && !open)) return plain
   if (open) return { found: 'open' }
   if (parts.length === 1) {
     const whole = scope.relations.find((relation) => same(relation.alias, first))

@@ -70,6 +70,9 @@ function checkBrackets(tokens: readonly Token[], put: ReturnType<typeof adder>):
 function noteCalls(tokens: readonly Token[], report: Reporter): void {
   tokens.forEach((token, at) => {
     if (token.kind !== 'word' || tokens[at - 1]?.text === '.' || tokens[at - 1]?.text === 'as') return
+    if (token.text === 'tablesample' || (token.text === 'sample' && tokens[at - 1]?.text === 'using')) {
+      report.nondeterministic('sample', 'which rows it takes is drawn at random', token)
+    }
     const called = tokens[at + 1]?.text === '('
     if (called && isOutsideFunction(token.text)) report.outside(`${token.text}(…)`, token)
     const why = nondeterministicFunctions[token.text]
