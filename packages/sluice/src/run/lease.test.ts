@@ -66,12 +66,25 @@ test('LK-06, OR-04: a silent owner is succeeded; it learns so before it publishe
 })
 
 test('a heartbeat keeps it for as long as the owner lives', async () => {
-  const lease = await acquireLease(storage, 'p', { clock: systemClock, owner: 'run-1', ttlMs: 90 })
-  await systemClock.sleep(400)
-  await expect(acquireLease(storage, 'p', { clock: systemClock, owner: 'x' })).rejects.toMatchObject({
-    name: 'Run.Busy',
-  })
-  await lease.assertHeld()
+  let wake = (): void => undefined
+  const ticking: Clock = {
+    ...clock,
+    sleep: (_ms, signal) =>
+      new Promise((resolve) => {
+        wake = resolve
+        signal?.addEventListener('abort', () => resolve())
+      }),
+  }
+  const lease = await acquireLease(storage, 'p', { clock: ticking, owner: 'run-1' })
+  for (let beat = 0; beat < 6; beat++) {
+    now += 10_000
+    const [asleep, due] = [wake, new Date(now).toISOString()]
+    asleep()
+    // Written, and asleep again.
+    while (wake === asleep) await systemClock.sleep(2)
+    expect(Buffer.from((await storage.read('leases/p/000000000001.heartbeat.json')) ?? []).toString()).toContain(due)
+  }
+  await expect(acquireLease(storage, 'p', { clock, owner: 'x' })).rejects.toMatchObject({ name: 'Run.Busy' })
   await lease.release()
 })
 

@@ -125,7 +125,8 @@ describe('CP-1', () => {
       for (let one = queue.shift(); one !== undefined; one = queue.shift()) await kill(one[1], one[0])
     }
     await Promise.all([next(), next()])
-  })
+    // About 350 processes.
+  }, 1_800_000)
 })
 
 describe('CC-1', () => {
