@@ -2,11 +2,12 @@
 import { type Problem, problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
 import { suggest } from '../definition/suggest.ts'
-import { type Decision, decide, isRisky } from './decide.ts'
+import { changeInWords, isRisky } from './classify.ts'
+import { type Decision, decide } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
 import { findCycles, mergeOrders, waves } from './graph.ts'
 import { selectTasks } from './select.ts'
-import type { Plan, PlanInput, PlanResult, PlanTask, SchemaChange } from './types.ts'
+import type { Plan, PlanInput, PlanResult, PlanTask } from './types.ts'
 import { unknownColumns } from './validate.ts'
 
 /**
@@ -203,16 +204,4 @@ function waitingFor(id: string, blocked: readonly PlanTask[]): readonly string[]
   const held = new Set([id])
   for (const task of blocked) if (task.dependsOn.some((upstream) => held.has(upstream))) held.add(task.id)
   return blocked.filter((task) => task.id !== id && held.has(task.id)).map(({ table }) => table)
-}
-
-/**
- * A change of schema in words.
- *
- * @example changeInWords({ column: 'id', change: 'retyped', class: 'widening', from: 'INTEGER', to: 'BIGINT' }) // 'id INTEGER -> BIGINT (widening)'
- */
-export function changeInWords({ column, change, class: kind, from, to }: SchemaChange): string {
-  if (change === 'added') return `${column} added as ${to} (${kind})`
-  if (change === 'removed') return `${column} ${from} removed (${kind})`
-  if (change === 'renamed') return `${column} removed and ${to} added, perhaps a rename (${kind})`
-  return `${column} ${from} -> ${to} (${kind})`
 }

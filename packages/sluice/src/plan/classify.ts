@@ -83,6 +83,27 @@ export function classifyType(from: string, to: string): ChangeClass | undefined 
   return isTime(a) && isTime(b) ? 'lossy' : 'destructive'
 }
 
+/**
+ * Whether a change can lose what is there.
+ *
+ * @example changes.filter(isRisky)
+ */
+export function isRisky(change: SchemaChange): boolean {
+  return change.class === 'lossy' || change.class === 'destructive'
+}
+
+/**
+ * A change of schema in words.
+ *
+ * @example changeInWords({ column: 'id', change: 'retyped', class: 'widening', from: 'INTEGER', to: 'BIGINT' }) // 'id INTEGER -> BIGINT (widening)'
+ */
+export function changeInWords({ column, change, class: kind, from, to }: SchemaChange): string {
+  if (change === 'added') return `${column} added as ${to} (${kind})`
+  if (change === 'removed') return `${column} ${from} removed (${kind})`
+  if (change === 'renamed') return `${column} removed and ${to} added, perhaps a rename (${kind})`
+  return `${column} ${from} -> ${to} (${kind})`
+}
+
 /** Whether every value of `a` is a value of `b`, equal to the last digit. */
 function holdsAll(a: TypeShape, b: TypeShape): boolean {
   if (b.family === 'integer') {

@@ -1,6 +1,6 @@
 /** Whether a task runs, and why: the one place where committed state meets the definition. */
 
-import { classifyColumns } from './classify.ts'
+import { classifyColumns, isRisky } from './classify.ts'
 import type { DeclaredTask } from './declare.ts'
 import { changedParts } from './definition.ts'
 import type { PlanInput, PlanTask, SchemaChange, TableState, TargetState, TaskInput, TaskReason } from './types.ts'
@@ -51,15 +51,6 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
     blocked: reason === 'needs-approval',
     warnings: pendingChange(task, input, selected, schemaChanges),
   }
-}
-
-/**
- * Whether a change can lose what is there.
- *
- * @example changes.filter(isRisky)
- */
-export function isRisky(change: SchemaChange): boolean {
-  return change.class === 'lossy' || change.class === 'destructive'
 }
 
 const notSelected: Outcome = ['skip', 'not-selected', 'not selected']

@@ -1,5 +1,5 @@
 /** The plan in plain text: what would run, why, and what it would change. */
-import { changeInWords } from './build.ts'
+import { changeInWords } from './classify.ts'
 import type { Plan, PlanTask, SchemaChange } from './types.ts'
 
 /**

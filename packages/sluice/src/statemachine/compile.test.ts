@@ -98,7 +98,7 @@ test('any plan compiles to valid machines that hold each task once, in order, wi
       expect(new Set(machines.map(({ name }) => name)).size).toBe(machines.length)
       expect(tasksOf(machines)).toEqual(generated.tasks.map(({ id }) => id))
     }),
-    // The validator takes a quarter of a second for a plan; the suite under test/golden looks at more.
+    // The validator takes a quarter of a second for a plan.
     { numRuns: 12 },
   )
 })

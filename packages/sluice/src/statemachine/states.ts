@@ -19,8 +19,11 @@ const LAMBDA_ERRORS = [
   'Lambda.TooManyRequestsException',
 ]
 
+/** How often a transient error is tried again. */
+export const maxRetries = 3
+
 /** Every attempt waits longer than the one before, and no two tasks wait equally long. */
-const BACKOFF = { MaxAttempts: 3, BackoffRate: 2, MaxDelaySeconds: 60, JitterStrategy: 'FULL' } as const
+const BACKOFF = { MaxAttempts: maxRetries, BackoffRate: 2, MaxDelaySeconds: 60, JitterStrategy: 'FULL' } as const
 
 /** Seconds to hand a message to a topic. */
 const PUBLISH_TIMEOUT_SECONDS = 300
