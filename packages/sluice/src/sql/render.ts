@@ -32,6 +32,9 @@ const portableNodes: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
+/** Functions that the parser knows by name only, and that mean the same everywhere. */
+const portableFunctions: ReadonlySet<string> = new Set(['nullif'])
+
 /** Members of a node that carry meaning, each checked by its own rule; any other that is set is refused by name. */
 const refusedMembers: Readonly<Record<string, string>> = {
   limit: 'LIMIT',
@@ -95,7 +98,9 @@ type Refuse = (construct: string, at?: unknown) => void
 
 function checkTree(node: Tree, refuse: Refuse): void {
   const { kind, body } = kindOf(node)
-  if (!portableNodes.has(kind)) {
+  const isPortable =
+    portableNodes.has(kind) || (kind === 'function' && portableFunctions.has(String(body['name']).toLowerCase()))
+  if (!isPortable) {
     refuse(constructName(kind, body), node)
     return
   }
