@@ -52,8 +52,8 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
         [...files.keys()].map((path) => ({ path })),
         '_sluice_file',
       )} AS _f ` +
-        `JOIN (VALUES ${spans.join(', ')}) AS _s(_file, _first, _last) ON _f._sluice_file = _s._file ` +
-        `JOIN (VALUES ${versions.join(', ')}) AS _v(_version, _committed_at) ON _v._version BETWEEN _s._first AND _s._last`,
+        `JOIN (VALUES ${spans.join(', ')}) AS _s(_sluice_path, _sluice_first, _sluice_last) ON _f._sluice_file = _s._sluice_path ` +
+        `JOIN (VALUES ${versions.join(', ')}) AS _v(_version, _committed_at) ON _v._version BETWEEN _s._sluice_first AND _s._sluice_last`,
     )
   }
   if (selects.length > 0) return selects.join(' UNION ALL ')

@@ -152,7 +152,7 @@ test.skipIf(files === undefined)('a file renamed after its commit is recognised 
   const root = onlineRetailProject()
   deliverDay(root, days[0] as string)
   await run(root)
-  renameSync(join(root, `archive/sales/${days[0]}`), join(root, 'inbox/sales/2010-12-31.csv'))
+  renameSync(join(root, `inbox/archive/sales/${days[0]}`), join(root, 'inbox/sales/2010-12-31.csv'))
   await run(root)
   expect(await query(root, `SELECT count(*) AS n FROM sluice.files WHERE "table" = 'raw.sales'`)).toEqual([{ n: '1' }])
 })
