@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { classifyDrift, shapeOf } from './drift.ts'
+
+const change = (expected: string, found: string) =>
+  classifyDrift([{ name: 'c', type: expected, nullable: true }], [{ name: 'c', type: found }], {})[0]?.change ?? 'fits'
+
+test.each([
+  ['INTEGER', 'INTEGER', 'fits'],
+  ['INTEGER', 'BIGINT', 'fits'],
+  ['BIGINT', 'INTEGER', 'widening'],
+  ['UINTEGER', 'INTEGER', 'lossy'],
+  ['UINTEGER', 'BIGINT', 'fits'],
+  ['INTEGER', 'UBIGINT', 'lossy'],
+  ['INTEGER', 'DECIMAL(10,0)', 'fits'],
+  ['INTEGER', 'DECIMAL(10,1)', 'lossy'],
+  ['DECIMAL(12,3)', 'DECIMAL(14,3)', 'fits'],
+  ['DECIMAL(12,3)', 'DECIMAL(12,2)', 'lossy'],
+  ['DECIMAL(12,3)', 'DECIMAL(11,2)', 'widening'],
+  ['DECIMAL(3,0)', 'BIGINT', 'lossy'],
+  ['DOUBLE', 'FLOAT', 'widening'],
+  ['DOUBLE', 'DECIMAL(12,3)', 'lossy'],
+  ['VARCHAR', 'INTEGER', 'lossy'],
+  ['TIMESTAMP', 'DATE', 'lossy'],
+])('WH-12, WH-13: %s into %s: %s', (expected, found, answer) => {
+  expect(change(expected, found)).toBe(answer)
+})
+
+test('WH-13: a missing column is additive only where nothing can be lost, and never where someone dropped it', () => {
+  const missing = (nullable: boolean, options: { altered?: boolean; rewritten?: boolean }) =>
+    classifyDrift([{ name: 'c', type: 'DATE', nullable }], [{ name: 'd', type: 'DATE' }], options).map(
+      (one) => one.change,
+    )
+  expect(missing(true, {})).toEqual(['additive', 'destructive'])
+  expect(missing(false, {})).toEqual(['lossy', 'destructive'])
+  expect(missing(false, { rewritten: true })).toEqual(['additive', 'destructive'])
+  expect(missing(true, { altered: true })).toEqual(['destructive', 'destructive'])
+})
+
+test('the fingerprint of a table does not depend on the order of its columns', () => {
+  const [a, b] = [
+    { name: 'a', type: 'DATE' },
+    { name: 'b', type: 'TIME' },
+  ]
+  expect(shapeOf([a, b])).toBe(shapeOf([b, a]))
+  expect(shapeOf([a])).not.toBe(shapeOf([{ ...a, type: 'TIME' }]))
+})

@@ -1,0 +1,109 @@
+/** Fault WH-01 and WH-02: killed at every crash point of a load, in every mode. The target is as before or as after, and the ledger agrees. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Load, LoadMode } from '../../src/definition/types.ts'
+import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
+import type { LoadInput } from '../../src/warehouses/warehouse.ts'
+import { columns, engine, inputOf, rowsOf } from '../conformance/warehouses.ts'
+
+const packageFolder = join(import.meta.dirname, '..', '..')
+const child = join(import.meta.dirname, 'warehouse-child.mjs')
+const shape = columns({ k: 'INTEGER!', a: 'VARCHAR', day: 'DATE!' })
+const from = 'analytics.t'
+
+const loads: { readonly [M in LoadMode]: Load } = {
+  replace: { mode: 'replace', from },
+  incremental: { mode: 'incremental', from, by: 'day' },
+  append: { mode: 'append', from },
+  upsert: { mode: 'upsert', from, key: ['k'], deletes: 'absence' },
+  scd2: {
+    mode: 'scd2',
+    from,
+    key: ['k'],
+    effective: 'day',
+    columns: { effective: 'effective_date', expiry: 'expiry_date', current: 'is_current_record', surrogate: 'sk' },
+  },
+}
+
+/** Two versions; the second changes a row, adds one and lacks one. */
+function inputs(load: Load): readonly LoadInput[] {
+  const [first, second] = [
+    [
+      [1, 'a', '2026-01-01'],
+      [2, 'b', '2026-01-01'],
+      [3, 'c', '2026-01-02'],
+    ],
+    [
+      [1, 'z', '2026-01-03'],
+      [2, 'b', '2026-01-01'],
+      [4, 'd', '2026-01-04'],
+    ],
+  ]
+  const added = (version: number, rows: typeof first) => [{ version, relation: rowsOf(shape, rows), rows: rows.length }]
+  return [
+    inputOf(1, load, shape, first, { added: added(1, first) }),
+    inputOf(2, load, shape, second, { added: added(2, second) }),
+  ]
+}
+
+function run(path: string, of: readonly LoadInput[], env: { readonly [name: string]: string }): string | null {
+  const done = spawnSync(process.execPath, [child, path, JSON.stringify(of)], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  })
+  if (done.signal === null && done.status !== 0) throw new TypeError(done.stderr)
+  return done.signal
+}
+
+/** Every row of the target and the loads in the ledger. */
+async function stateOf(path: string): Promise<{ rows: string; loads: readonly string[] }> {
+  if (!existsSync(path)) return { rows: '[]', loads: [] }
+  await using warehouse = await openDuckDbWarehouse({ path, engine, clock: systemClock })
+  const ledger = await warehouse.ledger({ target: 'target' })
+  const rows = ledger.length === 0 ? [] : await warehouse.query('SELECT * FROM target ORDER BY ALL')
+  return { rows: JSON.stringify(rows), loads: ledger.map(({ loadId }) => loadId).sort() }
+}
+
+beforeAll(() => {
+  execFileSync(
+    process.execPath,
+    [join(packageFolder, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc'), '-b', packageFolder],
+    { stdio: 'inherit' },
+  )
+})
+
+test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at every point, twice', async (_mode, load) => {
+  const fresh = () => join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'warehouse.duckdb')
+  const all = inputs(load)
+  // What is right, and which points there are.
+  const [undisturbed, list] = [fresh(), join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'points')]
+  const states = [await stateOf(undisturbed)]
+  for (const input of all) {
+    run(undisturbed, [input], { SLUICE_CRASH_LIST: list })
+    states.push(await stateOf(undisturbed))
+  }
+  run(fresh(), all, { SLUICE_CRASH_LIST: `${list}-all` })
+  const points = readFileSync(`${list}-all`, 'utf8')
+    .trim()
+    .split('\n')
+    .filter((point) => point.startsWith('warehouse.'))
+  expect(points).toHaveLength(8)
+
+  for (const point of points) {
+    const path = fresh()
+    expect(run(path, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
+    const after = await stateOf(path)
+    expect(states, point).toContainEqual(after)
+    // Killed again while it recovers, at the last moment that can still undo.
+    if (after.loads.length < 2) {
+      expect(run(path, all, { SLUICE_CRASH: 'warehouse.load.before_commit#1' })).toBe('SIGKILL')
+      expect(states, `${point}, again`).toContainEqual(await stateOf(path))
+    }
+    expect(run(path, all, {})).toBeNull()
+    expect(await stateOf(path), `${point}, recovered`).toEqual(states[2])
+  }
+})
