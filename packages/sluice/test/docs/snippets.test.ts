@@ -8,6 +8,7 @@ import { makeProject, packageRoot, sluice } from '../acceptance/project.ts'
  * Every snippet of the documentation is executed. A fenced block says what it is:
  *   ```ts file=<path>          is written into the page's project
  *   ```sh run [exit=1] [expect=<text>]   is run there, with `sluice` on the path
+ *   ```ts example              is evaluated with everything that 'sluice' exports in scope
  *   ```sh gate                 is what .ci/run and tools/check-nodes.sh run
  *   ```text, ```mermaid        is something to look at
  */
@@ -33,9 +34,27 @@ describe.each(pages)('%s', (page) => {
   test('says of every snippet how it is executed', () => {
     const unknown = snippets.filter(
       ({ language, info }) =>
-        !['text', 'mermaid', ''].includes(language) && !info.has('file') && !info.has('run') && !info.has('gate'),
+        !['text', 'mermaid', ''].includes(language) &&
+        !info.has('file') &&
+        !info.has('run') &&
+        !info.has('gate') &&
+        !info.has('example'),
     )
     expect(unknown.map(({ language, line }) => `line ${line}: ${language}`)).toEqual([])
+  })
+
+  test.runIf(snippets.some(({ info }) => info.has('example')))('has examples that evaluate', async () => {
+    const api = { ...(await import('../../src/index.ts')) }
+    const source = await import('typescript')
+    for (const { text, line } of snippets.filter(({ info }) => info.has('example'))) {
+      const script = source.default.transpile(
+        `(() => {\n${/^(const|await|export|import)\b/m.test(text) ? text.replace(/^(import .*|export default )/gm, '') : `return (\n${text}\n)`}\n})()`,
+      )
+      expect(
+        () => new Function(...Object.keys(api), script)(...Object.values(api)),
+        `line ${line}:\n${text}`,
+      ).not.toThrow()
+    }
   })
 
   test.skipIf(!snippets.some(({ info }) => info.has('file') || info.has('run')))('runs, top to bottom', async () => {
