@@ -65,7 +65,10 @@ const retail = pipelineOf('retail', {
   },
   models: {
     'stage.sales': sql('pipelines/retail/stage/sales.sql', 'SELECT id, amount FROM raw.sales'),
-    'stage.daily': sql('pipelines/retail/stage/daily.sql', 'SELECT id, sum(amount) AS amount FROM stage.sales GROUP BY id'),
+    'stage.daily': sql(
+      'pipelines/retail/stage/daily.sql',
+      'SELECT id, sum(amount) AS amount FROM stage.sales GROUP BY id',
+    ),
     'analytics.fact_sales': sql(
       'pipelines/retail/analytics/fact_sales.sql',
       'SELECT d.id, d.amount, now() AS made FROM stage.daily d JOIN raw.stores USING (id)',
@@ -92,7 +95,12 @@ const retail = pipelineOf('retail', {
 const stock = pipelineOf('stock', {
   layers: ['bronze', 'silver'],
   sources: { inventory: source('stock/*.csv') },
-  models: { 'silver.coverage': sql('pipelines/stock/silver/coverage.sql', 'SELECT * FROM bronze.inventory JOIN stage.daily USING (id)') },
+  models: {
+    'silver.coverage': sql(
+      'pipelines/stock/silver/coverage.sql',
+      'SELECT * FROM bronze.inventory JOIN stage.daily USING (id)',
+    ),
+  },
 })
 
 const keyed = [column('id', 'INTEGER', false), column('amount', 'DECIMAL(12,2)')]
@@ -150,12 +158,16 @@ export function afterRun(input: PlanInput, { plan }: PlanResult = buildPlan(inpu
       version: (tables[task.table]?.version ?? 0) + 1,
       definition: task.definition,
       columns: task.columns,
-      inputs: task.kind === 'ingest' ? [] : task.inputs.map(({ table }) => ({ table, version: tables[table]!.version })),
+      inputs:
+        task.kind === 'ingest' ? [] : task.inputs.map(({ table }) => ({ table, version: tables[table]!.version })),
       rows: 1000,
     }
   }
   const intake = Object.fromEntries(
-    Object.entries(input.intake).map(([table, { waiting }]) => [table, { take: 0, bytes: 0, known: 0, waiting, refuse: 0 }]),
+    Object.entries(input.intake).map(([table, { waiting }]) => [
+      table,
+      { take: 0, bytes: 0, known: 0, waiting, refuse: 0 },
+    ]),
   )
   return { ...input, tables, targets, intake }
 }
