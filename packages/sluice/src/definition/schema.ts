@@ -5,12 +5,21 @@
  */
 import { z } from 'zod'
 import { simpleTypes } from './columns.ts'
+import { checkMisfits, columnMisfits, csvMisfits, type Misfit } from './consistency.ts'
 import { isCron, isZone } from './schedule.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */
 export function strict<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
   return z.strictObject(shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? Object.keys(shape).join(',') : undefined),
+  })
+}
+
+/** Adds what {@link Misfit}s a value has to what is wrong with it. */
+function consistent<S extends z.ZodType>(schema: S, misfits: (value: never) => readonly Misfit[]): S {
+  return schema.superRefine((value, context) => {
+    for (const { key, expected } of misfits(value as never))
+      context.addIssue({ code: 'custom', path: [key], message: expected, input: value })
   })
 }
 
@@ -65,7 +74,7 @@ const column = strict({
   description: z.string().optional(),
 })
 
-const columnInput = z.union([columnType, column]).meta({ id: 'Column' })
+const columnInput = z.union([columnType, consistent(column, columnMisfits)]).meta({ id: 'Column' })
 
 const checkOptions = {
   name: name.optional(),
@@ -77,13 +86,13 @@ const checkOptions = {
 const bounds = { min: bound.optional(), max: bound.optional() }
 const countBounds = { min: count.optional(), max: count.optional() }
 
-/** A check of one kind; those with bounds need at least one. */
+/** A check of one kind. */
 function check<K extends string, S extends z.ZodRawShape>(kind: K, shape: S) {
   return strict({ kind: z.literal(kind), ...shape, ...checkOptions })
 }
 
-const checkInput = z
-  .discriminatedUnion('kind', [
+const checkInput = consistent(
+  z.discriminatedUnion('kind', [
     check('notNull', { column: name }),
     check('unique', { columns }),
     check('range', { column: name, ...bounds }),
@@ -98,32 +107,32 @@ const checkInput = z
     check('reference', { columns, to: name, toColumns: columns }),
     check('reconcile', { sql: text, with: name, tolerance: amount.optional() }),
     check('sum', { column: name, ...bounds }),
-  ])
-  .refine((value) => !['range', 'length', 'rowCount', 'sum'].includes(value.kind) || 'min' in value || 'max' in value, {
-    path: ['min'],
-    error: 'a bound, or a "max", or both',
-  })
-  .meta({ id: 'Check' })
+  ]),
+  checkMisfits,
+).meta({ id: 'Check' })
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
 const compression = z.enum(['none', 'gzip']).optional()
 const format = z.union([
   z.enum(['csv', 'jsonl', 'parquet']),
   z.discriminatedUnion('kind', [
-    strict({
-      kind: z.literal('csv'),
-      delimiter: text.optional(),
-      quote: z.string().max(1).optional(),
-      escape: z.string().length(1).optional(),
-      recordEnd: text.optional(),
-      header: z.boolean().optional(),
-      encoding: z
-        .enum(['utf-8', 'utf-16le', 'utf-16be', 'windows-1252', 'latin1', 'windows-1254', 'iso-8859-9'])
-        .optional(),
-      ragged: z.enum(['reject', 'pad']).optional(),
-      extraColumns,
-      compression,
-    }),
+    consistent(
+      strict({
+        kind: z.literal('csv'),
+        delimiter: text.optional(),
+        quote: z.string().max(1).optional(),
+        escape: z.string().length(1).optional(),
+        recordEnd: text.optional(),
+        header: z.boolean().optional(),
+        encoding: z
+          .enum(['utf-8', 'utf-16le', 'utf-16be', 'windows-1252', 'latin1', 'windows-1254', 'iso-8859-9'])
+          .optional(),
+        ragged: z.enum(['reject', 'pad']).optional(),
+        extraColumns,
+        compression,
+      }),
+      csvMisfits,
+    ),
     strict({ kind: z.literal('jsonl'), extraColumns, compression }),
     strict({ kind: z.literal('parquet'), extraColumns }),
   ]),
@@ -141,7 +150,11 @@ const source = z.discriminatedUnion('kind', [
     columns: z.record(name, columnInput).refine((value) => Object.keys(value).length > 0, 'at least one column'),
     format: format.optional(),
     mode: z.enum(['append', 'replace']).optional(),
-    fileDate: text.optional().meta({ description: "The business date in the file's name, like yyyy-MM-dd" }),
+    fileDate: z
+      .string()
+      .regex(/^(?=.*yy)[^/\\*?]+$/, 'a pattern with the letters yyyy, MM and dd, such as yyyy-MM-dd')
+      .optional()
+      .meta({ description: "The business date in the file's name, like yyyy-MM-dd" }),
     rowNumbers: z.boolean().optional(),
     checks: z.array(checkInput).optional(),
     quarantine: strict({ maxShare: share.optional(), maxRows: count.optional() }).optional(),
@@ -223,7 +236,11 @@ const notifier = z.discriminatedUnion('kind', [
   strict({ kind: z.literal('outbox'), path: belowProject, ...notifierOptions }),
   strict({
     kind: z.literal('webhook'),
-    url: textOrReference,
+    url: z.union([
+      z.string().regex(/^https?:\/\//, { error: 'an http or https address', abort: true }),
+      secretReference,
+      envReference,
+    ]),
     secret: reference.optional(),
     allowPrivate: z.boolean().optional(),
     ...notifierOptions,
