@@ -1,10 +1,10 @@
 /** Which inputs a table holds, over all its versions: from the newest checkpoint and the records after it. */
 import { isSluiceError, sluiceError } from '../base/errors.ts'
-import { canonicalJson, digest } from '../base/json.ts'
 import type { Storage } from '../storage/storage.ts'
 import { tableFolder, versionPath } from './paths.ts'
 import type { CommitRecord } from './record.ts'
 import { currentVersion, readRecord } from './records.ts'
+import { isSealed, sealJson } from './sealed-json.ts'
 
 /** What is known as of a version, so that the records up to it need not be read, or even be there. */
 interface InputCheckpoint {
@@ -65,7 +65,7 @@ export async function writeCheckpoint(
   const inputs = Object.fromEntries(await knownInputs(storage, table, version))
   const checkpoint: InputCheckpoint = { format: 1, table, version, inputs }
   const path = checkpointPath(table, version)
-  await storage.write(path, `${canonicalJson({ ...checkpoint, digest: digest(checkpoint) })}\n`)
+  await storage.write(path, sealJson(checkpoint))
   if (options.alone !== true) return
   for (const older of await storage.list(folder(table))) if (older.path < path) await storage.remove(older.path)
 }
@@ -86,14 +86,8 @@ async function readCheckpoint(storage: Storage, table: string, upTo: number): Pr
 }
 
 function decode(bytes: Uint8Array): InputCheckpoint | undefined {
-  try {
-    const { digest: claimed, ...checkpoint } = JSON.parse(Buffer.from(bytes).toString('utf8')) as InputCheckpoint & {
-      digest?: string
-    }
-    return claimed === digest(checkpoint) ? checkpoint : undefined
-  } catch {
-    return undefined
-  }
+  const text = Buffer.from(bytes).toString('utf8')
+  return isSealed(text) ? (JSON.parse(text) as InputCheckpoint) : undefined
 }
 
 function folder(table: string): string {

@@ -25,23 +25,32 @@ export async function latestSql(storage: Storage, record: Pick<CommitRecord, 'fi
 export async function snapshotSql(storage: Storage, records: readonly CommitRecord[]): Promise<string> {
   const ordered = [...records].sort((a, b) => b.version - a.version)
   const fields = (ordered[0]?.fields ?? []).map((field) => ({ ...field, type: commonType(field, ordered) }))
-  const groups = new Map<string, { columns: string[]; files: Map<string, number[]> }>()
+  /** By columns and their types in the file, for one relation reads one type: the files, each with the versions that hold it. */
+  const groups = new Map<string, { readonly list: string; readonly files: Map<string, number[]> }>()
   for (const record of ordered) {
     const here = new Map(record.fields.map((field) => [field.id, field]))
+    const known = new Map<string, Map<string, number[]>>()
     for (const file of record.files) {
-      const columns = fields.map((field) => {
-        const own = here.get(field.id)
-        return column(field.name, field.type, own === undefined ? undefined : physical(file, own))
-      })
-      const list = columns.join(', ')
-      const group = groups.get(list) ?? { columns, files: new Map<string, number[]>() }
-      groups.set(list, group)
-      group.files.set(file.path, [...(group.files.get(file.path) ?? []), record.version])
+      const shape = shapeOf(file)
+      let files = known.get(shape)
+      if (files === undefined) {
+        const own = fields.map((field) => here.get(field.id))
+        const list = fields.map(({ name, type }, at) => column(name, type, physical(file, own[at]))).join(', ')
+        const inFile = own.map((field) => field && (file.types?.[physical(file, field) ?? ''] ?? field.type))
+        const id = JSON.stringify([list, inFile])
+        const group = groups.get(id) ?? { list, files: new Map<string, number[]>() }
+        groups.set(id, group)
+        files = group.files
+        known.set(shape, files)
+      }
+      const held = files.get(file.path)
+      if (held === undefined) files.set(file.path, [record.version])
+      else held.push(record.version)
     }
   }
   const versions = ordered.map(({ version, committedAt }) => `(${version}, TIMESTAMPTZ ${quoteText(committedAt)})`)
   const selects: string[] = []
-  for (const [list, { files }] of groups) {
+  for (const { list, files } of groups.values()) {
     const spans: string[] = []
     for (const [path, held] of files)
       for (const [first, last] of ranges(held))
@@ -68,7 +77,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
 function groupByShape(files: readonly DataFile[]): DataFile[][] {
   const groups = new Map<string, DataFile[]>()
   for (const file of files) {
-    const shape = JSON.stringify([[...file.fields].sort(), Object.entries(file.types ?? {}).sort()])
+    const shape = shapeOf(file)
     const group = groups.get(shape)
     if (group === undefined) groups.set(shape, [file])
     else group.push(file)
@@ -76,8 +85,15 @@ function groupByShape(files: readonly DataFile[]): DataFile[][] {
   return [...groups.values()]
 }
 
+/** The columns of a file, and the types that are not the version's. */
+function shapeOf(file: DataFile): string {
+  const names = file.fields.join('\0')
+  return file.types === undefined ? names : `${names}\0\0${JSON.stringify(Object.entries(file.types).sort())}`
+}
+
 /** The field's name in the file; undefined where the file does not hold it. */
-function physical(file: DataFile | undefined, field: Field): string | undefined {
+function physical(file: DataFile | undefined, field: Field | undefined): string | undefined {
+  if (field === undefined) return undefined
   return file?.fields.find((name) => key(name) === key(field.name))
 }
 

@@ -1,9 +1,9 @@
 /** Reads commit records. A table's current version is found from them alone; the hint only saves looking. */
 import { sluiceError } from '../base/errors.ts'
-import { canonicalJson, digest } from '../base/json.ts'
 import type { Storage } from '../storage/storage.ts'
 import { decodePart, tableFolder, versionOf, versionPath } from './paths.ts'
 import type { CommitRecord } from './record.ts'
+import { isSealed, sealJson } from './sealed-json.ts'
 
 /** The newest format this code knows. */
 const knownFormat = 1
@@ -11,9 +11,9 @@ const knownFormat = 1
 /** How many records are read at a time. */
 const readsAtATime = 16
 
-/** @example encodeRecord(record) // canonical JSON with the digest of itself */
+/** @example await storage.create(versionPath(record.table, record.version), encodeRecord(record)) */
 export function encodeRecord(record: CommitRecord): string {
-  return `${canonicalJson({ ...record, digest: digest(record) })}\n`
+  return sealJson(record)
 }
 
 /**
@@ -24,9 +24,10 @@ export function encodeRecord(record: CommitRecord): string {
 export function decodeRecord(bytes: Uint8Array, path: string): CommitRecord {
   const corrupt = (why: string, cause?: unknown): Error =>
     sluiceError('Lake.RecordCorrupt', { file: path, why }, { cause })
+  const text = Buffer.from(bytes).toString('utf8')
   let parsed: unknown
   try {
-    parsed = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    parsed = JSON.parse(text)
   } catch (error) {
     throw corrupt('it is not JSON', error)
   }
@@ -34,8 +35,8 @@ export function decodeRecord(bytes: Uint8Array, path: string): CommitRecord {
     throw corrupt('it is not a commit record')
   if (parsed.format > knownFormat)
     throw sluiceError('Lake.FormatNewer', { file: path, format: parsed.format, known: knownFormat })
-  const { digest: claimed, ...record } = parsed as CommitRecord & { digest?: string }
-  if (claimed !== digest(record)) throw corrupt('its digest does not fit its content')
+  if (!isSealed(text)) throw corrupt('its digest does not fit its content')
+  const { digest: _seal, ...record } = parsed as CommitRecord & { digest: string }
   if (record.version !== versionOf(path)) throw corrupt(`it says that it is version ${record.version}`)
   return record
 }
