@@ -213,13 +213,21 @@ test('additive and widening changes need nobody; a model may add any column, for
   ])
 })
 
-test('a contract that changed while there is no file waits for the next one, and says so', () => {
-  const { plan } = buildPlan({ ...narrowed, intake: settled.intake })
-  expect(taskOf(plan, 'ingest:raw.sales')).toMatchObject({
-    action: 'skip',
-    reason: 'unchanged',
-    warnings: ['its columns have changed (id); the table follows with the next file'],
+test('a contract that changed while there is no file is taken over at once, or waits for its approval', () => {
+  const lossy = buildPlan({ ...narrowed, intake: settled.intake })
+  expect(taskOf(lossy.plan, 'ingest:raw.sales')).toMatchObject({ action: 'skip', reason: 'needs-approval' })
+
+  const { plan } = buildPlan({
+    ...settled,
+    columns: { ...settled.columns, 'raw.sales': [...settled.columns['raw.sales']!, column('note', 'VARCHAR', true)] },
   })
+  expect(taskOf(plan, 'ingest:raw.sales')).toMatchObject({
+    action: 'run',
+    reason: 'changed-definition',
+    detail: 'changed columns: note',
+    schemaChanges: [{ column: 'note', class: 'additive' }],
+  })
+  expect(taskOf(plan, 'model:stage.sales')).toMatchObject({ action: 'run', reason: 'upstream-runs' })
 })
 
 test('a cycle is named from end to end, with its file, and the plan still ends', () => {

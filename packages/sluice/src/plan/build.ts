@@ -156,7 +156,7 @@ function planTask(
     columns,
     schemaChanges: decision.schemaChanges,
     lineage,
-    warnings: [...task.warnings, ...decision.warnings],
+    warnings: task.warnings,
     timeoutSeconds,
     ...(state === undefined ? {} : { current: state.version }),
     ...(made === undefined ? {} : { rows: made.rows }),

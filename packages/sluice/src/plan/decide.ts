@@ -11,7 +11,6 @@ export interface Decision extends Pick<PlanTask, 'action' | 'reason' | 'detail' 
   readonly produces: boolean
   /** Whether it waits for an approval, its own or another's. */
   readonly blocked: boolean
-  readonly warnings: readonly string[]
 }
 
 /** What `decide` knows of the tasks before. */
@@ -31,7 +30,7 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
   const inputs = inputsOf(task, input, before)
   const schemaChanges = schemaChangesOf(task, input.tables[task.table])
   const waiting = upstreamOf(task, before).find((id) => before.decisions.get(id)?.blocked)
-  const wanted = selected ? wantedOutcome(task, input, inputs) : notSelected
+  const wanted = selected ? wantedOutcome(task, input, inputs, schemaChanges) : notSelected
   const unapproved =
     wanted[0] === 'run' && schemaChanges.some(isRisky) && !isApproved(task.table, input.options.approve)
   const [action, reason, detail] = unapproved
@@ -47,9 +46,8 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
     inputs,
     schemaChanges,
     // A source that only has files to put away leaves its table as it is.
-    produces: action === 'run' && (task.kind !== 'ingest' || (intake?.take ?? 0) > 0),
+    produces: action === 'run' && (task.kind !== 'ingest' || (intake?.take ?? 0) > 0 || schemaChanges.length > 0),
     blocked: reason === 'needs-approval',
-    warnings: pendingChange(task, input, selected, schemaChanges),
   }
 }
 
@@ -82,8 +80,13 @@ function schemaChangesOf(task: DeclaredTask, state: TableState | undefined): rea
   })
 }
 
-function wantedOutcome(task: DeclaredTask, input: PlanInput, inputs: readonly TaskInput[]): Outcome {
-  if (task.kind === 'ingest') return ingestOutcome(task, input)
+function wantedOutcome(
+  task: DeclaredTask,
+  input: PlanInput,
+  inputs: readonly TaskInput[],
+  schemaChanges: readonly SchemaChange[],
+): Outcome {
+  if (task.kind === 'ingest') return ingestOutcome(task, input, schemaChanges)
   const missing = inputs.filter(({ version }) => version === 'none').map(({ table }) => table)
   if (missing.length > 0) return ['skip', 'no-input', `${missing.join(', ')} has no version yet`]
   const state = task.kind === 'model' ? input.tables[task.table] : input.targets[task.table]
@@ -97,7 +100,7 @@ function wantedOutcome(task: DeclaredTask, input: PlanInput, inputs: readonly Ta
   return ['skip', 'unchanged', 'nothing new']
 }
 
-function ingestOutcome(task: DeclaredTask, input: PlanInput): Outcome {
+function ingestOutcome(task: DeclaredTask, input: PlanInput, schemaChanges: readonly SchemaChange[]): Outcome {
   const { take, known, waiting, refuse } = input.intake[task.table] ?? noIntake
   const parts = [
     take > 0 ? `${plural(take, 'file')} to take` : '',
@@ -107,6 +110,10 @@ function ingestOutcome(task: DeclaredTask, input: PlanInput): Outcome {
   ].filter((part) => part !== '')
   const state = input.tables[task.table]
   if (take > 0) return ['run', state === undefined ? 'first-run' : 'new-input', parts.join(', ')]
+  // The models may want the columns of a new contract now: the table takes them over without waiting for a file.
+  if (schemaChanges.length > 0) {
+    return ['run', 'changed-definition', `changed columns: ${schemaChanges.map(({ column }) => column).join(', ')}`]
+  }
   // Files that are known or refused still have to be put away.
   if (known + refuse > 0) return ['run', 'new-input', parts.join(', ')]
   const nothing = parts.length > 0 ? parts.join(', ') : `no file at ${task.pattern}`
@@ -114,20 +121,6 @@ function ingestOutcome(task: DeclaredTask, input: PlanInput): Outcome {
 }
 
 const noIntake = { take: 0, known: 0, waiting: 0, refuse: 0 }
-
-/** A source's new contract waits for the next file; that is worth a word, for the models may want its columns now. */
-function pendingChange(
-  task: DeclaredTask,
-  input: PlanInput,
-  selected: boolean,
-  schemaChanges: readonly SchemaChange[],
-): readonly string[] {
-  const take = input.intake[task.table]?.take ?? 0
-  if (task.kind !== 'ingest' || !selected || take > 0 || schemaChanges.length === 0) return []
-  return [
-    `its columns have changed (${schemaChanges.map(({ column }) => column).join(', ')}); the table follows with the next file`,
-  ]
-}
 
 function movedInputs(state: TableState | TargetState, inputs: readonly TaskInput[]): readonly string[] {
   return inputs.flatMap(({ table, version }) => {

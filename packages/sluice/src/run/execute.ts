@@ -154,7 +154,7 @@ class Run {
   async #invoke(payload: Record<string, unknown>, signal: AbortSignal): Promise<Record<string, unknown>> {
     if (payload['finish'] === true) return this.#finish()
     const task = this.#plan.tasks.find(({ id }) => id === payload['task'])
-    if (task === undefined) return { status: 'skipped' }
+    if (task === undefined) return { task: String(payload['task']), status: 'skipped' }
     const attempt = (this.#attempts.get(task.id) ?? 0) + 1
     this.#attempts.set(task.id, attempt)
     if (task.action === 'skip') {

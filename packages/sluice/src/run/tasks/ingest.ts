@@ -3,7 +3,10 @@
 import { crashPoint } from '../../base/crash.ts'
 import { assert } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
+import { sourceColumns } from '../../definition/columns.ts'
+import type { Source } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { noRows } from '../../quality/accounting.ts'
 import type { DiscoveredInput, RefusedInput } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { publish } from './publish.ts'
@@ -29,7 +32,10 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     .map((input) => ({ input, error: refusal(input) }))
   const current = await lake.current(task.table)
 
-  const done = take.length === 0 ? undefined : await takeInputs(context, adapter, take, source.mode, current)
+  const done =
+    take.length === 0
+      ? await takeContract(context, source, current)
+      : await takeInputs(context, adapter, take, source.mode, current)
   const refused = [...before, ...(done?.refused ?? [])]
   const refusedIds = new Set(refused.map(({ input }) => input.path))
   crashPoint('run.ingest.before_acknowledge')
@@ -52,6 +58,27 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     refused: refused.length,
     ...(record === undefined ? {} : { accounting: record.accounting }),
   }
+}
+
+/** A contract that changed while no file came: the table takes over its columns in a version of its own. */
+async function takeContract(
+  context: TaskContext,
+  source: Source,
+  current: CommitRecord | undefined,
+): Promise<{ refused: readonly RefusedInput[]; record: CommitRecord } | undefined> {
+  if (current === undefined || context.task.schemaChanges.length === 0) return undefined
+  await using session = await context.engine.open({ signal: context.signal })
+  const candidate = {
+    fields: sourceColumns(source),
+    files: [],
+    quarantine: [],
+    inputs: [],
+    accounting: noRows,
+    checks: [],
+    warnings: [],
+  }
+  const taskKey = digest({ definition: context.task.definition, contractAfter: current.version })
+  return { refused: [], record: await publish(context, session, candidate, { taskKey, operation: 'append' }) }
 }
 
 async function takeInputs(
