@@ -10,6 +10,7 @@ const refusals: { readonly [code: string]: string } = {
   EDQUOT: 'the disk quota is used up',
   EMFILE: 'this process has too many files open',
   ENFILE: 'the system has too many files open',
+  EEXIST: 'it is there already',
   ENOENT: 'it does not exist',
   ENOTDIR: 'part of the path is not a folder',
   EISDIR: 'it is a folder',

@@ -1,5 +1,6 @@
 /** Where output goes: data to `out`, everything else to `err`; each knows whether a person looks at it. */
 import type { Writable } from 'node:stream'
+import { visibleLines } from './render/text.ts'
 
 /** How text may look. */
 export type Look = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan'
@@ -27,8 +28,10 @@ export interface Channel {
   readonly closed: boolean
   /** Writes; waits where the reader is slow. */
   write(text: string): Promise<void>
-  /** Writes bytes as they are. */
-  writeBytes(bytes: Uint8Array): Promise<void>
+  /** Writes data as it is; on a terminal, without what would act on the terminal. */
+  data(data: string | Uint8Array): Promise<void>
+  /** Writes a value as JSON, over several lines. */
+  json(value: unknown): Promise<void>
   line(text?: string): Promise<void>
   paint(look: Look, text: string): string
 }
@@ -118,21 +121,24 @@ function channel(stream: Writable, colorOf: (tty: boolean) => boolean): Channel 
       for (const event of ['drain', 'close', 'error']) stream.on(event, done)
     })
   }
+  const data = (piece: string | Uint8Array): Promise<void> =>
+    write(tty ? visibleLines(typeof piece === 'string' ? piece : Buffer.from(piece).toString('utf8')) : piece)
   return {
     tty,
     color,
-    // Read each time: a window can be resized.
+    // Read each time: a window can be resized. Some terminals say 0 and mean that they do not know.
     get columns() {
-      return size.columns ?? 100
+      return size.columns || 100
     },
     get rows() {
-      return size.rows ?? 40
+      return size.rows || 40
     },
     get closed() {
       return closed
     },
     write,
-    writeBytes: write,
+    data,
+    json: (value) => data(`${JSON.stringify(value, null, 2)}\n`),
     line: (text = '') => write(`${text}\n`),
     paint: (look, text) => (color ? `\u001b[${codes[look][0]}m${text}\u001b[${codes[look][1]}m` : text),
   }

@@ -39,13 +39,21 @@ export async function lineageOf(project: OpenProject, name: string): Promise<Lin
     const node = nodeNamed(name, edges)
     if (node !== undefined) return { node, level, up: walk(node, edges, 'up'), down: walk(node, edges, 'down') }
   }
-  const known = [...nodes(tables)]
-  const suggestion = suggest(name, [...known, ...nodes(columns)])
-  throw sluiceError(
-    'Cli.UnknownName',
-    { what: 'table or column', name, known },
-    suggestion === undefined ? {} : { suggestion },
+  throw unknownName(name, [...nodes(tables)], [...nodes(columns)])
+}
+
+/** A wrong column of a known table is compared with that table's columns alone. */
+function unknownName(name: string, tables: readonly string[], columns: readonly string[]): Error {
+  const table = tables.find((known) => name.startsWith(`${known}.`))
+  const known = table === undefined ? tables : columns.filter((column) => column.startsWith(`${table}.`))
+  const short = table === undefined ? name : name.slice(table.length + 1)
+  const near = suggest(
+    short,
+    known.map((one) => (table === undefined ? one : one.slice(table.length + 1))),
   )
+  const params = { what: table === undefined ? 'table or column' : 'column', name, known }
+  const suggestion = near === undefined || table === undefined ? near : `${table}.${near}`
+  return sluiceError('Cli.UnknownName', params, suggestion === undefined ? {} : { suggestion })
 }
 
 /** All arrows between tables, from files to the warehouse. */

@@ -165,6 +165,10 @@ test('lineage goes from files to the warehouse, by table and by column', async (
   })
   expect((await lineageOf(project, 'dim_product')).node).toBe('warehouse.dim_product')
   await expect(lineageOf(project, 'stage.sale')).rejects.toMatchObject({ suggestion: 'stage.sales' })
+  await expect(lineageOf(project, 'stage.sales.revenu')).rejects.toMatchObject({
+    suggestion: 'stage.sales.revenue',
+    params: { known: ['stage.sales.id', 'stage.sales.revenue'] },
+  })
 })
 
 test('quality gives the newest results, the worst first', async () => {

@@ -196,7 +196,10 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
       },
       problems: [],
     }),
-    stateMachines: () => [{ name: 'shop-master', definition: { StartAt: 'raw' } }],
+    stateMachines: () =>
+      [{ name: 'shop-master', definition: { StartAt: 'raw', States: {} } }] as unknown as ReturnType<
+        OpenProject['stateMachines']
+      >,
     run: (options) => running('run', options),
     retry: (id, options) => running('retry', id, options),
     runs: async () => [info],
@@ -276,7 +279,7 @@ async function openRead(lake: string, quarantined: { readonly rows: number }): P
   await session.run(`CREATE VIEW raw.sales AS SELECT * FROM ${parquet}`)
   await session.run(`CREATE VIEW stage.sales AS SELECT id, qty * price AS revenue FROM ${parquet}`)
   await session.run(
-    `CREATE VIEW stage.sales__snapshot AS SELECT id, 1 AS _version FROM ${parquet} WHERE id < 4 UNION ALL SELECT id, 2 FROM ${parquet}`,
+    `CREATE VIEW stage.sales__snapshot AS SELECT id, 1 AS _version, now() AS _committed_at FROM ${parquet} WHERE id < 4 UNION ALL SELECT id, 2, now() FROM ${parquet}`,
   )
   await session.run(
     `CREATE VIEW sluice.quarantine AS SELECT 'raw.sales' AS "table", 1 AS version, * FROM read_parquet(${quoteText(join(lake, quarantineTable))}) LIMIT ${quarantined.rows}`,

@@ -4,7 +4,7 @@ import { resolveTable } from '../../query/tables.ts'
 import type { Context, Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'
 import { tableText } from '../render/table.ts'
-import { bytes, count, visible } from '../render/text.ts'
+import { bytes, count, plural, visible } from '../render/text.ts'
 
 export const run: Run<'catalog'> = async (context, { table }) => {
   const { terminal } = context
@@ -30,10 +30,7 @@ export const run: Run<'catalog'> = async (context, { table }) => {
     rows: entry.rows === undefined ? '-' : count(entry.rows),
     size: entry.bytes === undefined ? '' : bytes(entry.bytes),
     updated: entry.updatedAt ?? 'never',
-    from:
-      entry.from.length > 2
-        ? `${entry.from.slice(0, 2).join(', ')}, … ${entry.from.length - 2} more`
-        : entry.from.join(', '),
+    from: some(entry.from, 2),
   }))
   const made = entries.find((entry) => entry.version !== undefined)
   await terminal.next(made === undefined ? 'sluice run' : `sluice show ${shownName(made)}`)
@@ -42,18 +39,19 @@ export const run: Run<'catalog'> = async (context, { table }) => {
 
 async function describeOne({ terminal }: Context, entry: CatalogEntry): Promise<void> {
   if (terminal.json || !terminal.out.tty) {
-    await terminal.out.line(terminal.json ? JSON.stringify(entry, null, 2) : JSON.stringify(entry))
+    if (terminal.json) await terminal.out.json(entry)
+    else await terminal.out.data(`${JSON.stringify(entry)}\n`)
     return
   }
   const { out } = terminal
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['Version', entry.version === undefined ? 'none yet' : String(entry.version)],
     ['Rows', entry.rows === undefined ? undefined : count(entry.rows)],
-    ['Size', entry.bytes === undefined ? undefined : `${bytes(entry.bytes)} in ${count(entry.files ?? 0)} files`],
+    ['Size', entry.bytes === undefined ? undefined : `${bytes(entry.bytes)} in ${plural(entry.files ?? 0, 'file')}`],
     ['Updated', entry.updatedAt],
     ['Run', entry.run],
-    ['Made from', entry.from.length === 0 ? undefined : entry.from.join(', ')],
-    ['Partitions', entry.partitions.length === 0 ? undefined : entry.partitions.join(', ')],
+    ['Made from', entry.from.length === 0 ? undefined : some(entry.from, 5)],
+    ['Partitions', entry.partitions.length === 0 ? undefined : some(entry.partitions, 5)],
     ['Is', entry.description],
   ]
   await out.line(out.paint('bold', visible(shownName(entry))))
@@ -73,4 +71,9 @@ async function describeOne({ terminal }: Context, entry: CatalogEntry): Promise<
 
 function shownName(entry: CatalogEntry): string {
   return entry.kind === 'warehouse' ? `warehouse.${entry.table}` : entry.table
+}
+
+function some(names: readonly string[], most: number): string {
+  const rest = names.length - most
+  return rest > 0 ? `${names.slice(0, most).join(', ')}, and ${count(rest)} more` : names.join(', ')
 }

@@ -7,7 +7,7 @@ export const run: Run<'check'> = async (context, { strict }) => {
   const { terminal, root } = context
   const problems = await problemsOf(context)
   const failed = problems.some((problem) => problem.severity === 'error' || strict)
-  if (terminal.json) await terminal.out.line(JSON.stringify({ ok: !failed, problems }, null, 2))
+  if (terminal.json) await terminal.out.json({ ok: !failed, problems })
   else if (problems.length > 0) await terminal.out.write(problemsText(problems, { channel: terminal.out, root }))
   else await terminal.out.line(`${terminal.out.paint('green', '✔')} The definition has no problems.`)
   if (!failed) await terminal.next('sluice plan')

@@ -8,7 +8,7 @@ export const run: Run<'clean'> = async (context, input) => {
   await using project = await context.open()
   const result = await project.clean({ dryRun })
   if (terminal.json) {
-    await terminal.out.line(JSON.stringify({ dryRun, ...result }))
+    await terminal.out.json({ dryRun, ...result })
     return 0
   }
   for (const file of result.removed) await terminal.out.line(visible(file))

@@ -6,13 +6,8 @@ const secretKey = /pass(word|wd)?$|secret|token|api_?key|authorization|credentia
 
 export const run: Run<'config'> = async (context) => {
   await using project = await context.open()
-  const { config } = project.definition
-  await context.terminal.out.line(
-    JSON.stringify(
-      config,
-      (key, value: unknown) => (typeof value === 'string' && secretKey.test(key) ? '***' : value),
-      2,
-    ),
-  )
+  const mask = (key: string, value: unknown): unknown =>
+    typeof value === 'string' && secretKey.test(key) ? '***' : value
+  await context.terminal.out.json(JSON.parse(JSON.stringify(project.definition.config, mask)))
   return 0
 }

@@ -8,7 +8,7 @@ export const run: Run<'crawl'> = async (context, { path }) => {
   await using project = await context.open()
   const proposal = await project.crawl(path)
   if (terminal.json) {
-    await terminal.out.line(JSON.stringify(proposal, null, 2))
+    await terminal.out.json(proposal)
     return 0
   }
   const { err, out } = terminal

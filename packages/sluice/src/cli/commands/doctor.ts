@@ -9,7 +9,7 @@ export const run: Run<'doctor'> = async (context) => {
   await using project = await context.open()
   const findings = await project.doctor()
   const failed = findings.some((finding) => finding.status === 'fail')
-  if (terminal.json) await terminal.out.line(JSON.stringify(findings, null, 2))
+  if (terminal.json) await terminal.out.json(findings)
   else {
     const widest = Math.max(0, ...findings.map((finding) => finding.name.length))
     for (const { name, status, detail, fix } of findings) {

@@ -14,7 +14,7 @@ export const run: Run<'explain'> = async ({ terminal }, { error }) => {
   const page = pageOf(error, pages)
   const { out } = terminal
   if (terminal.json) {
-    await out.line(JSON.stringify(page, null, 2))
+    await out.json(page)
     return 0
   }
   const facts: readonly (readonly [string, string | undefined])[] = [

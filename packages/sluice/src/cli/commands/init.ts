@@ -28,7 +28,7 @@ export const run: Run<'init'> = async (context, { dir, template, force }) => {
   }
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
   const place = relative(context.root, folder)
-  if (terminal.json) await terminal.out.line(JSON.stringify({ folder, template, files: files.length }))
+  if (terminal.json) await terminal.out.json({ folder, template, files: files.length })
   else
     await terminal.out.line(
       `${terminal.out.paint('green', '✔')} Made ${visible(place === '' ? 'the project here' : place)} from the template "${template}" (${files.length} files).`,

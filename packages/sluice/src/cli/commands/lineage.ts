@@ -9,7 +9,7 @@ export const run: Run<'lineage'> = async (context, { name, up, down, format }) =
   const found = await lineageOf(project, name)
   const both = up === down
   const lineage = { ...found, up: both || up ? found.up : [], down: both || down ? found.down : [] }
-  if (terminal.json || format === 'json') await terminal.out.line(JSON.stringify(lineage, null, 2))
+  if (terminal.json || format === 'json') await terminal.out.json(lineage)
   else if (format === 'mermaid') await terminal.out.write(mermaidText(lineage))
   else await terminal.out.write(`${treeLines(lineage, terminal.out.paint).join('\n')}\n`)
   return 0

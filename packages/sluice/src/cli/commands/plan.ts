@@ -10,7 +10,7 @@ export const run: Run<'plan'> = async (context, input) => {
   await using project = await context.open()
   const result = await project.plan({ select, exclude, approve, force })
   const { plan, problems } = result
-  if (terminal.json) await terminal.out.line(JSON.stringify(result, null, 2))
+  if (terminal.json) await terminal.out.json(result)
   else {
     if (problems.length > 0) await terminal.err.write(problemsText(problems, { channel: terminal.err, root }))
     for (const line of explainPlan({ plan }, { verbose: context.globals.debug }))

@@ -38,8 +38,8 @@ async function show(
   limit: number,
 ): Promise<number> {
   const found = await quarantineOf(project, table, { samples: limit, signal })
-  if (terminal.json) await terminal.out.line(JSON.stringify(found, null, 2))
-  else if (!terminal.out.tty) await terminal.out.write(found.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  if (terminal.json) await terminal.out.json(found)
+  else if (!terminal.out.tty) await terminal.out.data(found.map((one) => `${JSON.stringify(one)}\n`).join(''))
   else
     for (const one of found)
       await terminal.out.write(`${blockOf(one, terminal.out.columns, terminal.out.paint).join('\n')}\n\n`)
@@ -75,7 +75,7 @@ async function exportRows(
   try {
     for await (const { file, bytes } of exportRefused(project, table, context.signal)) {
       if (folder === undefined) {
-        await terminal.out.writeBytes(bytes)
+        await terminal.out.data(bytes)
         continue
       }
       let target = files.get(file)

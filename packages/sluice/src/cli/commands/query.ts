@@ -8,7 +8,7 @@ import { sluiceError } from '../../base/errors.ts'
 import { type QueryStream, withQuery } from '../../query/run-query.ts'
 import type { Context, Input, Run } from '../command.ts'
 import { defaultFormat, type RowFormat, writeRows } from '../render/rows.ts'
-import { count } from '../render/text.ts'
+import { plural } from '../render/text.ts'
 
 const formatByEnding: { readonly [ending: string]: RowFormat } = {
   '.csv': 'csv',
@@ -34,8 +34,8 @@ export const run: Run<'query'> = async (context, input) => {
     const options = { spreadsheetSafe: input['spreadsheet-safe'] }
     if (input.output === undefined) await writeRows(result, format, terminal.out, options)
     else await writeFile(resolve(context.root, input.output), result, format, options)
-    if (cutOff.more) await terminal.note(`Only the first ${count(cutOff.rows)} rows; --limit or --all gives more.`)
-    else if (input.output !== undefined || terminal.out.tty) await terminal.note(`${count(cutOff.rows)} rows`)
+    if (cutOff.more) await terminal.note(`Only the first ${plural(cutOff.rows, 'row')}; --limit or --all gives more.`)
+    else if (input.output !== undefined || terminal.out.tty) await terminal.note(plural(cutOff.rows, 'row'))
   })
   return 0
 }
@@ -80,11 +80,11 @@ async function writeFile(
   const stream = createWriteStream(partial, { flags: 'wx' })
   const failed = once(stream, 'error').then(([error]) => Promise.reject(error))
   failed.catch(() => {})
-  const write = async (piece: string): Promise<void> => {
+  const write = async (piece: string | Uint8Array): Promise<void> => {
     if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), failed])
   }
   try {
-    await writeRows(result, format, { write, closed: false, paint: (_look, plain) => plain }, options)
+    await writeRows(result, format, { write, data: write, closed: false, paint: (_look, plain) => plain }, options)
     stream.end()
     await Promise.race([once(stream, 'close'), failed])
     await rename(partial, path)

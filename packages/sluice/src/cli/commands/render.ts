@@ -17,7 +17,7 @@ export const run: Run<'render'> = async (context, { name }) => {
   const machines = project.stateMachines(plan)
   const machine = machines.find((candidate) => candidate.name === name)
   if (machine !== undefined) {
-    await out.line(JSON.stringify(machine.definition, null, 2))
+    await out.json(machine.definition)
     return 0
   }
   const known = [

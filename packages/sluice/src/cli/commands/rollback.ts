@@ -27,7 +27,7 @@ export const run: Run<'rollback'> = async (context, { table, version }) => {
     return 0
   }
   const record = await project.rollback(name, Number(version))
-  if (terminal.json) await terminal.out.line(JSON.stringify(record))
+  if (terminal.json) await terminal.out.json(record)
   else
     await terminal.out.line(
       `${name} is at version ${record.version}: the ${plural(record.rows, 'row')} of version ${version}.`,

@@ -57,7 +57,7 @@ async function list({ terminal }: Context, project: OpenProject, limit: number):
 
 async function show({ terminal }: Context, project: OpenProject, info: RunInfo): Promise<void> {
   const events = await project.events(info.id)
-  if (terminal.json) return terminal.out.line(JSON.stringify({ ...info, events }, null, 2))
+  if (terminal.json) return terminal.out.json({ ...info, events })
   for (const event of events) {
     const line =
       event.type === 'task.progress' || event.type === 'task.started' ? undefined : runLine(event, terminal.out.paint)

@@ -3,7 +3,7 @@ import { previewTable, resolveTable } from '../../query/tables.ts'
 import type { OpenProject } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { defaultFormat, oneBatch, writeList, writeRows } from '../render/rows.ts'
-import { bytes, count } from '../render/text.ts'
+import { bytes, count, plural } from '../render/text.ts'
 
 export const run: Run<'show'> = async (context, { table, limit, version, versions, format }) => {
   const { terminal } = context
@@ -22,7 +22,7 @@ export const run: Run<'show'> = async (context, { table, limit, version, version
     format ?? defaultFormat(terminal),
     terminal.out,
   )
-  if (result.truncated) await terminal.note(`Only the first ${count(result.rows.length)} rows; --limit gives more.`)
+  if (result.truncated) await terminal.note(`Only the first ${plural(result.rows.length, 'row')}; --limit gives more.`)
   return 0
 }
 

@@ -22,7 +22,7 @@ export function defaultFormat(terminal: Terminal): RowFormat {
 export async function writeRows(
   result: { readonly columns: readonly EngineColumn[]; readonly batches: AsyncIterable<readonly Row[]> },
   format: RowFormat,
-  channel: Pick<Channel, 'write' | 'paint' | 'closed'>,
+  channel: Pick<Channel, 'write' | 'data' | 'paint' | 'closed'>,
   options: { readonly spreadsheetSafe?: boolean } = {},
 ): Promise<number> {
   const { columns, batches } = result
@@ -30,11 +30,11 @@ export async function writeRows(
   const names = columns.map((column) => column.name)
   const kept: Row[] = []
   let written = 0
-  if (format === 'csv') await channel.write(csvRecord(names, safe))
+  if (format === 'csv') await channel.data(csvRecord(names, safe))
   for await (const batch of batches) {
     if (format === 'table') kept.push(...batch)
     if (format === 'csv')
-      await channel.write(
+      await channel.data(
         batch
           .map((row) =>
             csvRecord(
@@ -44,18 +44,17 @@ export async function writeRows(
           )
           .join(''),
       )
-    if (format === 'ndjson')
-      await channel.write(batch.map((row) => `${JSON.stringify(ordered(row, names))}\n`).join(''))
+    if (format === 'ndjson') await channel.data(batch.map((row) => `${JSON.stringify(ordered(row, names))}\n`).join(''))
     if (format === 'json') {
       const items = batch.map(
         (row, i) => `${written + i === 0 ? '[\n' : ',\n'}  ${JSON.stringify(ordered(row, names))}`,
       )
-      await channel.write(items.join(''))
+      await channel.data(items.join(''))
     }
     written += batch.length
     if (channel.closed) break
   }
-  if (format === 'json') await channel.write(written === 0 ? '[]\n' : '\n]\n')
+  if (format === 'json') await channel.data(written === 0 ? '[]\n' : '\n]\n')
   if (format === 'table') await channel.write(tableText(columns.map(tableColumn), kept, channel))
   return written
 }
@@ -85,7 +84,7 @@ export async function writeList<T extends object>(
   row: (item: T) => Row,
 ): Promise<void> {
   const format = defaultFormat(terminal)
-  if (format === 'json') await terminal.out.line(JSON.stringify(items, null, 2))
-  else if (format === 'ndjson') await terminal.out.write(items.map((item) => `${JSON.stringify(item)}\n`).join(''))
+  if (format === 'json') await terminal.out.json(items)
+  else if (format === 'ndjson') await terminal.out.data(items.map((item) => `${JSON.stringify(item)}\n`).join(''))
   else if (items.length > 0) await terminal.out.write(tableText(columns, items.map(row), terminal.out))
 }

@@ -67,11 +67,12 @@ function running(task: TaskView, now: number): string {
 }
 
 function totals(view: RunView, { now, paint }: Frame): string {
-  const done = view.tasks.filter((task) => task.status !== 'running').length
+  const ran = view.tasks.filter((task) => task.status !== 'unchanged')
+  const done = ran.filter((task) => task.status !== 'running').length
   const rows = view.tasks.reduce((sum, task) => sum + (task.kind === 'ingest' ? task.rows : 0), 0)
   const elapsed = view.startedAt === undefined ? '' : `  ${duration(Math.max(0, now - view.startedAt))}`
   return paint(
     'dim',
-    `${count(done)} of ${count(Math.max(view.planned, view.tasks.length))} tasks  ${count(rows)} rows read${elapsed}`,
+    `${count(done)} of ${count(Math.max(view.planned, ran.length))} tasks  ${count(rows)} rows read${elapsed}`,
   )
 }

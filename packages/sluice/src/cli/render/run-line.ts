@@ -25,7 +25,7 @@ type Paint = Channel['paint']
 export function runLine(event: RunEvent, paint: Paint): string | undefined {
   switch (event.type) {
     case 'run.started':
-      return `Run ${event.runId}: ${plural(event.tasks, 'task')} of ${visible(event.pipelines.join(', '))}`
+      return `Run ${event.runId} of ${visible(event.pipelines.join(', '))}: ${plural(event.tasks, 'task')} to run`
     case 'task.started':
       return `${paint('cyan', '▸')} ${visible(event.table)}  ${event.kind}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
     case 'task.progress':
@@ -49,9 +49,9 @@ export function runLine(event: RunEvent, paint: Paint): string | undefined {
 
 function checkLine(event: Extract<RunEvent, { type: 'quality.result' }>, paint: Paint): string {
   const [look, mark] = event.status === 'failed' ? (['red', '✖'] as const) : (['yellow', '!'] as const)
-  const detail = event.detail === undefined ? '' : `: ${visible(event.detail)}`
-  const { check, failing, total } = event
-  return `${paint(look, mark)} ${visible(event.task)}  check ${visible(check)} ${event.status}, ${count(failing)} of ${count(total)}${detail}`
+  const { check, failing, total, detail } = event
+  const found = detail === undefined ? `${count(failing)} of ${count(total)}` : visible(detail)
+  return `${paint(look, mark)} ${visible(event.task)}  check ${visible(check)} ${event.status}: ${found}`
 }
 
 /** What became of a task, in a few words: `v3  42,481 read = 26,157 accepted + 16,324 quarantined  3.2 s`. */

@@ -15,7 +15,7 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
   const [look, mark] = marks[summary.status]
   const { tasks } = summary
   const lines = [
-    `${paint(look, mark)} ${paint('bold', `Run ${view.id ?? ''} ${summary.status}`)} in ${duration(summary.durationMs)}`,
+    `${paint(look, mark)} ${paint('bold', `Run ${view.id ?? ''} ${summary.status}`)} in ${duration(summary.durationMs)}${whyFailed(view)}`,
     field(
       'Tasks',
       `${count(tasks.succeeded)} succeeded, ${count(tasks.failed)} failed, ${count(tasks.skipped)} skipped, ${count(tasks.unchanged)} unchanged`,
@@ -50,6 +50,8 @@ export function nextAfterRun(view: RunView): string {
   const failed = view.tasks.find((task) => task.status === 'failed')
   if (failed?.finished?.error !== undefined) return `sluice explain ${failed.finished.error.code}, then  sluice retry`
   if (failed !== undefined) return 'sluice retry'
+  const report = view.refused.find((file) => file.report !== undefined)?.report
+  if (report !== undefined) return `read ${visible(report)}, mend the file, deliver it again, then  sluice run`
   const quarantined = view.tasks.find((task) => (task.finished?.accounting?.quarantined ?? 0) > 0)
   if (quarantined !== undefined) return `sluice quarantine ${visible(quarantined.table)}`
   const load = view.tasks.find((task) => task.finished?.load !== undefined)
@@ -59,6 +61,12 @@ export function nextAfterRun(view: RunView): string {
 
 function field(name: string, text: string): string {
   return `  ${name.padEnd(9)} ${text}`
+}
+
+/** A run in which every task succeeded can still have failed: a file that was refused is not where it should be. */
+function whyFailed({ summary, refused }: RunView): string {
+  const onlyFiles = summary?.status === 'failed' && summary.tasks.failed === 0 && refused.length > 0
+  return onlyFiles ? `: ${plural(refused.length, 'file')} refused, all else is done` : ''
 }
 
 function refusedText(view: RunView): string {

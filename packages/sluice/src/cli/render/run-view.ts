@@ -50,7 +50,7 @@ interface Shower {
 }
 
 function jsonLines(terminal: Terminal): Shower {
-  return { take: (event) => void terminal.out.line(JSON.stringify(event)), end: () => {} }
+  return { take: (event) => void terminal.out.data(`${JSON.stringify(event)}\n`), end: () => {} }
 }
 
 function plainLines(terminal: Terminal): Shower {
