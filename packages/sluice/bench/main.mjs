@@ -1,0 +1,37 @@
+// Benchmarks: ratios within one run, printed and never asserted.  npm run bench -- [--quick] [--only <name>] [--rounds <n>]
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const names = ['help', 'ingest', 'retail', 'unchanged', 'small-files', 'scd2', 'memory']
+
+const { values } = parseArgs({
+  options: { only: { type: 'string', multiple: true }, quick: { type: 'boolean' }, rounds: { type: 'string' } },
+})
+const wanted = values.only ?? names
+const unknown = wanted.find((name) => !names.includes(name))
+if (unknown !== undefined) {
+  process.stderr.write(`There is no benchmark "${unknown}". Benchmarks: ${names.join(', ')}\n`)
+  process.exit(2)
+}
+const count = Number(values.rounds ?? (values.quick ? 3 : 5))
+const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+process.stdout.write(
+  `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; median (least–most) of the ratios of ${count} interleaved rounds\n`,
+)
+let failed = false
+try {
+  for (const name of wanted) {
+    const { run } = await import(`./${name}.mjs`)
+    try {
+      await run({ folder, quick: values.quick === true, count })
+    } catch (error) {
+      failed = true
+      process.stdout.write(`${name.padEnd(46)} did not run: ${error instanceof Error ? error.message : error}\n`)
+    }
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+process.exitCode = failed ? 1 : 0
