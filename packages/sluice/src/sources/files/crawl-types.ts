@@ -34,20 +34,33 @@ const datePatterns = [
   'd-MMM-yyyy',
 ] as const
 
+/** A type that may be proposed, and what all of a sample's values must look like for it to be tried. */
+interface Candidate {
+  readonly column: Column
+  readonly shape: RegExp
+}
+
+const patternShape = (pattern: string): string =>
+  pattern.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&').replace(/MMM|yyyy|yy|mm|ss|[MdH]/g, (letters) => {
+    return letters === 'MMM' ? '[A-Za-z]{3}' : letters.length === 1 ? '\\d{1,2}' : `\\d{${letters.length}}`
+  })
+
+const shaped = (column: Column): Candidate => ({ column, shape: new RegExp(`^${patternShape(column.format!)}$`) })
+
 /** Types in the order in which they are proposed: the first that holds every value. */
-const candidates: readonly Column[] = [
-  { type: 'boolean' },
-  { type: 'integer' },
-  { type: 'bigint' },
-  { type: 'decimal(38,0)' },
-  { type: 'date' },
-  ...datePatterns.map((format) => ({ type: 'date', format }) as const),
-  { type: 'timestamp' },
+const candidates: readonly Candidate[] = [
+  { column: { type: 'boolean' }, shape: /^(true|false)$/i },
+  { column: { type: 'integer' }, shape: /^[+-]?\d+$/ },
+  { column: { type: 'bigint' }, shape: /^[+-]?\d+$/ },
+  { column: { type: 'decimal(38,0)' }, shape: /^[+-]?\d+$/ },
+  { column: { type: 'date' }, shape: /^\d{4}-\d\d-\d\d$/ },
+  ...datePatterns.map((format) => shaped({ type: 'date', format })),
+  { column: { type: 'timestamp' }, shape: /^\d{4}-\d\d-\d\d[T ]\d\d:/ },
   ...datePatterns.flatMap((date) =>
-    ['H:mm', 'H:mm:ss'].map((time) => ({ type: 'timestamp', format: `${date} ${time}` }) as const),
+    ['H:mm', 'H:mm:ss'].map((time) => shaped({ type: 'timestamp', format: `${date} ${time}` })),
   ),
-  { type: 'time' },
-  { type: 'uuid' },
+  { column: { type: 'time' }, shape: /^\d\d:\d\d/ },
+  { column: { type: 'uuid' }, shape: /^[\da-f]{8}-[\da-f]{4}-/i },
 ]
 
 interface Evidence {
@@ -60,6 +73,7 @@ interface Evidence {
   scale: number
   objects: number
   json: number
+  /** Of each candidate; -1 where a sample ruled it out. */
   valid: number[]
 }
 
@@ -76,6 +90,7 @@ export async function proposeTypes(
   for (let from = 0; from < names.length; from += columnsPerQuery) {
     const some = names.slice(from, from + columnsPerQuery)
     const evidence = some.map(noEvidence)
+    for (const scan of scans) await ruleOut(session, scan, from, evidence)
     for (const scan of scans) await gather(session, scan, from, evidence)
     proposed.push(...some.map((name, at) => propose(name, evidence[at]!)))
   }
@@ -98,12 +113,29 @@ const noEvidence = (): Evidence => ({
 const plainNumber = "'[+-]?\\d*\\.?\\d+'"
 const anyNumber = "'[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?'"
 
+/** Rules out what a few rows do not look like, so that few casts are tried on all. */
+async function ruleOut(session: Session, scan: ScanInput, from: number, evidence: readonly Evidence[]): Promise<void> {
+  const columns = evidence.map((_, at) => `${textColumnSql(scan.positions[from + at]!)} AS c${at}`)
+  const rows = await session.all<Record<string, string | null>>(
+    `SELECT ${columns.join(', ')} FROM ${scan.relation} LIMIT 500`,
+  )
+  for (const [at, of] of evidence.entries()) {
+    for (const row of rows) {
+      const text = row[`c${at}`]
+      if (text === null || text === undefined) continue
+      for (const [place, { shape }] of candidates.entries()) if (!shape.test(text)) of.valid[place] = -1
+    }
+  }
+}
+
 async function gather(session: Session, scan: ScanInput, from: number, evidence: readonly Evidence[]): Promise<void> {
   const columns = evidence.map((_, at) => {
     const text = textColumnSql(scan.positions[from + at]!)
     const count = (condition: string): string => `count(*) FILTER (WHERE ${condition})`
-    const valid = candidates.map((candidate) =>
-      count(`${text} IS NOT NULL AND ${castColumn('c', candidate, text).valid}`),
+    const valid = candidates.map(({ column }, place) =>
+      evidence[at]!.valid[place] === -1
+        ? '-1'
+        : count(`${text} IS NOT NULL AND ${castColumn('c', column, text).valid}`),
     )
     const parts = [
       'count(*)',
@@ -133,7 +165,7 @@ async function gather(session: Session, scan: ScanInput, from: number, evidence:
     of.scale = Math.max(of.scale, scale!)
     of.objects += objects!
     of.json += json!
-    for (const [place, count] of valid.entries()) of.valid[place]! += count
+    for (const [place, count] of valid.entries()) if (count >= 0) of.valid[place]! += count
   }
 }
 
@@ -151,8 +183,8 @@ function propose(name: string, evidence: Evidence): ProposedColumn {
   if (evidence.leadingZeros > 0) return made({ type: 'text' }, 'leading zeros: kept as text')
   const holds = (at: number): boolean => evidence.valid[at] === values
   const at = candidates.findIndex((_, place) => holds(place))
-  if (at >= 0 && !(candidates[at]!.type === 'decimal(38,0)' && evidence.scale > 0)) {
-    const column = candidates[at]!
+  if (at >= 0 && !(candidates[at]!.column.type === 'decimal(38,0)' && evidence.scale > 0)) {
+    const { column } = candidates[at]!
     return made(column, ambiguityOf(column, holds))
   }
   if (evidence.numbers === values) {
@@ -170,7 +202,7 @@ function ambiguityOf(column: Column, holds: (at: number) => boolean): string | u
   for (const [american, european] of ambiguous) {
     if (!column.format.startsWith(american)) continue
     const other = column.format.replace(american, european)
-    const at = candidates.findIndex(({ type, format }) => type === column.type && format === other)
+    const at = candidates.findIndex(({ column: { type, format } }) => type === column.type && format === other)
     if (at >= 0 && holds(at)) return `ambiguous: every value is also a date as ${other}; decide which it is`
   }
   return undefined

@@ -43,7 +43,7 @@ export async function surveyParquet(
     parquetCast(name, column, contract, columns[positions[place]!]!),
   )
   const texts = found.map((column, place) => `${quoteIdentifier(column)} AS ${quoteIdentifier(textColumn(place))}`)
-  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, file_row_number + 1 AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM read_parquet(${quoteText(localFile)}, file_row_number = true))`
+  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM read_parquet(${quoteText(localFile)}, file_row_number = true))`
   // A cast reads the text column of its own place.
   const placed = casts.map((make, place) => make(textColumnSql(positions[place]!)))
   const survey: Survey = {
@@ -219,6 +219,6 @@ export async function locateParquet(
 /** Whether the file itself cannot be read to its end (and not a check of the user's). */
 export async function assertReadable(session: Session, path: string, localFile: string): Promise<void> {
   await readable(printable(path), () =>
-    session.all(`SELECT hash(COLUMNS(*)) FROM read_parquet(${quoteText(localFile)}) QUALIFY false`),
+    session.all(`SELECT count(hash(COLUMNS(*))) FROM read_parquet(${quoteText(localFile)})`),
   )
 }

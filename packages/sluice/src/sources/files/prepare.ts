@@ -182,6 +182,7 @@ function directUnit(member: Member, dialect: Dialect): Unit {
     quote: dialect.quote < 0 ? '' : String.fromCharCode(dialect.quote),
     header: dialect.header,
     longest: totals.longest,
+    isLf: totals.lineEnd === 'lf',
   })
   const files = [fileConstants(member.input)]
   return { dialect, members: [member], scan: { fields, positions, relation, isCarried: false, files } }
