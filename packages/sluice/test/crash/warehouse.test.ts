@@ -1,17 +1,16 @@
 /** Fault WH-01 and WH-02: killed at every crash point of a load, in every mode. The target is as before or as after, and the ledger agrees. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Load, LoadMode } from '../../src/definition/types.ts'
 import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
 import type { LoadInput } from '../../src/warehouses/warehouse.ts'
 import { columns, engine, inputOf, rowsOf } from '../conformance/warehouses.ts'
 
-const packageFolder = join(import.meta.dirname, '..', '..')
-const child = join(import.meta.dirname, 'warehouse-child.mjs')
+const child = join(import.meta.dirname, 'warehouse-child.ts')
 const shape = columns({ k: 'INTEGER!', a: 'VARCHAR', day: 'DATE!' })
 const from = 'analytics.t'
 
@@ -51,7 +50,7 @@ function inputs(load: Load): readonly LoadInput[] {
 }
 
 function run(path: string, of: readonly LoadInput[], env: { readonly [name: string]: string }): string | null {
-  const done = spawnSync(process.execPath, [child, path, JSON.stringify(of)], {
+  const done = spawnSync(process.execPath, ['--import', 'jiti/register', child, path, JSON.stringify(of)], {
     env: { ...process.env, ...env },
     encoding: 'utf8',
   })
@@ -67,14 +66,6 @@ async function stateOf(path: string): Promise<{ rows: string; loads: readonly st
   const rows = ledger.length === 0 ? [] : await warehouse.query('SELECT * FROM target ORDER BY ALL')
   return { rows: JSON.stringify(rows), loads: ledger.map(({ loadId }) => loadId).sort() }
 }
-
-beforeAll(() => {
-  execFileSync(
-    process.execPath,
-    [join(packageFolder, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc'), '-b', packageFolder],
-    { stdio: 'inherit' },
-  )
-})
 
 test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at every point, twice', async (_mode, load) => {
   const fresh = () => join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'warehouse.duckdb')
