@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -150,4 +150,18 @@ test('what a definition throws is a problem with its place', async () => {
   expect((await loadProject(root)).problems).toMatchObject([
     { name: 'Definition.FileFailed', at: { file: 'pipelines/a/pipeline.ts', line: 2 } },
   ])
+})
+
+test('compiled definitions are kept below the project; half-written or impossible, they change nothing', async () => {
+  const root = await project({ 'sluice.config.ts': config, 'pipelines/a/pipeline.ts': `export default { name: 'a' }` })
+  expect((await loadProject(root)).problems).toEqual([])
+  expect((await stat(join(root, '.sluice'))).mode & 0o077).toBe(0)
+  const cache = join(root, '.sluice/cache/definition')
+  const compiled = await readdir(cache)
+  expect(compiled.length).toBe(2)
+  for (const file of compiled) await truncate(join(cache, file), 20)
+  expect((await loadProject(root)).project!.pipelines[0]!.name).toBe('a')
+  await rm(join(root, '.sluice'), { recursive: true })
+  await writeFile(join(root, '.sluice'), 'in the way')
+  expect((await loadProject(root)).project!.pipelines[0]!.name).toBe('a')
 })

@@ -1,10 +1,9 @@
 /** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { type Location, type Problem, problem } from '../base/errors.ts'
 import { checkProject } from '../definition/check.ts'
 import { noPlaces, type Places, placesInCode } from '../definition/places.ts'
-import { readData } from '../definition/read-data.ts'
 import { resolveConfig, resolvePipeline, type SqlFile } from '../definition/resolve.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Pipeline, Project } from '../definition/types.ts'
@@ -116,6 +115,7 @@ async function readDefinition(
 ): Promise<{ readonly value: unknown; readonly places: Places } | undefined> {
   const text = await readText(loading, file)
   if (/\.(json|ya?ml)$/.test(file)) {
+    const { readData } = await import('../definition/read-data.ts')
     const { value, places, problems } = readData(file, text)
     loading.places.set(file, places)
     loading.problems.push(...problems)
@@ -124,19 +124,25 @@ async function readDefinition(
   const places = placesInCode(file, text)
   loading.places.set(file, places)
   try {
-    return { value: await evaluate(join(loading.root, file)), places }
+    return { value: await evaluate(loading.root, file), places }
   } catch (error) {
     loading.problems.push(evaluationProblem(loading.root, file, error as Error, await import('../index.ts')))
     return undefined
   }
 }
 
-/** Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies. */
-async function evaluate(file: string): Promise<unknown> {
+/**
+ * Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
+ *
+ * Compiled files are kept below the project, by the hash of their source: compiling costs twenty times as much as reading them back, and in a folder
+ * that others can write to, anyone could plant code.
+ */
+async function evaluate(root: string, file: string): Promise<unknown> {
   const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../index.ts')])
-  // No caches: a definition that was edited is read anew, and no other user can plant a compiled file in a shared folder.
-  const jiti = createJiti(import.meta.url, { virtualModules: { sluice }, moduleCache: false, fsCache: false })
-  const module = await jiti.import<{ default?: unknown }>(file)
+  const state = join(root, '.sluice')
+  await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
+  const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
+  const module = await createJiti(import.meta.url, options).import<{ default?: unknown }>(join(root, file))
   return module.default
 }
 
