@@ -1,0 +1,96 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { checkProject } from './check.ts'
+import type { Path } from './places.ts'
+import { noPlaces, placesInCode } from './places.ts'
+import { resolveConfig, resolvePipeline } from './resolve.ts'
+
+const whole = {
+  name: 'retail',
+  layers: ['raw', 'stage'],
+  sources: {
+    sales: {
+      kind: 'files',
+      path: 'inbox/*.csv',
+      columns: { id: 'integer', at: { type: 'timestamp', zone: 'UTC' } },
+      checks: [
+        { kind: 'range', column: 'id', min: 1 },
+        { kind: 'grain', columns: ['id'] },
+      ],
+      key: { columns: ['id'], keep: { lastBy: 'at' } },
+    },
+  },
+  tables: { 'raw.sales': { partitionBy: { kind: 'yearMonth', column: 'at' }, retention: { days: 1 } } },
+  loads: { d: { mode: 'scd2', from: 'raw.sales', key: ['id'], deletes: { column: 'id', value: 'x' } } },
+  schedule: { cron: '* * * * *', zone: 'UTC' },
+  notifications: [{ kind: 'webhook', url: 'https://example.com', secret: { $secret: 'S' } }],
+}
+
+/** Every way into a value. */
+function pathsOf(value: unknown, path: Path = []): Path[] {
+  if (value === null || typeof value !== 'object') return [path]
+  const steps = Array.isArray(value) ? [...value.keys()] : Object.keys(value)
+  return [path, ...steps.flatMap((step) => pathsOf((value as Record<string, unknown>)[step], [...path, step]))]
+}
+
+/** The same value with another one at a path. */
+function withAt(value: unknown, [step, ...rest]: Path, other: unknown): unknown {
+  if (step === undefined) return other
+  const copy = (Array.isArray(value) ? [...value] : { ...(value as object) }) as Record<string | number, unknown>
+  copy[step] = withAt(copy[step], rest, other)
+  return copy
+}
+
+const anything = fc.oneof(
+  fc.jsonValue({ maxDepth: 3 }),
+  fc.constantFrom(undefined, Number.NaN, () => 1, new Date(0)),
+)
+
+test('FZ-3: whatever stands wherever in a definition: a full pipeline or problems with a place, never an exception', () => {
+  const { config } = resolveConfig({ name: 'shop' }, noPlaces('c.ts'))
+  const places = placesInCode('pipeline.ts', JSON.stringify(whole, null, 2))
+  expect(resolvePipeline(whole, { places, sqlFiles: [] }).problems).toEqual([])
+  fc.assert(
+    fc.property(fc.constantFrom(...pathsOf(whole)), anything, (path, other) => {
+      const { pipeline, problems } = resolvePipeline(withAt(whole, path, other), { places, sqlFiles: [] })
+      expect(pipeline === undefined).toBe(problems.length > 0)
+      for (const { at } of problems) expect(at?.file).toBe('pipeline.ts')
+      if (pipeline) checkProject({ config: config!, pipelines: [pipeline] }, () => places)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('FZ-3: any text has a place for any path, inside the text', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b:',
+    "'",
+    '"',
+    '`',
+    '{',
+    '}',
+    '[',
+    ']',
+    '(',
+    ')',
+    ',',
+    '//',
+    '/*',
+    '*/',
+    '\\',
+    '\n',
+    ' ',
+  )
+  const steps = fc.array(fc.oneof(fc.constantFrom('a', 'b', '(', '*'), fc.nat(3)), { maxLength: 4 })
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 80 }), steps, fc.constantFrom('a', undefined), (pieces, path, token) => {
+      const text = pieces.join('')
+      const { line, column } = placesInCode('p.ts', text).at(path, token)
+      const lines = text.split('\n')
+      expect(line).toBeLessThanOrEqual(lines.length)
+      expect(column).toBeLessThanOrEqual(lines[line! - 1]!.length + 1)
+    }),
+    { numRuns: 3000 },
+  )
+})
