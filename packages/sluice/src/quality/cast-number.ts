@@ -15,16 +15,16 @@ interface FloatType {
   readonly type: string
   /** Every decimal of so many digits survives the way there and back. */
   readonly safeDigits: number
-  /** printf's exact form: every value of the type has its own. */
-  readonly exact: string
+  /** printf's forms with more digits than that, up to the one in which every value of the type has its own text. */
+  readonly longer: readonly string[]
   /** Below it values lose digits. */
   readonly smallestNormal: string
 }
 
 /** IEEE 754-2019, table 3.5; the digits are those of C's DBL_DIG, DBL_DECIMAL_DIG, FLT_DIG and FLT_DECIMAL_DIG. */
 const floats: { readonly [type: string]: FloatType } = {
-  float: { type: 'DOUBLE', safeDigits: 15, exact: '%.16e', smallestNormal: '2.2250738585072014e-308' },
-  real: { type: 'FLOAT', safeDigits: 6, exact: '%.8e', smallestNormal: '1.1754943508222875e-38' },
+  float: { type: 'DOUBLE', safeDigits: 15, longer: ['%.15e', '%.16e'], smallestNormal: '2.2250738585072014e-308' },
+  real: { type: 'FLOAT', safeDigits: 6, longer: ['%.6e', '%.7e', '%.8e'], smallestNormal: '1.1754943508222875e-38' },
 }
 
 /**
@@ -68,14 +68,20 @@ function castFloat(float: FloatType, text: string, plain: string, notation: Nota
   const number = `(?:${notation.digits}(?:${notation.point}\\d+)?|${notation.point}\\d+)(?:[eE][+-]?\\d+)?`
   const value = `TRY_CAST(${plain} AS ${float.type})`
   const digits = significant(plain)
-  const exact = `(length(${digits}) <= ${float.safeDigits} AND (abs(${value}) >= ${float.smallestNormal} OR ${digits} = ''))`
-  // Beyond what always survives, the text must be one of the two that name the value: its shortest, or its longest as C and R print it.
-  const named = `${digits} IN (${significant(`${value}::VARCHAR`)}, ${significant(`printf('${float.exact}', ${value})`)})`
+  // Beyond what always survives, the text must be the value's shortest, or the value rounded to as many digits as C and R would print.
+  const names = [`${value}::VARCHAR`, ...float.longer.map((form) => `printf('${form}', ${value})`)]
+  const named = `${digits} IN (${names.map(significant).join(', ')})`
+  // Cheap answers first: most texts are short, or what a program printed. Equal digits at another magnitude would be another number, and
+  // only underflow can cause that.
+  const survives = `CASE WHEN length(${text}) <= ${float.safeDigits} AND abs(${value}) >= ${float.smallestNormal} THEN true
+    WHEN ${plain} = ${value}::VARCHAR OR ${plain} IN ('0', '0.0', '0.00') THEN true
+    WHEN ${value} = 0 THEN ${digits} = ''
+    WHEN length(${digits}) <= ${float.safeDigits} AND abs(${value}) >= ${float.smallestNormal} THEN true
+    ELSE ${named} END`
   return {
     type: float.type,
     value,
-    // Equal digits at another magnitude would be another number; only underflow can cause that.
-    valid: `${matches(text, `[+-]?${number}`)} AND coalesce(isfinite(${value}), false) AND (${exact} OR (${named} AND (${value} <> 0 OR ${digits} = '')))`,
+    valid: `CASE WHEN ${matches(text, `[+-]?${number}`)} AND isfinite(${value}) THEN ${survives} ELSE false END`,
   }
 }
 

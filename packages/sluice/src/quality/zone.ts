@@ -28,7 +28,8 @@ export function zonedTime(local: string, zone: string, overlap: 'reject' | 'earl
   const back = `timezone(${at}, ${later})`
   const shrunk = `(timezone(${at}, ${later} - INTERVAL 24 HOURS) + INTERVAL 24 HOURS - ${back})`
   const earlier = `(${later} - ${shrunk})`
-  const twice = `(${shrunk} > INTERVAL 0 SECONDS AND timezone(${at}, ${earlier}) = ${local})`
+  // CASE, so that the last conversion is made only near a transition.
+  const twice = `CASE WHEN ${shrunk} > INTERVAL 0 SECONDS THEN timezone(${at}, ${earlier}) = ${local} ELSE false END`
   const exists = `${back} = ${local}`
   if (overlap === 'reject') return { value: later, valid: `(${exists} AND NOT ${twice})` }
   if (overlap === 'later') return { value: later, valid: exists }
