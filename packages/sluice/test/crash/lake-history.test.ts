@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { nodeFileOperations } from '../../src/storage/disk/file-operations.ts'
@@ -10,6 +10,10 @@ import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { failingFileOperations } from '../simulation/failing-file-operations.ts'
 import { type SimulatedDisk, simulatedDisk } from '../simulation/power-loss.ts'
 import { fileOf, inputOf, table } from './lake-model.ts'
+
+const all = mkdtempSync(join(tmpdir(), 'sluice-history-'))
+
+afterAll(() => rmSync(all, { recursive: true }))
 
 type Command =
   | { readonly kind: 'append' | 'replace'; readonly rows: number }
@@ -48,7 +52,7 @@ interface Model {
 test('MB-5, LK-09, LK-13: any sequence of appends, replacements, rollbacks, collections and crashes equals the model', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 14 }), async (commands) => {
-      const root = mkdtempSync(join(tmpdir(), 'sluice-history-'))
+      const root = mkdtempSync(join(all, 'history-'))
       const model: Model = { current: 0, oldest: 1, versions: new Map([[0, { rows: [], inputs: [] }]]) }
       for (const [at, one] of commands.entries()) {
         // A crash: from some operation on, nothing reaches the disk; then the same is done again by a fresh process.
@@ -143,7 +147,7 @@ test('LK-02, CP-3: the power fails anywhere in a commit or a collection: N or N+
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 130 }), fc.infiniteStream(fc.boolean()), async (at, choices) => {
       const disk: SimulatedDisk = simulatedDisk()
-      const real = mkdtempSync(join(tmpdir(), 'sluice-power-'))
+      const real = mkdtempSync(join(all, 'power-'))
       const fault = { at, code: 'EIO', persisting: true }
       const { operations } = failingFileOperations(disk.operations, fault)
       const storage = diskStorage('/lake', operations)

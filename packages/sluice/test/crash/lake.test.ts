@@ -3,10 +3,10 @@
  * a reader sees version N or N+1 whole, the work started again comes to the same end, and no garbage stays.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
@@ -42,7 +42,10 @@ function start(root: string, args: readonly string[], env: Record<string, string
 const run = (root: string, args: readonly string[], env?: Record<string, string>): Promise<Ended> =>
   start(root, args, env).ended
 
-const newRoot = (): string => mkdtempSync(join(tmpdir(), 'sluice-crash-'))
+const all = mkdtempSync(join(tmpdir(), 'sluice-crash-'))
+const newRoot = (): string => mkdtempSync(join(all, 'case-'))
+
+afterAll(() => rmSync(all, { recursive: true }))
 
 /** Opened afresh: nothing remembered from before the crash. */
 function openAt(root: string) {

@@ -32,6 +32,10 @@ export function failingFileOperations(
       }
       await file.write(bytes)
     },
+    async readAll() {
+      hit('read')
+      return file.readAll()
+    },
     async read(position, length) {
       hit('read')
       return file.read(position, length)

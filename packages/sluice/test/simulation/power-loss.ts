@@ -78,6 +78,7 @@ export function simulatedDisk(): SimulatedDisk {
         async write(bytes) {
           node.live = Buffer.concat([node.live, bytes])
         },
+        readAll: async () => node.live,
         read: async (position, length) => node.live.subarray(position, position + length),
         async truncate(bytes) {
           node.live = node.live.subarray(0, bytes)

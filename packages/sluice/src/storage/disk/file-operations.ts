@@ -9,6 +9,8 @@ import { systemClock } from '../../base/clock.ts'
 export interface OpenFile {
   /** All of it, at the end of the file. */
   write(bytes: Uint8Array): Promise<void>
+  /** The whole file, as long as it is now: another one may have come under its name since anybody looked. */
+  readAll(): Promise<Uint8Array>
   /** Up to `length` bytes from `position`. */
   read(position: number, length: number): Promise<Uint8Array>
   truncate(bytes: number): Promise<void>
@@ -64,6 +66,7 @@ export const nodeFileOperations: FileOperations = {
       async write(bytes) {
         await handle.writeFile(bytes)
       },
+      readAll: () => handle.readFile(),
       async read(position, length) {
         const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, position)
         return buffer.subarray(0, bytesRead)

@@ -82,12 +82,11 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
   return {
     read: (path) =>
       attempt(path, async () => {
-        const found = fileAt(path)
-        if (found === undefined) return undefined
+        if (fileAt(path) === undefined) return undefined
         try {
           const file = await operations.open(local(path), 'read')
           try {
-            return await file.read(0, found.bytes)
+            return await file.readAll()
           } finally {
             await file.close()
           }
