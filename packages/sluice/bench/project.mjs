@@ -21,9 +21,9 @@ export async function forget(root) {
   }
 }
 
-export function configText({ memory = '1GB' } = {}) {
+export function configText({ memory = '1GB', concurrency = 2 } = {}) {
   return `import { defineConfig, duckdb } from 'sluice'
-export default defineConfig({ name: 'bench', lake: { path: 'lake' }, warehouse: duckdb('warehouse.duckdb'), engine: { memoryLimit: '${memory}' } })
+export default defineConfig({ name: 'bench', lake: { path: 'lake' }, warehouse: duckdb('warehouse.duckdb'), engine: { memoryLimit: '${memory}' }, concurrency: ${concurrency} })
 `
 }
 

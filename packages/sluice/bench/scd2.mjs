@@ -89,12 +89,12 @@ export const steps = {
          SELECT s.*, d.rowid AS old FROM read_parquet('${changes}') s LEFT JOIN d ON d.k = s.k AND d.is_current_record
          WHERE d.k IS NULL OR (d.name, d.price, d.grade) IS DISTINCT FROM (s.name, s.price, s.grade)`,
       `UPDATE d SET expiry_date = c.day, is_current_record = false FROM changed c WHERE d.rowid = c.old`,
-      `INSERT INTO d BY NAME SELECT (SELECT max(sk) FROM d) + row_number() OVER () AS sk, k, name, price, grade, day AS effective_date,
+      `INSERT INTO d BY NAME SELECT hash(k, day)::VARCHAR AS sk, k, name, price, grade, day AS effective_date,
          DATE '9999-12-31' AS expiry_date, true AS is_current_record FROM changed`,
     ]),
   append: ({ path, changes }) =>
     byHand(path, [
-      `INSERT INTO d BY NAME SELECT (SELECT max(sk) FROM d) + row_number() OVER () AS sk, k, name, price, grade, day AS effective_date,
+      `INSERT INTO d BY NAME SELECT hash(k, day)::VARCHAR AS sk, k, name, price, grade, day AS effective_date,
          DATE '9999-12-31' AS expiry_date, true AS is_current_record FROM read_parquet('${changes}')`,
     ]),
 }
