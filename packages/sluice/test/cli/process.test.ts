@@ -62,9 +62,8 @@ describe('a project', () => {
     const child = spawn(process.execPath, [bin, 'run'], { cwd: shop, env })
     let err = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text
       // The first task has started: there is something to interrupt.
-      if (err === '' || !err.includes('▸')) err += text
-      else err += text
       if (err.includes('▸') && !child.killed) child.kill('SIGINT')
     })
     const [code] = await once(child, 'close')
@@ -88,7 +87,7 @@ describe('a project', () => {
     expect(events.stderr).toBe('')
   })
 
-  test('every command that reads answers, in a pipe and as JSON', () => {
+  test('every command that reads answers in a pipe', () => {
     const lines = [
       ['check'],
       ['plan'],
@@ -114,8 +113,12 @@ describe('a project', () => {
       const plain = sluice(shop, argv)
       expect([argv, plain.status, plain.stderr.includes('SLU')]).toEqual([argv, 0, false])
       expect(plain.stdout + plain.stderr).not.toContain('\u001b')
-      if (argv[0] === 'render' || argv[1] === 'logs') continue
-      expect(() => JSON.parse(sluice(shop, [...argv, '--json']).stdout), argv.join(' ')).not.toThrow()
+    }
+  })
+
+  test('with --json, a list is one JSON value', () => {
+    for (const command of ['runs', 'catalog', 'quality', 'quarantine', 'doctor']) {
+      expect(JSON.parse(sluice(shop, [command, '--json']).stdout).length, command).toBeGreaterThan(0)
     }
   })
 
