@@ -37,7 +37,8 @@ export const scd2: LoadModeEntry = {
     const rejected = await findFresh(context, shape)
     const moved = context.added.length > 0 || (await countOf(sql, 'SELECT count(*) FROM sluice_fresh')) > 0
     const tally = moved ? await writeTimelines(context, shape) : { opened: 0, overwrote: 0, closed: 0, idle: 0 }
-    if (moved) await assertInvariants(sql, shape, { target, name: input.target, keysOf: touchedKeys(context) })
+    if (moved)
+      await assertInvariants(sql, shape, { target, name: input.target, keysOf: await findTouched(context, shape) })
     const known = incoming.rows - tally.opened - tally.overwrote - tally.idle - rejected.rows
     assert(known >= 0, `no more changes of ${input.target} were applied than came in`)
     return {
@@ -53,9 +54,11 @@ export const scd2: LoadModeEntry = {
   },
 }
 
-/** The keys whose rows a load may have changed: a table. */
-function touchedKeys({ added }: LoadContext): string {
-  return added.length > 0 ? 'sluice_keys' : 'sluice_fresh'
+/** `sluice_touched`: the keys of which a version began or ended; the others kept their rows. */
+async function findTouched(context: LoadContext, { keys }: Scd2Shape): Promise<string> {
+  const moved = `FROM sluice_timeline WHERE sluice_opens OR ${own.deleted}`
+  await create(context, 'sluice_touched', `SELECT DISTINCT ${columnList(keys)} ${moved}`)
+  return 'sluice_touched'
 }
 
 /** Without a time of its own, an input is true as of its version's commit, and cannot be put before what is known. */
