@@ -79,6 +79,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
   /** Whether blank lines are records (of one empty field). */
   readonly blankRecords?: boolean
+  /** Whether the digest of the file is wanted. @default true */
+  readonly isHashed?: boolean
 }
 
 /**
@@ -103,7 +105,7 @@ export async function readRecords(file: string, options: ReadOptions, reader: Re
         buffer = larger
       }
       const { bytesRead } = await handle.read(buffer, kept, chunkBytes)
-      hash.update(buffer.subarray(kept, kept + bytesRead))
+      if (options.isHashed !== false) hash.update(buffer.subarray(kept, kept + bytesRead))
       const used = pass.take(buffer.subarray(0, kept + bytesRead), bytesRead === 0)
       buffer.copyWithin(0, used, kept + bytesRead)
       kept += bytesRead - used

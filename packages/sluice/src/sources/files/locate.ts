@@ -19,7 +19,7 @@ export async function locateNumbered(
   const found: RefusedRecord[] = []
   await readRecords(
     input,
-    { dialect, ...options },
+    { dialect, isHashed: false, ...options },
     {
       header: (names) => names.length,
       record(record) {
@@ -67,7 +67,7 @@ export async function locateByTexts(
   }
   await readRecords(
     input,
-    { dialect, ...options },
+    { dialect, isHashed: false, ...options },
     {
       header: (names) => names.length,
       record(record) {

@@ -33,6 +33,8 @@ export interface SplitRecord {
 
 const ordinary = 0
 const delimiterOrEnd = 1
+/** A delimiter of one unit, which begins nothing else: the common case, and the short way. */
+const delimiterOnly = 3
 const lf = 10
 const cr = 13
 
@@ -83,6 +85,15 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
         return finish(limit, limit, closed >= 0 && closed !== limit ? (problem ?? 'quote') : problem)
       }
       const unit = units[at]!
+      if (classes[unit] === delimiterOnly) {
+        if (closed >= 0) {
+          if (closed !== at) problem ??= 'quote'
+          closed = -1
+        }
+        ends[fields++] = at++
+        atFieldStart = true
+        continue
+      }
       if (classes[unit] === delimiterOrEnd) {
         const length = endLength(units, at, limit)
         const isDelimiter =
@@ -169,7 +180,11 @@ function unitClasses(dialect: Dialect, recordEnd: RecordEnd): Uint8Array {
   if (dialect.quote >= 0) classes[dialect.quote] = 2
   if (typeof recordEnd === 'string') classes.fill(delimiterOrEnd, lf, lf + 1).fill(delimiterOrEnd, cr, cr + 1)
   else classes[recordEnd[0]!] = delimiterOrEnd
-  if (dialect.delimiter.length > 0) classes[dialect.delimiter[0]!] = delimiterOrEnd
+  const [first] = dialect.delimiter
+  if (first !== undefined) {
+    const isAlone = dialect.delimiter.length === 1 && classes[first] === ordinary
+    classes[first] = isAlone ? delimiterOnly : delimiterOrEnd
+  }
   return classes
 }
 
