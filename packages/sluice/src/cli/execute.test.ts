@@ -160,6 +160,18 @@ describe('errors', () => {
     expect(text).toMatch(/ at /)
     expect((await sluice(['run', '--debug'], setting)).err).toMatch(/ {4}at /)
   })
+  test('that nobody awaited are reported like any other', async () => {
+    const stray: Setting = {
+      ...withProject({ run: () => new Promise(() => {}) }),
+      during: (signals) =>
+        void setTimeout(
+          () => signals.emit('unhandledRejection', sluiceError('Run.Busy', { owner: 'r', since: 's' })),
+          50,
+        ),
+    }
+    const { code, err } = await sluice(['run'], stray)
+    expect([code, err.startsWith('✖ SLU4001')]).toEqual([5, true])
+  })
   test('leave no log where there is no project', async () => {
     const cwd = mkdtempSync(join(tmpdir(), 'sluice-none-'))
     expect((await sluice(['run'], { ...failing(new Error('x')), cwd })).code).toBe(70)

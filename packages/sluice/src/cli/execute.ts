@@ -21,6 +21,7 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   cwd(): string
   on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
+  on(event: 'unhandledRejection', listener: (reason: unknown) => void): unknown
   off(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown
   exit(code: number): void
 }
@@ -90,7 +91,9 @@ export async function execute(
     interruption = watchSignals(process, terminal)
     const context = makeContext({ globals, terminal, root, env, signal: interruption.signal, stdin, open })
     const { run } = (await functions[command]()) as { run: Run<never> }
-    const code = await run(context, input as never)
+    // A rejection that nobody awaits ends the command like any other error, instead of ending Node with a stack.
+    const stray = new Promise<never>((_resolve, reject) => process.on('unhandledRejection', reject))
+    const code = await Promise.race([run(context, input as never), stray])
     return interruption.code() ?? code ?? 0
   } catch (error) {
     return await report(error, { terminal, root, argv, debug, env, interrupted: interruption?.code() })
