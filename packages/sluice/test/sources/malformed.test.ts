@@ -2,7 +2,8 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { dialectOf } from '../../src/sources/files/dialect.ts'
-import { type FileRecord, fieldTexts, readRecordsOf } from '../../src/sources/files/file-records.ts'
+import { fieldTexts } from '../../src/sources/files/field-texts.ts'
+import { type FileRecord, readRecordsOf } from '../../src/sources/files/file-records.ts'
 import { openDrop, sourceOf } from './drop.ts'
 
 /** One record of a generated file: its bytes, and whether it is good, with its values where it is. */

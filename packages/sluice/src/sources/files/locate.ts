@@ -1,6 +1,7 @@
 /** The way back from a refused row to its record in the delivered file. */
 import type { Dialect } from './dialect.ts'
-import { type FileRecord, fieldTexts, readRecords } from './file-records.ts'
+import { fieldTexts } from './field-texts.ts'
+import { type FileRecord, readRecords } from './file-records.ts'
 import type { CapturedRow } from './scan.ts'
 import { type RefusedRecord, refusedRecord } from './survey.ts'
 

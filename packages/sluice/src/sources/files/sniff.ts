@@ -3,7 +3,8 @@ import { isUtf8 } from 'node:buffer'
 import type { CsvFormat } from '../../definition/types.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
 import { byteOrderMark, type Encoding, toUnits } from './encoding.ts'
-import { fieldTexts, readRecordsOf } from './file-records.ts'
+import { fieldTexts } from './field-texts.ts'
+import { readRecordsOf } from './file-records.ts'
 import { firstRecordEnd } from './record-splitter.ts'
 
 /** Delimiters that are tried, in the order in which they win a tie. */

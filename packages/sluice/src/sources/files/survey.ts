@@ -4,10 +4,10 @@ import { sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
+import { fieldTexts } from './field-texts.ts'
 import {
   type FileRecord,
   type FileTotals,
-  fieldTexts,
   type ReadOptions,
   type RecordReader,
   readRecords,

@@ -1,9 +1,9 @@
 /** Takes files into a candidate: survey, scan, find refused rows back, account for every row and byte. */
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Check, FilesSource } from '../../definition/types.ts'
-import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
+import type { RowAccounting } from '../../lake/record.ts'
 import {
   addAccounting,
   assertBalanced,
@@ -12,49 +12,19 @@ import {
   rowCountOutside,
   ruleResults,
 } from '../../quality/accounting.ts'
-import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
-import { checkNames, isRowCheck } from '../../quality/rules.ts'
-import { runTableChecks } from '../../quality/table-checks.ts'
+import { checkNames } from '../../quality/rules.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
+import { type CandidateFile, finishCandidate, type Judged, type TakeFiles, type TakenUnit } from './candidate.ts'
 import type { Dialect } from './dialect.ts'
 import type { FilesContext } from './discover.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './locate.ts'
 import { carried } from './normalised.ts'
 import { assertReadable, locateParquet } from './parquet.ts'
-import {
-  assertUnchanged,
-  copiedUnit,
-  type Member,
-  type PrepareContext,
-  prepareUnits,
-  refusal,
-  type Unit,
-} from './prepare.ts'
+import { assertUnchanged, copiedUnit, type Member, prepareUnits, refusal, type Unit } from './prepare.ts'
 import { printable } from './printable.ts'
 import { addedColumns, fileKeys, rowContract, type ScanResult, scanRows } from './scan.ts'
 import type { RefusedRecord } from './survey.ts'
-
-type CandidateFile = Candidate['files'][number]
-
-/** A member with the rows that it lost. */
-interface Judged {
-  readonly member: Member
-  readonly refused: readonly RefusedRecord[]
-  readonly accounting: RowAccounting
-  readonly checks: readonly CheckResult[]
-}
-
-/** A unit that has been scanned, with only the members that stay. */
-export interface TakenUnit {
-  readonly judged: readonly Judged[]
-  readonly files: readonly CandidateFile[]
-}
-
-/** What the taking of files works with. */
-export interface TakeFiles extends PrepareContext {
-  readonly take: TakeContext
-}
 
 /**
  * Takes the inputs whose decision is `take`, in their order.
@@ -360,124 +330,4 @@ function candidateFile(
     fields: [...Object.keys(source.columns), ...addedColumns(source).map(({ name }) => name)],
     inputs: judged.map(({ member }) => member.input.id),
   }
-}
-
-/** Checks of the whole candidate, then quarantine; or the refusal of all of its files. */
-async function finishCandidate(
-  taken: readonly TakenUnit[],
-  superseded: readonly DiscoveredInput[],
-  context: TakeFiles,
-): Promise<Candidate | readonly RefusedInput[]> {
-  const { source } = context
-  const judged = taken.flatMap((unit) => unit.judged)
-  const files = taken.flatMap((unit) => unit.files)
-  const tableChecks = await candidateChecks(files, context)
-  const failed = tableChecks.filter(({ status }) => status === 'failed')
-  if (failed.length > 0) {
-    const checks = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
-    return judged.map(({ member }) =>
-      refusal(member.input, sluiceError('Source.CheckFailed', { file: printable(member.input.path), checks })),
-    )
-  }
-  const quarantine = await writeQuarantine(judged, context)
-  const inputs = judged.map(({ member, accounting }) => reference(member.input, accounting))
-  return {
-    fields: fieldsOf(source),
-    files,
-    quarantine,
-    inputs: [...inputs, ...superseded.map((input) => reference(input, noRows))],
-    accounting: judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows),
-    checks: [...mergeChecks(judged.flatMap(({ checks }) => checks)), ...tableChecks],
-    warnings: warningsOf(judged, superseded),
-  }
-}
-
-function reference(input: DiscoveredInput, accounting: RowAccounting): InputReference {
-  const { id, path, bytes, fileDate } = input
-  return { kind: 'file', path, sha256: id, bytes, ...(fileDate === undefined ? {} : { fileDate }), accounting }
-}
-
-function fieldsOf(source: FilesSource): Candidate['fields'] {
-  const { casts } = rowContract(source)
-  return [
-    ...casts.map(({ name, type, nullable }) => ({ name, type, nullable })),
-    ...addedColumns(source).map((column) => ({ ...column, nullable: false })),
-  ]
-}
-
-/** Checks on what is accepted: those of the whole table, and those that only warn. */
-async function candidateChecks(files: readonly CandidateFile[], context: TakeFiles): Promise<readonly CheckResult[]> {
-  const keys = new Set(fileKeys(context.source).map(({ name }) => name))
-  const names = checkNames(context.source.checks)
-  const checks = context.source.checks
-    .map((check, place) => ({ ...check, name: names[place]! }))
-    .filter((check) => (isRowCheck(check) ? check.severity === 'warn' : !keys.has(check.name)))
-  if (checks.length === 0) return []
-  const columns = fieldsOf(context.source).map(({ name, type }) => `NULL::${type} AS ${quoteIdentifier(name)}`)
-  const relation =
-    files.length === 0
-      ? `(SELECT ${columns.join(', ')} WHERE false)`
-      : `read_parquet([${files.map(({ localFile }) => quoteText(localFile)).join(', ')}])`
-  return runTableChecks(context.take.session, { relation, checks, related: {}, now: context.clock.now() })
-}
-
-function mergeChecks(checks: readonly CheckResult[]): readonly CheckResult[] {
-  const byName = new Map<string, CheckResult>()
-  for (const check of checks) {
-    const other = byName.get(check.name)
-    if (other === undefined) {
-      byName.set(check.name, check)
-      continue
-    }
-    const failing = other.failing + check.failing
-    const total = other.total + check.total
-    const { detail: _, ...rest } = other
-    byName.set(check.name, {
-      ...rest,
-      status: other.status === 'passed' ? check.status : other.status,
-      failing,
-      total,
-      ...(failing === 0 ? {} : { detail: `${failing} of ${total} rows refused` }),
-    })
-  }
-  return [...byName.values()]
-}
-
-async function writeQuarantine(judged: readonly Judged[], context: TakeFiles): Promise<Candidate['quarantine']> {
-  const writer = quarantineWriter(context.take.session, context.take.scratch)
-  for (const { member, refused } of judged) if (refused.length > 0) addRefused(writer, member, refused)
-  const written = await writer.finish()
-  if (written === undefined) return []
-  return [{ localFile: written.localFile, rows: written.rows, reasons: written.reasons }]
-}
-
-function addRefused(writer: QuarantineWriter, member: Member, refused: readonly RefusedRecord[]): void {
-  const { path } = member.input
-  const descriptor = openSync(member.localFile, 'r')
-  const read = (offset: number, length: number): Buffer => {
-    const bytes = Buffer.alloc(length)
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset))
-  }
-  try {
-    const { headerBytes } = member.survey.totals
-    if (headerBytes > 0) writer.header(path, read(0, headerBytes))
-    for (const { line, record, offset, length, reasons, text } of refused) {
-      const bytes = text === undefined ? read(offset, length) : Buffer.from(text)
-      writer.add({ file: path, line, record, offset, bytes, reasons })
-    }
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-function warningsOf(judged: readonly Judged[], superseded: readonly DiscoveredInput[]): readonly string[] {
-  return [
-    ...judged.flatMap(({ member: { input, survey } }) => {
-      const file = printable(input.path)
-      if (survey.totals.records === 0) return [`W_EMPTY: "${file}" has no rows; it is recorded as taken with 0 rows.`]
-      const { blankLines } = survey.totals
-      return blankLines === 0 ? [] : [`"${file}" has ${blankLines} blank lines, which are no rows.`]
-    }),
-    ...superseded.map(({ path }) => `"${printable(path)}" was not read: a newer delivery replaces it.`),
-  ]
 }
