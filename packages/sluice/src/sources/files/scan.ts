@@ -49,14 +49,21 @@ export interface RowContract {
 const heldTexts = { rows: 50_000, characters: 32 * 1024 * 1024 }
 const heldRows = 1_000_000
 
-/** The casts and rules of a source, over the columns of a scan. */
+const contracts = new WeakMap<FilesSource, RowContract>()
+
+/** The casts and rules of a source, over the columns of a scan; without one, for their names and types alone. */
 export function rowContract(source: FilesSource, input?: Pick<ScanInput, 'positions' | 'casts'>): RowContract {
+  const known = input === undefined ? contracts.get(source) : undefined
+  if (known !== undefined) return known
   const casts =
     input?.casts ??
     Object.entries(source.columns).map(([name, column], place) =>
       castColumn(name, column, textColumnSql(input?.positions[place] ?? place)),
     )
-  return { casts, rules: rowRules(casts, source.checks, { defaultAction: 'quarantine' }) }
+  const contract = { casts, rules: rowRules(casts, source.checks, { defaultAction: 'quarantine' }) }
+  // Thousands of small files share it.
+  if (input === undefined) contracts.set(source, contract)
+  return contract
 }
 
 /** The columns that Sluice adds. */
