@@ -62,5 +62,7 @@ export interface TaskContext extends ProjectContext {
   /** Throws when this run no longer holds its lease. */
   readonly fence: () => Promise<void>
   readonly emit: (event: NewRunEvent) => void
+  /** A new local folder on the lake's device, gone when the task has ended. */
+  readonly scratch: (name: string) => Promise<string>
   readonly signal: AbortSignal
 }

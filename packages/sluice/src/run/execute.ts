@@ -3,6 +3,7 @@
  *
  * Nothing is resumed from the ledger. A run that follows a crash plans anew from what is committed, and so goes on by itself.
  */
+import { rm } from 'node:fs/promises'
 import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
@@ -171,6 +172,7 @@ class Run {
     )
     if (broken.length > 0) return this.#settle(task, 0, { status: 'skipped' }, `needs ${broken.join(', ')}`)
     const started = this.#context.clock.now().getTime()
+    const scratch: string[] = []
     this.emit({ type: 'task.started', task: task.id, kind: task.kind, table: task.table, attempt })
     try {
       const outcome = await handlers[task.kind]({
@@ -183,6 +185,13 @@ class Run {
         outcomes: this.outcomes,
         fence: () => this.#lease.assertHeld(),
         emit: this.emit,
+        scratch: async (name) => {
+          const folder = await this.#context.storage.scratch(
+            `${this.#id}-${task.id.replace(/\W/g, '-')}-${attempt}-${name}`,
+          )
+          scratch.push(folder)
+          return folder
+        },
         signal,
       })
       this.failures.delete(task.id)
@@ -207,6 +216,8 @@ class Run {
         summary,
       )
       throw error
+    } finally {
+      await Promise.all(scratch.map((folder) => rm(folder, { recursive: true, force: true })))
     }
   }
 

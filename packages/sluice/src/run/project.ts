@@ -25,7 +25,7 @@ import { clean, rollback } from './maintenance.ts'
 import { planProject } from './planning.ts'
 import { openReadSession } from './read.ts'
 import { replayQuarantine } from './replay.ts'
-import { missingSecrets } from './secrets.ts'
+import { checkSecrets, missingSecrets } from './secrets.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -130,7 +130,11 @@ function projectOver(
   return {
     root,
     definition: project,
-    check: async () => [...loadProblems, ...(await planProject(context)).problems],
+    check: async () => [
+      ...loadProblems,
+      ...(await checkSecrets(root, project)),
+      ...(await planProject(context)).problems,
+    ],
     plan: (options) => planProject(context, options),
     stateMachines: (plan) => compileStateMachines(plan, { concurrency: project.config.concurrency }),
     run: (options) => executeRun(context, options),

@@ -12,11 +12,12 @@ import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import type { RunSummary } from './events.ts'
 import { executeRun } from './execute.ts'
+import { planProject } from './planning.ts'
 
 /**
  * Replays the quarantine of a source's newest deliveries, all kept versions together.
  *
- * @throws Quality.NothingToReplay where the table has no refused records with bytes
+ * @throws Quality.NothingToReplay where the table has no refused records, or its definition is still the one that refused them
  */
 export async function replayQuarantine(
   context: ProjectContext,
@@ -27,7 +28,10 @@ export async function replayQuarantine(
   const source = context.project.pipelines.find(
     (pipeline) => pipeline.layers[0] === table.split('.')[0] && name in pipeline.sources,
   )?.sources[name]
-  const versions = await context.lake.versions(table)
+  const { plan } = await planProject(context)
+  const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
+  // Under the definition that refused them, they would be refused again.
+  const versions = (await context.lake.versions(table)).filter((record) => record.definition !== definition)
   const files = await Promise.all(
     versions.flatMap((record) => record.quarantine.map((file) => context.storage.localPath(file.path))),
   )
@@ -50,5 +54,8 @@ export async function replayQuarantine(
     await mkdir(dirname(path), { recursive: true })
     await writeFile(path, content)
   }
-  return executeRun(context, { ...options, select: [`${table}+`] })
+  // A replay is all refused rows: limits on their share say nothing here.
+  const openSource: ProjectContext['openSource'] = (name, definition) =>
+    context.openSource(name, name === table ? { ...definition, quarantine: { maxShare: 1 } } : definition)
+  return executeRun({ ...context, openSource }, { ...options, select: [`${table}+`] })
 }

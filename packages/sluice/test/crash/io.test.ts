@@ -31,20 +31,27 @@ async function state(root: string): Promise<unknown> {
 }
 
 /** The real operations, of which the k-th and (if it goes on) all later ones fail. */
-function failing(code: 'EIO' | 'ENOSPC', at: number, persisting: boolean): { operations: FileOperations; count: () => number } {
+function failing(
+  code: 'EIO' | 'ENOSPC',
+  at: number,
+  persisting: boolean,
+): { operations: FileOperations; count: () => number } {
   let count = 0
   const step = (): void => {
     count++
     if (count === at || (persisting && count > at)) throw Object.assign(new TypeError(`${code}: injected`), { code })
   }
   const guardFile = (file: OpenFile): OpenFile => ({
+    readAll: async () => (step(), file.readAll()),
     write: async (bytes) => (step(), file.write(bytes)),
     read: async (position, length) => (step(), file.read(position, length)),
     truncate: async (bytes) => (step(), file.truncate(bytes)),
     sync: async () => (step(), file.sync()),
     close: () => file.close(),
   })
-  const guard = <A extends unknown[], R>(operation: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => (step(), operation(...args))
+  const guard =
+    <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => (step(), operation(...args))
   return {
     count: () => count,
     operations: {
@@ -86,7 +93,8 @@ test.each([
     const first = await runWith(root, operations)
     const reached = count() >= at
     if ((await runWith(root)) !== 'succeeded') wrong.push(`operation ${at} (${first}): the next run failed`)
-    else if (JSON.stringify(await state(root)) !== JSON.stringify(expected)) wrong.push(`operation ${at} (${first}): another end state`)
+    else if (JSON.stringify(await state(root)) !== JSON.stringify(expected))
+      wrong.push(`operation ${at} (${first}): another end state`)
     if (!reached) break
   }
   expect(wrong).toEqual([])

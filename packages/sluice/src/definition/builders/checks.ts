@@ -100,7 +100,7 @@ export function format<const C extends string>(
 }
 
 /**
- * A SQL expression over one row is true; NULL counts as false.
+ * A SQL expression over one row is not false; NULL passes, as in a CHECK constraint of SQL.
  *
  * @example row("invoice_no NOT LIKE 'C%'", { name: 'cancelled' })
  */

@@ -124,7 +124,8 @@ class DuckDbSession implements Session {
             // A data file holds all of its columns: no reader has to know what its folder is called.
             'WRITE_PARTITION_COLUMNS',
             'OVERWRITE_OR_IGNORE',
-            "FILENAME_PATTERN 'part-{i}'",
+            // Not numbered: NULL and the text that stands for it in a folder's name share a folder.
+            "FILENAME_PATTERN 'part-{uuid}'",
           ]
         : []),
     ]

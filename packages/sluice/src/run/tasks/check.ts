@@ -38,7 +38,7 @@ export async function checkCandidate(
   rewrite: (sql: string, folder: string) => Promise<ModelCandidate['files']>,
 ): Promise<ModelCandidate> {
   if (checks.length === 0) return candidate
-  const scratch = await context.storage.scratch(`${context.run}-checked-${context.task.table}-${context.attempt}`)
+  const scratch = await context.scratch('checked')
   const kept = await quarantineRows(session, candidate, checks, scratch, rewrite)
   // Before anything is taken out, so that the thresholds see every failing row.
   const quarantining = new Set(checks.filter((check) => check.action === 'quarantine'))

@@ -14,7 +14,7 @@ import type { TaskContext } from '../context.ts'
  * @throws Run.ModelReturned where it returned neither, or rows that its columns do not fit
  */
 export async function codeModelSql(
-  context: Pick<TaskContext, 'task' | 'run' | 'attempt' | 'storage'>,
+  context: Pick<TaskContext, 'task' | 'scratch'>,
   session: Session,
   model: CodeModel,
 ): Promise<string> {
@@ -28,7 +28,7 @@ export async function codeModelSql(
   const unknown = result.flatMap((row) => Object.keys(row as object)).find((name) => !names.includes(name))
   if (unknown !== undefined)
     throw sluiceError('Run.ModelReturned', { table, what: `returned a column "${unknown}" that it does not declare` })
-  const folder = await context.storage.scratch(`${context.run}-rows-${table}-${context.attempt}`)
+  const folder = await context.scratch('rows')
   const file = join(folder, 'rows.ndjson')
   await writeFile(
     file,

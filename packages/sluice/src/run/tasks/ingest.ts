@@ -88,9 +88,9 @@ async function takeInputs(
   mode: 'append' | 'replace',
   current: CommitRecord | undefined,
 ): Promise<{ refused: readonly RefusedInput[]; record: CommitRecord | undefined }> {
-  const { task, emit, storage } = context
+  const { task, emit } = context
   await using session = await context.engine.open({ signal: context.signal })
-  const scratch = await storage.scratch(`${context.run}-${task.id.replace(/[^a-z0-9_-]/gi, '_')}-${context.attempt}`)
+  const scratch = await context.scratch('taken')
   const { candidate, refused } = await adapter.take(take, {
     session,
     scratch,

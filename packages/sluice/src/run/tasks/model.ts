@@ -23,9 +23,10 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   assert(model !== undefined, `the plan's model ${task.table} is defined`)
   const records = await resolveInputs(context)
   const inputs = records.map((record) => ({ kind: 'table' as const, table: record.table, version: record.version }))
-  const taskKey = digest({ definition: task.definition, inputs })
+  const forced = task.reason === 'forced' ? { forced: context.run } : {}
+  const taskKey = digest({ definition: task.definition, inputs, ...forced })
   const current = await lake.current(task.table)
-  if (current?.taskKey === taskKey && task.reason !== 'forced') return { status: 'unchanged', version: current.version }
+  if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await context.engine.open({ signal: context.signal })
   await attachInputs(context, session, records)
@@ -71,7 +72,7 @@ async function makeCandidate(
   options: TableOptions,
   records: readonly CommitRecord[],
 ): Promise<ModelCandidate> {
-  const { task, storage, emit } = context
+  const { task, emit } = context
   const columns = await session.describe(sql)
   const names = columns.map((column) => column.name)
   const write = async (select: string, folder: string): Promise<ModelCandidate['files']> =>
@@ -82,7 +83,7 @@ async function makeCandidate(
       }),
       names,
     )
-  const files = await write(sql, await storage.scratch(`${context.run}-${task.table}-${context.attempt}`))
+  const files = await write(sql, await context.scratch('made'))
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
   emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })
   const candidate: ModelCandidate = {
