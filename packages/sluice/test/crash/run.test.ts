@@ -23,26 +23,35 @@ beforeAll(async () => {
 
 test('the listing run finds every kind of boundary', () => {
   const folders = new Set(points.map((point) => point.split('.').slice(0, 2).join('.')))
-  expect([...folders].sort()).toEqual(expect.arrayContaining(['lake.commit', 'run.ingest', 'run.ledger', 'storage.create', 'warehouse.load']))
+  expect([...folders].sort()).toEqual(
+    expect.arrayContaining(['lake.commit', 'run.ingest', 'run.ledger', 'storage.create', 'warehouse.load']),
+  )
   expect(points.length).toBeGreaterThan(60)
 })
 
 describe('a run that was killed at any durable boundary', () => {
   test('goes on by itself to the same end', async () => {
     // Hits of the ledger's own lines are alike; each other boundary is swept at every hit.
-    const sweep = points.filter((point) => !/ledger\.after_append#(\d+)$/.test(point) || Number(point.split('#')[1]) % 5 === 1)
+    const sweep = points.filter(
+      (point) => !/ledger\.after_append#(\d+)$/.test(point) || Number(point.split('#')[1]) % 5 === 1,
+    )
     const wrong: string[] = []
     await inParallel(2, sweep, async (point) => {
       const root = shopProject()
       const killed = await command(root, ['run'], { env: { SLUICE_CRASH: point } })
       if (killed.signal !== 'SIGKILL') return void wrong.push(`${point}: was not hit (${killed.code})`)
       const again = await command(root, ['run'])
-      if (again.code !== 0 && again.code !== 1) return void wrong.push(`${point}: the next run ended with ${again.code}: ${again.stderr}`)
+      if (again.code !== 0 && again.code !== 1)
+        return void wrong.push(`${point}: the next run ended with ${again.code}: ${again.stderr}`)
       const state = await shopState(root).catch((error: unknown) => String(error))
-      if (JSON.stringify(state) !== JSON.stringify(reference)) wrong.push(`${point}: ${JSON.stringify(state).slice(0, 2000)}`)
-      if (readdirSync(join(root, 'inbox')).length > 0) wrong.push(`${point}: the inbox still holds ${readdirSync(join(root, 'inbox'))}`)
-      if (readdirSync(join(root, 'archive/orders')).sort().join() !== 'orders_2026-01-30.csv,orders_2026-02-01.csv') wrong.push(`${point}: archived ${readdirSync(join(root, 'archive/orders'))}`)
-      if (!existsSync(join(root, 'error/orders/orders_2026-02-02.csv'))) wrong.push(`${point}: the refused file is not in the error folder`)
+      if (JSON.stringify(state) !== JSON.stringify(reference))
+        wrong.push(`${point}: ${JSON.stringify(state).slice(0, 2000)}`)
+      if (readdirSync(join(root, 'inbox')).length > 0)
+        wrong.push(`${point}: the inbox still holds ${readdirSync(join(root, 'inbox'))}`)
+      if (readdirSync(join(root, 'archive/orders')).sort().join() !== 'orders_2026-01-30.csv,orders_2026-02-01.csv')
+        wrong.push(`${point}: archived ${readdirSync(join(root, 'archive/orders'))}`)
+      if (!existsSync(join(root, 'error/orders/orders_2026-02-02.csv')))
+        wrong.push(`${point}: the refused file is not in the error folder`)
     })
     expect(wrong).toEqual([])
   })

@@ -34,8 +34,10 @@ export default pipeline('shop', {
 })
 `,
     'pipelines/shop/stage/orders.sql': 'SELECT id, day, customer, city, amount FROM raw.orders\n',
-    'pipelines/shop/analytics/dim_customer.sql': 'SELECT customer, day AS since, max(city) AS city FROM stage.orders GROUP BY customer, day\n',
-    'pipelines/shop/analytics/fact_orders.sql': "SELECT CAST(strftime(day, '%Y%m%d') AS INTEGER) AS date_key, id, customer, amount FROM stage.orders\n",
+    'pipelines/shop/analytics/dim_customer.sql':
+      'SELECT customer, day AS since, max(city) AS city FROM stage.orders GROUP BY customer, day\n',
+    'pipelines/shop/analytics/fact_orders.sql':
+      "SELECT CAST(strftime(day, '%Y%m%d') AS INTEGER) AS date_key, id, customer, amount FROM stage.orders\n",
     'pipelines/shop/analytics/cities.sql': 'SELECT city, count(*) AS orders FROM stage.orders GROUP BY city\n',
     'pipelines/shop/analytics/totals.sql': 'SELECT sum(amount) AS amount, count(*) AS orders FROM stage.orders\n',
     'inbox/orders_2026-01-30.csv': delivery('2026-01-30', 1),
