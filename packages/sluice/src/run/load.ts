@@ -69,9 +69,10 @@ async function loadPipelines(loading: Loading, folder: string): Promise<readonly
     .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
     .map((entry) => entry.name)
     .sort()
-  if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }))
+  // A warning: a project begins empty, and a crawl can propose its first source.
+  if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }, { severity: 'warning' }))
   const pipelines: Pipeline[] = []
-  let complete = names.length > 0
+  let complete = true
   for (const name of names) {
     const pipeline = await loadPipeline(loading, `${folder}/${name}`)
     if (pipeline === undefined) complete = false
