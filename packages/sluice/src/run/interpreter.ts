@@ -3,7 +3,7 @@
  * services behind its Task states are on AWS. What the library leaves to others is done here: nested executions, stopping a task at its
  * timeout, the limit on payloads, and letting go of everything when a run is cancelled.
  */
-
+import { createRequire } from 'node:module'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { assert, sluiceError } from '../base/errors.ts'
 import { byteLength, limits } from '../statemachine/limits.ts'
@@ -84,7 +84,7 @@ class Execution {
   }
 
   async run(machine: StateMachine, input: JsonObject): Promise<JsonObject> {
-    const { StateMachine: Interpreter } = await library()
+    const { StateMachine: Interpreter } = library()
     const tasks = taskStates(machine.definition)
     const { retryDelayMs, signal } = this.#services
     // Every machine that is emitted has been through the validator in the tests; here it would cost more than the run.
@@ -254,8 +254,8 @@ function rootOf(error: unknown): Error {
   return error instanceof Error ? error : stateError('Error', String(error))
 }
 
-/** Loaded with the first run: it is large. */
-async function library(): Promise<typeof import('aws-local-stepfunctions')> {
+/** Loaded with the first run: it is large. Required, not imported: what it needs is CommonJS, which costs twice as much to import. */
+function library(): typeof import('aws-local-stepfunctions') {
   // Node 20 does not have it, and the library calls it at the first Task.
   const promises = Promise as unknown as { withResolvers?: () => unknown }
   promises.withResolvers ??= () => {
@@ -263,5 +263,5 @@ async function library(): Promise<typeof import('aws-local-stepfunctions')> {
     parts['promise'] = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }))
     return parts
   }
-  return import('aws-local-stepfunctions')
+  return createRequire(import.meta.url)('aws-local-stepfunctions')
 }

@@ -1,5 +1,6 @@
 /** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
 import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join, relative, sep } from 'node:path'
 import { type Location, type Problem, problem } from '../base/errors.ts'
 import { checkProject } from '../definition/check.ts'
@@ -7,6 +8,7 @@ import { noPlaces, type Places, placesInCode } from '../definition/places.ts'
 import { resolveConfig, resolvePipeline, type SqlFile } from '../definition/resolve.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Pipeline, Project } from '../definition/types.ts'
+import { folderDigest, type Looks, textDigest } from './looks.ts'
 
 /** The endings that a definition file may have, in no order: only one may be there. */
 const endings = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml']
@@ -21,6 +23,8 @@ export interface LoadedProject {
   readonly problems: readonly Problem[]
   /** The files that were read, relative to the root, sorted. */
   readonly files: readonly string[]
+  /** Everything that the loader asked the disk, but for what code imports. */
+  readonly looks: Looks
 }
 
 /** Collects while a project is loaded. */
@@ -29,6 +33,7 @@ interface Loading {
   readonly problems: Problem[]
   readonly places: Map<string, Places>
   readonly files: string[]
+  readonly looks: { readonly files: Record<string, string>; readonly folders: Record<string, string> }
 }
 
 /**
@@ -38,13 +43,13 @@ interface Loading {
  * @example const { project, problems } = await loadProject('/home/me/shop')
  */
 export async function loadProject(root: string): Promise<LoadedProject> {
-  const loading: Loading = { root, problems: [], places: new Map(), files: [] }
+  const loading: Loading = { root, problems: [], places: new Map(), files: [], looks: { files: {}, folders: {} } }
   const project = await loadAll(loading)
   const { problems } = loading
   if (project !== undefined)
     problems.push(...checkProject(project, (file) => loading.places.get(file) ?? noPlaces(file)))
   const broken = problems.some(({ severity }) => severity === 'error')
-  const found = { problems: problems.sort(byPlace), files: loading.files.sort() }
+  const found = { problems: problems.sort(byPlace), files: loading.files.sort(), looks: loading.looks }
   return project === undefined || broken ? found : { project, ...found }
 }
 
@@ -65,7 +70,7 @@ async function loadAll(loading: Loading): Promise<Project | undefined> {
 }
 
 async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[] | undefined> {
-  const names = (await entries(join(loading.root, folder)))
+  const names = (await entries(loading, folder))
     .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
     .map((entry) => entry.name)
     .sort()
@@ -102,9 +107,11 @@ async function definitionFile(
   folder: string,
   name: string,
 ): Promise<string | 'ambiguous' | undefined> {
-  const present = new Set((await entries(join(loading.root, folder))).map((entry) => entry.name))
-  const files = endings.map((ending) => `${name}.${ending}`).filter((file) => present.has(file))
-  const paths = files.map((file) => (folder === '' ? file : `${folder}/${file}`))
+  const present = new Set((await entriesOf(join(loading.root, folder))).map((entry) => entry.name))
+  const candidates = endings.map((ending) => `${name}.${ending}`)
+  const inFolder = (file: string): string => (folder === '' ? file : `${folder}/${file}`)
+  for (const file of candidates) loading.looks.files[inFolder(file)] = textDigest(undefined)
+  const paths = candidates.filter((file) => present.has(file)).map(inFolder)
   if (paths.length < 2) return paths[0]
   loading.problems.push(problem('Definition.AmbiguousFile', { files: paths }, { at: { file: paths[1]! } }))
   return 'ambiguous'
@@ -139,7 +146,9 @@ async function readDefinition(
  * that others can write to, anyone could plant code.
  */
 async function evaluate(root: string, file: string): Promise<unknown> {
-  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), import('../index.ts')])
+  // Required, not imported: importing CommonJS parses all of it a second time for the names it exports.
+  const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
+  const sluice = await import('../index.ts')
   const state = join(root, '.sluice')
   await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
   const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
@@ -180,7 +189,7 @@ function lineOf(place: Location | undefined): Location | undefined {
 /** Every SQL file below a pipeline, in the order of names. */
 async function readSqlFiles(loading: Loading, folder: string, below = ''): Promise<readonly SqlFile[]> {
   const found: SqlFile[] = []
-  const all = await entries(join(loading.root, folder, below))
+  const all = await entries(loading, below === '' ? folder : `${folder}/${below}`)
   for (const entry of all.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.') || (below === '' && noModels.includes(entry.name))) continue
     const path = below === '' ? entry.name : `${below}/${entry.name}`
@@ -193,13 +202,21 @@ async function readSqlFiles(loading: Loading, folder: string, below = ''): Promi
   return found
 }
 
-async function readText({ root, files }: Loading, file: string): Promise<string> {
+async function readText({ root, files, looks }: Loading, file: string): Promise<string> {
   files.push(file)
-  return (await readFile(join(root, file), 'utf8')).replace(/^\uFEFF/, '')
+  const bytes = await readFile(join(root, file))
+  looks.files[file] = textDigest(bytes)
+  return bytes.toString('utf8').replace(/^\uFEFF/, '')
 }
 
-/** The entries of a folder; none where there is no folder. */
-async function entries(folder: string) {
+/** The entries of a folder below the root; none where there is no folder. */
+async function entries({ root, looks }: Loading, folder: string) {
+  const found = await entriesOf(join(root, folder))
+  looks.folders[folder] = folderDigest(found)
+  return found
+}
+
+async function entriesOf(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true })
   } catch (error) {

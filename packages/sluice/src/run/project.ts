@@ -11,15 +11,17 @@ import { filesSource } from '../sources/files/source.ts'
 import { compileStateMachines } from '../statemachine/compile.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
+import type { Storage } from '../storage/storage.ts'
 import { openDuckDbWarehouse } from '../warehouses/duckdb/warehouse.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
+import { loadDefinition } from './definition-cache.ts'
 import { doctor } from './doctor.ts'
 import { executeRun, retryRun } from './execute.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './lease.ts'
 import { listRuns, readEvents } from './ledger.ts'
-import { loadProject } from './load.ts'
+
 import { logText } from './log.ts'
 import { clean, rollback } from './maintenance.ts'
 import { planProject } from './planning.ts'
@@ -50,25 +52,25 @@ export const stateFolder = '.sluice'
  */
 export async function openProject(root: string, options: OpenOptions = {}): Promise<OpenProject> {
   const absolute = resolve(root)
-  const loaded = await loadProject(absolute)
+  const state = diskStorage(join(absolute, stateFolder), options.operations)
+  const loaded = await loadDefinition(absolute, state)
   const errors = loaded.problems.filter(({ severity }) => severity === 'error')
   if (loaded.project === undefined || errors.length > 0) {
     throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loaded.problems })
   }
-  return projectOver(await wire(absolute, loaded.project, options), loaded.problems)
+  return projectOver(await wire(absolute, loaded.project, state, options), loaded.problems)
 }
 
 /** Puts implementations behind the contracts that the configuration names. */
 async function wire(
   root: string,
   project: Project,
+  state: Storage,
   options: OpenOptions,
 ): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
   const clock = options.clock ?? systemClock
   const { config } = project
-  const stateRoot = join(root, stateFolder)
-  await mkdir(stateRoot, { recursive: true, mode: 0o700 })
-  const state = diskStorage(stateRoot, options.operations)
+  await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
   const storage = diskStorage(resolve(root, config.lake.path), options.operations)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)

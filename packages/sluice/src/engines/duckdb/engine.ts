@@ -1,6 +1,7 @@
 /**
  * DuckDB in this process: one in-memory database a session, spilling to a temp folder, without any extension that needs a download.
  */
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
@@ -31,7 +32,7 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
   return {
     name: 'duckdb',
     async open({ signal, attach } = {}) {
-      const duckdb = await import('@duckdb/node-api')
+      const duckdb = loadDuckDb()
       const config: Record<string, string> = {
         memory_limit: options.memoryLimit,
         threads: String(options.threads ?? availableParallelism()),
@@ -58,6 +59,11 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
       }
     },
   }
+}
+
+/** Required, not imported: importing CommonJS parses all of it a second time for the names it exports, which doubles the cost (0.29 against 0.12 s). */
+function loadDuckDb(): typeof import('@duckdb/node-api') {
+  return createRequire(import.meta.url)('@duckdb/node-api')
 }
 
 class DuckDbSession implements Session {
