@@ -1,5 +1,5 @@
 /** Turns records into SELECTs over exactly their files: no listing, no glob; a column that a file does not hold is NULL. */
-import { quoteIdentifier, quoteText } from '../sql/quote.ts'
+import { quoteIdentifier, quoteText, readParquetSql } from '../sql/quote.ts'
 import type { Storage } from '../storage/storage.ts'
 import { key, widens } from './fields.ts'
 import type { CommitRecord, DataFile, Field } from './record.ts'
@@ -107,14 +107,8 @@ async function relation(
   files: readonly { readonly path: string }[],
   filename?: string,
 ): Promise<string> {
-  const paths = await Promise.all(files.map(async ({ path }) => quoteText(literalGlob(await storage.localPath(path)))))
-  const named = filename === undefined ? '' : `, filename = ${quoteText(filename)}`
-  return `read_parquet([${paths.join(', ')}], hive_partitioning = false${named})`
-}
-
-/** DuckDB takes every path for a glob; a set of one character stands for that character alone. */
-function literalGlob(path: string): string {
-  return path.replace(/[*?[]/g, '[$&]')
+  const paths = await Promise.all(files.map(({ path }) => storage.localPath(path)))
+  return readParquetSql(paths, ...(filename === undefined ? [] : [`filename = ${quoteText(filename)}`]))
 }
 
 function emptySelect(fields: readonly { readonly name: string; readonly type: string }[]): string {

@@ -18,7 +18,7 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
-import { quoteText } from '../sql/quote.ts'
+import { quotePath, readParquetSql } from '../sql/quote.ts'
 
 /** One refused record. */
 export interface RefusedRecord {
@@ -136,7 +136,7 @@ function spilled(record: RefusedRecord): Record<string, unknown> {
 
 function spillSql(spill: string, headerFile: string, longest: number): string {
   const read = (file: string, columns: string): string =>
-    `read_json(${quoteText(file)}, format = 'newline_delimited', columns = ${columns}, maximum_object_size = ${longest})`
+    `read_json(${quotePath(file)}, format = 'newline_delimited', columns = ${columns}, maximum_object_size = ${longest})`
   // A scalar subquery, and not a join, keeps the order of the records.
   const header = `(SELECT map(list(h._file), list(from_base64(h._header))) FROM ${read(headerFile, "{_file: 'VARCHAR', _header: 'VARCHAR'}")} h)`
   return `SELECT _file, _line, _record, _offset, from_base64(_bytes) AS _bytes, ${header}[_file] AS _header, reasons, fields FROM ${read(spill, spillColumns)}`
@@ -151,7 +151,7 @@ function spillSql(spill: string, headerFile: string, longest: number): string {
 export function quarantineSql(files: readonly string[]): string {
   if (files.length === 0)
     return 'SELECT NULL::VARCHAR AS _file, NULL::BIGINT AS _line, NULL::BIGINT AS _record, NULL::BIGINT AS _offset, NULL::BLOB AS _bytes, NULL::BLOB AS _header, NULL::VARCHAR[] AS reasons, NULL::JSON AS fields WHERE false'
-  return `SELECT _file, _line, _record, _offset, _bytes, _header, reasons, fields FROM read_parquet([${files.map(quoteText).join(', ')}])`
+  return `SELECT _file, _line, _record, _offset, _bytes, _header, reasons, fields FROM ${readParquetSql(files)}`
 }
 
 /** A piece of an export: bytes that belong into a file. */

@@ -26,3 +26,23 @@ export function quoteName(name: string): string {
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
+
+/**
+ * Quotes the path of one file for DuckDB's readers, which take every path for a glob: a set of one character stands for that character alone.
+ *
+ * @example quotePath('/data/[eu]/a.parquet') // "'/data/[[]eu]/a.parquet'"
+ */
+export function quotePath(path: string): string {
+  return quoteText(path.replace(/[*?[]/g, '[$&]'))
+}
+
+/**
+ * The relation of exactly these Parquet files, with their own columns alone: DuckDB would take a folder named `region=eu` for a column, in place
+ * of the file's own.
+ *
+ * @example readParquetSql(['/data/a.parquet']) // "read_parquet(['/data/a.parquet'], hive_partitioning = false)"
+ * @param paths local and absolute; at least one
+ */
+export function readParquetSql(paths: readonly string[], ...more: readonly string[]): string {
+  return `read_parquet([${paths.map(quotePath).join(', ')}], ${['hive_partitioning = false', ...more].join(', ')})`
+}

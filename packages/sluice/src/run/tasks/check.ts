@@ -5,7 +5,7 @@ import type { Check } from '../../definition/types.ts'
 import type { Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
 import { runTableChecks, splitSql } from '../../quality/table-checks.ts'
 import type { Candidate } from '../../sources/source.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
 /** A model's output on the way to being published. */
@@ -20,8 +20,8 @@ export function candidateSql(candidate: Pick<Candidate, 'fields' | 'files'>): st
   const columns = candidate.fields.map(({ name, type }) => ({ name: quoteIdentifier(name), type }))
   if (candidate.files.length === 0)
     return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${name}`).join(', ')} WHERE false)`
-  const files = candidate.files.map((file) => quoteText(file.localFile)).join(', ')
-  return `(SELECT ${columns.map(({ name }) => name).join(', ')} FROM read_parquet([${files}], hive_partitioning = false))`
+  const files = readParquetSql(candidate.files.map((file) => file.localFile))
+  return `(SELECT ${columns.map(({ name }) => name).join(', ')} FROM ${files})`
 }
 
 /**
@@ -95,7 +95,7 @@ async function quarantineRows(
   await mkdir(good, { recursive: true })
   const files = await rewrite(`SELECT * FROM ${relation} WHERE ${split.predicate}`, good)
   const reasons = await session.all<{ reason: string; n: string }>(
-    `SELECT reasons[1] AS reason, count(*) AS n FROM read_parquet(${quoteText(file.file)}) GROUP BY ALL ORDER BY ALL`,
+    `SELECT reasons[1] AS reason, count(*) AS n FROM ${readParquetSql([file.file])} GROUP BY ALL ORDER BY ALL`,
   )
   return {
     ...candidate,

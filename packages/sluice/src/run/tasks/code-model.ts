@@ -5,7 +5,7 @@ import { sluiceError } from '../../base/errors.ts'
 import type { CodeModel, ModelInput } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
-import { quoteIdentifier, quoteName, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteName, quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
 /**
@@ -36,7 +36,7 @@ export async function codeModelSql(
       .map((row) => `${JSON.stringify(names.map((name) => textOf((row as Record<string, unknown>)[name])))}\n`)
       .join(''),
   )
-  const rows = `(SELECT ${names.map((_, index) => `j ->> ${index} AS c${index}`).join(', ')} FROM read_json(${quoteText(file)}, format = 'newline_delimited', records = false, columns = {j: 'JSON'}))`
+  const rows = `(SELECT ${names.map((_, index) => `j ->> ${index} AS c${index}`).join(', ')} FROM read_json(${quotePath(file)}, format = 'newline_delimited', records = false, columns = {j: 'JSON'}))`
   const casts = Object.entries(model.columns).map(([name, column], index) => castColumn(name, column, `c${index}`))
   const bad = casts.map((cast) => `NOT (${cast.valid})`).join(' OR ')
   const [wrong] = await session.all<Record<string, unknown>>(`SELECT * FROM ${rows} WHERE ${bad} LIMIT 1`)

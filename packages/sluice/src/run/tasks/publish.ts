@@ -4,7 +4,7 @@ import type { Session } from '../../engines/engine.ts'
 import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import type { Candidate } from '../../sources/source.ts'
-import { quoteText } from '../../sql/quote.ts'
+import { quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
 /** What only the task knows. */
@@ -42,7 +42,7 @@ export async function publish(
     fence: context.fence,
     verifyFile: async (file) => {
       const [footer] = await session.all<{ num_rows: string }>(
-        `SELECT num_rows FROM parquet_file_metadata(${quoteText(file)})`,
+        `SELECT num_rows FROM parquet_file_metadata(${quotePath(file)})`,
       )
       return { rows: Number(footer?.num_rows) }
     },

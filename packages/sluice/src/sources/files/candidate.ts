@@ -7,7 +7,7 @@ import { addAccounting, noRows } from '../../quality/accounting.ts'
 import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
 import { checkNames, isRowCheck } from '../../quality/rules.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
 import { printable } from './printable.ts'
@@ -91,7 +91,7 @@ async function candidateChecks(files: readonly CandidateFile[], context: TakeFil
   const relation =
     files.length === 0
       ? `(SELECT ${columns.join(', ')} WHERE false)`
-      : `read_parquet([${files.map(({ localFile }) => quoteText(localFile)).join(', ')}])`
+      : readParquetSql(files.map(({ localFile }) => localFile))
   return runTableChecks(context.take.session, { relation, checks, related: {}, now: context.clock.now() })
 }
 

@@ -6,7 +6,7 @@ import { systemClock } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Column, ColumnType, FileFormat, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
-import { quoteText } from '../../sql/quote.ts'
+import { quotePath, readParquetSql } from '../../sql/quote.ts'
 import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
 import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
 import { dialectOf } from './dialect.ts'
@@ -247,11 +247,12 @@ async function parquetColumns(
   try {
     for (const { path, absolute } of files) {
       const [footer] = await session.all<{ num_rows: string }>(
-        `SELECT num_rows FROM parquet_file_metadata(${quoteText(absolute)})`,
+        `SELECT num_rows FROM parquet_file_metadata(${quotePath(absolute)})`,
       )
       rows.set(path, Number(footer!.num_rows))
     }
-    const list = `read_parquet([${files.map(({ absolute }) => quoteText(absolute)).join(', ')}], union_by_name = true)`
+    const paths = files.map(({ absolute }) => absolute)
+    const list = readParquetSql(paths, 'union_by_name = true')
     const described = await session.describe(`SELECT * FROM ${list}`)
     const [nulls] = await session.all<Record<string, string>>(`SELECT count(*) - count(COLUMNS(*)) FROM ${list}`)
     const missing = Object.values(nulls!).map(Number)

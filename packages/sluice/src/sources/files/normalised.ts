@@ -3,7 +3,7 @@
  * its file and its record, which is the way back to the original bytes.
  */
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, quotePath, quoteText } from '../../sql/quote.ts'
 import type { Dialect } from './dialect.ts'
 import { fieldTexts } from './field-texts.ts'
 import type { FileRecord } from './file-records.ts'
@@ -43,6 +43,8 @@ export function readCsvSql(
 ): string {
   const settings = [
     'auto_detect = false',
+    // A folder named `region=eu` is no column.
+    'hive_partitioning = false',
     `delim = ${quoteText(options.delimiter)}`,
     `quote = ${quoteText(options.quote)}`,
     `escape = ${quoteText(options.quote)}`,
@@ -57,7 +59,7 @@ export function readCsvSql(
     ...(options.longest > 1_000_000 ? [`max_line_size = ${options.longest * 2 + 1024}`] : []),
     `columns = {${options.columns.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}`,
   ]
-  return `read_csv(${quoteText(file)}, ${settings.join(', ')})`
+  return `read_csv(${quotePath(file)}, ${settings.join(', ')})`
 }
 
 /** The texts of a record, or none where it has no readable fields. */

@@ -5,7 +5,7 @@ import type { Column, FilesSource } from '../../definition/types.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
 import type { FileTotals } from './file-records.ts'
 import { mapHeader } from './header.ts'
 import { carried, textColumn, textColumnSql } from './normalised.ts'
@@ -29,9 +29,9 @@ export async function surveyParquet(
   const name = printable(path)
   assertFooter(name, localFile, bytes)
   const [columns, rows] = await readable(name, async () => {
-    const described = await session.describe(`SELECT * FROM read_parquet(${quoteText(localFile)})`)
+    const described = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
     const [footer] = await session.all<{ num_rows: string }>(
-      `SELECT num_rows FROM parquet_file_metadata(${quoteText(localFile)})`,
+      `SELECT num_rows FROM parquet_file_metadata(${quotePath(localFile)})`,
     )
     return [described, Number(footer!.num_rows)] as const
   })
@@ -43,7 +43,7 @@ export async function surveyParquet(
     parquetCast(name, column, contract, columns[positions[place]!]!),
   )
   const texts = found.map((column, place) => `${quoteIdentifier(column)} AS ${quoteIdentifier(textColumn(place))}`)
-  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM read_parquet(${quoteText(localFile)}, file_row_number = true))`
+  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM ${readParquetSql([localFile], 'file_row_number = true')})`
   // A cast reads the text column of its own place.
   const placed = casts.map((make, place) => make(textColumnSql(positions[place]!)))
   const survey: Survey = {
@@ -111,7 +111,7 @@ async function assertNoRenames(
   localFile: string,
   found: readonly string[],
 ): Promise<void> {
-  const rows = await session.all<{ name: string }>(`SELECT name FROM parquet_schema(${quoteText(localFile)})`)
+  const rows = await session.all<{ name: string }>(`SELECT name FROM parquet_schema(${quotePath(localFile)})`)
   const names = new Set(rows.map((row) => row.name))
   const renamed = found.find((column) => !names.has(column))
   if (renamed !== undefined) {
@@ -202,7 +202,7 @@ export async function locateParquet(
   if (rows.length === 0) return []
   const reasons = new Map(rows.map((row) => [row.record, row.reasons]))
   const found: RefusedRecord[] = []
-  const file = `read_parquet(${quoteText(localFile)}, file_row_number = true)`
+  const file = readParquetSql([localFile], 'file_row_number = true')
   const columns = await session.describe(`SELECT * EXCLUDE (file_row_number) FROM ${file}`)
   const members = columns.map(({ name }) => `${quoteText(name)}: ${quoteIdentifier(name)}`).join(', ')
   const numbers = rows.map(({ record }) => record - 1).join(', ')
@@ -219,6 +219,6 @@ export async function locateParquet(
 /** Whether the file itself cannot be read to its end (and not a check of the user's). */
 export async function assertReadable(session: Session, path: string, localFile: string): Promise<void> {
   await readable(printable(path), () =>
-    session.all(`SELECT count(hash(COLUMNS(*))) FROM read_parquet(${quoteText(localFile)})`),
+    session.all(`SELECT count(hash(COLUMNS(*))) FROM ${readParquetSql([localFile])}`),
   )
 }

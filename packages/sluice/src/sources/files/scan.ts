@@ -4,7 +4,7 @@ import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast, RowRule } from '../../quality/rule.ts'
 import { acceptSql, checkNames, decodeMask, rowRules } from '../../quality/rules.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
 import { carried, textColumn, textColumnSql } from './normalised.ts'
 import type { FileColumns } from './survey.ts'
 
@@ -115,8 +115,7 @@ export async function scanRows(
   const collector = captureRows(session, rowContract(source, input), input)
   const keys = fileKeys(source)
   const written = await session.write(selectSql(source, input, collector, false), { folder })
-  const files = written.map(({ file }) => quoteText(file)).join(', ')
-  const hasTwice = keys.length > 0 && written.some(({ rows }) => rows > 1) && (await anyTwice(session, keys, files))
+  const hasTwice = keys.length > 0 && written.some(({ rows }) => rows > 1) && (await anyTwice(session, keys, written))
   if (!hasTwice) return result(written, collector)
   if (!input.isCarried) return { ...result(written, collector), isOverflow: true }
   return scanKeyed(session, source, input, folder, keys)
@@ -210,11 +209,12 @@ const dateSql = (date: string | undefined): string => (date === undefined ? 'NUL
 const present = (columns: readonly string[]): string =>
   columns.map((column) => `${quoteIdentifier(column)} IS NOT NULL`).join(' AND ')
 
-async function anyTwice(session: Session, keys: readonly FileKey[], files: string): Promise<boolean> {
+async function anyTwice(session: Session, keys: readonly FileKey[], written: readonly WrittenFile[]): Promise<boolean> {
+  const files = readParquetSql(written.map(({ file }) => file))
   for (const { columns } of keys) {
     const group = ['_file', ...columns.map(quoteIdentifier)].join(', ')
     const [row] = await session.all(
-      `SELECT 1 FROM read_parquet([${files}]) WHERE ${present(columns)} GROUP BY ${group} HAVING count(*) > 1 LIMIT 1`,
+      `SELECT 1 FROM ${files} WHERE ${present(columns)} GROUP BY ${group} HAVING count(*) > 1 LIMIT 1`,
     )
     if (row !== undefined) return true
   }
