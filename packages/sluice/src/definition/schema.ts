@@ -159,7 +159,7 @@ const source = z.discriminatedUnion('kind', [
     checks: z.array(checkInput).optional(),
     quarantine: strict({ maxShare: share.optional(), maxRows: count.optional() }).optional(),
     duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
-    changedContent: z.enum(['append', 'error', 'replace']).optional(),
+    changedContent: z.enum(['append', 'error']).optional(),
     key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
     rowCount: strict({
       ...countBounds,

@@ -69,13 +69,11 @@ export async function prepareUnits(
     context.signal.throwIfAborted()
     try {
       const opened = await openInput(input, number, context)
-      // A file that replaces another must be able to leave again: it gets data files of its own.
       if (dialect === undefined) {
         units.push(await parquetUnit(opened, context))
         continue
       }
-      const isAlone = opened.bytes >= smallFileBytes || context.source.changedContent === 'replace'
-      if (isAlone) units.push(await prepareLarge(opened, number, dialect, context))
+      if (opened.bytes >= smallFileBytes) units.push(await prepareLarge(opened, number, dialect, context))
       else await addToBatch(opened, dialect, batches, context)
     } catch (error) {
       refused.push(refusal(input, error))
