@@ -13,6 +13,8 @@ export interface Dialect {
   readonly name: 'duckdb' | 'postgres' | 'redshift'
   /** The longest identifier, in bytes of UTF-8. */
   readonly maxIdentifierBytes: number
+  /** A pseudo-column that finds a row again within the transaction, where there is one: cheaper than its key. */
+  readonly rowAddress?: string
   /** The warehouse's type for an engine type. */
   columnType(engineType: string): string
   /** Whether two values differ, with NULL as a value. */

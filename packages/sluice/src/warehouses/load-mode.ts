@@ -56,6 +56,15 @@ export function sameKey(columns: readonly string[], a: string, b: string): strin
 }
 
 /**
+ * Whether a relation's key is among those of a table: as `IN`, which every warehouse runs as one hash join. No key is ever NULL.
+ *
+ * @example keyIn(['k', 'l'], 't', 'touched') // '(t."k", t."l") IN (SELECT "k", "l" FROM touched)'
+ */
+export function keyIn(columns: readonly string[], alias: string, table: string): string {
+  return `(${columnList(columns, alias)}) IN (SELECT ${columnList(columns)} FROM ${table})`
+}
+
+/**
  * Whether two relations differ in any of the columns; false for no columns.
  *
  * @example anyDiffers(dialect, ['a'], 't', 's') // '(t."a" IS DISTINCT FROM s."a")'

@@ -6,6 +6,7 @@ import type { Dialect } from '../dialect.ts'
 export const duckDbDialect: Dialect = {
   name: 'duckdb',
   maxIdentifierBytes: 255,
+  rowAddress: 'rowid',
   columnType: (engineType) => engineType,
   differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
   instantText: (expression) => `CAST(epoch_us(${expression}) AS VARCHAR)`,

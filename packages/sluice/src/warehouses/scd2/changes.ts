@@ -10,19 +10,16 @@ export interface Incoming {
   readonly markers: number
   /** Rows that repeat another, or that a later one of the same instant supersedes. */
   readonly repeated: number
-  /** The others. */
-  readonly rows: number
 }
 
 /**
- * Makes `sluice_incoming`.
+ * Makes `sluice_incoming`, and `sluice_repeated`: the keys that have several rows.
  *
  * @throws Warehouse.KeyNull, Warehouse.Scd2Conflict
  */
 export async function readChanges(context: LoadContext, shape: Scd2Shape): Promise<Incoming> {
   const { sql, source, input } = context
   const { load, keys } = shape
-  await refuseNullKeys(context, [...keys, ...(load.effective === undefined ? [] : [load.effective]), ...shape.sequence])
   const flag =
     typeof load.deletes === 'object'
       ? `coalesce(CAST(${quoteIdentifier(load.deletes.column)} AS VARCHAR) = ${quoteText(load.deletes.value)}, false)`
@@ -41,11 +38,18 @@ export async function readChanges(context: LoadContext, shape: Scd2Shape): Promi
       ${instant} AS ${own.effective}, ${flag} AS ${own.deleted}
     FROM ${source} AS s`,
   )
+  const places = [...keys, own.effective, ...shape.sequence].map((name) => `${quoteIdentifier(name)} IS NULL`)
+  if ((await countOf(sql, `SELECT count(*) FROM sluice_incoming WHERE ${places.join(' OR ')}`)) > 0) {
+    const declared = load.effective === undefined ? [] : [load.effective]
+    await refuseNullKeys(context, [...keys, ...declared, ...shape.sequence])
+  }
   const live = `SELECT count(*) FROM sluice_incoming WHERE NOT ${own.deleted}`
   const before = await countOf(sql, live)
-  await collapse(context, shape)
+  const repeated = `SELECT ${columnList(keys)} FROM sluice_incoming GROUP BY ${columnList(keys)} HAVING count(*) > 1`
+  await create(context, 'sluice_repeated', repeated)
+  if ((await countOf(sql, 'SELECT count(*) FROM sluice_repeated')) > 0) await collapse(context, shape)
   const after = await countOf(sql, live)
-  return { markers: input.rows - before, repeated: before - after, rows: after }
+  return { markers: input.rows - before, repeated: before - after }
 }
 
 /** When deletes are told by absence: a delete, at the commit of the version, for every live key that it lacks. */
@@ -55,16 +59,20 @@ export async function addAbsences(context: LoadContext, shape: Scd2Shape): Promi
   const nulls = [...shape.attributes, ...shape.sequence].map((name) => `, NULL AS ${quoteIdentifier(name)}`).join('')
   await sql.run(`
     INSERT INTO sluice_incoming (${columnList([...shape.keys, ...shape.attributes, ...shape.sequence])}, ${own.effective}, ${own.deleted})
-    SELECT ${columnList(shape.keys, 't')}${nulls}, ${asOf(context, shape)}, true FROM ${target} AS t
-    WHERE t.${quoteIdentifier(shape.columns.current)} AND NOT EXISTS (SELECT 1 FROM sluice_incoming AS i WHERE ${sameKey(shape.keys, 'i', 't')})`)
+    SELECT ${columnList(shape.keys, 't')}${nulls}, ${asOf(context, shape)}, true
+    FROM ${target} AS t LEFT JOIN (SELECT DISTINCT ${columnList(shape.keys)} FROM sluice_incoming) AS i ON ${sameKey(shape.keys, 'i', 't')}
+    WHERE t.${quoteIdentifier(shape.columns.current)} AND i.${quoteIdentifier(shape.keys[0]!)} IS NULL`)
 }
 
 /**
  * A key that was deleted by absence and is there again, with no newer change of its own, has returned at the commit of the version.
  * Needs the working tables of what is known.
+ *
+ * @returns how many returned
  */
-export async function addReturns(context: LoadContext, { load, timed, ...shape }: Scd2Shape): Promise<void> {
-  if (load.deletes !== 'absence' || !timed) return
+export async function addReturns(context: LoadContext, { load, timed, ...shape }: Scd2Shape): Promise<number> {
+  if (load.deletes !== 'absence' || !timed) return 0
+  const before = await countOf(context.sql, 'SELECT count(*) FROM sluice_incoming')
   const data = columnList([...shape.keys, ...shape.attributes, ...shape.sequence])
   await context.sql.run(`
     INSERT INTO sluice_incoming (${data}, ${own.effective}, ${own.deleted})
@@ -74,6 +82,7 @@ export async function addReturns(context: LoadContext, { load, timed, ...shape }
     WHERE sluice_place = 1
       AND NOT EXISTS (SELECT 1 FROM sluice_known AS k WHERE ${sameKey(shape.keys, 'k', 'i')} AND k.sluice_current)
       AND EXISTS (SELECT 1 FROM sluice_noted AS n WHERE ${sameKey(shape.keys, 'n', 'i')} AND n.${own.deleted} AND n.${own.effective} > i.${own.effective})`)
+  return (await countOf(context.sql, 'SELECT count(*) FROM sluice_incoming')) - before
 }
 
 /** The version's commit, in the dimension's type of instant. */

@@ -8,7 +8,7 @@ import { own, type Scd2Shape } from './shape.ts'
 /**
  * A SELECT of one row: how often each invariant is broken.
  *
- * @param keysOf A table with the keys to look at; all keys where it is undefined.
+ * @param keysOf A table with the keys to look at, each once; all keys where it is undefined.
  * @example invariantsSql(shape, '"dim_product"')
  */
 export function invariantsSql(shape: Scd2Shape, target: string, keysOf?: string): string {
@@ -19,24 +19,21 @@ export function invariantsSql(shape: Scd2Shape, target: string, keysOf?: string)
     columns.current,
     columns.surrogate,
   ].map((name) => quoteIdentifier(name))
-  const touched =
-    keysOf === undefined ? '' : `WHERE EXISTS (SELECT 1 FROM ${keysOf} AS k WHERE ${sameKey(keys, 'k', 't')})`
-  // A version that ends where none begins was ended by a delete, and every delete is kept.
-  const noDelete = `NOT EXISTS (SELECT 1 FROM ${observations} AS o
-      WHERE ${sameKey(keys, 'o', 'v')} AND o.${own.effective} = v.expiry AND o.${own.deleted})`
+  const touched = keysOf === undefined ? '' : `JOIN ${keysOf} AS k ON ${sameKey(keys, 'k', 't')}`
+  // A version that ends where none begins was ended by a delete, and every delete is kept. A current row is its key's last, so two are none.
   return `
     WITH v AS (
       SELECT ${columnList(keys, 't')}, t.${effective} AS effective, t.${expiry} AS expiry, t.${current} AS is_current, t.${surrogate} AS surrogate,
         lead(t.${effective}) OVER (PARTITION BY ${columnList(keys, 't')} ORDER BY t.${effective}) AS following
       FROM ${target} AS t ${touched})
     SELECT
-      (SELECT count(*) FROM (SELECT 1 FROM v WHERE is_current GROUP BY ${columnList(keys)} HAVING count(*) > 1) AS c)
-        + count(CASE WHEN is_current <> (expiry = ${forever}) OR is_current IS NULL OR expiry IS NULL THEN 1 END) AS current_rows,
+      count(CASE WHEN is_current <> (expiry = ${forever}) OR is_current IS NULL OR expiry IS NULL
+        OR (is_current AND following IS NOT NULL) THEN 1 END) AS current_rows,
       count(CASE WHEN following < expiry THEN 1 END) AS overlaps,
-      (SELECT count(*) FROM v WHERE expiry <> ${forever} AND (following IS NULL OR following > expiry) AND ${noDelete}) AS gaps,
+      count(CASE WHEN expiry <> ${forever} AND (following IS NULL OR following > expiry) AND o.${own.effective} IS NULL THEN 1 END) AS gaps,
       count(CASE WHEN expiry <= effective OR effective IS NULL THEN 1 END) AS zero_length,
       count(*) - count(DISTINCT surrogate) AS surrogates
-    FROM v`
+    FROM v LEFT JOIN ${observations} AS o ON ${sameKey(keys, 'o', 'v')} AND o.${own.effective} = v.expiry AND o.${own.deleted}`
 }
 
 const names: { readonly [column: string]: string } = {

@@ -3,15 +3,16 @@
  *
  * The log is never stored twice. The dimension holds each change that opened a version; the observations table holds all others:
  * deletes, changes that changed nothing tracked, and the first state of a version whose untracked columns were overwritten. Both
- * together are the log, so a late change can be put in its place: the key's timeline is then made anew from the log. Keys
- * without late changes only continue from the version that holds now.
+ * together are the log, so a late change can be put in its place: the key's timeline is then made anew from the log. Most keys
+ * are only extended, see `extend.ts`.
  */
-import { assert, sluiceError } from '../../base/errors.ts'
+import { sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import {
   anyDiffers,
   columnList,
   countOf,
+  keyIn,
   type LoadContext,
   type LoadModeEntry,
   qualified,
@@ -19,8 +20,19 @@ import {
   sampleText,
 } from '../load-mode.ts'
 import { addAbsences, addReturns, asOf, create, readChanges } from './changes.ts'
+import { extendedKeys, extendVersions } from './extend.ts'
 import { assertInvariants } from './invariants.ts'
-import { dataOf, dimensionColumns, observationsTable, original, own, type Scd2Shape, scd2Shape } from './shape.ts'
+import {
+  dataOf,
+  dimensionColumns,
+  noChanges,
+  observationsTable,
+  original,
+  own,
+  type Scd2Shape,
+  scd2Shape,
+  type Tally,
+} from './shape.ts'
 import { writeTimelines } from './write.ts'
 
 export const scd2: LoadModeEntry = {
@@ -32,33 +44,40 @@ export const scd2: LoadModeEntry = {
     const incoming = await readChanges(context, shape)
     await refuseStale(context, shape)
     await addAbsences(context, shape)
-    await readKnown(context, shape)
-    await addReturns(context, shape)
-    const rejected = await findFresh(context, shape)
-    const moved = context.added.length > 0 || (await countOf(sql, 'SELECT count(*) FROM sluice_fresh')) > 0
-    const tally = moved ? await writeTimelines(context, shape) : { opened: 0, overwrote: 0, closed: 0, idle: 0 }
-    if (moved)
-      await assertInvariants(sql, shape, { target, name: input.target, keysOf: await findTouched(context, shape) })
-    const known = incoming.rows - tally.opened - tally.overwrote - tally.idle - rejected.rows
-    assert(known >= 0, `no more changes of ${input.target} were applied than came in`)
+    const extended = await extendVersions(context, shape)
+    const replayed = extended.left === 0 ? noChanges : await replay(context, shape)
+    const sum = (name: keyof Tally): number => extended.tally[name] + replayed[name]
+    await create(context, 'sluice_touched', touchedKeys(shape, extended.left > 0))
+    await assertInvariants(sql, shape, { target, name: input.target, keysOf: 'sluice_touched' })
     return {
       read: input.rows,
-      inserted: tally.opened,
-      updated: tally.overwrote,
-      deleted: tally.closed,
-      unchanged: incoming.repeated + known + tally.idle,
-      rejected: rejected.rows + rejected.markers,
-      markers: incoming.markers - rejected.markers,
+      inserted: sum('opened'),
+      updated: sum('overwrote'),
+      deleted: sum('closed'),
+      unchanged: incoming.repeated + sum('known') + sum('idle'),
+      rejected: sum('rejected') + sum('rejectedMarkers'),
+      markers: incoming.markers - sum('rejectedMarkers'),
       current: await countOf(sql, `SELECT count(*) FROM ${target} WHERE ${quoteIdentifier(shape.columns.current)}`),
     }
   },
 }
 
-/** `sluice_touched`: the keys of which a version began or ended; the others kept their rows. */
-async function findTouched(context: LoadContext, { keys }: Scd2Shape): Promise<string> {
-  const moved = `FROM sluice_timeline WHERE sluice_opens OR ${own.deleted}`
-  await create(context, 'sluice_touched', `SELECT DISTINCT ${columnList(keys)} ${moved}`)
-  return 'sluice_touched'
+/** The keys of which a version began or ended, each once; the others kept their rows. */
+function touchedKeys(shape: Scd2Shape, replayed: boolean): string {
+  const again = `SELECT DISTINCT ${columnList(shape.keys)} FROM sluice_timeline WHERE sluice_opens OR ${own.deleted}`
+  return replayed ? `${extendedKeys(shape)} UNION ALL ${again}` : extendedKeys(shape)
+}
+
+/** Finds the places of the changes in the logs of their keys, and makes those timelines anew from there. */
+async function replay(context: LoadContext, shape: Scd2Shape): Promise<Tally> {
+  await readKnown(context, shape)
+  const returned = await addReturns(context, shape)
+  if (context.added.length > 0) await fillAdded(context, shape)
+  const known = await findKnown(context, shape)
+  const rejected = await findFresh(context, shape)
+  const written = await writeTimelines(context, shape)
+  // A return is a known row at a new place.
+  return { ...written, ...rejected, known: known - returned }
 }
 
 /** Without a time of its own, an input is true as of its version's commit, and cannot be put before what is known. */
@@ -79,7 +98,7 @@ async function readKnown(context: LoadContext, shape: Scd2Shape): Promise<void> 
   const { keys, columns } = shape
   const data = dataOf(shape)
   await create(context, 'sluice_keys', `SELECT DISTINCT ${columnList(keys)} FROM sluice_incoming`)
-  const cameIn = `EXISTS (SELECT 1 FROM sluice_keys AS k WHERE ${sameKey(keys, 'k', 't')})`
+  const cameIn = keyIn(keys, 't', 'sluice_keys')
   await create(
     context,
     'sluice_known',
@@ -96,19 +115,15 @@ async function readKnown(context: LoadContext, shape: Scd2Shape): Promise<void> 
  *
  * @returns how many late changes were rejected: rows, and delete markers among them.
  */
-async function findFresh(context: LoadContext, shape: Scd2Shape): Promise<{ rows: number; markers: number }> {
+async function findFresh(context: LoadContext, shape: Scd2Shape): Promise<Pick<Tally, 'rejected' | 'rejectedMarkers'>> {
   const { sql } = context
-  const { keys, sequence } = shape
-  const place = sameKey([...keys, own.effective], 'o', 'i')
-  const later = sequence.map((name) => ` OR i.${quoteIdentifier(name)} > o.${quoteIdentifier(name)}`).join('')
-  if (context.added.length > 0) await fillAdded(context, shape)
-  await refuseRewrites(context, shape, place)
+  const { keys } = shape
   await create(
     context,
     'sluice_fresh',
     `
-    SELECT i.* FROM sluice_incoming AS i LEFT JOIN ${original(shape)} AS o ON ${place}
-    WHERE o.${quoteIdentifier(keys[0]!)} IS NULL${later}`,
+    SELECT i.* FROM sluice_incoming AS i LEFT JOIN ${original(shape)} AS o ON ${sameKey([...keys, own.effective], 'o', 'i')}
+    WHERE o.${quoteIdentifier(keys[0]!)} IS NULL OR ${supersedes(shape)}`,
   )
   await create(
     context,
@@ -118,13 +133,13 @@ async function findFresh(context: LoadContext, shape: Scd2Shape): Promise<{ rows
   )
   const newest = (comparison: string): string =>
     `EXISTS (SELECT 1 FROM sluice_newest AS n WHERE ${sameKey(keys, 'n', 'f')} AND f.${own.effective} ${comparison} n.sluice_newest)`
-  let rejected = { rows: 0, markers: 0 }
+  let rejected = { rejected: 0, rejectedMarkers: 0 }
   if (shape.load.late === 'reject') {
     const refused = `FROM sluice_fresh AS f WHERE ${newest('<')}`
     rejected = {
-      rows: await countOf(sql, `SELECT count(*) ${refused} AND NOT ${own.deleted}`),
+      rejected: await countOf(sql, `SELECT count(*) ${refused} AND NOT ${own.deleted}`),
       // A delete that was told by absence is no row.
-      markers:
+      rejectedMarkers:
         shape.load.deletes === 'absence' ? 0 : await countOf(sql, `SELECT count(*) ${refused} AND ${own.deleted}`),
     }
     await sql.run(`DELETE ${refused}`)
@@ -151,24 +166,34 @@ async function fillAdded({ sql, target, added }: LoadContext, shape: Scd2Shape):
   }
 }
 
+/** Whether a change comes after the known one at its instant, by the declared sequence. */
+function supersedes({ sequence }: Scd2Shape): string {
+  const later = sequence.map((name) => `${qualified(name, 'i')} > ${qualified(name, 'o')}`)
+  return later.length === 0 ? '(1 = 0)' : later.join(' OR ')
+}
+
 /**
  * What was delivered once is never rewritten: a change at a known place must be the known change.
  *
+ * @returns how many rows that are no deletes the log has already, or something later at their instant
  * @throws Warehouse.Scd2Conflict
  */
-async function refuseRewrites({ sql, dialect, input }: LoadContext, shape: Scd2Shape, place: string): Promise<void> {
-  const samePlace = [place, ...shape.sequence.map((name) => `${qualified(name, 'i')} = ${qualified(name, 'o')}`)].join(
-    ' AND ',
+async function findKnown({ sql, dialect, input }: LoadContext, shape: Scd2Shape): Promise<number> {
+  const { keys, sequence, attributes } = shape
+  const samePlace = `FROM sluice_incoming AS i JOIN ${original(shape)} AS o ON ${sameKey([...keys, own.effective], 'o', 'i')}`
+  const sameOrder = sequence.map((name) => `${qualified(name, 'i')} = ${qualified(name, 'o')} AND `).join('')
+  const rewritten = `${sameOrder}${anyDiffers(dialect, [own.deleted, ...attributes], 'i', 'o')}`
+  const [row] = await sql.all<{ rewritten: string; known: string }>(
+    `SELECT count(CASE WHEN ${rewritten} THEN 1 END) AS rewritten,
+       count(CASE WHEN NOT i.${own.deleted} AND NOT (${supersedes(shape)}) THEN 1 END) AS known ${samePlace}`,
   )
-  const rewritten = `FROM sluice_incoming AS i JOIN ${original(shape)} AS o ON ${samePlace}
-    WHERE ${anyDiffers(dialect, [own.deleted, ...shape.attributes], 'i', 'o')}`
-  const count = await countOf(sql, `SELECT count(*) ${rewritten}`)
-  if (count === 0) return
-  const names = columnList([...shape.keys, own.effective], 'i')
+  const count = Number(row?.rewritten ?? 0)
+  if (count === 0) return Number(row?.known ?? 0)
+  const names = columnList([...keys, own.effective], 'i')
   throw sluiceError('Warehouse.Scd2Conflict', {
     target: input.target,
     count,
-    samples: sampleText(await sql.all(`SELECT ${names} ${rewritten} ORDER BY ${names} LIMIT 3`)),
-    order: ['effective time', ...shape.sequence].join(' and '),
+    samples: sampleText(await sql.all(`SELECT ${names} ${samePlace} WHERE ${rewritten} ORDER BY ${names} LIMIT 3`)),
+    order: ['effective time', ...sequence].join(' and '),
   })
 }

@@ -38,6 +38,34 @@ export const own = {
   deleted: 'sluice_deleted',
 } as const
 
+/** What became of the changes that came in: each has one place here, or repeats another. */
+export interface Tally {
+  /** Changes that opened a version. */
+  readonly opened: number
+  /** Changes that only overwrote columns that are not tracked. */
+  readonly overwrote: number
+  /** Deletes that ended a version. */
+  readonly closed: number
+  /** Changes that changed nothing. */
+  readonly idle: number
+  /** Changes that the log had already. */
+  readonly known: number
+  /** Late changes that were refused, and late deletes. */
+  readonly rejected: number
+  readonly rejectedMarkers: number
+}
+
+/** The tally of nothing. */
+export const noChanges: Tally = {
+  opened: 0,
+  overwrote: 0,
+  closed: 0,
+  idle: 0,
+  known: 0,
+  rejected: 0,
+  rejectedMarkers: 0,
+}
+
 /**
  * Reads the shape from the load and the input's columns.
  *

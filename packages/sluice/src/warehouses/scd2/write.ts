@@ -1,43 +1,27 @@
-/** Writes the timelines of the touched keys into the dimension and its observations. */
+/** Writes whole timelines of keys into the dimension and its observations. */
 import { quoteIdentifier } from '../../sql/quote.ts'
-import { anyDiffers, columnList, countOf, type LoadContext, sameKey } from '../load-mode.ts'
+import { columnList, countOf, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
 import { create } from './changes.ts'
-import { dataOf, original, own, type Scd2Shape } from './shape.ts'
+import { dataOf, original, own, type Scd2Shape, type Tally } from './shape.ts'
 import { origin, surrogateSql, timelineSql } from './timeline.ts'
 
-/** What the changes did. */
-export interface Tally {
-  /** Changes that opened a version. */
-  readonly opened: number
-  /** Changes that only overwrote columns that are not tracked. */
-  readonly overwrote: number
-  /** Deletes that ended a version. */
-  readonly closed: number
-  /** Changes that changed nothing. */
-  readonly idle: number
-}
-
 /** Makes the timelines from `sluice_fresh`, `sluice_late` and what is known, and writes what is new. */
-export async function writeTimelines(context: LoadContext, shape: Scd2Shape): Promise<Tally> {
+export async function writeTimelines(
+  context: LoadContext,
+  shape: Scd2Shape,
+): Promise<Pick<Tally, 'opened' | 'overwrote' | 'closed' | 'idle'>> {
   const { sql, dialect } = context
-  const late = await countOf(sql, 'SELECT count(*) FROM sluice_late')
-  if (late === 0 && shape.untracked.length === 0 && (await oneChangeEach(context, shape))) {
-    await extendTimelines(context, shape)
-  } else {
-    await makeLog(context, shape)
-    await create(context, 'sluice_timeline', timelineSql(dialect, shape))
-  }
-  if (late > 0) {
+  await makeLog(context, shape)
+  await create(context, 'sluice_timeline', timelineSql(dialect, shape))
+  if ((await countOf(sql, 'SELECT count(*) FROM sluice_late')) > 0) {
     for (const table of [context.target, shape.observations]) {
-      await sql.run(
-        `DELETE FROM ${table} AS t WHERE EXISTS (SELECT 1 FROM sluice_late AS l WHERE ${sameKey(shape.keys, 'l', 't')})`,
-      )
+      await sql.run(`DELETE FROM ${table} AS t WHERE ${keyIn(shape.keys, 't', 'sluice_late')}`)
     }
   }
   await continueVersions(context, shape)
   await insertVersions(context, shape)
   await insertObservations(context, shape)
-  const [row] = await sql.all<{ [K in keyof Tally]: string }>(
+  const [row] = await sql.all<{ opened: string; overwrote: string; closed: string; idle: string }>(
     `SELECT count(CASE WHEN sluice_opens THEN 1 END) AS opened,
        count(CASE WHEN NOT sluice_opens AND sluice_differs THEN 1 END) AS overwrote,
        count(CASE WHEN sluice_closes THEN 1 END) AS closed,
@@ -53,40 +37,12 @@ export async function writeTimelines(context: LoadContext, shape: Scd2Shape): Pr
   }
 }
 
-async function oneChangeEach({ sql }: LoadContext, { keys }: Scd2Shape): Promise<boolean> {
-  const repeated = `SELECT 1 FROM sluice_fresh GROUP BY ${columnList(keys)} HAVING count(*) > 1`
-  return (await countOf(sql, `SELECT count(*) FROM (${repeated}) AS r`)) === 0
-}
-
-/**
- * The common case without windows, at half the cost: each key has one change, after all that is known. The same columns as
- * {@link timelineSql} makes, by a join with the versions that hold now.
- */
-async function extendTimelines(context: LoadContext, shape: Scd2Shape): Promise<void> {
-  const { keys, tracked } = shape
-  const holds = `k.${quoteIdentifier(keys[0]!)} IS NOT NULL`
-  const differs = anyDiffers(context.dialect, tracked, 'f', 'k')
-  await create(
-    context,
-    'sluice_timeline',
-    `SELECT f.*, ${origin.fresh} AS sluice_origin, NOT f.${own.deleted} AND (NOT ${holds} OR ${differs}) AS sluice_opens,
-       NOT f.${own.deleted} AND ${holds} AND ${differs} AS sluice_differs, f.${own.deleted} AND ${holds} AS sluice_closes,
-       CAST(NULL AS ${context.dialect.columnType(shape.instant)}) AS sluice_next, k.${own.effective} AS sluice_since
-     FROM sluice_fresh AS f LEFT JOIN (SELECT * FROM sluice_known WHERE sluice_current) AS k ON ${sameKey(keys, 'k', 'f')}`,
-  )
-  await context.sql.run(
-    `INSERT INTO sluice_timeline (${columnList(keys)}, ${own.effective}, ${own.deleted}, sluice_origin, sluice_opens, sluice_next)
-     SELECT ${columnList(keys)}, sluice_since, false, ${origin.seed}, true, ${own.effective} FROM sluice_timeline
-     WHERE sluice_since IS NOT NULL AND (sluice_opens OR sluice_closes)`,
-  )
-}
-
 /** `sluice_log`: the fresh changes; for late keys all that is known beside; for the others the version that holds now. */
 async function makeLog(context: LoadContext, shape: Scd2Shape): Promise<void> {
   const { keys } = shape
   const row = (alias: string, from: number): string =>
     `SELECT ${columnList([...dataOf(shape), own.effective, own.deleted], alias)}, ${from} AS sluice_origin`
-  const isLate = (alias: string): string => `EXISTS (SELECT 1 FROM sluice_late AS l WHERE ${sameKey(keys, 'l', alias)})`
+  const isLate = (alias: string): string => keyIn(keys, alias, 'sluice_late')
   await create(
     context,
     'sluice_log',
@@ -97,7 +53,7 @@ async function makeLog(context: LoadContext, shape: Scd2Shape): Promise<void> {
       AND NOT EXISTS (SELECT 1 FROM sluice_fresh AS f WHERE ${sameKey([...keys, own.effective], 'f', 'o')})
     UNION ALL
     ${row('k', origin.seed)} FROM sluice_known AS k WHERE k.sluice_current AND NOT ${isLate('k')}
-      AND EXISTS (SELECT 1 FROM sluice_fresh AS f WHERE ${sameKey(keys, 'f', 'k')})`,
+      AND ${keyIn(keys, 'k', 'sluice_fresh')}`,
   )
 }
 

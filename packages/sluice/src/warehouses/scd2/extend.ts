@@ -1,0 +1,127 @@
+/**
+ * The usual changes, settled by one join with the versions that hold now and without windows: the key has one change, and it comes
+ * after all that is known of the key, or is the version that holds. The dimension is only extended at its end.
+ *
+ * What is not settled here stays in `sluice_incoming`, for the replay; both write what the timeline says.
+ */
+import { quoteIdentifier } from '../../sql/quote.ts'
+import { anyDiffers, columnList, countOf, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
+import { create } from './changes.ts'
+import { assertInvariants } from './invariants.ts'
+import { dataOf, noChanges, own, type Scd2Shape, type Tally } from './shape.ts'
+import { surrogateSql } from './timeline.ts'
+
+/**
+ * What becomes of a change: it `opens` a version and ends the one that held; it is a delete that `closes` the one that held, or `marks`
+ * that nothing holds; it is newer and `idle`; it is the version that holds, `known`; or it is `left` undecided.
+ */
+type Fate = 'opens' | 'closes' | 'marks' | 'idle' | 'known' | 'left'
+
+const fateIs = (...fates: readonly Fate[]): string => `sluice_fate IN (${fates.map((one) => `'${one}'`).join(', ')})`
+
+/**
+ * Settles and writes what it can.
+ *
+ * @returns what was done, and how many changes are left in `sluice_incoming`
+ * @throws Warehouse.Scd2Invariant
+ */
+export async function extendVersions(
+  context: LoadContext,
+  shape: Scd2Shape,
+): Promise<{ readonly tally: Tally; readonly left: number }> {
+  const { sql, input } = context
+  const incoming = await countOf(sql, 'SELECT count(*) FROM sluice_incoming')
+  await create(context, 'sluice_moves', fatesSql(context, shape))
+  // After columns were added, what is known may read differently now: every key is made anew.
+  if (context.added.length > 0) await sql.run(`UPDATE sluice_moves SET sluice_fate = 'left'`)
+  else await leaveUnclear(context, shape)
+  const fates = await sql.all<{ sluice_fate: Fate; changes: string }>(
+    'SELECT sluice_fate, count(*) AS changes FROM sluice_moves GROUP BY sluice_fate',
+  )
+  const of = (fate: Fate): number => Number(fates.find((one) => one.sluice_fate === fate)?.changes ?? 0)
+  // A key with two current rows was matched twice: someone edited the dimension.
+  if (fates.reduce((sum, one) => sum + Number(one.changes), 0) !== incoming) {
+    await assertInvariants(sql, shape, { target: context.target, name: input.target })
+  }
+  await endVersions(context, shape)
+  await addVersions(context, shape)
+  await addObservations(context, shape)
+  const left = of('left')
+  if (left > 0) {
+    const data = columnList([...dataOf(shape), own.effective, own.deleted])
+    await create(context, 'sluice_incoming', `SELECT ${data} FROM sluice_moves WHERE ${fateIs('left')}`)
+  }
+  return {
+    tally: { ...noChanges, opened: of('opens'), closed: of('closes'), idle: of('idle'), known: of('known') },
+    left,
+  }
+}
+
+/** The keys of which a version began or ended here, or might have: each once. */
+export function extendedKeys({ keys }: Scd2Shape): string {
+  return `SELECT ${columnList(keys)} FROM sluice_moves WHERE ${fateIs('opens', 'closes', 'marks')}`
+}
+
+/** Each change with the version that holds now and its fate, by that version alone. */
+function fatesSql({ dialect, target }: LoadContext, shape: Scd2Shape): string {
+  const { keys, tracked, untracked, attributes, sequence, columns } = shape
+  const row = dialect.rowAddress === undefined ? '' : `, c.${dialect.rowAddress} AS sluice_row`
+  const since = `c.${quoteIdentifier(columns.effective)}`
+  const later = `i.${own.effective} > ${since}`
+  const differs = (names: readonly string[]): string => anyDiffers(dialect, names, 'i', 'c')
+  return `
+    SELECT i.*, ${since} AS sluice_since${row},
+      CASE WHEN ${since} IS NULL THEN CASE WHEN i.${own.deleted} THEN 'marks' ELSE 'opens' END
+        WHEN ${later} AND i.${own.deleted} THEN 'closes'
+        WHEN ${later} AND ${differs(tracked)} THEN 'opens'
+        WHEN ${later} AND NOT ${differs(untracked)} THEN 'idle'
+        WHEN i.${own.effective} = ${since} AND NOT i.${own.deleted} AND NOT ${differs([...attributes, ...sequence])} THEN 'known'
+        ELSE 'left' END AS sluice_fate
+    FROM sluice_incoming AS i
+    LEFT JOIN ${target} AS c ON ${sameKey(keys, 'c', 'i')} AND c.${quoteIdentifier(columns.current)}`
+}
+
+/** Leaves what the version alone cannot decide: keys with several changes, and those with an observation at that instant or after it. */
+async function leaveUnclear({ sql }: LoadContext, { keys, observations }: Scd2Shape): Promise<void> {
+  if ((await countOf(sql, 'SELECT count(*) FROM sluice_repeated')) > 0) {
+    await sql.run(`UPDATE sluice_moves AS m SET sluice_fate = 'left' WHERE ${keyIn(keys, 'm', 'sluice_repeated')}`)
+  }
+  if ((await countOf(sql, `SELECT count(*) FROM ${observations}`)) > 0) {
+    await sql.run(
+      `UPDATE sluice_moves AS m SET sluice_fate = 'left' FROM ${observations} AS o
+       WHERE ${sameKey(keys, 'o', 'm')} AND o.${own.effective} >= m.${own.effective}`,
+    )
+  }
+}
+
+/** Ends the versions that held until now. */
+async function endVersions({ sql, dialect, target }: LoadContext, { keys, columns }: Scd2Shape): Promise<void> {
+  const [effective, expiry, current] = [columns.effective, columns.expiry, columns.current].map(quoteIdentifier)
+  const sameRow =
+    dialect.rowAddress === undefined
+      ? `${sameKey(keys, 't', 'm')} AND t.${effective} = m.sluice_since`
+      : `t.${dialect.rowAddress} = m.sluice_row`
+  await sql.run(
+    `UPDATE ${target} AS t SET ${expiry} = m.${own.effective}, ${current} = false FROM sluice_moves AS m
+     WHERE ${sameRow} AND m.sluice_since IS NOT NULL AND ${fateIs('opens', 'closes')}`,
+  )
+}
+
+async function addVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<void> {
+  const { columns, keys, forever } = shape
+  const data = dataOf(shape)
+  await sql.run(
+    `INSERT INTO ${target} (${columnList([columns.surrogate, ...data, columns.effective, columns.expiry, columns.current])})
+     SELECT ${surrogateSql(dialect, keys, own.effective)}, ${columnList(data)}, ${own.effective}, ${forever}, true
+     FROM sluice_moves WHERE ${fateIs('opens')}`,
+  )
+}
+
+/** Keeps what the dimension does not show; of inputs without their own time, only deletes. */
+async function addObservations({ sql }: LoadContext, shape: Scd2Shape): Promise<void> {
+  const data = columnList([...dataOf(shape), own.effective, own.deleted])
+  await sql.run(
+    `INSERT INTO ${shape.observations} (${data}) SELECT ${data} FROM sluice_moves
+     WHERE ${shape.timed ? fateIs('closes', 'marks', 'idle') : fateIs('closes', 'marks')}`,
+  )
+}
