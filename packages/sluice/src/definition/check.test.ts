@@ -28,7 +28,7 @@ const sales = { sales: source('inbox/sales_*.csv') }
 test('a project that is well has no problems', () => {
   const raw = {
     sources: { sales: source('inbox/sales_*.csv', { checks: [{ kind: 'notNull', column: '_file' }] }) },
-    tables: { 'raw.sales': { partitionBy: { kind: 'yearMonth', column: 'sold_at' } } },
+    tables: { 'stage.sales': { partitionBy: { kind: 'yearMonth', column: 'sold_at' } } },
     loads: { fact: { mode: 'incremental', from: 'raw.sales', by: 'id' } },
   }
   expect(problems(pipeline(raw, ['stage.sales']))).toEqual([])
@@ -76,7 +76,6 @@ test('columns that a source does not have, wherever they are named', () => {
     },
     tables: {
       'raw.sales': {
-        partitionBy: { kind: 'value', column: 'amountt' },
         checks: [{ kind: 'grain', columns: ['id', 'ids'] }],
       },
     },
@@ -91,7 +90,6 @@ test('columns that a source does not have, wherever they are named', () => {
   ).toEqual([
     ['Definition.UnknownColumn', 'idd', 'id'],
     ['Definition.UnknownColumn', 'sold_att', 'sold_at'],
-    ['Definition.UnknownColumn', 'amountt', 'amount'],
     ['Definition.UnknownColumn', 'amout', 'amount'],
     ['Definition.UnknownColumn', '_row', undefined],
     ['Definition.UnknownColumn', 'ids', 'id'],
@@ -168,4 +166,32 @@ test('two sources never look for the same file; patterns have one form', () => {
 test('columns: none that Sluice adds itself, no two that differ in case alone', () => {
   const raw = { sources: { a: { ...source('in/a.csv'), columns: { _file: 'text', id: 'text', ID: 'text' } } } }
   expect(problems(pipeline(raw)).map(([name]) => name)).toEqual(['Definition.WrongValue', 'Definition.WrongValue'])
+})
+
+test('CT-07: what would be ignored is refused: quarantine by checks of whole tables, options of tables that a source has no use for', () => {
+  const grain = { kind: 'grain', columns: ['id'], action: 'quarantine' }
+  const raw = {
+    sources: {
+      sales: source('inbox/sales_*.csv', {
+        checks: [
+          { kind: 'unique', columns: ['id'], action: 'quarantine' },
+          { kind: 'reference', columns: ['id'], to: 'stage.sales', toColumns: ['id'], action: 'quarantine' },
+          { kind: 'reconcile', sql: 'count(*)', with: 'stage.sales', action: 'quarantine' },
+          { kind: 'reconcile', sql: 'count(*)', with: 'stage.sales', action: 'stop' },
+        ],
+      }),
+    },
+    tables: {
+      'raw.sales': { partitionBy: { kind: 'value', column: 'id' }, drops: { from: 'stage.sales', why: 'x' } },
+      'stage.sales': { checks: [grain, { kind: 'unique', columns: ['id'], action: 'quarantine' }] },
+    },
+  }
+  expect(problems(pipeline(raw, ['stage.sales'])).map(([, message]) => String(message).split(' must be ')[0])).toEqual([
+    'The action of the reference check on raw.sales',
+    'The action of the reconcile check on raw.sales',
+    'The action of the grain check on stage.sales',
+    'The action of the unique check on stage.sales',
+    'tables.raw.sales.partitionBy',
+    'tables.raw.sales.drops',
+  ])
 })

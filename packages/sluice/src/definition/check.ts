@@ -35,6 +35,8 @@ export function checkProject(project: Project, places: PlacesOf = noPlaces): rea
     sourceColumnNames(pipeline, context)
     tableColumnNames(pipeline, context)
     loadColumnNames(pipeline, context)
+    checkActions(pipeline, context)
+    sourceOptions(pipeline, context)
   }
   layerOrder(project, context)
   inboxProblems(project, context)
@@ -142,6 +144,41 @@ function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path
     ...Object.entries(pipeline.tables).flatMap(([key, { checks }]) => of('tables', key, key, checks)),
   ]
 }
+
+/** Only rows can be kept apart: what looks at a whole table stops it or warns. In a source, duplicates of a key are rows, too. */
+function checkActions(pipeline: Pipeline, { problems, places }: CheckContext): void {
+  const rows = ['notNull', 'range', 'length', 'pattern', 'oneOf', 'format', 'row']
+  for (const { check, table, path } of checksOf(pipeline)) {
+    const isRows = rows.includes(check.kind) || (check.kind === 'unique' && isSource(pipeline, table))
+    if (check.action !== 'quarantine' || isRows) continue
+    const params = {
+      where: `The action of the ${check.kind} check on ${table}`,
+      expected: '"stop", as the check is about the table and not about single rows',
+      found: '"quarantine"',
+    }
+    problems.push(problem('Definition.WrongValue', params, { at: places(pipeline.file).at([...path, 'action']) }))
+  }
+}
+
+/** Options of tables that a source has no use for: ignoring them would be silent. */
+function sourceOptions(pipeline: Pipeline, { problems, places }: CheckContext): void {
+  const expected = {
+    partitionBy: 'left out: the files of a source are kept as they come; partition the model that reads them',
+    drops: 'left out: a source accounts for every row of its files by itself',
+  }
+  for (const [table, options] of Object.entries(pipeline.tables)) {
+    if (!isSource(pipeline, table)) continue
+    for (const key of ['partitionBy', 'drops'] as const) {
+      if (options[key] === undefined) continue
+      const at = places(pipeline.file).at(['tables', table, key])
+      const params = { where: `tables.${table}.${key}`, expected: expected[key], found: 'an object' }
+      problems.push(problem('Definition.WrongValue', params, { at }))
+    }
+  }
+}
+
+const isSource = ({ layers, sources }: Pipeline, table: string): boolean =>
+  Object.keys(sources).some((name) => table === `${layers[0]}.${name}`)
 
 function needTable(table: string, file: string, path: Path, { problems, places, tables }: CheckContext): void {
   if (tables.has(table)) return

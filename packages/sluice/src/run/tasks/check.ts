@@ -116,7 +116,7 @@ async function quarantineRows(
 }
 
 /** The tables that checks name, as their newest versions: the plan has them made before. */
-async function relatedTables(context: TaskContext, checks: readonly Check[]): Promise<Record<string, string>> {
+export async function relatedTables(context: TaskContext, checks: readonly Check[]): Promise<Record<string, string>> {
   const names = new Set(
     checks.flatMap((check) =>
       check.kind === 'reference' ? [check.to] : check.kind === 'reconcile' ? [check.with] : [],

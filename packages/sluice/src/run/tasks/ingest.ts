@@ -4,11 +4,14 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { sourceColumns } from '../../definition/columns.ts'
-import type { Source } from '../../definition/types.ts'
-import type { CommitRecord } from '../../lake/record.ts'
+import type { Check, Source } from '../../definition/types.ts'
+import type { Session } from '../../engines/engine.ts'
+import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import { noRows } from '../../quality/accounting.ts'
-import type { DiscoveredInput, RefusedInput } from '../../sources/source.ts'
+import { runTableChecks } from '../../quality/table-checks.ts'
+import type { Candidate, DiscoveredInput, RefusedInput } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
+import { candidateSql, relatedTables } from './check.ts'
 import { publish } from './publish.ts'
 
 /**
@@ -19,10 +22,7 @@ import { publish } from './publish.ts'
  */
 export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const { task, emit, lake } = context
-  const source = context.project.pipelines.find((pipeline) => pipeline.name === task.pipeline)?.sources[
-    task.table.split('.')[1] as string
-  ]
-  assert(source !== undefined, `the plan's source ${task.table} is defined`)
+  const { source, comparisons } = sourceOf(context)
   const adapter = await context.openSource(task.table, source)
   const discovered = await adapter.discover(await lake.knownInputs(task.table))
   const take = discovered.filter((input) => input.decision === 'take')
@@ -35,11 +35,10 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const done =
     take.length === 0
       ? await takeContract(context, source, current)
-      : await takeInputs(context, adapter, take, source.mode, current)
+      : await takeInputs(context, adapter, take, { source, comparisons, current })
   const refused = [...before, ...(done?.refused ?? [])]
-  const refusedIds = new Set(refused.map(({ input }) => input.path))
   crashPoint('run.ingest.before_acknowledge')
-  await adapter.acknowledge([...known, ...take.filter((input) => !refusedIds.has(input.path))], refused)
+  await adapter.acknowledge(heldOf(known, take, refused), refused)
   crashPoint('run.ingest.after_acknowledge')
   for (const { input, error } of refused) {
     emit({
@@ -58,6 +57,30 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     refused: refused.length,
     ...(record === undefined ? {} : { accounting: record.accounting }),
   }
+}
+
+/** The source as it is taken, with every check that is declared of its table; those that compare it with other tables apart, for the source knows none. */
+function sourceOf({ project, task }: TaskContext): { source: Source; comparisons: readonly Check[] } {
+  const pipeline = project.pipelines.find(({ name }) => name === task.pipeline)
+  const source = pipeline?.sources[task.table.slice(task.table.indexOf('.') + 1)]
+  assert(source !== undefined, `the plan's source ${task.table} is defined`)
+  const checks = [...source.checks, ...(pipeline?.tables[task.table]?.checks ?? [])]
+  const compares = ({ kind }: Check): boolean => kind === 'reference' || kind === 'reconcile'
+  return {
+    source: { ...source, checks: checks.filter((check) => !compares(check)) },
+    comparisons: checks.filter(compares),
+  }
+}
+
+/** What the table holds now: not a copy of a file that was refused after all, which the next run looks at by itself. */
+function heldOf(
+  known: readonly DiscoveredInput[],
+  take: readonly DiscoveredInput[],
+  refused: readonly RefusedInput[],
+): readonly DiscoveredInput[] {
+  const paths = new Set(refused.map(({ input }) => input.path))
+  const contents = new Set(refused.map(({ input }) => input.id))
+  return [...known.filter(({ id }) => !contents.has(id)), ...take.filter(({ path }) => !paths.has(path))]
 }
 
 /** A contract that changed while no file came: the table takes over its columns in a version of its own. */
@@ -85,8 +108,11 @@ async function takeInputs(
   context: TaskContext,
   adapter: Awaited<ReturnType<TaskContext['openSource']>>,
   take: readonly DiscoveredInput[],
-  mode: 'append' | 'replace',
-  current: CommitRecord | undefined,
+  {
+    source: { mode },
+    comparisons,
+    current,
+  }: { source: Source; comparisons: readonly Check[]; current: CommitRecord | undefined },
 ): Promise<{ refused: readonly RefusedInput[]; record: CommitRecord | undefined }> {
   const { task, emit } = context
   await using session = await context.engine.open({ signal: context.signal })
@@ -98,8 +124,15 @@ async function takeInputs(
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
   })
   if (candidate === undefined) return { refused, record: undefined }
+  const checked = {
+    ...candidate,
+    checks: [
+      ...candidate.checks,
+      ...(await compare(context, session, candidate, comparisons, mode === 'append' ? current : undefined)),
+    ],
+  }
   const taken = candidate.inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
-  const record = await publish(context, session, candidate, {
+  const record = await publish(context, session, checked, {
     // A replacing table is made by its newest delivery, whatever it held before; an appending one grows by these files.
     taskKey: digest({
       definition: task.definition,
@@ -110,6 +143,29 @@ async function takeInputs(
     ...(mode === 'replace' ? { expectedParent: current?.version ?? 0 } : {}),
   })
   return { refused, record }
+}
+
+/** Compares with other tables: the new rows by their references, and what the version would hold, earlier rows included, by its totals. */
+async function compare(
+  context: TaskContext,
+  session: Session,
+  candidate: Candidate,
+  checks: readonly Check[],
+  earlier: CommitRecord | undefined,
+): Promise<readonly CheckResult[]> {
+  if (checks.length === 0) return []
+  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const whole =
+    earlier === undefined ? rows : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql(earlier)})`
+  const related = await relatedTables(context, checks)
+  const run = (relation: string, kind: Check['kind']): Promise<readonly CheckResult[]> =>
+    runTableChecks(session, {
+      relation: `(${relation})`,
+      checks: checks.filter((check) => check.kind === kind),
+      related,
+      now: context.clock.now(),
+    })
+  return [...(await run(rows, 'reference')), ...(await run(whole, 'reconcile'))]
 }
 
 function refusal(input: DiscoveredInput): RefusedInput['error'] {

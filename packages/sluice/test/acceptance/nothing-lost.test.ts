@@ -1,0 +1,109 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { OpenProject } from '../../src/run/api.ts'
+import type { RunEvent, RunSummary } from '../../src/run/events.ts'
+import { openProject } from '../../src/run/project.ts'
+import { makeProject } from './project.ts'
+
+/** Ways on which a row could be lost, doubled or hidden between its file and the warehouse. */
+interface Shop {
+  readonly source?: string
+  readonly tables?: string
+  readonly loads?: string
+  readonly more?: string
+}
+
+const pipelineOf = ({ source = '', tables = '', loads = '', more = '' }: Shop): string => `
+name: shop
+sources:
+  orders:
+    kind: files
+    path: inbox/orders_*.csv
+    columns: { id: integer, city: text }
+    quarantine: { maxShare: 1 }
+    ${source}
+  ${more}
+tables: { ${tables} }
+loads: { ${loads} }
+`
+
+function shop(definition: Shop, files: Readonly<Record<string, string>> = {}): string {
+  return makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.json': '{ "name": "shop", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+    'pipelines/shop/pipeline.yaml': pipelineOf(definition),
+    'pipelines/shop/stage/orders.sql': 'SELECT id, city FROM raw.orders\n',
+    ...files,
+  })
+}
+
+function write(root: string, path: string, text: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true })
+  writeFileSync(join(root, path), text)
+}
+
+async function opened<T>(root: string, work: (project: OpenProject) => Promise<T>): Promise<T> {
+  await using project = await openProject(root)
+  return await work(project)
+}
+
+async function run(root: string): Promise<{ summary: RunSummary; errors: readonly string[] }> {
+  const events: RunEvent[] = []
+  const { summary } = await opened(root, (project) => project.run({ onEvent: (event) => events.push(event) }))
+  const errors = events.flatMap((event) =>
+    event.type === 'task.finished' && event.error !== undefined ? [`${event.task}: ${event.error.name}`] : [],
+  )
+  return { summary, errors }
+}
+
+async function rows(root: string, sql: string): Promise<unknown[][]> {
+  return opened(root, async (project) => {
+    await using session = await project.openRead()
+    return (await session.all(sql)).map((row) => Object.values(row as object))
+  })
+}
+
+test('a source is compared with other tables before it is published: references and totals, over old and new rows', async () => {
+  const root = shop(
+    {
+      source: `checks:
+      - { kind: reference, columns: [city], to: raw.cities, toColumns: [city] }
+      - { kind: reconcile, sql: "count(*)", with: raw.cities, tolerance: 1 }`,
+      more: 'cities: { kind: files, path: inbox/cities.csv, columns: { city: text } }',
+    },
+    { 'inbox/cities.csv': 'city\nOslo\nBergen\n', 'inbox/orders_1.csv': 'id,city\n1,Oslo\n2,Bergen\n' },
+  )
+  expect((await run(root)).summary).toMatchObject({ status: 'succeeded', rows: { accepted: 4 } })
+  write(root, 'inbox/orders_2.csv', 'id,city\n3,Rome\n')
+  expect((await run(root)).errors).toEqual(['ingest:raw.orders: Quality.ChecksFailed'])
+  expect(existsSync(join(root, 'inbox/orders_2.csv'))).toBe(true)
+  write(root, 'inbox/orders_2.csv', 'id,city\n3,Oslo\n4,Oslo\n')
+  expect((await run(root)).errors).toEqual(['ingest:raw.orders: Quality.ChecksFailed'])
+  write(root, 'inbox/orders_2.csv', 'id,city\n3,Oslo\n')
+  expect((await run(root)).summary.status).toBe('succeeded')
+  expect(await rows(root, 'SELECT id FROM raw.orders ORDER BY id')).toEqual([[1], [2], [3]])
+})
+
+test('checks that are declared with the table of a source run like those of the source', async () => {
+  const root = shop(
+    { tables: `raw.orders: { checks: [{ kind: range, column: id, min: 1 }, { kind: rowCount, min: 1 }] }` },
+    { 'inbox/orders_1.csv': 'id,city\n0,Oslo\n2,Bergen\n' },
+  )
+  expect((await run(root)).summary.rows).toMatchObject({ read: 2, accepted: 1, quarantined: 1 })
+})
+
+test('IN-25: the copy of a file that is refused while it is taken is not put away as known', async () => {
+  const content = 'id,city\n1,Oslo\nx,Oslo\n'
+  const root = shop({ source: '' }, { 'inbox/orders_a.csv': content, 'inbox/orders_b.csv': content })
+  write(root, 'pipelines/shop/pipeline.yaml', pipelineOf({}).replace('maxShare: 1', 'maxShare: 0'))
+  await run(root)
+  expect(readdirSync(join(root, 'error/orders')).filter((name) => name.endsWith('.csv'))).toEqual(['orders_a.csv'])
+  expect(existsSync(join(root, 'inbox/orders_b.csv'))).toBe(true)
+  await run(root)
+  expect(readdirSync(join(root, 'error/orders')).filter((name) => name.endsWith('.csv'))).toEqual([
+    'orders_a.csv',
+    'orders_b.csv',
+  ])
+  expect(existsSync(join(root, 'archive/orders'))).toBe(false)
+})
