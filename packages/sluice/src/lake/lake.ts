@@ -1,14 +1,14 @@
 /** The lake: tables as sequences of immutable versions, over any storage. */
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/storage.ts'
-import { type CommitInput, type CommitResult, commit } from './commit.ts'
+import type { CommitInput, CommitResult } from './commit.ts'
 import { knownInputs } from './inputs.ts'
 import { latestSql, snapshotSql } from './read-sql.ts'
 import type { CommitRecord } from './record.ts'
 import { currentVersion, listTables, readRecord, readVersions } from './records.ts'
-import { collectGarbage, type Garbage, type GarbageOptions } from './retention.ts'
-import { type RollbackInput, rollback } from './rollback.ts'
-import { type VerifiedFiles, verify } from './verify.ts'
+import type { Garbage, GarbageOptions } from './retention.ts'
+import type { RollbackInput } from './rollback.ts'
+import type { VerifiedFiles } from './verify.ts'
 
 export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commit.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
@@ -59,12 +59,13 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     record: (table, version) => readRecord(storage, table, version),
     versions: (table) => readVersions(storage, table),
     tables: () => listTables(storage),
-    commit: (input) => commit(storage, clock, input),
-    rollback: (input) => rollback(storage, clock, input),
+    // Imported when they are needed: a run that finds nothing to do only reads.
+    commit: async (input) => (await import('./commit.ts')).commit(storage, clock, input),
+    rollback: async (input) => (await import('./rollback.ts')).rollback(storage, clock, input),
     latestSql: (record) => latestSql(storage, record),
     snapshotSql: (records) => snapshotSql(storage, records),
-    verify: (record) => verify(storage, record, seen),
+    verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table) => knownInputs(storage, table),
-    collectGarbage: (options) => collectGarbage(storage, clock, options),
+    collectGarbage: async (options) => (await import('./retention.ts')).collectGarbage(storage, clock, options),
   }
 }

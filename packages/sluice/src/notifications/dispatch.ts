@@ -2,10 +2,8 @@
 import { isSluiceError, type SluiceError, sluiceError } from '../base/errors.ts'
 import type { Notifier } from '../definition/types.ts'
 import { consoleNotifier } from './console.ts'
-import { emailNotifier } from './email.ts'
 import type { Notification, NotifierAdapter, NotifierContext } from './notifier.ts'
 import { outboxNotifier } from './outbox.ts'
-import { webhookNotifier } from './webhook.ts'
 
 type Open<K extends Notifier['kind']> = (
   definition: Extract<Notifier, { kind: K }>,
@@ -15,8 +13,15 @@ type Open<K extends Notifier['kind']> = (
 const adapters: { readonly [K in Notifier['kind']]: Open<K> } = {
   console: consoleNotifier,
   outbox: outboxNotifier,
-  webhook: webhookNotifier,
-  email: emailNotifier,
+  webhook: later(async () => (await import('./webhook.ts')).webhookNotifier),
+  email: later(async () => (await import('./email.ts')).emailNotifier),
+}
+
+/** An adapter that is imported when it sends. */
+function later<K extends Notifier['kind']>(load: () => Promise<Open<K>>): Open<K> {
+  return (definition, context) => ({
+    send: async (notification, signal) => (await load())(definition, context).send(notification, signal),
+  })
 }
 
 /**

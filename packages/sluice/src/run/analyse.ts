@@ -1,18 +1,13 @@
-/**
- * Analyses a project's models: dependencies and lineage by parsing, output columns by asking the engine over empty tables.
- *
- * The result depends on nothing but the definition, so it is kept in the cache by its digest; the cache may be deleted at any time.
- */
-import { isSluiceError, type Problem, problem } from '../base/errors.ts'
+/** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
+import type { Problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
-import { duckDbType, sourceColumns } from '../definition/columns.ts'
-import type { Model, Pipeline, Project } from '../definition/types.ts'
-import type { Engine, Session } from '../engines/engine.ts'
+import { sourceColumns } from '../definition/columns.ts'
+import type { Pipeline, Project } from '../definition/types.ts'
+import type { Engine } from '../engines/engine.ts'
 import type { PlanColumn } from '../plan/types.ts'
-import type { SqlAnalysis, TableSchema } from '../sql/analysis.ts'
-import { openSqlParser, type SqlParser } from '../sql/parser.ts'
-import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { Storage } from '../storage/storage.ts'
+import { build } from './definition-cache.ts'
 
 /** What is known of all models before anything runs. */
 export interface ProjectAnalysis {
@@ -22,8 +17,12 @@ export interface ProjectAnalysis {
   readonly problems: readonly Problem[]
 }
 
-/** Counts up when an analysis of the same definition may come out differently. */
-const analysisFormat = 1
+interface Kept {
+  readonly key: string
+  readonly result: ProjectAnalysis
+}
+
+const path = 'cache/analysis.json'
 
 /**
  * Analyses every model of a project.
@@ -31,11 +30,13 @@ const analysisFormat = 1
  * @example const { columns, problems } = await analyseProject(project, engine, state)
  */
 export async function analyseProject(project: Project, engine: Engine, cache: Storage): Promise<ProjectAnalysis> {
-  const key = `cache/analysis-${digest({ analysisFormat, project: project.pipelines.map(analysed) }).slice(0, 32)}.json`
-  const kept = await cache.read(key)
-  if (kept !== undefined) return JSON.parse(new TextDecoder().decode(kept)) as ProjectAnalysis
-  const result = await analyse(project, engine)
-  if (result.problems.every(({ severity }) => severity !== 'error')) await cache.write(key, JSON.stringify(result))
+  const key = digest({ build: build(), project: project.pipelines.map(analysed) })
+  const kept = parse(await cache.read(path))
+  if (kept?.key === key) return kept.result
+  const { analyseModels } = await import('./analyse-models.ts')
+  const result = await analyseModels(project, engine)
+  if (result.problems.every(({ severity }) => severity !== 'error'))
+    await cache.write(path, JSON.stringify({ key, result } satisfies Kept))
   return result
 }
 
@@ -55,138 +56,11 @@ function analysed(pipeline: Pipeline): unknown {
   }
 }
 
-async function analyse(project: Project, engine: Engine): Promise<ProjectAnalysis> {
-  const columns: Record<string, readonly PlanColumn[]> = {}
-  const analysis: Record<string, SqlAnalysis> = {}
-  const problems: Problem[] = []
-  const models: Record<string, Model> = {}
-  for (const pipeline of project.pipelines) {
-    for (const [name, source] of Object.entries(pipeline.sources))
-      columns[`${pipeline.layers[0]}.${name}`] = sourceColumns(source)
-    Object.assign(models, pipeline.models)
-  }
-  const parser = Object.values(models).some(({ kind }) => kind === 'sql') ? await openSqlParser() : undefined
-  await using session = await engine.open()
-  for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
-  const known = new Set([...Object.keys(columns), ...Object.keys(models)])
-  for (const table of inOrder(models, parser, known)) {
-    const model = models[table] as Model
-    const found = await analyseModel(session, parser, table, model, columns, known)
-    analysis[table] = found.analysis
-    problems.push(...found.analysis.problems, ...found.problems)
-    if (found.columns.length > 0) {
-      columns[table] = found.columns
-      await createEmpty(session, table, found.columns)
-    }
-  }
-  return { analysis, columns, problems }
-}
-
-/** Models after the models they read; those of a cycle last, in any order: the planner names the cycle. */
-function inOrder(
-  models: Readonly<Record<string, Model>>,
-  parser: SqlParser | undefined,
-  known: ReadonlySet<string>,
-): string[] {
-  const reads = new Map(
-    Object.entries(models).map(([table, model]) => [
-      table,
-      (model.kind === 'sql' ? (parser?.tablesOf(model.sql, [...known]) ?? []) : model.inputs).filter(
-        (input) => input in models,
-      ),
-    ]),
-  )
-  const order: string[] = []
-  const open = new Set<string>()
-  const visit = (table: string): void => {
-    if (open.has(table)) return
-    open.add(table)
-    for (const input of reads.get(table) ?? []) visit(input)
-    order.push(table)
-  }
-  for (const table of [...reads.keys()].sort()) visit(table)
-  return order
-}
-
-async function analyseModel(
-  session: Session,
-  parser: SqlParser | undefined,
-  table: string,
-  model: Model,
-  columns: Readonly<Record<string, readonly PlanColumn[]>>,
-  known: ReadonlySet<string>,
-): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  if (model.kind === 'code') return analyseCode(session, table, model)
-  const schema: TableSchema = Object.fromEntries([...known].map((name) => [name, columns[name] ?? []]))
-  const analysis = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
-  if (analysis.problems.some(({ severity }) => severity === 'error')) return { analysis, columns: [], problems: [] }
+/** A damaged cache counts as none. */
+function parse(bytes: Uint8Array | undefined): Kept | undefined {
   try {
-    const described = await session.describe(model.sql.trim().replace(/(\s*;\s*)+$/, ''))
-    return { analysis, columns: described.map((column) => ({ ...column, nullable: true })), problems: [] }
-  } catch (error) {
-    // An input that could not be described has its own problem already.
-    if (analysis.tables.some((input) => columns[input] === undefined)) return { analysis, columns: [], problems: [] }
-    if (!isSluiceError(error)) throw error
-    const detail = String(error.params['detail'] ?? error.message)
-    const place = engineLocation(model.sql, detail)
-    return {
-      analysis,
-      columns: [],
-      problems: [
-        problem('Sql.Rejected', { detail: detail.split('\n', 1)[0] as string }, { at: { file: model.file, ...place } }),
-      ],
-    }
+    return JSON.parse(new TextDecoder().decode(bytes)) as Kept
+  } catch {
+    return undefined
   }
-}
-
-async function analyseCode(
-  session: Session,
-  table: string,
-  model: Extract<Model, { kind: 'code' }>,
-): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
-  if (model.columns !== undefined) {
-    const columns = Object.entries(model.columns).map(([name, column]) => ({
-      name,
-      type: duckDbType(column.type),
-      nullable: column.nullable ?? false,
-    }))
-    return { analysis, columns, problems: [] }
-  }
-  try {
-    const made = await model.make(
-      Object.fromEntries(
-        model.inputs.map((name) => [
-          name,
-          { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
-        ]),
-      ),
-    )
-    if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
-    const described = await session.describe(made)
-    return { analysis, columns: described.map((column) => ({ ...column, nullable: true })), problems: [] }
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    return { analysis, columns: [], problems: [problem('Sql.CodeModel', { table, detail }, { severity: 'warning' })] }
-  }
-}
-
-async function createEmpty(session: Session, table: string, columns: readonly PlanColumn[]): Promise<void> {
-  await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.split('.')[0] as string)}`)
-  const list = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
-  await session.run(`CREATE TABLE ${quoteName(table)} (${list})`)
-}
-
-/** DuckDB shows the place as `LINE 3: …` with a caret below; the statement is ours, prefixed by `DESCRIBE `. */
-function engineLocation(sql: string, detail: string): { line?: number; column?: number } {
-  const match = /LINE (\d+): (.*)\n(\s*)\^/.exec(detail)
-  if (match === null) return {}
-  const line = Number(match[1])
-  const shown = (match[3] as string).length - `LINE ${match[1]}: `.length
-  const text = (match[2] as string).replace(/^\.\.\./, '').replace(/\.\.\.$/, '')
-  const source = `DESCRIBE ${sql.trim()}`.split('\n')[line - 1] ?? ''
-  const at = source.indexOf(text)
-  const column =
-    at + shown - ((match[2] as string).startsWith('...') ? 3 : 0) + 1 - (line === 1 ? 'DESCRIBE '.length : 0)
-  return at < 0 ? { line } : { line, column: Math.max(1, column) }
 }

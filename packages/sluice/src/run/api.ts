@@ -42,7 +42,7 @@ export interface OpenProject extends AsyncDisposable {
   /** All problems of the definition, sorted by file and place; empty when all is well. */
   check(): Promise<readonly Problem[]>
   plan(options?: PlanOptions): Promise<PlanResult>
-  stateMachines(plan: Plan): readonly StateMachine[]
+  stateMachines(plan: Plan): Promise<readonly StateMachine[]>
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
   retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>

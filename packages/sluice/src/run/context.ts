@@ -27,6 +27,8 @@ export interface ProjectContext {
   withWarehouse<T>(work: (warehouse: Warehouse) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>
   /** Whether the warehouse exists already; a missing one has no ledger and nothing to read. */
   warehouseExists(): Promise<boolean>
+  /** A text that changes whenever the warehouse does; undefined where that cannot be told without opening it. */
+  warehouseStamp(): string | undefined
   /** Writes a line for people: what console notifications use. */
   readonly print: (line: string) => void
 }

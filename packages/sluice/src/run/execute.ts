@@ -7,26 +7,23 @@ import { rm } from 'node:fs/promises'
 import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
-import { compileStateMachines } from '../statemachine/compile.ts'
 import { maxRetries } from '../statemachine/states.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
-import { executeStateMachines } from './interpreter.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { type LedgerEntry, readEvents, readPlan, startRun } from './ledger.ts'
-import { sendNotifications } from './notify.ts'
 import { planProject } from './planning.ts'
-import { runIngest } from './tasks/ingest.ts'
-import { runLoad } from './tasks/load.ts'
-import { runModel } from './tasks/model.ts'
 
-/** What runs each kind of task: the same handlers that a function on AWS calls. */
+/** What runs each kind of task: the same handlers that a function on AWS calls; imported when one runs. */
 const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) => Promise<TaskOutcome> } = {
-  ingest: runIngest,
-  model: runModel,
-  load: runLoad,
+  ingest: async (context) => (await import('./tasks/ingest.ts')).runIngest(context),
+  model: async (context) => (await import('./tasks/model.ts')).runModel(context),
+  load: async (context) => (await import('./tasks/load.ts')).runLoad(context),
 }
+
+/** Apart, because the compiler leaves the ending of an import as it is where it is inside a block with `await using`. */
+const notifying = (): Promise<typeof import('./notify.ts')> => import('./notify.ts')
 
 /**
  * Runs a project once.
@@ -60,14 +57,12 @@ export async function executeRun(
   })
   await run.execute()
   const summary = run.summary(context.clock.now().getTime() - started.getTime())
-  await sendNotifications(context, {
-    id,
-    plan,
-    summary,
-    failures: run.failures,
-    outcomes: run.outcomes,
-    emit: run.emit,
-  })
+  const { config, pipelines: defined } = context.project
+  if ([config, ...defined].some(({ notifications }) => notifications.length > 0)) {
+    const { sendNotifications } = await notifying()
+    const { failures, outcomes, emit } = run
+    await sendNotifications(context, { id, plan, summary, failures, outcomes, emit })
+  }
   run.emit({ type: 'run.finished', summary })
   await entry.finish(context.clock.now().toISOString(), summary)
   return { id, summary }
@@ -132,6 +127,15 @@ class Run {
       this.#lease.lost,
       ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
     ])
+    // Where nothing runs, the machines would only pass every task on.
+    if (this.#plan.tasks.every((task) => task.action === 'skip')) {
+      for (const task of this.#plan.tasks) this.#pass(task)
+      return
+    }
+    const [{ compileStateMachines }, { executeStateMachines }] = await Promise.all([
+      import('../statemachine/compile.ts'),
+      import('./interpreter.ts'),
+    ])
     const machines = compileStateMachines(this.#plan, {
       concurrency: this.#options.concurrency ?? this.#context.project.config.concurrency,
     })
@@ -158,15 +162,7 @@ class Run {
     if (task === undefined) return { task: String(payload['task']), status: 'skipped' }
     const attempt = (this.#attempts.get(task.id) ?? 0) + 1
     this.#attempts.set(task.id, attempt)
-    if (task.action === 'skip') {
-      const status = task.reason === 'needs-approval' ? 'skipped' : 'unchanged'
-      return this.#settle(
-        task,
-        0,
-        { status, ...versionOf(task) },
-        task.reason === 'unchanged' ? undefined : task.detail,
-      )
-    }
+    if (task.action === 'skip') return this.#pass(task)
     const broken = task.dependsOn.filter((upstream) =>
       ['failed', 'skipped', 'cancelled'].includes(this.outcomes.get(upstream)?.status ?? ''),
     )
@@ -219,6 +215,12 @@ class Run {
     } finally {
       await Promise.all(scratch.map((folder) => rm(folder, { recursive: true, force: true })))
     }
+  }
+
+  /** Settles a task that the plan does not run. */
+  #pass(task: PlanTask): Record<string, unknown> {
+    const status = task.reason === 'needs-approval' ? 'skipped' : 'unchanged'
+    return this.#settle(task, 0, { status, ...versionOf(task) }, task.reason === 'unchanged' ? undefined : task.detail)
   }
 
   #settle(

@@ -1,10 +1,11 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
 import type { Problem } from '../base/errors.ts'
 import { buildPlan } from '../plan/build.ts'
-import type { PlanInput, PlanResult, PlanTask, TableState, TargetState } from '../plan/types.ts'
+import type { PlanInput, PlanResult, PlanTask, TableState } from '../plan/types.ts'
 import { analyseProject, type ProjectAnalysis } from './analyse.ts'
 import type { PlanOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
+import { targetStates } from './target-states.ts'
 
 /** A plan, with the problems of the analysis and of the planner together. */
 export interface Planning extends PlanResult {
@@ -63,22 +64,6 @@ async function tableStates(context: ProjectContext): Promise<Record<string, Tabl
           ],
     ),
   )
-}
-
-/** What was loaded is the warehouse's to say; its answer is kept beside the file, so that a plan need not open it. */
-async function targetStates(context: ProjectContext): Promise<Record<string, TargetState>> {
-  if (!(await context.warehouseExists())) return {}
-  const targets = context.project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads))
-  if (targets.length === 0) return {}
-  return context.withWarehouse(async (warehouse) => {
-    const newest: Record<string, TargetState> = {}
-    for (const row of await warehouse.ledger({})) {
-      if (targets.includes(row.target) && (newest[row.target]?.version ?? -1) <= row.version) {
-        newest[row.target] = { version: row.version, definition: row.definition }
-      }
-    }
-    return newest
-  })
 }
 
 async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {

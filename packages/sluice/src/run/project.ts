@@ -8,26 +8,16 @@ import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import { filesSource } from '../sources/files/source.ts'
-import { compileStateMachines } from '../statemachine/compile.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
-import { openDuckDbWarehouse } from '../warehouses/duckdb/warehouse.ts'
+import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { loadDefinition } from './definition-cache.ts'
-import { doctor } from './doctor.ts'
-import { executeRun, retryRun } from './execute.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './lease.ts'
 import { listRuns, readEvents } from './ledger.ts'
-
-import { logText } from './log.ts'
-import { clean, rollback } from './maintenance.ts'
-import { planProject } from './planning.ts'
-import { openReadSession } from './read.ts'
-import { replayQuarantine } from './replay.ts'
-import { checkSecrets, missingSecrets } from './secrets.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -95,6 +85,7 @@ async function wire(
       filesSource(table, source, { root, clock, hashCache: hashes, ...(await earlierRows(lake, table)) }),
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
+        const { openDuckDbWarehouse } = await duckDbWarehouse()
         await mkdir(dirname(warehousePath), { recursive: true })
         await using warehouse = await openDuckDbWarehouse({
           path: warehousePath,
@@ -108,10 +99,20 @@ async function wire(
       return next
     },
     warehouseExists: async () => existsSync(warehousePath),
+    warehouseStamp: () => duckDbStamp(warehousePath),
     print: options.print ?? (() => {}),
     close: () => hashes.save(),
   }
 }
+
+// A command pays for what it uses: everything but the wiring is imported when it is asked for. These stand apart, because the compiler leaves
+// the ending of an import as it is where it is inside a block with `await using`.
+const duckDbWarehouse = (): Promise<typeof import('../warehouses/duckdb/warehouse.ts')> =>
+  import('../warehouses/duckdb/warehouse.ts')
+const execution = (): Promise<typeof import('./execute.ts')> => import('./execute.ts')
+const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
+const planning = (): Promise<typeof import('./planning.ts')> => import('./planning.ts')
+const secrets = (): Promise<typeof import('./secrets.ts')> => import('./secrets.ts')
 
 function projectOver(
   context: ProjectContext & { readonly close: () => Promise<void> },
@@ -134,31 +135,40 @@ function projectOver(
     definition: project,
     check: async () => [
       ...loadProblems,
-      ...(await checkSecrets(root, project)),
-      ...(await planProject(context)).problems,
+      ...(await (await secrets()).checkSecrets(root, project)),
+      ...(await (await planning()).planProject(context)).problems,
     ],
-    plan: (options) => planProject(context, options),
-    stateMachines: (plan) => compileStateMachines(plan, { concurrency: project.config.concurrency }),
-    run: (options) => executeRun(context, options),
-    retry: async (runId, options) => retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
+    plan: async (options) => (await planning()).planProject(context, options),
+    stateMachines: async (plan) =>
+      (await import('../statemachine/compile.ts')).compileStateMachines(plan, {
+        concurrency: project.config.concurrency,
+      }),
+    run: async (options) => (await execution()).executeRun(context, options),
+    retry: async (runId, options) =>
+      (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
     runs,
     events: eventsOf,
-    log: async (runId, task) => logText(await eventsOf(runId), task),
+    log: async (runId, task) => (await import('./log.ts')).logText(await eventsOf(runId), task),
     tables: async () =>
       (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
         (record) => record !== undefined,
       ),
     versions: (table) => lake.versions(table),
-    analysis: async () => (await planProject(context)).analysis.analysis,
+    analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
     loads: async () =>
       (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
     openRead: async ({ signal } = {}) =>
-      openReadSession(context, { runs: await runs(1000), versions: await versionsOf() }, signal),
-    rollback: (table, version) => rollback(context, table, version),
-    replayQuarantine: (table, options) => replayQuarantine(context, table, options),
+      (await import('./read.ts')).openReadSession(
+        context,
+        { runs: await runs(1000), versions: await versionsOf() },
+        signal,
+      ),
+    rollback: async (table, version) => (await maintenance()).rollback(context, table, version),
+    replayQuarantine: async (table, options) => (await import('./replay.ts')).replayQuarantine(context, table, options),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
-    clean: (options) => clean(context, options),
-    doctor: async () => doctor(context, await missingSecrets(root, project)),
+    clean: async (options) => (await maintenance()).clean(context, options),
+    doctor: async () =>
+      (await import('./doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project)),
     [Symbol.asyncDispose]: () => context.close(),
   }
 }

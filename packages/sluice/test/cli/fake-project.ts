@@ -196,9 +196,9 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
       },
       problems: [],
     }),
-    stateMachines: () =>
-      [{ name: 'shop-master', definition: { StartAt: 'raw', States: {} } }] as unknown as ReturnType<
-        OpenProject['stateMachines']
+    stateMachines: async () =>
+      [{ name: 'shop-master', definition: { StartAt: 'raw', States: {} } }] as unknown as Awaited<
+        ReturnType<OpenProject['stateMachines']>
       >,
     run: (options) => running('run', options),
     retry: (id, options) => running('retry', id, options),

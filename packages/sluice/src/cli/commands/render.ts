@@ -14,7 +14,7 @@ export const run: Run<'render'> = async (context, { name }) => {
     return 0
   }
   const { plan } = await project.plan()
-  const machines = project.stateMachines(plan)
+  const machines = await project.stateMachines(plan)
   const machine = machines.find((candidate) => candidate.name === name)
   if (machine !== undefined) {
     await out.json(machine.definition)

@@ -3,7 +3,7 @@ import { assert, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { Load } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
-import type { LoadInput } from '../../warehouses/warehouse.ts'
+import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
 
@@ -20,8 +20,9 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   if (record === undefined) throw sluiceError('Run.NoVersion', { table: load.from })
   const result = await context.withWarehouse(
     async (warehouse) => {
-      const [last] = await warehouse.ledger({ target: task.table })
-      return warehouse.load(await loadInput(context, load, record, last?.version ?? 0))
+      const loads = await warehouse.ledger({ target: task.table })
+      assertStillHeld(task.table, load, record, loads)
+      return warehouse.load(await loadInput(context, load, record, loads[0]?.version ?? 0))
     },
     { signal: context.signal },
   )
@@ -65,12 +66,21 @@ async function loadInput(
     committedAt: record.committedAt,
     relation: await context.lake.latestSql(record),
     rows: record.rows,
-    ...(record.operation === 'append' ? { added: await addedSince(context, record, lastVersion) } : {}),
+    ...(record.operation !== 'replace' ? { added: await addedSince(context, record, lastVersion) } : {}),
     run: context.run,
     attempt: context.attempt,
     fencingToken: context.fencingToken,
     signal: context.signal,
   }
+}
+
+/** An append can only add: where rows that it added have left their table since, adding the rest would double or keep what was taken back. */
+function assertStillHeld(target: string, load: Load, record: CommitRecord, loads: readonly LoadLedgerRow[]): void {
+  const [last] = loads
+  if (load.mode !== 'append' || load.batch !== undefined || record.operation === 'replace' || last === undefined) return
+  const loaded = loads.reduce((sum, { result }) => sum + result.inserted - result.deleted, 0)
+  const held = record.files.filter((file) => file.addedIn <= last.version).reduce((sum, file) => sum + file.rows, 0)
+  if (loaded !== held) throw sluiceError('Warehouse.AppendUndone', { target, table: record.table, loaded, held })
 }
 
 /** What later versions added to an appending table, a batch a version. */

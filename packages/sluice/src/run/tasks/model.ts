@@ -75,14 +75,18 @@ async function makeCandidate(
   const { task, emit } = context
   const columns = await session.describe(sql)
   const names = columns.map((column) => column.name)
-  const write = async (select: string, folder: string): Promise<ModelCandidate['files']> =>
-    candidateFiles(
-      await session.write(partitionedSql(select, options.partitionBy), {
-        folder,
-        ...partitionColumns(options.partitionBy),
-      }),
-      names,
-    )
+  const write = async (select: string, folder: string): Promise<ModelCandidate['files']> => {
+    try {
+      const partitioned = partitionedSql(select, options.partitionBy)
+      const written = await session.write(partitioned, { folder, ...partitionColumns(options.partitionBy) })
+      return candidateFiles(written, names)
+    } catch (error) {
+      const column = options.partitionBy?.column
+      if (column === undefined || !isSluiceError(error, 'Engine.Failed') || !/File name too long/.test(error.message))
+        throw error
+      throw sluiceError('Run.PartitionTooLong', { table: task.table, column }, { cause: error })
+    }
+  }
   const files = await write(sql, await context.scratch('made'))
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
   emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })

@@ -1,12 +1,7 @@
 /** Sources of files: CSV, JSON Lines and Parquet. */
-import { sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
-import type { DiscoveredInput, RefusedInput, SourceAdapter } from '../source.ts'
-import { acknowledgeFiles } from './acknowledge.ts'
+import type { SourceAdapter } from '../source.ts'
 import { discoverFiles, type FilesContext } from './discover.ts'
-import { refusal } from './prepare.ts'
-import { printable } from './printable.ts'
-import { takeFiles } from './take.ts'
 
 export type { FilesContext, HashCache } from './discover.ts'
 
@@ -23,27 +18,16 @@ export type { FilesContext, HashCache } from './discover.ts'
 export function filesSource(table: string, source: FilesSource, context: FilesContext): SourceAdapter {
   return {
     discover: (known) => discoverFiles(source, context, known),
+    // What reads files is imported when there is one to read.
     async take(inputs, take) {
+      const [{ takeFiles }, { refusedAtDiscovery }] = await Promise.all([import('./take.ts'), import('./refused.ts')])
       const { candidate, refused } = await takeFiles(source, context, inputs, take)
       const atOnce = inputs.filter(({ decision }) => decision === 'refuse').map(refusedAtDiscovery)
       return { candidate, refused: [...atOnce, ...refused] }
     },
-    acknowledge: (taken, refused) => acknowledgeFiles(table, source, context, taken, refused),
-  }
-}
-
-/** A file that discovery refused, with its error in words. */
-export function refusedAtDiscovery(input: DiscoveredInput): RefusedInput {
-  const file = printable(input.path)
-  const reason = printable(input.reason ?? '')
-  switch (input.error) {
-    case 'Source.FileDate':
-      return refusal(input, sluiceError('Source.FileDate', { file, pattern: reason }))
-    case 'Source.DuplicateContent':
-      return refusal(input, sluiceError('Source.DuplicateContent', { file, earlier: reason }))
-    case 'Source.OlderDelivery':
-      return refusal(input, sluiceError('Source.OlderDelivery', { file, newer: reason }))
-    default:
-      return refusal(input, sluiceError('Source.ChangedContent', { file }))
+    async acknowledge(taken, refused) {
+      const { acknowledgeFiles } = await import('./acknowledge.ts')
+      await acknowledgeFiles(table, source, context, taken, refused)
+    },
   }
 }
