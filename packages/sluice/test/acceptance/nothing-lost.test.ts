@@ -107,3 +107,47 @@ test('IN-25: the copy of a file that is refused while it is taken is not put awa
   ])
   expect(existsSync(join(root, 'archive/orders'))).toBe(false)
 })
+
+test('WH-04 WH-18: an append after a rollback neither doubles nor keeps what was taken back', async () => {
+  const root = shop(
+    { loads: 'orders: { mode: append, from: raw.orders }' },
+    { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' },
+  )
+  await run(root)
+  write(root, 'inbox/orders_2.csv', 'id,city\n2,Rome\n')
+  await run(root)
+  expect(await rows(root, 'SELECT id FROM warehouse.orders ORDER BY ALL')).toEqual([[1], [2]])
+  await opened(root, (project) => project.rollback('raw.orders', 1))
+  expect((await run(root)).errors).toEqual(['load:orders: Warehouse.AppendUndone'])
+  write(root, 'inbox/orders_2.csv', 'id,city\n2,Rome\n')
+  write(root, 'inbox/orders_3.csv', 'id,city\n3,Bergen\n')
+  expect((await run(root)).errors).toEqual(['load:orders: Warehouse.AppendUndone'])
+  expect(await rows(root, 'SELECT id FROM warehouse.orders ORDER BY ALL')).toEqual([[1], [2]])
+})
+
+test('WH-04: an append goes on after a rollback of what was never loaded', async () => {
+  const loads = 'orders: { mode: append, from: raw.orders }'
+  const root = shop({}, { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' })
+  await run(root)
+  write(root, 'inbox/orders_2.csv', 'id,city\n2,Rome\n')
+  await run(root)
+  await opened(root, (project) => project.rollback('raw.orders', 1))
+  write(root, 'pipelines/shop/pipeline.yaml', pipelineOf({ loads }))
+  expect((await run(root)).errors).toEqual([])
+  write(root, 'inbox/orders_2.csv', 'id,city\n2,Rome\n')
+  expect((await run(root)).errors).toEqual([])
+  expect(await rows(root, 'SELECT id FROM warehouse.orders ORDER BY ALL')).toEqual([[1], [2]])
+})
+
+test('LK-14: a partition value that is too long for a folder is told with what to do; hostile ones come back as they were', async () => {
+  const tables = 'stage.orders: { partitionBy: { kind: value, column: city } }'
+  const hostile = ['../x', 'a/b', '__HIVE_DEFAULT_PARTITION__', 'a=b', '.', ' x ', 'é'.repeat(30)]
+  const root = shop(
+    { tables },
+    { 'inbox/orders_1.csv': `id,city\n${hostile.map((city, id) => `${id},${city}\n`).join('')}99,""\n` },
+  )
+  expect((await run(root)).errors).toEqual([])
+  expect(await rows(root, 'SELECT city FROM stage.orders ORDER BY id')).toEqual([...hostile, ''].map((city) => [city]))
+  write(root, 'inbox/orders_2.csv', `id,city\n100,${'x'.repeat(256)}\n`)
+  expect((await run(root)).errors).toEqual(['model:stage.orders: Run.PartitionTooLong'])
+})

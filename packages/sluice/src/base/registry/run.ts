@@ -104,6 +104,17 @@ export const runErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Run.PartitionTooLong': entry<{ table: string; column: string }>({
+    code: 'SLU4013',
+    title: 'A partition value is too long.',
+    message: ({ table, column }) =>
+      `${table} is partitioned by "${column}", and a value of it is too long for the name of a folder: "${column}=<value>" may have 255 bytes, where other characters than letters, digits, -, _ and . count three. Nothing was published.`,
+    hint: () =>
+      'Partition by a column with few short values, or by yearMonth of a date; or shorten the value in the model. Then: sluice run',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault LK-14.',
+  }),
   'Run.StateMachineFailed': entry<{ error: string; cause: string }>({
     code: 'SLU4020',
     title: 'The state machine of a run failed.',

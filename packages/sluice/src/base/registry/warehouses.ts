@@ -166,4 +166,16 @@ export const warehouseErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Warehouse.AppendUndone': entry<{ target: string; table: string; loaded: number; held: number }>({
+    code: 'SLU6017',
+    title: 'Rows that were appended have left their table.',
+    message: ({ target, table, loaded, held }) =>
+      `${loaded} rows were appended to "${target}", but ${table} holds ${held} rows of those versions now: it was rolled back, replaced or made anew since.`,
+    hint: ({ target }) =>
+      `${safe} An append never takes rows back. Load with upsert, incremental or replace; or begin again: drop "${target}", DELETE FROM sluice.load_ledger WHERE target = '${target}', the same in sluice.load_batches, then: sluice run`,
+    retry: 'terminal',
+    exit: 5,
+    explanation:
+      'Faults WH-04 and WH-18: the rows that loads added are compared with the rows that the table still holds of the versions they loaded.',
+  }),
 }
