@@ -7,7 +7,7 @@ import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
-import { filesSource } from '../sources/files/source.ts'
+import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -82,7 +82,7 @@ async function wire(
     lake,
     engine,
     openSource: async (table, source) =>
-      filesSource(table, source, { root, clock, hashCache: hashes, ...(await earlierRows(lake, table)) }),
+      filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) }),
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
         const { openDuckDbWarehouse } = await duckDbWarehouse()
@@ -173,11 +173,16 @@ function projectOver(
   }
 }
 
-/** Rows of the files that a source took before, for its guard. */
-async function earlierRows(lake: Lake, table: string): Promise<{ previousRows?: readonly number[] }> {
-  const current = await lake.current(table)
-  const rows = current?.inputs.flatMap((input) => (input.kind === 'file' ? [input.accounting.read] : [])) ?? []
-  return rows.length === 0 ? {} : { previousRows: rows }
+/** The files that a source took last, and their rows, for its guard. */
+async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesContext, 'previousRows' | 'current'>> {
+  const version = await lake.current(table)
+  const files = version?.inputs.flatMap((input) => (input.kind === 'file' ? [input] : [])) ?? []
+  // What a newer delivery superseded was never read, and has no bytes in the account.
+  const rows = files.flatMap(({ accounting }) => (accounting.bytes === undefined ? [] : [accounting.read]))
+  return {
+    current: files.map(({ path, sha256: id }) => ({ path, id })),
+    ...(rows.length === 0 ? {} : { previousRows: rows }),
+  }
 }
 
 const units = {

@@ -22,6 +22,8 @@ export interface FilesContext {
   readonly clock: Clock
   /** Row counts of earlier files, for the row count guard. */
   readonly previousRows?: readonly number[]
+  /** The files that the current version was made from: of a table that is its newest delivery, the delivery it is. */
+  readonly current?: readonly { readonly path: string; readonly id: string }[]
   readonly hashCache?: HashCache
 }
 
@@ -46,7 +48,7 @@ export async function discoverFiles(
   const decided: DiscoveredInput[] = []
   for (const file of files) decided.push(await discoverFile(file, source, context))
   decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
-  return decide(decided, source, known)
+  return decide(decided, source, known, context.current ?? [])
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -72,25 +74,48 @@ function decide(
   files: readonly DiscoveredInput[],
   source: FilesSource,
   known: ReadonlyMap<string, string>,
+  current: NonNullable<FilesContext['current']>,
 ): readonly DiscoveredInput[] {
   const knownNames = new Set(known.values())
-  const newest = source.mode === 'replace' ? newestKnown(known, source.fileDate) : undefined
+  let newest = source.mode === 'replace' ? newestKnown(known, source.fileDate) : undefined
   const earlier = new Map<string, string>()
   return files.map((file) => {
     if (file.decision !== 'take') return file
-    const same = known.get(file.id) ?? earlier.get(file.id)
-    if (same === file.path) return { ...file, decision: 'known', reason: 'taken before' }
-    if (same !== undefined) return duplicate(file, same, source, known)
-    earlier.set(file.id, file.path)
+    const decided = decideOne(file, known.get(file.id) ?? earlier.get(file.id))
+    // Only what is taken can make a later one known.
+    if (decided.decision !== 'take') return decided
+    if (!earlier.has(file.id)) earlier.set(file.id, file.path)
+    if (source.mode === 'replace' && file.fileDate !== undefined)
+      newest = { ...file, id: decided.id, date: file.fileDate }
+    return decided
+  })
+
+  function decideOne(file: DiscoveredInput, same: string | undefined): DiscoveredInput {
+    if (same === file.path) {
+      const isBack = source.mode === 'replace' && current.some(({ path, id }) => path === same && id !== file.id)
+      return isBack
+        ? { ...file, reason: 'the name is known, and its earlier content is back' }
+        : { ...file, decision: 'known', reason: 'taken before' }
+    }
+    const isNew = same !== undefined && isNews(file)
+    if (same !== undefined && !isNew) return duplicate(file, same, source, known)
     if (newest !== undefined && file.fileDate !== undefined && file.fileDate < newest.date) {
       return { ...file, decision: 'refuse', reason: newest.path, error: 'Source.OlderDelivery' }
     }
+    if (same !== undefined) return takenAgain(file, same)
     if (knownNames.has(file.path)) {
       if (source.changedContent === 'error') return { ...file, decision: 'refuse', error: 'Source.ChangedContent' }
       return { ...file, reason: 'the name is known, the content is new' }
     }
     return file
-  })
+  }
+
+  /** In a table that is its newest delivery, content of long ago is news again once another came between. */
+  function isNews({ id, path, fileDate }: DiscoveredInput): boolean {
+    if (newest === undefined || fileDate === undefined || source.duplicateContent === 'error') return false
+    if (known.has(duplicateIdentity(id, path))) return false
+    return fileDate > newest.date && newest.id !== id && newest.id !== duplicateIdentity(id, newest.path)
+  }
 }
 
 function duplicate(
@@ -99,15 +124,19 @@ function duplicate(
   source: FilesSource,
   known: ReadonlyMap<string, string>,
 ): DiscoveredInput {
+  const again = duplicateIdentity(file.id, file.path)
+  if (known.get(again) === file.path) return { ...file, id: again, decision: 'known', reason: 'taken before' }
   if (source.duplicateContent === 'skip') return { ...file, decision: 'known', reason: `the same content as ${same}` }
   if (source.duplicateContent === 'error') {
     return { ...file, decision: 'refuse', reason: same, error: 'Source.DuplicateContent' }
   }
-  // Taken again on purpose: its name becomes part of its identity, so that it is taken once.
+  return takenAgain(file, same)
+}
+
+/** Taken again on purpose: its name becomes part of its identity, so that it is taken once. */
+function takenAgain(file: DiscoveredInput, same: string): DiscoveredInput {
   const id = duplicateIdentity(file.id, file.path)
-  return known.get(id) === file.path
-    ? { ...file, id, decision: 'known', reason: 'taken before' }
-    : { ...file, id, reason: `the same content as ${same}, taken again as declared` }
+  return { ...file, id, reason: `the same content as ${same}, taken again as declared` }
 }
 
 /** The identity of content that is taken again under another name. */
@@ -116,11 +145,11 @@ export function duplicateIdentity(contentSha256: string, path: string): string {
 }
 
 function newestKnown(known: ReadonlyMap<string, string>, pattern: string | undefined) {
-  let newest: { path: string; date: string } | undefined
+  let newest: { path: string; date: string; id: string } | undefined
   if (pattern === undefined) return newest
-  for (const path of known.values()) {
+  for (const [id, path] of known) {
     const date = fileDateOf(basename(path), pattern)
-    if (date !== undefined && (newest === undefined || date > newest.date)) newest = { path, date }
+    if (date !== undefined && (newest === undefined || date > newest.date)) newest = { path, date, id }
   }
   return newest
 }

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { type Drop, openDrop, sourceOf } from '../../../test/sources/drop.ts'
+import { systemClock } from '../../base/clock.ts'
+import type { FilesSource } from '../../definition/types.ts'
+import type { DiscoveredInput } from '../source.ts'
+import { discoverFiles } from './discover.ts'
+
+const replacing: FilesSource = { ...sourceOf({ a: 'text' }), mode: 'replace' }
+const dated: FilesSource = { ...replacing, fileDate: 'yyyy-MM-dd' }
+
+/** Discovers again and again, each time as if all that was taken before had been committed. */
+function deliveries(drop: Drop, source: FilesSource) {
+  const known = new Map<string, string>()
+  let current: readonly DiscoveredInput[] = []
+  return async (): Promise<string> => {
+    const found = await discoverFiles(source, { root: drop.root, clock: systemClock, current }, known)
+    const taken = found.filter(({ decision }) => decision === 'take')
+    for (const { id, path } of taken) known.set(id, path)
+    if (taken.length > 0) current = taken.slice(-1)
+    return found.map(({ path, decision, error }) => `${path.slice('inbox/'.length)} ${error ?? decision}`).join(', ')
+  }
+}
+
+test('IN-25: in a table that is its newest delivery, content that is back after another is a new delivery', async () => {
+  await using drop = await openDrop()
+  const next = deliveries(drop, replacing)
+  for (const content of ['a\nx\n', 'a\ny\n', 'a\nx\n', 'a\ny\n']) {
+    drop.deliver('inbox/stock.csv', content)
+    expect(await next()).toBe('stock.csv take')
+    expect(await next()).toBe('stock.csv known')
+  }
+})
+
+test('IN-25: so is one under a newer date, in one delivery or in several; the same content twice running is not', async () => {
+  for (const atOnce of [true, false]) {
+    await using drop = await openDrop()
+    const next = deliveries(drop, dated)
+    const seen: string[] = []
+    for (const [day, content] of ['x', 'y', 'x', 'x'].entries()) {
+      drop.deliver(`inbox/2024-01-0${day + 1}.csv`, `a\n${content}\n`)
+      if (!atOnce) seen.push(await next())
+    }
+    if (atOnce) seen.push(await next())
+    const last = seen.at(-1)!
+    expect(last.split(', ').at(-1)).toBe('2024-01-04.csv known')
+    expect(seen.join(', ')).toContain('2024-01-03.csv take')
+    expect(await next()).toBe('2024-01-01.csv known, 2024-01-02.csv known, 2024-01-03.csv known, 2024-01-04.csv known')
+  }
+})
+
+test('IN-25: a file that is refused makes no later one known', async () => {
+  await using drop = await openDrop()
+  const next = deliveries(drop, dated)
+  drop.deliver('inbox/2024-01-05.csv', 'a\ny\n')
+  await next()
+  drop.deliver('inbox/2024-01-03.csv', 'a\nx\n')
+  drop.deliver('inbox/2024-01-06.csv', 'a\nx\n')
+  expect(await next()).toBe('2024-01-03.csv Source.OlderDelivery, 2024-01-05.csv known, 2024-01-06.csv take')
+})
