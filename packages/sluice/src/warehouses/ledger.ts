@@ -24,18 +24,16 @@ export interface TargetHistory {
 
 /** Asks the ledger about a target. */
 export async function targetHistory(sql: SqlRunner, target: string): Promise<TargetHistory> {
-  const [row] = await sql.all<{ loads: string; newest: string | null }>(
-    'SELECT count(*) AS loads, max(fencing_token) AS newest FROM sluice.load_ledger WHERE target = $1',
-    [target],
-  )
-  const [last] = await sql.all<{ shape: string }>(
-    'SELECT shape FROM sluice.load_ledger WHERE target = $1 ORDER BY ordinal DESC LIMIT 1',
+  const [row] = await sql.all<{ loads: string; newest: string | null; shape: string | null }>(
+    `SELECT count(*) AS loads, max(fencing_token) AS newest,
+       max(CASE WHEN ordinal = (SELECT max(ordinal) FROM sluice.load_ledger WHERE target = $1) THEN shape END) AS shape
+     FROM sluice.load_ledger WHERE target = $1`,
     [target],
   )
   return {
     loads: Number(row?.loads ?? 0),
     newestToken: Number(row?.newest ?? 0),
-    ...(last === undefined ? {} : { shape: last.shape }),
+    ...(row?.shape == null ? {} : { shape: row.shape }),
   }
 }
 

@@ -77,7 +77,15 @@ export async function findDrift(
   history: Pick<TargetHistory, 'shape'>,
 ): Promise<readonly TargetDrift[]> {
   const found = await columnsOf(input.target)
-  if (found.length === 0) return []
+  return found.length === 0 ? [] : driftOf(dialect, input, history, found)
+}
+
+function driftOf(
+  dialect: Dialect,
+  input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
+  history: Pick<TargetHistory, 'shape'>,
+  found: readonly FoundColumn[],
+): readonly TargetDrift[] {
   const altered = history.shape !== undefined && history.shape !== shapeOf(found)
   const rewritten = input.load.mode === 'replace' || input.load.mode === 'incremental'
   return classifyDrift(loadModes[input.load.mode].columns(input, dialect), found, { altered, rewritten })
@@ -100,7 +108,7 @@ async function fitTarget(setting: LoadSetting, input: LoadInput, history: Target
     return []
   }
 
-  const drift = await findDrift(setting, input, history)
+  const drift = driftOf(dialect, input, history, found)
   const types = new Map(mode.columns(input, dialect).map((column) => [column.name, column.type]))
   const refused = drift.filter(
     ({ kind, change, expected, found: is }) =>

@@ -54,6 +54,8 @@ export async function openDuckDbWarehouse(options: DuckDbWarehouseOptions): Prom
       ...(signal === undefined ? {} : { signal }),
     })
     await session.run(`USE ${database}`)
+    // A commit goes into the file itself, not into the log first: closing would only write it a second time.
+    await session.run("SET checkpoint_threshold = '0KB'")
     return warehouseOver(session, clock, release)
   } catch (error) {
     release()
@@ -127,8 +129,8 @@ async function columnsOf(session: Session, table: string): Promise<readonly Foun
   const [first, second] = table.split('.', 2)
   const [schema, name] = second === undefined ? ['main', first] : [first, second]
   return session.all<{ name: string; type: string }>(
-    `SELECT column_name AS name, data_type AS type FROM information_schema.columns
-     WHERE table_catalog = $1 AND table_schema = $2 AND table_name = $3 ORDER BY ordinal_position`,
+    `SELECT column_name AS name, data_type AS type FROM duckdb_columns()
+     WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 ORDER BY column_index`,
     [database, schema, name],
   )
 }

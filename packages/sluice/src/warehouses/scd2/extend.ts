@@ -64,21 +64,21 @@ export function extendedKeys({ keys }: Scd2Shape): string {
 
 /** Each change with the version that holds now and its fate, by that version alone. */
 function fatesSql({ dialect, target }: LoadContext, shape: Scd2Shape): string {
-  const { keys, tracked, untracked, attributes, sequence, columns } = shape
+  const { keys, tracked, untracked, sequence, columns } = shape
   const row = dialect.rowAddress === undefined ? '' : `, c.${dialect.rowAddress} AS sluice_row`
-  const since = `c.${quoteIdentifier(columns.effective)}`
-  const later = `i.${own.effective} > ${since}`
-  const differs = (names: readonly string[]): string => anyDiffers(dialect, names, 'i', 'c')
+  // Each comparison once: the fates are then cheap.
   return `
-    SELECT i.*, ${since} AS sluice_since${row},
-      CASE WHEN ${since} IS NULL THEN CASE WHEN i.${own.deleted} THEN 'marks' ELSE 'opens' END
-        WHEN ${later} AND i.${own.deleted} THEN 'closes'
-        WHEN ${later} AND ${differs(tracked)} THEN 'opens'
-        WHEN ${later} AND NOT ${differs(untracked)} THEN 'idle'
-        WHEN i.${own.effective} = ${since} AND NOT i.${own.deleted} AND NOT ${differs([...attributes, ...sequence])} THEN 'known'
+    SELECT m.*,
+      CASE WHEN sluice_since IS NULL THEN CASE WHEN ${own.deleted} THEN 'marks' ELSE 'opens' END
+        WHEN ${own.effective} > sluice_since THEN
+          CASE WHEN ${own.deleted} THEN 'closes' WHEN sluice_differs THEN 'opens' WHEN sluice_overwrites THEN 'left' ELSE 'idle' END
+        WHEN ${own.effective} = sluice_since AND NOT (${own.deleted} OR sluice_differs OR sluice_overwrites OR sluice_moved) THEN 'known'
         ELSE 'left' END AS sluice_fate
-    FROM sluice_incoming AS i
-    LEFT JOIN ${target} AS c ON ${sameKey(keys, 'c', 'i')} AND c.${quoteIdentifier(columns.current)}`
+    FROM (SELECT i.*, c.${quoteIdentifier(columns.effective)} AS sluice_since${row},
+        ${anyDiffers(dialect, tracked, 'i', 'c')} AS sluice_differs, ${anyDiffers(dialect, untracked, 'i', 'c')} AS sluice_overwrites,
+        ${anyDiffers(dialect, sequence, 'i', 'c')} AS sluice_moved
+      FROM sluice_incoming AS i
+      LEFT JOIN ${target} AS c ON ${sameKey(keys, 'c', 'i')} AND c.${quoteIdentifier(columns.current)}) AS m`
 }
 
 /** Leaves what the version alone cannot decide: keys with several changes, and those with an observation at that instant or after it. */

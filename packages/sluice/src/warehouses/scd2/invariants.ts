@@ -1,39 +1,47 @@
 /** The five invariants of a dimension, asserted on the keys that a load touched, inside its transaction. */
 import { sluiceError } from '../../base/errors.ts'
-import { quoteIdentifier } from '../../sql/quote.ts'
 import type { SqlRunner } from '../dialect.ts'
-import { columnList, sameKey } from '../load-mode.ts'
+import { columnList, qualified, sameKey } from '../load-mode.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /**
- * A SELECT of one row: how often each invariant is broken.
+ * SELECTs that count in one row how often invariants are broken: each kind in a column of its own. Apart, because the wide surrogates
+ * would go through the window of the first, and the third is needed only where `ends` of the first is not 0.
  *
  * @param keysOf A table with the keys to look at, each once; all keys where it is undefined.
- * @example invariantsSql(shape, '"dim_product"')
+ * @example invariantsSql(shape, '"dim_product"').times
  */
-export function invariantsSql(shape: Scd2Shape, target: string, keysOf?: string): string {
+export function invariantsSql(
+  shape: Scd2Shape,
+  target: string,
+  keysOf?: string,
+): { readonly times: string; readonly surrogates: string; readonly gaps: string } {
   const { keys, columns, forever, observations } = shape
-  const [effective, expiry, current, surrogate] = [
-    columns.effective,
-    columns.expiry,
-    columns.current,
-    columns.surrogate,
-  ].map((name) => quoteIdentifier(name))
-  const touched = keysOf === undefined ? '' : `JOIN ${keysOf} AS k ON ${sameKey(keys, 'k', 't')}`
-  // A version that ends where none begins was ended by a delete, and every delete is kept. A current row is its key's last, so two are none.
-  return `
-    WITH v AS (
-      SELECT ${columnList(keys, 't')}, t.${effective} AS effective, t.${expiry} AS expiry, t.${current} AS is_current, t.${surrogate} AS surrogate,
-        lead(t.${effective}) OVER (PARTITION BY ${columnList(keys, 't')} ORDER BY t.${effective}) AS following
-      FROM ${target} AS t ${touched})
-    SELECT
-      count(CASE WHEN is_current <> (expiry = ${forever}) OR is_current IS NULL OR expiry IS NULL
-        OR (is_current AND following IS NOT NULL) THEN 1 END) AS current_rows,
-      count(CASE WHEN following < expiry THEN 1 END) AS overlaps,
-      count(CASE WHEN expiry <> ${forever} AND (following IS NULL OR following > expiry) AND o.${own.effective} IS NULL THEN 1 END) AS gaps,
-      count(CASE WHEN expiry <= effective OR effective IS NULL THEN 1 END) AS zero_length,
-      count(*) - count(DISTINCT surrogate) AS surrogates
-    FROM v LEFT JOIN ${observations} AS o ON ${sameKey(keys, 'o', 'v')} AND o.${own.effective} = v.expiry AND o.${own.deleted}`
+  const [effective, expiry, current] = [columns.effective, columns.expiry, columns.current].map((name) =>
+    qualified(name, 't'),
+  )
+  const rows = `${target} AS t${keysOf === undefined ? '' : ` JOIN ${keysOf} AS k ON ${sameKey(keys, 'k', 't')}`}`
+  const versions = `WITH v AS (
+      SELECT ${columnList(keys, 't')}, ${effective} AS effective, ${expiry} AS expiry, ${current} AS is_current,
+        lead(${effective}) OVER (PARTITION BY ${columnList(keys, 't')} ORDER BY ${effective}) AS following
+      FROM ${rows})`
+  const ends = `expiry <> ${forever} AND (following IS NULL OR following > expiry)`
+  return {
+    // A current row is the last of its key: of two, one is not.
+    times: `${versions}
+      SELECT count(CASE WHEN is_current <> (expiry = ${forever}) OR is_current IS NULL OR expiry IS NULL
+          OR (is_current AND following IS NOT NULL) THEN 1 END) AS current_rows,
+        count(CASE WHEN following < expiry THEN 1 END) AS overlaps,
+        count(CASE WHEN expiry <= effective OR effective IS NULL THEN 1 END) AS zero_length,
+        count(CASE WHEN ${ends} THEN 1 END) AS ends
+      FROM v`,
+    surrogates: `SELECT count(*) - count(DISTINCT ${qualified(columns.surrogate, 't')}) AS surrogates FROM ${rows}`,
+    // A version that ends where none begins was ended by a delete, and every delete is kept.
+    gaps: `${versions}
+      SELECT count(*) AS gaps FROM (SELECT * FROM v WHERE ${ends}) AS v
+      LEFT JOIN ${observations} AS o ON ${sameKey(keys, 'o', 'v')} AND o.${own.effective} = v.expiry AND o.${own.deleted}
+      WHERE o.${own.effective} IS NULL`,
+  }
 }
 
 const names: { readonly [column: string]: string } = {
@@ -54,12 +62,21 @@ export async function assertInvariants(
   shape: Scd2Shape,
   of: { readonly target: string; readonly name: string; readonly keysOf?: string },
 ): Promise<void> {
-  const [row] = await sql.all(invariantsSql(shape, of.target, of.keysOf))
-  const broken = Object.entries(row ?? {}).filter(([, count]) => Number(count) > 0)
-  if (broken.length > 0) {
-    throw sluiceError('Warehouse.Scd2Invariant', {
-      target: of.name,
-      broken: broken.map(([column, count]) => `${count} ${names[column]}`).join(', '),
-    })
-  }
+  const broken = await brokenInvariants(sql, invariantsSql(shape, of.target, of.keysOf))
+  if (broken.length > 0) throw sluiceError('Warehouse.Scd2Invariant', { target: of.name, broken: broken.join(', ') })
+}
+
+/**
+ * What is broken, each with its count.
+ *
+ * @example await brokenInvariants(sql, invariantsSql(shape, '"dim_product"')) // []
+ */
+export async function brokenInvariants(
+  sql: Pick<SqlRunner, 'all'>,
+  { times, surrogates, gaps }: ReturnType<typeof invariantsSql>,
+): Promise<readonly string[]> {
+  const [counts] = await sql.all(times)
+  const { ends, ...found } = { ...counts, ...(await sql.all(surrogates))[0] } as { [name: string]: unknown }
+  const all = Number(ends) > 0 ? { ...found, ...(await sql.all(gaps))[0] } : found
+  return Object.entries(all).flatMap(([name, count]) => (Number(count) > 0 ? [`${count} ${names[name]}`] : []))
 }
