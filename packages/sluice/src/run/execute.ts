@@ -12,7 +12,7 @@ import type { RunOptions } from './api.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
 import { acquireLease, type Lease } from './lease.ts'
-import { type LedgerEntry, readEvents, readPlan, startRun } from './ledger.ts'
+import { idleRun, type LedgerEntry, readEvents, readPlan, startRun } from './ledger.ts'
 import { planProject } from './planning.ts'
 
 /** What runs each kind of task: the same handlers that a function on AWS calls; imported when one runs. */
@@ -43,11 +43,8 @@ export async function executeRun(
   if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems })
   const started = context.clock.now()
   const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
-  const entry = await startRun(
-    context.state,
-    { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token },
-    plan,
-  )
+  const start = { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token }
+  const entry = isIdle(plan) ? idleRun(context.state, start, plan) : await startRun(context.state, start, plan)
   const run = new Run(context, options, id, plan, lease, entry)
   run.emit({
     type: 'run.started',
@@ -128,7 +125,7 @@ class Run {
       ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
     ])
     // Where nothing runs, the machines would only pass every task on.
-    if (this.#plan.tasks.every((task) => task.action === 'skip')) {
+    if (isIdle(this.#plan)) {
       for (const task of this.#plan.tasks) this.#pass(task)
       return
     }
@@ -303,6 +300,11 @@ class Run {
       durationMs,
     }
   }
+}
+
+/** Whether a plan has nothing to run. */
+function isIdle(plan: Plan): boolean {
+  return plan.tasks.every((task) => task.action === 'skip')
 }
 
 function versionOf(task: PlanTask): { version?: number } {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { RunEvent, RunSummary } from './events.ts'
-import { listRuns, readEvents, readPlan, startRun } from './ledger.ts'
+import { idleRun, listRuns, readEvents, readPlan, startRun } from './ledger.ts'
 import { logText } from './log.ts'
 
 const plan = { format: 1, project: 'shop', definition: 'd', layers: [], tasks: [] } as const
@@ -64,4 +64,28 @@ test('a run without an end is running while it holds its lease, and interrupted 
   ])
   expect((await listRuns(storage, () => false)).map(({ status }) => status)).toEqual(['succeeded', 'interrupted'])
   expect(await listRuns(storage, () => false, 1)).toHaveLength(1)
+})
+
+test('a run with nothing to do is one file, written at its end, and is read like any other', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-ledger-'))
+  const storage = diskStorage(root)
+  const entry = idleRun(storage, start('r1', 1), plan)
+  const event: RunEvent = { ...stamp, type: 'run.finished', summary }
+  entry.record(event)
+  await entry.flush()
+  expect(await storage.list('')).toEqual([])
+  await entry.finish('2026-11-20T10:00:05.000Z', summary)
+  expect((await storage.list('')).map(({ path }) => path)).toEqual(['runs/r1/run.json'])
+  expect(await readEvents(storage, 'r1')).toEqual([event])
+  expect(await readPlan(storage, 'r1')).toEqual(plan)
+  expect(await listRuns(storage, () => false)).toEqual([
+    {
+      id: 'r1',
+      startedAt: stamp.ts,
+      finishedAt: '2026-11-20T10:00:05.000Z',
+      pipelines: ['retail'],
+      status: 'succeeded',
+      summary,
+    },
+  ])
 })

@@ -2,7 +2,7 @@
  * The ledger: what runs did, as files that only ever appear or grow.
  *
  * `runs/<id>/run.json` is created when a run starts, `events.jsonl` grows by durable lines, `end.json` is created when it ends. A run without an
- * end was interrupted. Whether work is done is never read from here: tables say that by their commit records, targets by their load ledger.
+ * end was interrupted. A run with nothing to do is written once, when it has ended: its `run.json` holds everything. Whether work is done is never read from here: tables say that by their commit records, targets by their load ledger.
  */
 import { crashPoint } from '../base/crash.ts'
 import { canonicalJson } from '../base/json.ts'
@@ -48,6 +48,8 @@ export async function startRun(storage: Storage, start: RunStart, plan: Plan): P
       await storage.append(`runs/${start.id}/events.jsonl`, lines)
       crashPoint('run.ledger.after_append')
     })
+    // What could not be kept is told to whoever waits for it, in flush() and finish().
+    writing.catch(() => {})
   }
   return {
     record(event) {
@@ -61,6 +63,38 @@ export async function startRun(storage: Storage, start: RunStart, plan: Plan): P
       crashPoint('run.ledger.before_end')
       await storage.create(`runs/${start.id}/end.json`, canonicalJson({ finishedAt, summary }))
       crashPoint('run.ledger.after_end')
+    },
+  }
+}
+
+/** A run with nothing to do, as one file. */
+interface WholeRun extends RunStart {
+  readonly end: RunEnd
+  readonly events: readonly RunEvent[]
+  readonly plan: Plan
+}
+
+interface RunEnd {
+  readonly finishedAt: string
+  readonly summary: RunSummary
+}
+
+/**
+ * A run with nothing to do: written as a whole when it has ended, because it has no half-way that a crash could leave.
+ *
+ * @example const entry = idleRun(storage, { id, startedAt, pipelines: ['retail'], fencingToken: 7 }, plan)
+ */
+export function idleRun(storage: Storage, start: RunStart, plan: Plan): LedgerEntry {
+  const events: RunEvent[] = []
+  return {
+    record(event) {
+      if (event.type !== 'task.progress') events.push(event)
+    },
+    flush: async () => {},
+    async finish(finishedAt, summary) {
+      const whole: WholeRun = { ...start, end: { finishedAt, summary }, events, plan }
+      await storage.create(`runs/${start.id}/run.json`, canonicalJson(whole))
+      crashPoint('run.ledger.after_idle')
     },
   }
 }
@@ -91,9 +125,9 @@ async function readRun(
   id: string,
   isRunning: (start: RunStart) => boolean,
 ): Promise<RunInfo | undefined> {
-  const start = await readJson<RunStart>(storage, `runs/${id}/run.json`)
+  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
   if (start === undefined) return undefined
-  const end = await readJson<{ finishedAt: string; summary: RunSummary }>(storage, `runs/${id}/end.json`)
+  const end = 'end' in start ? start.end : await readJson<RunEnd>(storage, `runs/${id}/end.json`)
   const base = { id, startedAt: start.startedAt, pipelines: start.pipelines }
   if (end === undefined) return { ...base, status: isRunning(start) ? 'running' : 'interrupted' }
   return { ...base, finishedAt: end.finishedAt, status: end.summary.status, summary: end.summary }
@@ -101,7 +135,9 @@ async function readRun(
 
 /** The kept events of a run, in order; undefined where there is no such run. A torn last line, left by a crash, is dropped (fault OR-02). */
 export async function readEvents(storage: Storage, id: string): Promise<readonly RunEvent[] | undefined> {
-  if ((await storage.stat(`runs/${id}/run.json`)) === undefined) return undefined
+  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
+  if (start === undefined) return undefined
+  if ('events' in start) return start.events
   const bytes = await storage.read(`runs/${id}/events.jsonl`)
   const lines = new TextDecoder().decode(bytes ?? new Uint8Array()).split('\n')
   return lines.slice(0, -1).map((line) => JSON.parse(line) as RunEvent)
@@ -109,7 +145,8 @@ export async function readEvents(storage: Storage, id: string): Promise<readonly
 
 /** The plan that a run pinned. */
 export async function readPlan(storage: Storage, id: string): Promise<Plan | undefined> {
-  return readJson<Plan>(storage, `runs/${id}/plan.json`)
+  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
+  return start !== undefined && 'plan' in start ? start.plan : readJson<Plan>(storage, `runs/${id}/plan.json`)
 }
 
 async function readJson<T>(storage: Storage, path: string): Promise<T | undefined> {

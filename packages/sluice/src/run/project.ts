@@ -1,6 +1,7 @@
 /** Opens a project: the only place that wires implementations to contracts. */
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
@@ -18,6 +19,7 @@ import { loadDefinition } from './definition-cache.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './lease.ts'
 import { listRuns, readEvents } from './ledger.ts'
+import { taskShare } from './task-share.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -65,9 +67,7 @@ async function wire(
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
-    // The limit is the project's: tasks that run at a time share it.
-    memoryLimit: `${Math.max(64, Math.floor(megabytes(config.engine.memoryLimit) / config.concurrency))}MB`,
-    ...(config.engine.threads === undefined ? {} : { threads: config.engine.threads }),
+    ...taskShare(config.engine, config.concurrency, availableParallelism()),
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateFolder, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
   })
@@ -183,21 +183,4 @@ async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesCon
     current: files.map(({ path, sha256: id }) => ({ path, id })),
     ...(rows.length === 0 ? {} : { previousRows: rows }),
   }
-}
-
-const units = {
-  KB: 1 / 1000,
-  MB: 1,
-  GB: 1000,
-  TB: 1_000_000,
-  KIB: 1024 / 1_000_000,
-  MIB: 1.048_576,
-  GIB: 1073.741_824,
-  TIB: 1_099_511.627_776,
-} as const
-
-/** DuckDB's spelling of a size, as megabytes. */
-function megabytes(limit: string): number {
-  const match = /^([\d.]+)\s*([KMGT]i?B)$/i.exec(limit)
-  return match === null ? 1000 : Number(match[1]) * units[(match[2] as string).toUpperCase() as keyof typeof units]
 }

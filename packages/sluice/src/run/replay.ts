@@ -1,13 +1,18 @@
 /**
  * Replays quarantine: delivers refused records again, as files in the inbox with their own header and bytes, and runs the source.
  *
- * A replay is an ordinary delivery, so it is accounted for like one, and the same records replayed twice are recognised by content.
+ * A replay is an ordinary delivery, so it is accounted for like one. What one version refused of one file is delivered again once: its new name
+ * says which it is, and the rows that are refused again belong to the version that refused them.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
+import { mkdir, unlink, writeFile } from 'node:fs/promises'
+import { dirname, join, posix } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
+import type { Source } from '../definition/types.ts'
+import type { CommitRecord } from '../lake/record.ts'
 import { exportQuarantine } from '../quality/quarantine.ts'
+import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import type { RunSummary } from './events.ts'
@@ -15,47 +20,108 @@ import { executeRun } from './execute.ts'
 import { planProject } from './planning.ts'
 
 /**
- * Replays the quarantine of a source's newest deliveries, all kept versions together.
+ * Replays the quarantine of a source: what each kept version refused under another definition than today's.
  *
  * @throws Quality.NothingToReplay where the table has no refused records, or its definition is still the one that refused them
+ * @throws Quality.NotReplayable where refused records cannot be a delivery of their own
  */
 export async function replayQuarantine(
   context: ProjectContext,
   table: string,
   options: RunOptions = {},
 ): Promise<{ id: string; summary: RunSummary }> {
-  const name = table.split('.')[1] as string
-  const source = context.project.pipelines.find(
-    (pipeline) => pipeline.layers[0] === table.split('.')[0] && name in pipeline.sources,
-  )?.sources[name]
+  const [layer, name] = table.split('.') as [string, string]
+  const source = context.project.pipelines.find(({ layers, sources }) => layers[0] === layer && name in sources)
+    ?.sources[name]
   const { plan } = await planProject(context)
   const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
   // Under the definition that refused them, they would be refused again.
-  const versions = (await context.lake.versions(table)).filter((record) => record.definition !== definition)
-  const files = await Promise.all(
-    versions.flatMap((record) => record.quarantine.map((file) => context.storage.localPath(file.path))),
+  const versions = standing(await context.lake.versions(table)).filter(
+    (record) => record.definition !== definition && record.quarantine.length > 0,
   )
-  if (source === undefined || files.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
-  const known = await context.lake.knownInputs(table)
-  const deliveries = new Map<string, Uint8Array[]>()
-  {
-    await using session = await context.engine.open()
-    // A replay that was refused again stands in quarantine under its own name; its records are those of the first file.
-    for await (const { file, bytes } of exportQuarantine(session, files, "_file NOT LIKE '%.replay-%'")) {
-      deliveries.set(file, [...(deliveries.get(file) ?? []), bytes])
+  if (source === undefined || versions.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
+  const why = notReplayable(source)
+  if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
+
+  const paths = new Set(await deliver(context, table, versions))
+  const replay: ProjectContext = {
+    ...context,
+    openSource: async (other, declared) =>
+      other === table
+        ? replaying(await context.openSource(other, onItsOwn(declared)), paths)
+        : context.openSource(other, declared),
+  }
+  const adapter = await replay.openSource(table, source)
+  const found = new Set((await adapter.discover(await context.lake.knownInputs(table))).map(({ path }) => path))
+  if ([...paths].some((path) => !found.has(path))) {
+    for (const path of paths) await unlink(join(context.root, path)).catch(() => undefined)
+    throw sluiceError('Quality.NotReplayable', {
+      table,
+      why: `"${source.path}" names no file beside the delivered one`,
+    })
+  }
+  return executeRun(replay, { ...options, select: [`${table}+`] })
+}
+
+/** The versions that the current one stands on: not those that a rollback took back, whose files come again as a whole. */
+function standing(newestFirst: readonly CommitRecord[]): readonly CommitRecord[] {
+  let limit = Number.POSITIVE_INFINITY
+  return newestFirst.filter(({ version, rollbackOf }) => {
+    if (version > limit) return false
+    limit = rollbackOf ?? limit
+    return rollbackOf === undefined
+  })
+}
+
+function notReplayable({ mode, format }: Source): string | undefined {
+  if (mode === 'replace') return 'the table is its newest delivery alone, and would be the refused rows alone'
+  return format.kind === 'parquet' ? 'rows of Parquet files have no bytes of their own' : undefined
+}
+
+/** A replay is all refused rows, complete when it is there: limits and guards for whole files say nothing of it, nor does like content. */
+function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: Source): Source {
+  return { ...source, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
+}
+
+/** The source with nothing but these files in it. */
+function replaying(adapter: SourceAdapter, paths: ReadonlySet<string>): SourceAdapter {
+  const discover = async (known: ReadonlyMap<string, string>): Promise<readonly DiscoveredInput[]> =>
+    (await adapter.discover(known)).filter(({ path }) => paths.has(path))
+  return { ...adapter, discover }
+}
+
+/** Writes what was not delivered again before into the inbox; returns the paths. */
+async function deliver(
+  context: ProjectContext,
+  table: string,
+  versions: readonly CommitRecord[],
+): Promise<readonly string[]> {
+  const known = new Set((await context.lake.knownInputs(table)).values())
+  await using session = await context.engine.open()
+  const paths: string[] = []
+  for (const { version, quarantine } of versions) {
+    const files = await Promise.all(quarantine.map((file) => context.storage.localPath(file.path)))
+    const parts = new Map<string, Uint8Array[]>()
+    for await (const { file, bytes } of exportQuarantine(session, files)) {
+      const own = parts.get(file)
+      if (own === undefined) parts.set(file, [bytes])
+      else own.push(bytes)
+    }
+    for (const [file, bytes] of parts) {
+      const path = replayPath(file, version)
+      if (known.has(path)) continue
+      const content = Buffer.concat(bytes)
+      await mkdir(dirname(join(context.root, path)), { recursive: true })
+      await writeFile(join(context.root, path), path.endsWith('.gz') ? gzipSync(content) : content)
+      paths.push(path)
     }
   }
-  for (const [file, parts] of deliveries) {
-    const content = Buffer.concat(parts)
-    const id = sha256(content)
-    if (known.has(id)) continue
-    const end = extname(file)
-    const path = join(context.root, dirname(file), `${basename(file, end)}.replay-${id.slice(0, 8)}${end}`)
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, content)
-  }
-  // A replay is all refused rows: limits on their share say nothing here.
-  const openSource: ProjectContext['openSource'] = (name, definition) =>
-    context.openSource(name, name === table ? { ...definition, quarantine: { maxShare: 1 } } : definition)
-  return executeRun({ ...context, openSource }, { ...options, select: [`${table}+`] })
+  return paths
+}
+
+/** The name says what it is: what this version refused of this file. */
+function replayPath(file: string, version: number): string {
+  const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz)?)$/s.exec(posix.basename(file)) ?? ['', file, '']
+  const id = `${version}-${sha256(file).slice(0, 8)}`
+  return posix.join(posix.dirname(file), `${stem!.replace(/\.replay-\d+-[0-9a-f]{8}$/, '')}.replay-${id}${end}`)
 }
