@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { openProject } from '../../src/run/project.ts'
-import { type FileOperations, nodeFileOperations, type OpenFile } from '../../src/storage/disk/file-operations.ts'
+import { type FileOperations, nodeFileOperations } from '../../src/storage/disk/file-operations.ts'
 import { makeProject } from '../acceptance/project.ts'
+import { failingFileOperations } from '../simulation/failing-file-operations.ts'
 
 /**
  * The I/O sweep (faults CP-2, LK-04): operation 1 of a whole run fails, then operation 2, then 3, until a run ends without having met its fault.
@@ -30,45 +31,6 @@ async function state(root: string): Promise<unknown> {
     (SELECT list(t ORDER BY id)::VARCHAR FROM warehouse.t) AS target, (SELECT sum(rows_read) FROM sluice.files) AS read, (SELECT count(*) FROM sluice.quarantine) AS refused`)
 }
 
-/** The real operations, of which the k-th and (if it goes on) all later ones fail. */
-function failing(
-  code: 'EIO' | 'ENOSPC',
-  at: number,
-  persisting: boolean,
-): { operations: FileOperations; count: () => number } {
-  let count = 0
-  const step = (): void => {
-    count++
-    if (count === at || (persisting && count > at)) throw Object.assign(new TypeError(`${code}: injected`), { code })
-  }
-  const guardFile = (file: OpenFile): OpenFile => ({
-    readAll: async () => (step(), file.readAll()),
-    write: async (bytes) => (step(), file.write(bytes)),
-    read: async (position, length) => (step(), file.read(position, length)),
-    truncate: async (bytes) => (step(), file.truncate(bytes)),
-    sync: async () => (step(), file.sync()),
-    close: () => file.close(),
-  })
-  const guard =
-    <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => (step(), operation(...args))
-  return {
-    count: () => count,
-    operations: {
-      ...nodeFileOperations,
-      open: async (path, mode) => (step(), guardFile(await nodeFileOperations.open(path, mode))),
-      rename: guard(nodeFileOperations.rename),
-      link: guard(nodeFileOperations.link),
-      unlink: guard(nodeFileOperations.unlink),
-      copy: guard(nodeFileOperations.copy),
-      makeFolder: guard(nodeFileOperations.makeFolder),
-      removeFolder: guard(nodeFileOperations.removeFolder),
-      readFolder: guard(nodeFileOperations.readFolder),
-      syncFolder: guard(nodeFileOperations.syncFolder),
-    },
-  }
-}
-
 async function runWith(root: string, operations?: FileOperations): Promise<string> {
   try {
     await using opened = await openProject(root, operations === undefined ? {} : { operations })
@@ -89,13 +51,12 @@ test.each([
   let at = 1
   for (; ; at++) {
     const root = project()
-    const { operations, count } = failing(code, at, persisting)
+    const { operations, state: fault } = failingFileOperations(nodeFileOperations, { at, code, persisting })
     const first = await runWith(root, operations)
-    const reached = count() >= at
     if ((await runWith(root)) !== 'succeeded') wrong.push(`operation ${at} (${first}): the next run failed`)
     else if (JSON.stringify(await state(root)) !== JSON.stringify(expected))
       wrong.push(`operation ${at} (${first}): another end state`)
-    if (!reached) break
+    if (!fault.fired) break
   }
   expect(wrong).toEqual([])
   expect(at).toBeGreaterThan(50)

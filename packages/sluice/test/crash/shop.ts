@@ -1,16 +1,17 @@
 /** A small project that does a bit of everything: two deliveries with bad rows, a refused file, a partitioned model, checks, three load modes. */
-import { makeProject, query } from '../acceptance/project.ts'
+import { openProject } from '../../src/run/project.ts'
+import { makeProject } from '../acceptance/project.ts'
 
 /** Writes the project with everything delivered, ready to run. */
 export function shopProject(): string {
   return makeProject({
     'package.json': '{ "private": true, "type": "module" }',
     'sluice.config.ts': `
-import { defineConfig, outbox } from 'sluice'
+import { defineConfig, notify } from 'sluice'
 export default defineConfig({
   name: 'shop',
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
-  notifications: [outbox('outbox.jsonl', { on: 'always' })],
+  notifications: [notify.outbox('outbox.jsonl', { on: 'always' })],
 })
 `,
     'pipelines/shop/pipeline.ts': `
@@ -58,8 +59,9 @@ function delivery(day: string, first: number): string {
 
 /** Everything a reader can see of it, as one comparable value. */
 export async function shopState(root: string): Promise<unknown> {
-  const [row] = await query(
-    root,
+  await using project = await openProject(root)
+  await using session = await project.openRead()
+  const [row] = await session.all(
     `SELECT
        (SELECT list(o ORDER BY o.id)::VARCHAR FROM raw.orders o) AS raw,
        (SELECT count(*) FROM sluice.files) AS files,
