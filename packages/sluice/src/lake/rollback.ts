@@ -15,7 +15,7 @@ export interface RollbackInput extends Pick<CommitRecord, 'table' | 'run' | 'att
 }
 
 /**
- * Commits version N+1 with an earlier version's content, columns and known inputs; the files are the same, nothing is copied.
+ * Commits version N+1 with an earlier version's content, columns and known inputs; the files are the same, nothing is copied or counted again.
  *
  * @throws Lake.UnknownVersion, Lake.Conflict, Run.Fenced
  */
@@ -37,6 +37,9 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
     attempt,
     fencingToken,
     nextFieldId: parent.nextFieldId,
+    // Nothing is read again: what the earlier version read and refused stays in its own record, and is not counted twice.
+    accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
+    quarantine: [],
     knownInputs: Object.fromEntries(await knownInputs(storage, table, input.version)),
   }
   await input.fence()

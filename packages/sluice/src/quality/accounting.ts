@@ -89,6 +89,11 @@ export function rowCountOutside(
   return undefined
 }
 
+/** @example refusedShare(3, 5) // '3 of 5 rows refused (60 %)' */
+export function refusedShare(failing: number, total: number): string {
+  return `${failing} of ${total} rows refused (${percent(failing / total)})`
+}
+
 function percent(share: number): string {
   return `${Number((share * 100).toFixed(2))} %`
 }
@@ -124,7 +129,7 @@ export function ruleResults(
         status,
         failing,
         total,
-        ...(failing === 0 ? {} : { detail: `${failing} of ${total} rows refused (${percent(failing / total)})` }),
+        ...(failing === 0 ? {} : { detail: refusedShare(failing, total) }),
       }
     })
     .filter((result) => result.failing > 0 || (result.kind !== 'cast' && result.kind !== 'required'))

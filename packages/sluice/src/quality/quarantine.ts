@@ -158,6 +158,8 @@ export function quarantineSql(files: readonly string[]): string {
 export interface ExportedBytes {
   /** As delivered, relative to the project. */
   readonly file: string
+  /** The place of the quarantine file: a name that was delivered twice has records, and a header, in each of two. */
+  readonly part: number
   readonly bytes: Uint8Array
 }
 
@@ -172,7 +174,16 @@ export async function* exportQuarantine(
   files: readonly string[],
   where = 'true',
 ): AsyncIterable<ExportedBytes> {
-  const sql = `SELECT _file, hex(_header) AS header, hex(_bytes) AS bytes FROM (${quarantineSql(files)}) WHERE ${where} ORDER BY _file, _offset, _record`
+  for (const [part, file] of files.entries()) yield* exportPart(session, file, part, where)
+}
+
+async function* exportPart(
+  session: Session,
+  quarantineFile: string,
+  part: number,
+  where: string,
+): AsyncIterable<ExportedBytes> {
+  const sql = `SELECT _file, hex(_header) AS header, hex(_bytes) AS bytes FROM (${quarantineSql([quarantineFile])}) WHERE ${where} ORDER BY _file, _offset, _record`
   let file: string | undefined
   let open = false
   for await (const batch of session.stream(sql)) {
@@ -180,14 +191,14 @@ export async function* exportQuarantine(
       const header = Buffer.from(row.header ?? '', 'hex')
       if (row._file !== file) {
         file = row._file
-        if (header.length > 0) yield { file, bytes: header }
+        if (header.length > 0) yield { file, part, bytes: header }
       } else if (open) {
         // The last record of a file may come without an end, and is not the last here.
-        yield { file, bytes: recordEnd(header.length === 0 ? Buffer.from('\n') : header) }
+        yield { file, part, bytes: recordEnd(header.length === 0 ? Buffer.from('\n') : header) }
       }
       const bytes = Buffer.from(row.bytes, 'hex')
       open = recordEnd(bytes).length === 0
-      yield { file, bytes }
+      yield { file, part, bytes }
     }
   }
 }

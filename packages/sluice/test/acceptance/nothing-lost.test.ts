@@ -151,3 +151,53 @@ test('LK-14: a partition value that is too long for a folder is told with what t
   write(root, 'inbox/orders_2.csv', `id,city\n100,${'x'.repeat(256)}\n`)
   expect((await run(root)).errors).toEqual(['model:stage.orders: Run.PartitionTooLong'])
 })
+
+test('P5: what a version refused of a file is delivered again once, under every later definition, through rollbacks and names that come twice', async () => {
+  const columns = (more: string) =>
+    pipelineOf({}).replace('id: integer', `id: { type: integer, nullable: true, nulls: [${more}] }`)
+  const root = shop({}, { 'inbox/orders_1.csv': 'id,city\n1,Oslo\nx,Rome\ny,Bergen\n' })
+  const replay = () => opened(root, (project) => project.replayQuarantine('raw.orders'))
+  const held = () => rows(root, 'SELECT city FROM raw.orders ORDER BY ALL')
+  await run(root)
+  await opened(root, (project) => project.rollback('raw.orders', 1))
+  write(root, 'inbox/orders_1.csv', 'city,id\nParis,x\n')
+  await run(root)
+  expect(await held()).toEqual([['Oslo']])
+
+  write(root, 'pipelines/shop/pipeline.yaml', columns('x'))
+  await replay()
+  expect(await held()).toEqual([['Oslo'], ['Paris'], ['Rome']])
+  await replay()
+  expect(await held()).toEqual([['Oslo'], ['Paris'], ['Rome']])
+
+  write(root, 'pipelines/shop/pipeline.yaml', columns('x, z'))
+  await replay()
+  expect(await held()).toEqual([['Oslo'], ['Paris'], ['Rome']])
+
+  write(root, 'pipelines/shop/pipeline.yaml', columns('x, y'))
+  await replay()
+  await run(root)
+  expect(await held()).toEqual([['Bergen'], ['Oslo'], ['Paris'], ['Rome']])
+  expect(readdirSync(join(root, 'inbox'))).toEqual([])
+}, 60_000)
+
+test('P5: refused rows that cannot be a delivery of their own are not made one', async () => {
+  for (const [source, path] of [
+    ['mode: replace', 'orders_1.csv'],
+    ['path: inbox/orders_1.csv', 'orders_1.csv'],
+  ] as const) {
+    const yaml = (more: string) =>
+      pipelineOf({ source: more }).replace(
+        /path: inbox\/orders_\*\.csv\n/,
+        source.startsWith('path') ? `${source}\n` : 'path: inbox/orders_*.csv\n    mode: replace\n',
+      )
+    const root = shop({}, { [`inbox/${path}`]: 'id,city\n1,Oslo\nx,Rome\n', 'pipelines/shop/pipeline.yaml': yaml('') })
+    await run(root)
+    write(root, 'pipelines/shop/pipeline.yaml', yaml('').replace('id: integer', 'id: text'))
+    await expect(opened(root, (project) => project.replayQuarantine('raw.orders'))).rejects.toMatchObject({
+      name: 'Quality.NotReplayable',
+    })
+    expect(readdirSync(join(root, 'inbox'))).toEqual([])
+    expect(await rows(root, 'SELECT city FROM raw.orders')).toEqual([['Oslo']])
+  }
+})

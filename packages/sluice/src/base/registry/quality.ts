@@ -85,4 +85,14 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Quality.NotReplayable': entry<{ table: string; why: string }>({
+    code: 'SLU5009',
+    title: 'Refused rows of this source cannot be delivered again.',
+    message: ({ table, why }) => `The refused rows of "${table}" cannot be delivered again by themselves: ${why}.`,
+    hint: ({ table }) =>
+      `Nothing was changed. Take the rows out with: sluice quarantine export ${table} -o refused; mend them, and deliver them as part of a whole file.`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'P5: refused records are driven again once, through the way that every delivery takes.',
+  }),
 }

@@ -73,17 +73,17 @@ async function exportRows(
   if (folder !== undefined) await mkdir(folder, { recursive: true })
   const files = new Map<string, { readonly name: string; readonly handle: FileHandle }>()
   try {
-    for await (const { file, bytes } of exportRefused(project, table, context.signal)) {
+    for await (const { file, part, bytes } of exportRefused(project, table, context.signal)) {
       if (folder === undefined) {
         await terminal.out.data(bytes)
         continue
       }
-      let target = files.get(file)
+      let target = files.get(`${part} ${file}`)
       if (target === undefined) {
         const name = freeName(file, new Set([...files.values()].map((one) => one.name)))
         // Exclusive: an export never overwrites what somebody is mending.
         target = { name, handle: await open(join(folder, name), 'wx') }
-        files.set(file, target)
+        files.set(`${part} ${file}`, target)
       }
       await target.handle.write(bytes)
     }
