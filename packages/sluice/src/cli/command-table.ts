@@ -193,7 +193,8 @@ export const commandTable = {
   quarantine: {
     group: 'Look',
     summary: 'rows that were refused: show, export or replay them',
-    details: 'export writes the original bytes; replay reads them again through the definition as it is now.',
+    details:
+      'export writes the original bytes, with -o into a folder, one file for each that was delivered; replay reads them again through the definition as it is now.',
     arguments: [
       { name: 'action', optional: true, summary: 'show (default), export or replay' },
       { name: 'table', optional: true, summary: 'a table; default: all' },
@@ -204,7 +205,7 @@ export const commandTable = {
     },
     examples: [
       'sluice quarantine raw.sales',
-      'sluice quarantine export raw.sales -o refused.csv',
+      'sluice quarantine export raw.sales -o refused',
       'sluice quarantine replay raw.sales',
     ],
   },

@@ -392,6 +392,15 @@ describe('other commands', () => {
   test('init refuses a folder with files in it', async () => {
     expect((await sluice(['init'])).err).toContain('SLU1107')
   })
+  test('the log of a run is events with --json', async () => {
+    const events = json((await sluice(['runs', 'logs', '--json'])).out) as { type: string }[]
+    expect(events[0]?.type).toBe('run.started')
+  })
+  test('init refuses the name of a file, in words', async () => {
+    const { code, err } = await sluice(['init', 'sluice.config.ts'])
+    expect(code).toBe(2)
+    expect(err).toContain('a folder, and this is a file')
+  })
   test('the project is closed again, also after an error', async () => {
     const before = project.calls.filter(([name]) => name === 'closed').length
     await sluice(['show', 'nope.nope'])

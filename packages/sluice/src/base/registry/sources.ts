@@ -72,8 +72,7 @@ export const sourceErrors = {
   'Source.TooManyRefused': entry<{ file: string; refused: number; read: number; limit: string; reasons: string }>({
     code: 'SLU3007',
     title: 'Too many rows of a file were refused.',
-    message: ({ file, refused, read, limit, reasons }) =>
-      `${refused} of ${read} rows of "${file}" were refused, more than ${limit}; so the whole file was refused. By reason: ${reasons}.`,
+    message: ({ file, limit, reasons }) => `"${file}" was refused as a whole: ${limit}. By reason: ${reasons}.`,
     hint: () =>
       'See the report beside the file in the error folder. If so many are to be expected, raise the limit: quarantine: { maxShare: … }',
     retry: 'terminal',

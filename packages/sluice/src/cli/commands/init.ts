@@ -1,6 +1,6 @@
 /** `sluice init` */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { cp, mkdir, readdir, rename } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +15,8 @@ export const run: Run<'init'> = async (context, { dir, template, force }) => {
   const { terminal } = context
   const folder = resolve(context.root, dir ?? '.')
   const source = join(templates, template)
+  if (existsSync(folder) && !statSync(folder).isDirectory())
+    throw sluiceError('Cli.BadValue', { option: '[dir]', value: dir ?? '.', expected: 'a folder, and this is a file' })
   await mkdir(folder, { recursive: true })
   // A repository that was just made is empty enough.
   const present = (await readdir(folder)).filter((name) => name !== '.git')

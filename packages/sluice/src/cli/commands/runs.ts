@@ -16,7 +16,14 @@ export const run: Run<'runs'> = async (context, { action = 'list', run: id, task
   if (action === 'list') await list(context, project, limit)
   else if (action === 'show') await show(context, project, await runNamed(project, id))
   else if (action === 'logs') {
-    const text = await project.log((await runNamed(project, id)).id, task)
+    const { id: found } = await runNamed(project, id)
+    if (context.terminal.json) {
+      const events = await project.events(found)
+      const own = events.filter((event) => task === undefined || ('task' in event && isOf(event.task, task)))
+      await context.terminal.out.json(own)
+      return 0
+    }
+    const text = await project.log(found, task)
     await context.terminal.out.write(
       text === '' || text.endsWith('\n') ? visibleLines(text) : `${visibleLines(text)}\n`,
     )
@@ -26,6 +33,11 @@ export const run: Run<'runs'> = async (context, { action = 'list', run: id, task
     throw sluiceError('Cli.BadValue', params, suggestion === undefined ? {} : { suggestion })
   }
   return 0
+}
+
+/** A task is named by its id or by its table. */
+function isOf(id: string, task: string): boolean {
+  return id === task || id.endsWith(`:${task}`)
 }
 
 async function list({ terminal }: Context, project: OpenProject, limit: number): Promise<void> {

@@ -10,8 +10,8 @@ import { csvRecord } from './csv.ts'
 import { errorJson, errorText, problemsText } from './error.ts'
 import { mermaidText, treeLines } from './lineage.ts'
 import { frameLines } from './run-frame.ts'
-import { runLine } from './run-line.ts'
-import { afterEvent, emptyRun } from './run-state.ts'
+import { outcome, runLine } from './run-line.ts'
+import { afterEvent, emptyRun, type RunView } from './run-state.ts'
 import { nextAfterRun, summaryLines } from './run-summary.ts'
 import { tableText } from './table.ts'
 import { bytes, cut, duration, visible, visibleLines, width } from './text.ts'
@@ -79,6 +79,46 @@ describe('CSV', () => {
 })
 
 describe('a run', () => {
+  const finished = (event: object): Extract<RunEvent, { type: 'task.finished' }> =>
+    ({ ...runEvents().find(({ type }) => type === 'task.finished'), error: undefined, ...event }) as never
+  const done = (...events: RunEvent[]): RunView => [...events, runEvents().at(-1)!].reduce(afterEvent, emptyRun)
+
+  test('a model that leaves rows out says how many', () => {
+    const accounting = { read: 575, accepted: 556, quarantined: 0, dropped: { 'an earlier state': 19 } }
+    const event = finished({ kind: 'model', status: 'succeeded', version: 1, rows: 556, accounting, durationMs: 5 })
+    expect(outcome(event)).toBe(
+      'succeeded  v1  575 read = 556 accepted + 0 quarantined + 19 dropped (an earlier state)  5 ms',
+    )
+  })
+
+  test('a load that was done before is not told as loaded again', () => {
+    const load = { inserted: 3, updated: 0, deleted: 0, total: 3 }
+    const event = finished({
+      kind: 'load',
+      table: 'facts',
+      status: 'unchanged',
+      version: 1,
+      load,
+      accounting: undefined,
+    })
+    expect(outcome(event)).not.toContain('+3')
+    expect(summaryLines(done(event), plain, 120).join()).not.toContain('Loaded')
+  })
+
+  test('a table that needs an approval is named, with the command that gives it', () => {
+    const reason = 'its schema would change in a way that can lose data'
+    const view = done(finished({ kind: 'model', table: 'stage.sales', status: 'skipped', reason }))
+    expect(summaryLines(view, plain, 120)).toContain(`  Waiting   stage.sales  ${reason}`)
+    expect(nextAfterRun(view)).toBe('sluice plan, then  sluice run --approve stage.sales')
+  })
+
+  test('where the only file of a table was refused, the file is what wants mending, not the table without a version', () => {
+    const refused = runEvents().find(({ type }) => type === 'task.refused')!
+    const error = { code: 'SLU4008', name: 'Run.NoVersion', message: 'no version', retryable: false }
+    const view = done(refused, finished({ kind: 'model', table: 'stage.sales', status: 'failed', error }))
+    expect(nextAfterRun(view)).toMatch(/^read error\/sales\/bad.csv.report.json/)
+  })
+
   const view = runEvents().reduce(afterEvent, emptyRun)
 
   test('as plain lines', () => {
@@ -87,7 +127,7 @@ describe('a run', () => {
       '▸ raw.sales  ingest',
       '  ingest:raw.sales  21,000 rows  inbox/evil\\e[2J\\n.csv',
       '✖ inbox/bad.csv  refused: Column "price" is missing.',
-      '✔ raw.sales  succeeded  v1  42,481 read = 25,670 accepted + 16,324 quarantined + 487 dropped  3.2 s  13,275 rows/s',
+      '✔ raw.sales  succeeded  v1  42,481 read = 25,670 accepted + 16,324 quarantined + 487 dropped (duplicate)  3.2 s  13,275 rows/s',
       '▸ stage.sales  model',
       '! model:stage.sales  check range:price warned: 3 of 25,670',
       '✔ stage.sales  succeeded  v1  25,670 rows  800 ms',

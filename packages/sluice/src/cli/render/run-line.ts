@@ -58,8 +58,9 @@ function checkLine(event: Extract<RunEvent, { type: 'quality.result' }>, paint: 
 export function outcome(event: Finished): string {
   const parts: string[] = []
   if (event.version !== undefined) parts.push(`v${event.version}`)
-  if (event.accounting !== undefined && event.kind === 'ingest') parts.push(equation(event.accounting))
-  else if (event.load !== undefined) parts.push(loadText(event.load))
+  if (event.accounting !== undefined && (event.kind === 'ingest' || keepsFewer(event.accounting)))
+    parts.push(equation(event.accounting))
+  else if (event.load !== undefined && event.status === 'succeeded') parts.push(loadText(event.load))
   else if (event.rows !== undefined) parts.push(plural(event.rows, 'row'))
   if (event.error !== undefined) parts.push(`${event.error.code} ${visible(event.error.message)}`)
   else if (event.reason !== undefined && event.status !== 'succeeded') parts.push(visible(event.reason))
@@ -69,6 +70,11 @@ export function outcome(event: Finished): string {
   return [event.status, ...parts].join('  ')
 }
 
+/** A model makes other rows of those that it reads; where it declares that it leaves some out, the equation says how many. */
+function keepsFewer({ dropped, quarantined }: NonNullable<Finished['accounting']>): boolean {
+  return quarantined > 0 || Object.values(dropped).some((rows) => rows > 0)
+}
+
 /** Rows read and where each of them went. */
 export function equation(rows: {
   readonly read: number
@@ -76,9 +82,10 @@ export function equation(rows: {
   readonly quarantined: number
   readonly dropped: number | { readonly [reason: string]: number }
 }): string {
-  const dropped =
-    typeof rows.dropped === 'number' ? rows.dropped : Object.values(rows.dropped).reduce((a, b) => a + b, 0)
-  return `${count(rows.read)} read = ${count(rows.accepted)} accepted + ${count(rows.quarantined)} quarantined + ${count(dropped)} dropped`
+  const { dropped } = rows
+  const total = typeof dropped === 'number' ? dropped : Object.values(dropped).reduce((a, b) => a + b, 0)
+  const why = typeof dropped === 'number' || total === 0 ? '' : ` (${visible(Object.keys(dropped).join(', '))})`
+  return `${count(rows.read)} read = ${count(rows.accepted)} accepted + ${count(rows.quarantined)} quarantined + ${count(total)} dropped${why}`
 }
 
 /** @example loadText({ inserted: 5, updated: 1, deleted: 0, total: 9 }) // '+5 ~1 -0 = 9 rows' */

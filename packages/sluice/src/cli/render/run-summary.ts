@@ -23,7 +23,7 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
     field('Rows', equation(summary.rows)),
   ]
   if (view.refused.length > 0) lines.push(field('Refused', refusedText(view)))
-  const loads = view.tasks.filter((task) => task.finished?.load !== undefined)
+  const loads = view.tasks.filter(isLoaded)
   for (const task of loads.slice(0, 3))
     lines.push(field('Loaded', `${visible(task.table)}  ${loadText(task.finished!.load!)}`))
   if (loads.length > 3) lines.push(field('Loaded', `and ${plural(loads.length - 3, 'table')} more`))
@@ -31,6 +31,9 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
   for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)))
   if (failed.length > 2)
     lines.push(field('Failed', `and ${plural(failed.length - 2, 'task')} more; see: sluice runs show`))
+  const waiting = firstWaiting(view)
+  if (waiting !== undefined)
+    lines.push(field('Waiting', `${visible(waiting.table)}  ${visible(waiting.finished?.reason ?? '')}`))
   if (failed.length === 0 && summary.warnings > 0) lines.push(field('Warnings', count(summary.warnings)))
   const slow = slowest(view.tasks)
   if (slow !== undefined && failed.length === 0)
@@ -44,19 +47,33 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
  * @example nextAfterRun(view) // 'sluice quarantine raw.sales'
  */
 export function nextAfterRun(view: RunView): string {
-  const approval = view.tasks.find((task) => task.finished?.reason?.includes('needs-approval') === true)
-  if (approval !== undefined) return `sluice plan, then  sluice run --approve ${visible(approval.table)}`
   if (view.summary?.status === 'cancelled') return 'sluice run  (goes on where it stopped)'
-  const failed = view.tasks.find((task) => task.status === 'failed')
+  const failed = view.tasks.find((task) => task.status === 'failed' && task.finished?.error?.name !== 'Run.NoVersion')
   if (failed?.finished?.error !== undefined) return `sluice explain ${failed.finished.error.code}, then  sluice retry`
   if (failed !== undefined) return 'sluice retry'
+  // A table without a version has none because its only file was refused: the file is what wants mending.
   const report = view.refused.find((file) => file.report !== undefined)?.report
   if (report !== undefined) return `read ${visible(report)}, mend the file, deliver it again, then  sluice run`
+  if (view.tasks.some((task) => task.status === 'failed')) return 'sluice retry'
+  const approval = firstWaiting(view)
+  if (approval !== undefined) return `sluice plan, then  sluice run --approve ${visible(approval.table)}`
   const quarantined = view.tasks.find((task) => (task.finished?.accounting?.quarantined ?? 0) > 0)
   if (quarantined !== undefined) return `sluice quarantine ${visible(quarantined.table)}`
-  const load = view.tasks.find((task) => task.finished?.load !== undefined)
+  const load = view.tasks.find(isLoaded)
   if (load !== undefined) return `sluice query "SELECT * FROM warehouse.${visible(load.table)} LIMIT 10"`
   return 'sluice catalog'
+}
+
+/** A load that was found to be done already has figures too, but they are of another run. */
+function isLoaded(task: TaskView): boolean {
+  return task.status === 'succeeded' && task.finished?.load !== undefined
+}
+
+/** The table whose change of schema needs an approval; those made from it wait with it. */
+function firstWaiting(view: RunView): TaskView | undefined {
+  return view.tasks.find(
+    ({ status, finished }) => status === 'skipped' && finished?.reason?.includes('can lose data') === true,
+  )
 }
 
 function field(name: string, text: string): string {

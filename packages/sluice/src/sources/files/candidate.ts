@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
-import { addAccounting, noRows } from '../../quality/accounting.ts'
+import { addAccounting, noRows, refusedShare } from '../../quality/accounting.ts'
 import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
 import { checkNames, isRowCheck } from '../../quality/rules.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
@@ -61,7 +61,7 @@ export async function finishCandidate(
     quarantine,
     inputs: [...inputs, ...superseded.map((input) => reference(input, noRows))],
     accounting: judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows),
-    checks: [...mergeChecks(judged.flatMap(({ checks }) => checks)), ...tableChecks],
+    checks: [...mergeChecks(judged), ...tableChecks],
     warnings: warningsOf(judged, superseded),
   }
 }
@@ -95,26 +95,29 @@ async function candidateChecks(files: readonly CandidateFile[], context: TakeFil
   return runTableChecks(context.take.session, { relation, checks, related: {}, now: context.clock.now() })
 }
 
-function mergeChecks(checks: readonly CheckResult[]): readonly CheckResult[] {
+/** A file reports a cast only where it refused something, but it was asked of the rows of every file. */
+function mergeChecks(judged: readonly Judged[]): readonly CheckResult[] {
+  const total = judged.reduce((rows, { accounting }) => rows + accounting.read, 0)
   const byName = new Map<string, CheckResult>()
-  for (const check of checks) {
+  for (const check of judged.flatMap(({ checks }) => checks)) {
     const other = byName.get(check.name)
     if (other === undefined) {
-      byName.set(check.name, check)
+      byName.set(check.name, judged.length === 1 ? check : withTotal(check, total))
       continue
     }
     const failing = other.failing + check.failing
-    const total = other.total + check.total
-    const { detail: _, ...rest } = other
-    byName.set(check.name, {
-      ...rest,
-      status: other.status === 'passed' ? check.status : other.status,
-      failing,
-      total,
-      ...(failing === 0 ? {} : { detail: `${failing} of ${total} rows refused` }),
-    })
+    const status = other.status === 'passed' ? check.status : other.status
+    byName.set(check.name, withTotal({ ...other, status, failing }, total))
   }
   return [...byName.values()]
+}
+
+function withTotal({ detail: _, ...check }: CheckResult, total: number): CheckResult {
+  return {
+    ...check,
+    total,
+    ...(check.failing === 0 ? {} : { detail: refusedShare(check.failing, total) }),
+  }
 }
 
 async function writeQuarantine(judged: readonly Judged[], context: TakeFiles): Promise<Candidate['quarantine']> {

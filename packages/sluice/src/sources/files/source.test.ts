@@ -61,8 +61,20 @@ describe('structure', () => {
     ])
     expect(readFileSync(join(drop.root, 'error/bad.csv'), 'utf8')).toBe('a,b\nx,one\ny,2\n')
     const report = JSON.parse(readFileSync(join(drop.root, 'error/bad.csv.report.json'), 'utf8'))
-    expect(report.error.message).toContain('cast:b 1')
+    expect(report.error.message).toBe(
+      '"inbox/bad.csv" was refused as a whole: 1 of 2 rows were refused (50 %), and at most 1 % are allowed. By reason: cast:b 1 (the first at line 2).',
+    )
     expect(readdirSync(join(drop.root, 'archive'))).toEqual(['good.csv'])
+  })
+
+  test('a check counts the rows of every file of the delivery, also where only some refuse a row', async () => {
+    await using drop = await openDrop()
+    drop.deliver('inbox/1.csv', 'a,b\nx,1\ny,2\n')
+    drop.deliver('inbox/2.csv', 'a,b\nx,one\ny,2\n')
+    const taken = await drop.take({ ...two, quarantine: { maxShare: 0.5 } })
+    expect(taken.candidate!.checks).toMatchObject([
+      { name: 'cast:b', failing: 1, total: 4, detail: '1 of 4 rows refused (25 %)' },
+    ])
   })
 
   test('IN-02: a quote that is never closed is one refused record to the end; beyond 1 MiB it refuses the file', async () => {

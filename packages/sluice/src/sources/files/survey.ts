@@ -210,7 +210,7 @@ export function tooMany(name: string, refused: number, read: number): Error {
     file: printable(name),
     refused,
     read,
-    limit: `the ${refusedCap} that are held of one file`,
+    limit: `${refused} of ${read} rows were refused, more than the ${refusedCap} that are held of one file`,
     reasons: 'not counted',
   })
 }
