@@ -254,7 +254,13 @@ function rootOf(error: unknown): Error {
   return error instanceof Error ? error : stateError('Error', String(error))
 }
 
-/** Loaded with the first run: it is large. Required, not imported: what it needs is CommonJS, which costs twice as much to import. */
+/**
+ * Parts of the library that a run never reaches, and that take ten times as long to load as all the rest: its client of AWS Lambda, because every
+ * task has a handler here, and its validator, because it is told not to validate. Reached all the same, they would fail, as nothing is in them.
+ */
+const unreached = ['@aws-sdk/client-lambda', '@aws-sdk/credential-providers', 'asl-validator']
+
+/** Loaded with the first run. Required, not imported: what it needs is CommonJS, which costs twice as much to import. */
 function library(): typeof import('aws-local-stepfunctions') {
   // Node 20 does not have it, and the library calls it at the first Task.
   const promises = Promise as unknown as { withResolvers?: () => unknown }
@@ -263,5 +269,15 @@ function library(): typeof import('aws-local-stepfunctions') {
     parts['promise'] = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }))
     return parts
   }
-  return createRequire(import.meta.url)('aws-local-stepfunctions')
+  const require = createRequire(import.meta.url)
+  const file = require.resolve('aws-local-stepfunctions')
+  const { resolve } = createRequire(file)
+  const empty = unreached.map((name) => resolve(name)).filter((path) => require.cache[path] === undefined)
+  for (const path of empty) require.cache[path] = { id: path, filename: path, loaded: true, exports: {} } as NodeModule
+  try {
+    return require(file)
+  } finally {
+    // Whoever else asks for them gets the real ones.
+    for (const path of empty) delete require.cache[path]
+  }
 }
