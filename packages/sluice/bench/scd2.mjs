@@ -36,7 +36,7 @@ const inputOf = (version, parquet, rows, committedAt) => ({
 })
 
 /** Loads as a run does: opening and closing the warehouse are part of it. */
-async function load(path, input) {
+export async function load(path, input) {
   const { openDuckDbWarehouse } = await import('../dist/warehouses/duckdb/warehouse.js')
   const { duckDbEngine } = await import('../dist/engines/duckdb/engine.js')
   const { systemClock } = await import('../dist/base/clock.js')
@@ -51,7 +51,7 @@ async function load(path, input) {
 }
 
 /** Attaches a database in a new engine, works, and makes it durable. */
-async function byHand(path, statements) {
+export async function byHand(path, statements) {
   const connection = await openDuckDb()
   await connection.run(`ATTACH '${path}' AS w; USE w; BEGIN`)
   for (const sql of statements) await connection.run(sql)

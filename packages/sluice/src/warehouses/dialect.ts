@@ -21,8 +21,10 @@ export interface Dialect {
   differs(a: string, b: string): string
   /** An instant or a date as one text on every warehouse: microseconds since 1970. */
   instantText(expression: string): string
-  /** A column of a list of rows that identifies a row's content: order-free, exact sums of hashes. */
-  fingerprint(columns: readonly string[]): string
+  /** A hash of a row's content, 64 bits. */
+  rowHash(columns: readonly string[]): string
+  /** An aggregate over the hashes of rows that identifies them all, in any order: exact sums. */
+  fingerprint(rowHash: string): string
   /** The value when it is exactly of `type`, else NULL; raises nothing. */
   tryCast(expression: string, type: string): string
 }

@@ -10,10 +10,9 @@ export const duckDbDialect: Dialect = {
   columnType: (engineType) => engineType,
   differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
   instantText: (expression) => `CAST(epoch_us(${expression}) AS VARCHAR)`,
-  // 64-bit hashes, one summed in 128 bits and one combined by XOR: neither depends on the order of rows.
-  fingerprint: (columns) => {
-    const list = columns.map(quoteIdentifier).join(', ')
-    return `CAST(sum(CAST(hash(${list}) AS HUGEINT)) AS VARCHAR) || ':' || CAST(bit_xor(hash(${list}, 'sluice')) AS VARCHAR)`
-  },
+  rowHash: (columns) => `hash(${columns.map(quoteIdentifier).join(', ')})`,
+  // One summed in 128 bits, its hash combined by XOR: neither depends on the order of rows.
+  fingerprint: (hash) =>
+    `CAST(sum(CAST(${hash} AS HUGEINT)) AS VARCHAR) || ':' || CAST(bit_xor(hash(${hash})) AS VARCHAR)`,
   tryCast: (expression, type) => `TRY_CAST(${expression} AS ${type})`,
 }

@@ -12,6 +12,7 @@ import {
   countOf,
   type LoadContext,
   type LoadModeEntry,
+  qualified,
   refuseNullKeys,
   requireColumns,
 } from '../load-mode.ts'
@@ -27,19 +28,24 @@ export const incremental: LoadModeEntry = {
     await refuseNullKeys(context, [by])
     await compareKeys(context, by)
 
-    const touched = `(SELECT sluice_key FROM sluice_delta)`
-    const inTarget = `CAST(${quoteIdentifier(by)} AS VARCHAR) IN ${touched}`
-    const [keys, inserted] = [
-      await sql.all<{ sluice_key: string }>('SELECT sluice_key FROM sluice_delta ORDER BY sluice_key'),
-      await countOf(sql, 'SELECT coalesce(sum(sluice_rows), 0) FROM sluice_delta'),
-    ]
-    let deleted = 0
+    const keys = await sql.all<{ sluice_key: string; sluice_rows: string }>(
+      'SELECT sluice_key, sluice_rows FROM sluice_delta ORDER BY sluice_key',
+    )
+    const inserted = keys.reduce((sum, key) => sum + Number(key.sluice_rows), 0)
+    const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
+    const gone = keys.some((key) => Number(key.sluice_rows) === 0)
+    for (const rows of touchedRows(context, by, gone)) await sql.run(`DELETE FROM ${target} AS t WHERE ${rows}`)
+    const deleted = before - (await countOf(sql, `SELECT count(*) FROM ${target}`))
     if (keys.length > 0) {
-      deleted = await countOf(sql, `SELECT count(*) FROM ${target} AS t WHERE ${inTarget}`)
-      if (deleted > 0) await sql.run(`DELETE FROM ${target} WHERE ${inTarget}`)
       const names = columnList(input.columns.map((column) => column.name))
-      await sql.run(`INSERT INTO ${target} (${names}) SELECT ${names} FROM ${source} AS s WHERE ${inTarget}`)
-      await sql.run(`DELETE FROM sluice.load_keys WHERE target = $1 AND key_value IN ${touched}`, [input.target])
+      await sql.run(
+        `INSERT INTO ${target} (${names}) SELECT ${names} FROM ${source} AS s
+         WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`,
+      )
+      await sql.run(
+        'DELETE FROM sluice.load_keys WHERE target = $1 AND key_value IN (SELECT sluice_key FROM sluice_delta)',
+        [input.target],
+      )
       await sql.run(
         `INSERT INTO sluice.load_keys (target, key_value, row_count, fingerprint)
          SELECT $1, sluice_key, sluice_rows, sluice_fingerprint FROM sluice_delta WHERE sluice_rows > 0`,
@@ -58,17 +64,35 @@ export const incremental: LoadModeEntry = {
   },
 }
 
+/**
+ * The target's rows of the keys in `sluice_delta`, as conditions, one after the other. Keys that are there are compared as what they
+ * are, which lets DuckDB skip what cannot match; of keys that are gone only the text is left.
+ */
+function touchedRows({ dialect, input }: LoadContext, by: string, someGone: boolean): readonly string[] {
+  const type = dialect.columnType(input.columns.find((column) => column.name === by)?.type ?? '')
+  const gone = (expression: string): string => `(SELECT ${expression} FROM sluice_delta WHERE sluice_rows = 0)`
+  const there = `${qualified(by, 't')} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`
+  if (!someGone) return [there]
+  return [
+    there,
+    `${qualified(by, 't')} IN ${gone(dialect.tryCast('sluice_key', type))}`,
+    `CAST(${qualified(by, 't')} AS VARCHAR) IN ${gone('sluice_key')}`,
+  ]
+}
+
 /** Makes `sluice_delta`: the keys that are new, changed or gone, with the rows and the fingerprint that they have now. */
 async function compareKeys({ sql, dialect, input, source }: LoadContext, by: string): Promise<void> {
+  const hash = dialect.rowHash(input.columns.map((column) => column.name))
   await sql.run('DROP TABLE IF EXISTS sluice_delta')
-  // The key is compared as text, so that keys of any type share one table.
+  // What is remembered is the key as text, so that keys of any type share one table.
   await sql.run(
     `CREATE TEMP TABLE sluice_delta AS
-     SELECT coalesce(n.sluice_key, o.key_value) AS sluice_key, coalesce(n.sluice_rows, 0) AS sluice_rows,
-            n.sluice_fingerprint AS sluice_fingerprint
-     FROM (SELECT CAST(${quoteIdentifier(by)} AS VARCHAR) AS sluice_key, count(*) AS sluice_rows,
-                  ${dialect.fingerprint(input.columns.map((column) => column.name))} AS sluice_fingerprint
-           FROM ${source} AS s GROUP BY 1) AS n
+     SELECT coalesce(n.sluice_key, o.key_value) AS sluice_key, n.sluice_value AS sluice_value,
+            coalesce(n.sluice_rows, 0) AS sluice_rows, n.sluice_fingerprint AS sluice_fingerprint
+     FROM (SELECT CAST(sluice_value AS VARCHAR) AS sluice_key, sluice_value, count(*) AS sluice_rows,
+                  ${dialect.fingerprint('sluice_hash')} AS sluice_fingerprint
+           FROM (SELECT ${quoteIdentifier(by)} AS sluice_value, ${hash} AS sluice_hash FROM ${source} AS s) AS h
+           GROUP BY sluice_value) AS n
      FULL JOIN (SELECT key_value, row_count, fingerprint FROM sluice.load_keys WHERE target = $1) AS o
        ON n.sluice_key = o.key_value
      WHERE n.sluice_key IS NULL OR o.key_value IS NULL OR n.sluice_rows <> o.row_count OR n.sluice_fingerprint <> o.fingerprint`,
