@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { addAccounting, assertBalanced, exceedsLimits, noRows, rowCountOutside, ruleResults } from './accounting.ts'
+import {
+  addAccounting,
+  assertBalanced,
+  exceedsLimits,
+  noRows,
+  refusedShare,
+  rowCountOutside,
+  ruleResults,
+} from './accounting.ts'
 import type { RowRule } from './rule.ts'
 
 const balanced = { read: 10, accepted: 7, quarantined: 2, dropped: { duplicate: 1 } }
@@ -82,4 +90,9 @@ test('row rules: passed where tolerated, warned where quarantined, failed where 
     ['too many', 'failed'],
     ['stop', 'failed'],
   ])
+})
+
+test('a small share is not none', () => {
+  expect(refusedShare(1, 4_500_005)).toBe('1 of 4500005 rows refused (less than 0.01 %)')
+  expect(refusedShare(3, 5)).toBe('3 of 5 rows refused (60 %)')
 })

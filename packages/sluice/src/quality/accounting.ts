@@ -95,7 +95,8 @@ export function refusedShare(failing: number, total: number): string {
 }
 
 function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))} %`
+  const shown = Number((share * 100).toFixed(2))
+  return shown === 0 && share > 0 ? 'less than 0.01 %' : `${shown} %`
 }
 
 /**

@@ -10,7 +10,8 @@ export const run: Run<'render'> = async (context, { name }) => {
   const models = new Map(project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.models)))
   const model = name === undefined ? undefined : models.get(name)
   if (model?.kind === 'sql') {
-    await out.line(visibleLines(model.sql.trimEnd()))
+    if (context.terminal.json) await out.json({ table: name, sql: model.sql.trimEnd() })
+    else await out.line(visibleLines(model.sql.trimEnd()))
     return 0
   }
   const { plan } = await project.plan()
@@ -25,7 +26,8 @@ export const run: Run<'render'> = async (context, { name }) => {
     ...[...models].flatMap(([table, { kind }]) => (kind === 'sql' ? [table] : [])),
   ]
   if (name === undefined) {
-    for (const one of known) await out.line(visible(one))
+    if (context.terminal.json) await out.json(known)
+    else for (const one of known) await out.line(visible(one))
     return 0
   }
   const suggestion = suggest(name, known)
