@@ -41,3 +41,12 @@ test('streams, describes, and stops when its signal aborts', async () => {
   setTimeout(() => controller.abort(), 100)
   await expect(long).rejects.toThrow()
 })
+
+test('IN-17: a text comes into JavaScript and back as it is, a byte order mark at its beginning included', async () => {
+  await using session = await engine.open()
+  for (const text of ['\uFEFF', '\uFEFFabc', `\uFEFF${'long enough for the heap'}`, 'a\uFEFF', '\u0000x', '😀']) {
+    expect(await session.all('SELECT $1::VARCHAR AS t, [$1::VARCHAR] AS l, hex($1::VARCHAR) AS h', [text])).toEqual([
+      { t: text, l: [text], h: Buffer.from(text).toString('hex').toUpperCase() },
+    ])
+  }
+})
