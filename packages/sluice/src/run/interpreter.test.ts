@@ -157,7 +157,7 @@ test('a nested machine that cannot go on fails the master, which tells of it; no
   expect(error?.message).toContain('States.DataLimitExceeded')
 })
 
-test('a payload may have 262,144 bytes and not one more', async () => {
+test('OR-11: a payload may have 262,144 bytes and not one more', async () => {
   const around = JSON.stringify({
     StatusCode: 200,
     Payload: { task: 'ingest:raw.sales', status: 'succeeded', extra: '' },
@@ -237,7 +237,7 @@ test('a signal that has aborted before starts nothing', async () => {
   expect(attempts).toEqual({})
 })
 
-test('the waits of the text are real: the first retry comes within its interval, with jitter', async () => {
+test('OR-10: the waits of the text are real: the first retry comes within its interval, with jitter', async () => {
   const started = performance.now()
   const { attempts } = await execute(
     (task, attempt) => (task === 'ingest:raw.sales' && attempt === 1 ? busy() : undefined),

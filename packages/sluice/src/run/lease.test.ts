@@ -117,7 +117,7 @@ test('of twenty that want it at once, one gets it', async () => {
     if (result.status === 'rejected') expect(result.reason).toMatchObject({ name: 'Run.Busy' })
 })
 
-test('one that slept while a number came and went does not take that number', async () => {
+test('OR-13: one that slept while a number came and went does not take that number', async () => {
   let asleep: (() => void) | undefined
   let slept = false
   const slow: Storage = {

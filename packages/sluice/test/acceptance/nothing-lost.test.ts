@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { OpenProject } from '../../src/run/api.ts'
@@ -200,4 +200,74 @@ test('P5: refused rows that cannot be a delivery of their own are not made one',
     expect(readdirSync(join(root, 'inbox'))).toEqual([])
     expect(await rows(root, 'SELECT city FROM raw.orders')).toEqual([['Oslo']])
   }
+})
+
+test('CT-08: a definition that changes while a run is on is the next run’s', async () => {
+  const root = shop({}, { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' })
+  await opened(root, (project) =>
+    project.run({
+      onEvent: (event) => {
+        if (event.type !== 'run.started') return
+        write(root, 'pipelines/shop/stage/orders.sql', "SELECT id, 'changed' AS city FROM raw.orders\n")
+      },
+    }),
+  )
+  expect(await rows(root, 'SELECT city FROM stage.orders')).toEqual([['Oslo']])
+  expect((await run(root)).summary.status).toBe('succeeded')
+  expect(await rows(root, 'SELECT city FROM stage.orders')).toEqual([['changed']])
+})
+
+test('CT-09: nothing that stands in data, or in the name of a file, is taken for code, a path or a reference', async () => {
+  const hostile = [
+    '${process.exit(1)}',
+    '$.x',
+    '$env(HOME)',
+    '{{x}}',
+    "'; DROP TABLE raw.orders; --",
+    'States.Format',
+    '../../x',
+    '"quoted"',
+  ]
+  const name = "orders_${HOME}'; DROP SCHEMA raw; --$(touch x).csv"
+  const root = shop(
+    {
+      loads: 'orders: { mode: replace, from: stage.orders }',
+      tables: 'stage.orders: { partitionBy: { kind: value, column: city } }',
+    },
+    { [`inbox/${name}`]: `id,city\n${hostile.map((city, id) => `${id},"${city.replaceAll('"', '""')}"\n`).join('')}` },
+  )
+  expect((await run(root)).errors).toEqual([])
+  expect(await rows(root, 'SELECT city FROM warehouse.orders ORDER BY id')).toEqual(hostile.map((city) => [city]))
+  expect(await rows(root, 'SELECT DISTINCT _file FROM raw.orders')).toEqual([[`inbox/${name}`]])
+  expect(existsSync(join(root, 'archive/orders', name))).toBe(true)
+})
+
+test('WH-17: a join that multiplies rows is stopped by the grain, and by declared drops that come out negative', async () => {
+  const twice = 'SELECT o.id, o.city FROM raw.orders AS o CROSS JOIN (VALUES (1), (2)) AS t(n)\n'
+  const tables = ['checks: [{ kind: grain, columns: [id] }]', 'drops: { from: raw.orders, why: filtered }']
+  const found: unknown[] = []
+  for (const options of tables) {
+    const root = shop({ tables: `stage.orders: { ${options} }` }, { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' })
+    await run(root)
+    write(root, 'pipelines/shop/stage/orders.sql', twice)
+    found.push((await run(root)).errors, await rows(root, 'SELECT count(*) FROM stage.orders'))
+  }
+  expect(found).toEqual([
+    ['model:stage.orders: Quality.ChecksFailed'],
+    [['1']],
+    ['model:stage.orders: Quality.DropsGained'],
+    [['1']],
+  ])
+})
+
+test('TR-09: every run looks for itself: a file that came by rename, over another and with an old time, is found', async () => {
+  const root = shop(
+    { source: 'archive: false' },
+    { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n', 'orders_1.new': 'id,city\n2,Rome\n' },
+  )
+  await run(root)
+  utimesSync(join(root, 'orders_1.new'), new Date(0), new Date(0))
+  renameSync(join(root, 'orders_1.new'), join(root, 'inbox/orders_1.csv'))
+  expect((await run(root)).summary.rows).toMatchObject({ read: 1, accepted: 1 })
+  expect(await rows(root, 'SELECT city FROM raw.orders ORDER BY ALL')).toEqual([['Oslo'], ['Rome']])
 })

@@ -31,7 +31,7 @@ test('the listing run finds every kind of boundary', () => {
 })
 
 describe('a run that was killed at any durable boundary', () => {
-  test('goes on by itself to the same end', async () => {
+  test('OR-03, TR-06: goes on by itself to the same end', async () => {
     // Hits of the ledger's own lines are alike; each other boundary is swept at every hit.
     const sweep = points.filter(
       (point) => !/ledger\.after_append#(\d+)$/.test(point) || Number(point.split('#')[1]) % 5 === 1,
