@@ -271,3 +271,57 @@ test('TR-09: every run looks for itself: a file that came by rename, over anothe
   expect((await run(root)).summary.rows).toMatchObject({ read: 1, accepted: 1 })
   expect(await rows(root, 'SELECT city FROM raw.orders ORDER BY ALL')).toEqual([['Oslo'], ['Rome']])
 })
+
+test('P4: a model’s values come out of its files as they went in, whatever their type; a type that files hold in part is refused', async () => {
+  const values: Readonly<Record<string, string>> = {
+    huge: '9007199254740993::HUGEINT + 170141183460469231',
+    unsigned: '9007199254740993::UHUGEINT',
+    total: 'sum(9007199254740993) OVER ()',
+    biggest: '18446744073709551615::UBIGINT',
+    exact: '99999999999999999999999999999999999999::DECIMAL(38,0)',
+    time: "TIME '12:00:00.123456'",
+    nanos: "TIMESTAMP_NS '2024-01-01 00:00:00.123456789'",
+    forever: "'infinity'::TIMESTAMP",
+    instant: "TIMESTAMPTZ '2024-03-31 01:30:00+00'",
+    nan: "'nan'::DOUBLE",
+    zero: "'-0.0'::DOUBLE",
+    real: '0.1::FLOAT',
+    nothing: 'NULL',
+    bytes: "'\\x00\\xFF'::BLOB",
+    bits: "'10101'::BIT",
+    nested: "{'a': [1, NULL], 'b': MAP {'k': DATE '2024-02-29'}}",
+    choice: "'y'::ENUM('x', 'y')",
+    json: `'{"a": 1.10, "a": 2}'::JSON`,
+    id: "'5b6a3f2e-8a50-4f4e-9f0b-0a3c7e1d2b4c'::UUID",
+    mark: 'chr(65279)',
+  }
+  const list = Object.entries(values).map(([name, sql]) => `${sql} AS "${name}"`)
+  const plain = Object.keys(values)
+    .filter((name) => name !== 'bytes')
+    .map((name) => `"${name}"::VARCHAR AS "${name}"`)
+  const root = shop(
+    { loads: 'typed: { mode: replace, from: stage.typed }' },
+    {
+      'inbox/orders_1.csv': 'id,city\n1,Oslo\n',
+      'pipelines/shop/stage/typed.sql': `SELECT ${list.join(', ')} FROM raw.orders -- the end\n;`,
+      'pipelines/shop/stage/parted.sql': 'SELECT 9007199254740993::HUGEINT AS a FROM raw.orders -- the end',
+      'pipelines/shop/stage/spans.sql': "SELECT INTERVAL '1.123456 seconds' AS a FROM raw.orders",
+      'pipelines/shop/stage/zoned.sql': "SELECT [TIMETZ '12:00:00+05:30'] AS a FROM raw.orders",
+      'pipelines/shop/stage/deep.sql': "SELECT {'a': 1::HUGEINT, 'INTERVAL': 1} AS a FROM raw.orders",
+      'pipelines/shop/pipeline.yaml': pipelineOf({
+        tables: 'stage.parted: { partitionBy: { kind: value, column: a } }',
+        loads: 'typed: { mode: replace, from: stage.typed }',
+      }),
+    },
+  )
+  expect((await run(root)).errors.sort()).toEqual([
+    'model:stage.deep: Run.ColumnInexact',
+    'model:stage.spans: Run.ColumnInexact',
+    'model:stage.zoned: Run.ColumnInexact',
+  ])
+  const [expected] = await rows(root, `SELECT ${plain.join(', ')}, hex(bytes) FROM (SELECT ${list.join(', ')})`)
+  for (const table of ['stage.typed', 'warehouse.main.typed']) {
+    expect(await rows(root, `SELECT ${plain.join(', ')}, hex(bytes) FROM ${table}`)).toEqual([expected])
+  }
+  expect(await rows(root, 'SELECT a, typeof(a) FROM stage.parted')).toEqual([['9007199254740993', 'HUGEINT']])
+})

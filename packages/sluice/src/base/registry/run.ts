@@ -115,6 +115,17 @@ export const runErrors = {
     exit: 1,
     explanation: 'Fault LK-14.',
   }),
+  'Run.ColumnInexact': entry<{ table: string; column: string; type: string; inexact: string }>({
+    code: 'SLU4014',
+    title: 'A column has a type that data files cannot hold exactly.',
+    message: ({ table, column, type, inexact }) =>
+      `Column "${column}" of ${table} has the type ${type}, and Parquet files hold ${inexact} only in part${inexact.endsWith('HUGEINT') ? ' where it is nested' : ''}. Nothing was published.`,
+    hint: () =>
+      'Cast it in the model: intervals to a number of microseconds or to VARCHAR, times with a zone to VARCHAR or TIMESTAMPTZ, large integers to DECIMAL(38,0). Then: sluice run',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'P4: a value lands equal to its source, or not at all.',
+  }),
   'Run.StateMachineFailed': entry<{ error: string; cause: string }>({
     code: 'SLU4020',
     title: 'The state machine of a run failed.',

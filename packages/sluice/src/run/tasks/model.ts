@@ -2,7 +2,7 @@
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CodeModel, Model, TableOptions } from '../../definition/types.ts'
-import type { Session } from '../../engines/engine.ts'
+import type { EngineColumn, Session } from '../../engines/engine.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
@@ -87,7 +87,7 @@ async function makeCandidate(
       throw sluiceError('Run.PartitionTooLong', { table: task.table, column }, { cause: error })
     }
   }
-  const files = await write(sql, await context.scratch('made'))
+  const files = await write(exactSql(task.table, sql, columns), await context.scratch('made'))
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
   emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })
   const candidate: ModelCandidate = {
@@ -101,10 +101,27 @@ async function makeCandidate(
   return checkCandidate(context, session, candidate, options.checks ?? [], write)
 }
 
+/**
+ * The same rows in types that a data file holds exactly: Parquet has no integers of 128 bits, and DuckDB would write doubles in their place.
+ *
+ * @throws Run.ColumnInexact where no such type is beyond doubt
+ */
+function exactSql(table: string, sql: string, columns: readonly EngineColumn[]): string {
+  const isWhole = ({ type }: EngineColumn): boolean => /^U?HUGEINT$/.test(type)
+  for (const { name, type } of columns.filter((column) => !isWhole(column))) {
+    const bare = type.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '')
+    const inexact = /\b(?:INTERVAL|TIME WITH TIME ZONE|U?HUGEINT)\b/.exec(bare)
+    if (inexact !== null) throw sluiceError('Run.ColumnInexact', { table, column: name, type, inexact: inexact[0] })
+  }
+  const whole = columns.filter(isWhole).map(({ name }) => quoteIdentifier(name))
+  if (whole.length === 0) return sql
+  return `SELECT * REPLACE (${whole.map((name) => `${name}::DECIMAL(38,0) AS ${name}`).join(', ')}) FROM (${sql}\n)`
+}
+
 function partitionedSql(sql: string, partition: TableOptions['partitionBy']): string {
   if (partition?.kind !== 'yearMonth') return sql
   const column = quoteIdentifier(partition.column)
-  return `SELECT *, year(${column}) AS "year", lpad(month(${column})::VARCHAR, 2, '0') AS "month" FROM (${sql})`
+  return `SELECT *, year(${column}) AS "year", lpad(month(${column})::VARCHAR, 2, '0') AS "month" FROM (${sql}\n)`
 }
 
 /** A model reads what it makes, unless it declares that it drops rows of an input: then every one of those is accounted for. */
