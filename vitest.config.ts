@@ -20,7 +20,7 @@ export default defineConfig({
           root: 'packages/sluice',
           include: ['test/**/*.test.ts'],
           exclude: ['test/architecture/**', 'test/types/**'],
-          testTimeout: 600_000,
+          testTimeout: 1_800_000,
           hookTimeout: 120_000,
           pool: 'forks',
           maxWorkers: 2,
