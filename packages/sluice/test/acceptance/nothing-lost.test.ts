@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { OpenProject } from '../../src/run/api.ts'
@@ -324,4 +324,14 @@ test('P4: a model’s values come out of its files as they went in, whatever the
     expect(await rows(root, `SELECT ${plain.join(', ')}, hex(bytes) FROM ${table}`)).toEqual([expected])
   }
   expect(await rows(root, 'SELECT a, typeof(a) FROM stage.parted')).toEqual([['9007199254740993', 'HUGEINT']])
+})
+
+test('WH-04: versions of a lake that was made anew are loaded, though their numbers were loaded before', async () => {
+  const loads = 'orders: { mode: replace, from: stage.orders }, added: { mode: append, from: raw.orders }'
+  const root = shop({ loads }, { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' })
+  await run(root)
+  rmSync(join(root, 'lake'), { recursive: true })
+  write(root, 'inbox/orders_1.csv', 'id,city\n2,Rome\n3,Bergen\n')
+  expect((await run(root)).errors).toEqual(['load:added: Warehouse.AppendUndone'])
+  expect(await rows(root, 'SELECT city FROM warehouse.orders ORDER BY id')).toEqual([['Rome'], ['Bergen']])
 })

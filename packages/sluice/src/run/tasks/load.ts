@@ -56,6 +56,8 @@ async function loadInput(
       target: task.table,
       table: record.table,
       version: record.version,
+      // A lake that was made anew counts from 1 again, and its versions are others.
+      made: [record.run, record.committedAt],
       columns,
     }),
     target: task.table,
