@@ -197,6 +197,14 @@ test('SR-05: a lossy change stops its table and what is made from it until it is
   ])
 })
 
+test('WH-13: a load carries the approval of its target to the warehouse, and no other task has one', () => {
+  const approved = (approve: readonly string[]) =>
+    buildPlan(withOptions(shop, { approve })).plan.tasks.flatMap((task) => (task.approved === true ? task.id : []))
+  expect(approved([])).toEqual([])
+  expect(approved(['fact_sales', 'raw.sales'])).toEqual(['load:fact_sales'])
+  expect(approved(['*'])).toEqual(['load:dim_store', 'load:fact_sales'])
+})
+
 test('additive and widening changes need nobody; a model may add any column, for its rows are all made again', () => {
   const wider = {
     ...settled,

@@ -3,7 +3,7 @@ import { type Problem, problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
 import { suggest } from '../definition/suggest.ts'
 import { changeInWords, isRisky } from './classify.ts'
-import { type Decision, decide } from './decide.ts'
+import { type Decision, decide, isApproved } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
 import { findCycles, mergeOrders, waves } from './graph.ts'
 import { selectTasks } from './select.ts'
@@ -158,6 +158,7 @@ function planTask(
     lineage,
     warnings: task.warnings,
     timeoutSeconds,
+    ...(kind === 'load' && isApproved(table, input.options.approve) ? { approved: true } : {}),
     ...(state === undefined ? {} : { current: state.version }),
     ...(made === undefined ? {} : { rows: made.rows }),
     ...(intake === undefined ? {} : { intake }),

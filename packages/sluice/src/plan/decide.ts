@@ -51,10 +51,17 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
   }
 }
 
+/**
+ * Whether changes of a table or target that can lose data are approved.
+ *
+ * @example isApproved('dim_product', ['*']) // true
+ */
+export function isApproved(table: string, approve: readonly string[]): boolean {
+  return approve.includes('*') || approve.includes(table)
+}
+
 const notSelected: Outcome = ['skip', 'not-selected', 'not selected']
 const needsApproval = (why: string): Outcome => ['skip', 'needs-approval', why]
-const isApproved = (table: string, approve: readonly string[]): boolean =>
-  approve.includes('*') || approve.includes(table)
 const tableOf = (id: string): string => id.slice(id.indexOf(':') + 1)
 
 function upstreamOf(task: DeclaredTask, before: Decided): readonly string[] {

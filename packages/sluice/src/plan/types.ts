@@ -65,6 +65,8 @@ export interface PlanTask {
   readonly lineage: readonly ColumnLineage[]
   readonly warnings: readonly string[]
   readonly timeoutSeconds: number
+  /** Loads: whether drift of the target that can lose data is approved for this run. */
+  readonly approved?: boolean
   /** The committed version of the table, or the loaded version of the target. */
   readonly current?: number
   /** The rows of that version of the table. */
@@ -122,7 +124,7 @@ export interface PlanInput {
     /** Selectors: `stage.sales`, `+fact_sales`, `retail:*`; empty for everything. */
     readonly select: readonly string[]
     readonly exclude: readonly string[]
-    /** Tables whose lossy or destructive schema changes are approved; `*` for all. */
+    /** Tables and targets whose lossy or destructive schema changes are approved; `*` for all. */
     readonly approve: readonly string[]
     /** Run even what is unchanged. */
     readonly force: boolean

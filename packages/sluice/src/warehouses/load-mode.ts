@@ -15,6 +15,8 @@ export interface LoadContext {
   readonly source: string
   /** Columns that were added to the target in this transaction. */
   readonly added: readonly string[]
+  /** Whether columns of the target were made anew, so that every row has to be written again. */
+  readonly rebuilt: boolean
 }
 
 /** What a mode reports; the totals are counted by whoever runs it. */
@@ -22,6 +24,8 @@ export type LoadCounts = Omit<LoadResult, 'status' | 'total'>
 
 /** One load mode. */
 export interface LoadModeEntry {
+  /** Whether it can write every row of the target anew, from the version alone. */
+  readonly rewrites: boolean
   /** The columns that the target must have. */
   columns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[]
   /** Tables of Sluice's own that hold the same columns as the target and change with it; by name, quoted. */

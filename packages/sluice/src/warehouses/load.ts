@@ -11,7 +11,7 @@ import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { classifyDrift, driftText, exactNumbers, type FoundColumn, shapeOf } from './drift.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
-import { type Companion, countOf, type LoadModeEntry, sampleText } from './load-mode.ts'
+import { type Companion, countOf, type LoadContext, type LoadModeEntry, sampleText } from './load-mode.ts'
 import { loadModes } from './modes.ts'
 import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
 
@@ -44,9 +44,9 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   await refuseOtherRowCount(sql, input)
   const source = `(${input.relation})`
   const target = quoteName(input.target)
-  const added = await fitTarget(setting, input, history)
+  const fitted = await fitTarget(setting, input, history)
   const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
-  const counts = await mode.run({ sql, dialect, input, target, source, added })
+  const counts = await mode.run({ sql, dialect, input, target, source, ...fitted })
 
   const total = await countOf(sql, `SELECT count(*) FROM ${target}`)
   assert(
@@ -87,12 +87,16 @@ function driftOf(
   found: readonly FoundColumn[],
 ): readonly TargetDrift[] {
   const altered = history.shape !== undefined && history.shape !== shapeOf(found)
-  const rewritten = input.load.mode === 'replace' || input.load.mode === 'incremental'
-  return classifyDrift(loadModes[input.load.mode].columns(input, dialect), found, { altered, rewritten })
+  const mode: LoadModeEntry = loadModes[input.load.mode]
+  return classifyDrift(mode.columns(input, dialect), found, { altered, rewritten: mode.rewrites })
 }
 
-/** Makes the target, or mends it where nothing can be lost. Returns the columns that were added. */
-async function fitTarget(setting: LoadSetting, input: LoadInput, history: TargetHistory): Promise<readonly string[]> {
+/** Makes the target, or mends it where nothing can be lost, or makes its columns anew where that is approved. */
+async function fitTarget(
+  setting: LoadSetting,
+  input: LoadInput,
+  history: TargetHistory,
+): Promise<Pick<LoadContext, 'added' | 'rebuilt'>> {
   const { sql, dialect, columnsOf } = setting
   const mode: LoadModeEntry = loadModes[input.load.mode]
   const companions = mode.companions(input, dialect)
@@ -105,41 +109,56 @@ async function fitTarget(setting: LoadSetting, input: LoadInput, history: Target
     const [schema, table] = input.target.split('.', 2)
     if (table !== undefined) await sql.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema!)}`)
     await createTable(setting, { name: quoteName(input.target), columns: mode.columns(input, dialect) })
-    return []
+    return { added: [], rebuilt: false }
   }
 
   const drift = driftOf(dialect, input, history, found)
-  const types = new Map(mode.columns(input, dialect).map((column) => [column.name, column.type]))
   const refused = drift.filter(
     ({ kind, change, expected, found: is }) =>
       change === 'destructive' ||
       (change === 'lossy' && !(kind === 'retyped' && exactNumbers(expected ?? '', is ?? ''))),
   )
-  if (refused.length > 0) {
-    throw sluiceError('Warehouse.Drift', {
-      target: input.target,
-      differences: refused.map(driftText).join('; '),
-      cause:
-        history.shape === undefined
-          ? 'it was not made by a load'
-          : history.shape === shapeOf(found)
-            ? 'the columns that are loaded have changed'
-            : 'someone altered it after the last load',
-    })
-  }
-  for (const { column, change, found: is } of drift.filter((one) => one.change === 'lossy')) {
-    assert(change === 'lossy' && is !== undefined, 'only a retyped column is left')
-    await refuseUnfitValues(setting, input, column, is)
-  }
-  for (const { column, change, kind } of drift) {
-    const type = dialect.columnType(types.get(column) ?? '')
-    for (const name of [quoteName(input.target), ...companions.map((companion) => companion.name)]) {
-      if (kind === 'missing') await sql.run(`ALTER TABLE ${name} ADD COLUMN ${quoteIdentifier(column)} ${type}`)
-      if (change === 'widening')
-        await sql.run(`ALTER TABLE ${name} ALTER COLUMN ${quoteIdentifier(column)} TYPE ${type}`)
+  const rebuilt = refused.length > 0 && input.approve === true && mode.rewrites
+  if (refused.length > 0 && !rebuilt) throw driftError(input, history, found, refused)
+  if (!rebuilt) {
+    for (const { column, found: is } of drift.filter((one) => one.change === 'lossy')) {
+      assert(is !== undefined, 'only a retyped column is left')
+      await refuseUnfitValues(setting, input, column, is)
     }
   }
-  return drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column)
+  const tables = [quoteName(input.target), ...companions.map(({ name }) => name)]
+  for (const statement of drift.flatMap((one) => mend(dialect, one, rebuilt))) {
+    for (const table of tables) await sql.run(`ALTER TABLE ${table} ${statement}`)
+  }
+  return { added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column), rebuilt }
+}
+
+/** What is said after ALTER TABLE. Where columns are made anew their values go: every row is written again in this transaction. */
+function mend(dialect: Dialect, { column, kind, change, expected }: TargetDrift, rebuilt: boolean): readonly string[] {
+  const name = quoteIdentifier(column)
+  const type = dialect.columnType(expected ?? '')
+  if (kind === 'missing') return [`ADD COLUMN ${name} ${type}`]
+  if (change === 'widening') return [`ALTER COLUMN ${name} TYPE ${type}`]
+  if (!rebuilt) return []
+  if (kind === 'extra') return [`DROP COLUMN ${name}`]
+  return [`ALTER COLUMN ${name} TYPE ${type} USING CAST(NULL AS ${type})`]
+}
+
+function driftError(
+  { target, load }: LoadInput,
+  { shape }: TargetHistory,
+  found: readonly FoundColumn[],
+  refused: readonly TargetDrift[],
+): Error {
+  const since =
+    shape === shapeOf(found) ? 'the columns that are loaded have changed' : 'someone altered it after the last load'
+  return sluiceError('Warehouse.Drift', {
+    target,
+    mode: load.mode,
+    rewrites: loadModes[load.mode].rewrites,
+    differences: refused.map(driftText).join('; '),
+    cause: shape === undefined ? 'it was not made by a load' : since,
+  })
 }
 
 /** No constraints: unique indexes make DuckDB's writes slow and are checked too early inside a transaction; loads assert by query. */

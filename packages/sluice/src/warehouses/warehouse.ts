@@ -30,6 +30,8 @@ export interface LoadInput {
   readonly rows: number
   /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
   readonly added?: readonly { readonly version: number; readonly relation: string; readonly rows: number }[]
+  /** Whether drift that can lose data is approved: a mode that writes every row anew then makes the target's columns anew too. */
+  readonly approve?: boolean
   readonly run: string
   readonly attempt: number
   readonly fencingToken: number

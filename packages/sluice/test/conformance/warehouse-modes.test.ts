@@ -358,6 +358,49 @@ describe.each(warehouses)('$name', ({ make }) => {
     })
   })
 
+  test.each([{ mode: 'replace', from } as const, { mode: 'incremental', from, by: 'id' } as const])(
+    'WH-13: approved, $mode makes the columns anew and writes every row again',
+    async (load) => {
+      await using warehouse = await (await make()).open()
+      const first: (string | number | null)[][] = [
+        [1, '2026-01-01', '1', 'a'],
+        [2, '2026-01-01', '2', 'b'],
+        [3, '2026-01-01', '3', 'c'],
+      ]
+      await warehouse.load(inputOf(1, load, shape, first))
+      // A type that does not hold the old values, a column less and one more; the keys and their other values stay as they are.
+      const other = columns({ id: 'INTEGER', day: 'TIMESTAMP', amount: 'DECIMAL(12,3)', more: 'VARCHAR' })
+      const input = inputOf(2, load, other, [
+        [1, '2026-01-01', '1', 'm'],
+        [2, '2026-01-01', '2', null],
+      ])
+      const before = await warehouse.query('SELECT * FROM target ORDER BY ALL')
+      await expect(warehouse.load(input)).rejects.toMatchObject({
+        name: 'Warehouse.Drift',
+        hint: expect.stringContaining('sluice run --approve target'),
+      })
+      expect(await warehouse.query('SELECT * FROM target ORDER BY ALL')).toEqual(before)
+      expect(await warehouse.load({ ...input, approve: true })).toMatchObject({ inserted: 2, deleted: 3, total: 2 })
+      expect(await warehouse.query('SELECT id, day, amount, more FROM target ORDER BY id')).toEqual([
+        { id: 1, day: '2026-01-01 00:00:00', amount: '1.000', more: 'm' },
+        { id: 2, day: '2026-01-01 00:00:00', amount: '2.000', more: null },
+      ])
+      expect(await warehouse.drift(input)).toEqual([])
+      expect(await warehouse.load({ ...input, loadId: 'again', version: 3 })).toMatchObject({ total: 2 })
+    },
+  )
+
+  test('WH-13: no approval lets a mode change columns whose rows it cannot write again', async () => {
+    await using warehouse = await (await make()).open()
+    await warehouse.load(inputOf(1, upsert, shape, [[1, null, '1', 'a']]))
+    const fewer = shape.filter(({ name }) => name !== 'note')
+    await expect(warehouse.load(inputOf(2, upsert, fewer, [[1, null, '2']], { approve: true }))).rejects.toMatchObject({
+      name: 'Warehouse.Drift',
+      hint: expect.stringContaining('An approval does not help'),
+    })
+    expect(await warehouse.query('SELECT note FROM target')).toEqual([{ note: 'a' }])
+  })
+
   test('WH-12: exact numbers must come back unchanged from the target’s type', async () => {
     await using warehouse = await (await make()).open()
     await warehouse.query('CREATE TABLE target (id INTEGER, day DATE, amount DECIMAL(12,2), note VARCHAR)')

@@ -1,4 +1,9 @@
-/** Fault WH-01 and WH-02: killed at every crash point of a load, in every mode. The target is as before or as after, and the ledger agrees. */
+/**
+ * Fault WH-01 and WH-02: killed at the crash points of a load. The target is as before or as after, and the ledger agrees.
+ *
+ * The points are in code that all modes share: one mode is killed at each of them, the others where most could be lost, with all
+ * written and nothing committed.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -67,7 +72,7 @@ async function stateOf(path: string): Promise<{ rows: string; loads: readonly st
   return { rows: JSON.stringify(rows), loads: ledger.map(({ loadId }) => loadId).sort() }
 }
 
-test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at every point, twice', async (_mode, load) => {
+test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at its points, twice', async (mode, load) => {
   const fresh = () => join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'warehouse.duckdb')
   const all = inputs(load)
   // What is right, and which points there are.
@@ -83,8 +88,10 @@ test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at every point, twice
     .split('\n')
     .filter((point) => point.startsWith('warehouse.'))
   expect(points).toHaveLength(8)
+  const last = 'warehouse.load.before_commit#2'
+  expect(points).toContain(last)
 
-  for (const point of points) {
+  for (const point of mode === 'scd2' ? points : [last]) {
     const path = fresh()
     expect(run(path, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
     const after = await stateOf(path)

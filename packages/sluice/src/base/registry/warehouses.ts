@@ -31,17 +31,19 @@ export const warehouseErrors = {
     exit: 5,
     explanation: 'Fault WH-04: of two runs, only the one with the newest lease may load.',
   }),
-  'Warehouse.Drift': entry<{ target: string; differences: string; cause: string }>({
+  'Warehouse.Drift': entry<{ target: string; mode: string; rewrites: boolean; differences: string; cause: string }>({
     code: 'SLU6004',
     title: 'The target is not what the load needs.',
     message: ({ target, differences, cause }) =>
       `"${target}" does not fit this load, because ${cause}: ${differences}.`,
-    hint: () =>
-      `${safe} Decide: alter the target so that it fits, or change the model back. Missing nullable columns and wider types are mended by the load itself.`,
+    hint: ({ target, mode, rewrites }) =>
+      rewrites
+        ? `${safe} Change the model back, or let the load make these columns anew and write every row again: sluice run --approve ${target}`
+        : `${safe} Decide: alter the target so that it fits, or change the model back. An approval does not help: ${mode} keeps rows that it cannot write again.`,
     retry: 'terminal',
     exit: 5,
     explanation:
-      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger).',
+      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself.',
   }),
   'Warehouse.TargetVanished': entry<{ target: string; loads: number }>({
     code: 'SLU6005',

@@ -69,6 +69,7 @@ async function loadInput(
     relation: await context.lake.latestSql(record),
     rows: record.rows,
     ...(record.operation !== 'replace' ? { added: await addedSince(context, record, lastVersion) } : {}),
+    ...(task.approved === true ? { approve: true } : {}),
     run: context.run,
     attempt: context.attempt,
     fencingToken: context.fencingToken,

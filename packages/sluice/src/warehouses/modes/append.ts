@@ -18,6 +18,7 @@ import {
 } from '../load-mode.ts'
 
 export const append: LoadModeEntry = {
+  rewrites: false,
   columns: ({ columns }) => columns,
   companions: () => [],
   async run(context) {

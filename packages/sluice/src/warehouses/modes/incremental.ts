@@ -18,6 +18,7 @@ import {
 } from '../load-mode.ts'
 
 export const incremental: LoadModeEntry = {
+  rewrites: true,
   columns: ({ columns }) => columns,
   companions: () => [],
   async run(context) {
@@ -26,13 +27,17 @@ export const incremental: LoadModeEntry = {
     const by = input.load.by
     requireColumns(input, [by])
     await refuseNullKeys(context, [by])
+    const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
+    if (context.rebuilt) {
+      await sql.run(`DELETE FROM ${target}`)
+      await sql.run('DELETE FROM sluice.load_keys WHERE target = $1', [input.target])
+    }
     await compareKeys(context, by)
 
     const keys = await sql.all<{ sluice_key: string; sluice_rows: string }>(
       'SELECT sluice_key, sluice_rows FROM sluice_delta ORDER BY sluice_key',
     )
     const inserted = keys.reduce((sum, key) => sum + Number(key.sluice_rows), 0)
-    const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
     const gone = keys.some((key) => Number(key.sluice_rows) === 0)
     for (const rows of touchedRows(context, by, gone)) await sql.run(`DELETE FROM ${target} AS t WHERE ${rows}`)
     const deleted = before - (await countOf(sql, `SELECT count(*) FROM ${target}`))

@@ -2,6 +2,7 @@
 import { columnList, countOf, type LoadModeEntry } from '../load-mode.ts'
 
 export const replace: LoadModeEntry = {
+  rewrites: true,
   columns: ({ columns }) => columns,
   companions: () => [],
   async run({ sql, input, target, source }) {

@@ -15,6 +15,7 @@ import {
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {
+  rewrites: false,
   columns: targetColumns,
   companions: () => [],
   async run(context) {

@@ -36,6 +36,7 @@ import {
 import { writeTimelines } from './write.ts'
 
 export const scd2: LoadModeEntry = {
+  rewrites: false,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),
   companions: (input, dialect) => [observationsTable(scd2Shape(input, dialect), input)],
   async run(context) {
