@@ -2,9 +2,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../base/errors.ts'
 import { duckDbType, sourceColumns } from '../definition/columns.ts'
-import type { Model, Project } from '../definition/types.ts'
+import type { Model, Project, Source } from '../definition/types.ts'
 import type { Engine, Session } from '../engines/engine.ts'
 import type { PlanColumn } from '../plan/types.ts'
+import { castColumn } from '../quality/casts.ts'
 import type { SqlAnalysis, TableSchema } from '../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
@@ -21,8 +22,10 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
   const problems: Problem[] = []
   const models: Record<string, Model> = {}
   for (const pipeline of project.pipelines) {
-    for (const [name, source] of Object.entries(pipeline.sources))
+    for (const [name, source] of Object.entries(pipeline.sources)) {
       columns[`${pipeline.layers[0]}.${name}`] = sourceColumns(source)
+      problems.push(...unreadable(source, pipeline.file))
+    }
     Object.assign(models, pipeline.models)
   }
   const parser = Object.values(models).some(({ kind }) => kind === 'sql') ? await openParser() : undefined
@@ -40,6 +43,19 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
     }
   }
   return { analysis, columns, problems }
+}
+
+/** Columns whose pattern, zone or separators contradict themselves: no file could be read by them. */
+function unreadable({ columns }: Source, file: string): readonly Problem[] {
+  return Object.entries(columns).flatMap(([name, column]) => {
+    try {
+      castColumn(name, column, 'text')
+      return []
+    } catch (error) {
+      if (!isSluiceError(error)) throw error
+      return problem('Quality.ColumnInvalid', error.params as { column: string; why: string }, { at: { file } })
+    }
+  })
 }
 
 /**
@@ -96,7 +112,7 @@ async function analyseModel(
     // An input that could not be described has its own problem already.
     if (analysis.tables.some((input) => columns[input] === undefined)) return { analysis, columns: [], problems: [] }
     if (!isSluiceError(error)) throw error
-    const detail = String(error.params['detail'] ?? error.message)
+    const detail = String(error.params['detail'] ?? error.message).replace('Failed to extract statements: ', '')
     const place = engineLocation(model.sql, detail)
     return {
       analysis,

@@ -45,7 +45,7 @@ function analysed(pipeline: Pipeline): unknown {
   return {
     layers: pipeline.layers,
     sources: Object.fromEntries(
-      Object.entries(pipeline.sources).map(([name, source]) => [name, sourceColumns(source)]),
+      Object.entries(pipeline.sources).map(([name, source]) => [name, [source.columns, sourceColumns(source)]]),
     ),
     models: Object.fromEntries(
       Object.entries(pipeline.models).map(([table, model]) => [
