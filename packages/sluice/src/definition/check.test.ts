@@ -195,3 +195,13 @@ test('CT-07: what would be ignored is refused: quarantine by checks of whole tab
     'tables.raw.sales.drops',
   ])
 })
+
+test('CT-07: columns of a source do not take the names that Sluice uses for itself, in any case', () => {
+  const names = ['_file', '_FILE_DATE', '_row', '_sluice_c0', '_Sluice_record', '_files', 'sluice_c0']
+  const raw = {
+    sources: { sales: source('inbox/x.csv', { columns: Object.fromEntries(names.map((name) => [name, 'text'])) }) },
+  }
+  expect(problems(pipeline(raw)).map(([, message]) => /column "(\w+)"/.exec(String(message))?.[1])).toEqual(
+    names.slice(0, 5),
+  )
+})

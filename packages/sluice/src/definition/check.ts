@@ -214,12 +214,12 @@ function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
     const names = Object.keys(source.columns)
     names.forEach((name, i) => {
       const twin = names.slice(0, i).find((other) => other.toLowerCase() === name.toLowerCase())
-      const system = ['_file', '_file_date', '_row'].includes(name.toLowerCase())
+      const system = /^_(?:file|file_date|row|sluice_.*)$/is.test(name)
       if (twin === undefined && !system) return
       const params = {
         where: `The name of column "${name}" in ${path.join('.')}`,
         expected: system
-          ? 'one that Sluice does not add itself (_file, _file_date, _row)'
+          ? 'one that Sluice does not use itself (_file, _file_date, _row, _sluice_…)'
           : 'different in more than case',
         found: `"${twin ?? name}"`,
       }

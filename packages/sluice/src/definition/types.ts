@@ -91,6 +91,9 @@ export interface CheckOptions {
 /**
  * One check, as data. `notNull` … `format` and `row` look at one row; the others at a whole table.
  *
+ * In a source the table is what one run takes: `unique` finds keys that come twice in one file, and only `reconcile` counts earlier rows, too. For
+ * keys over all files, check the grain of the model that reads the source.
+ *
  * @typeParam C the columns that it may name
  */
 export type Check<C extends string = string> = CheckOptions &
