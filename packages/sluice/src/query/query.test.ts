@@ -198,3 +198,13 @@ test('refused rows are exported as they were delivered', async () => {
   for await (const piece of exportRefused(project, 'raw.sales')) bytes += Buffer.from(piece.bytes).toString('latin1')
   expect(bytes).toBe('id,qty\r\nx,\u001b[31m=1\r\n9,0')
 })
+
+test('an error shows the query as it was typed, with the mark below its place', async () => {
+  const failed = await runQuery(project, 'SELECT nope FROM raw.sales').catch((error: Error) => error)
+  const [line, mark] = (failed as Error).message.split('\n').filter((text) => /LINE 1|\^/.test(text)) as [
+    string,
+    string,
+  ]
+  expect(line.trim()).toBe('LINE 1: SELECT nope FROM raw.sales')
+  expect(mark.indexOf('^')).toBe(line.indexOf('nope'))
+})

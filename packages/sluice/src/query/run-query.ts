@@ -109,6 +109,7 @@ async function columnsOf(session: Session, sql: string): Promise<readonly Engine
   })
 }
 
+/** The engine's words about the query as it was typed: its columns were asked for with a DESCRIBE before it. */
 function reason(error: Error): string {
-  return error.message.replace(/^DuckDB reported: /, '')
+  return error.message.replace(/^DuckDB reported: /, '').replace(/(LINE 1: )DESCRIBE (.*\n\s*?) {9}(?= *\^)/, '$1$2')
 }
