@@ -1,7 +1,7 @@
 /** The built command as a process: signals, pipes, a terminal, and what a start costs. */
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,9 +16,9 @@ function sluice(cwd: string, argv: readonly string[], more: Record<string, strin
 }
 
 /** Loaded files of this package and of others, by V8's own account. */
-function loadedBy(argv: readonly string[]): { readonly own: string[]; readonly others: string[] } {
+function loadedBy(argv: readonly string[], cwd = folder()): { readonly own: string[]; readonly others: string[] } {
   const coverage = folder()
-  expect(sluice(folder(), argv, { NODE_V8_COVERAGE: coverage }).status).toBe(0)
+  expect(sluice(cwd, argv, { NODE_V8_COVERAGE: coverage }).status).toBe(0)
   const reports = readdirSync(coverage).map((name) => JSON.parse(readFileSync(join(coverage, name), 'utf8')))
   const urls: string[] = reports.flatMap((report) => report.result.map((script: { url: string }) => script.url))
   const files = urls.filter((url) => url.startsWith('file://'))
@@ -34,6 +34,39 @@ test('--help loads four small files and no package', () => {
     own: ['cli/command-table.js', 'cli/help.js', 'cli/main.js', 'sluice.mjs'],
     others: [],
   })
+})
+
+test('help that nobody reads is no error', async () => {
+  const child = spawn(process.execPath, [bin, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  let errors = ''
+  child.stderr.on('data', (data) => (errors += data))
+  expect([(await once(child, 'close'))[0], errors]).toEqual([0, ''])
+})
+
+test('a run with nothing to do loads no engine, no interpreter, no schema library, and nothing that reads or writes tables', () => {
+  const root = folder()
+  mkdirSync(join(root, 'pipelines/shop'), { recursive: true })
+  mkdirSync(join(root, 'inbox'))
+  writeFileSync(
+    join(root, 'sluice.config.ts'),
+    "import { defineConfig } from 'sluice'\nexport default defineConfig({ name: 'shop' })\n",
+  )
+  writeFileSync(
+    join(root, 'pipelines/shop/pipeline.yaml'),
+    `name: shop
+sources: { orders: { kind: files, path: inbox/*.csv, columns: { id: integer } } }
+loads: { orders: { mode: append, from: raw.orders } }
+`,
+  )
+  writeFileSync(join(root, 'inbox/orders.csv'), 'id\n1\n')
+  // The first run loads the table; the second finds that out from the warehouse.
+  for (let run = 1; run <= 2; run++) expect(sluice(root, ['run']).status).toBe(0)
+  const { own, others } = loadedBy(['run'], root)
+  expect(others.map((url) => url.replace(/.*\/node_modules\//, ''))).toEqual(['fastest-levenshtein/mod.js'])
+  expect(
+    own.filter((file) => /^(sql|statemachine|warehouses|quality|notifications)\/|interpreter|load\.js|take/.test(file)),
+  ).toEqual(['sql/quote.js', 'statemachine/states.js', 'warehouses/duckdb/stamp.js'])
 })
 
 test('a mistyped command loads no engine, no parser of SQL and no schema library', () => {
