@@ -333,6 +333,8 @@ describe('other commands', () => {
   test('show: rows, an earlier version, versions', async () => {
     expect(lines((await sluice(['show', 'stage.sales', '--limit', '2'])).out)).toHaveLength(2)
     expect(lines((await sluice(['show', 'stage.sales', '--version', '1'])).out)).toEqual([{ id: '1' }, { id: '3' }])
+    const csv = (await sluice(['show', 'stage.sales', '--versions', '--format', 'csv'])).out
+    expect(csv).toMatch(/^version,committed,operation,rows,size,run\n\d+,/)
     expect(lines((await sluice(['show', 'stage.sales', '--versions'])).out)).toMatchObject([
       { version: 2 },
       { version: 1 },

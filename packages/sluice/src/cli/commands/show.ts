@@ -1,15 +1,16 @@
 /** `sluice show` */
+import type { CommitRecord } from '../../lake/record.ts'
 import { previewTable, resolveTable } from '../../query/tables.ts'
 import type { OpenProject } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
-import { defaultFormat, oneBatch, writeList, writeRows } from '../render/rows.ts'
+import { defaultFormat, oneBatch, type RowFormat, writeList, writeRows } from '../render/rows.ts'
 import { bytes, count, plural } from '../render/text.ts'
 
 export const run: Run<'show'> = async (context, { table, limit, version, versions, format }) => {
   const { terminal } = context
   await using project = await context.open()
   if (versions) {
-    await listVersions(context, project, table)
+    await listVersions(context, project, table, format)
     return 0
   }
   const result = await previewTable(project, table, {
@@ -26,7 +27,12 @@ export const run: Run<'show'> = async (context, { table, limit, version, version
   return 0
 }
 
-async function listVersions({ terminal }: Context, project: OpenProject, table: string): Promise<void> {
+async function listVersions(
+  { terminal }: Context,
+  project: OpenProject,
+  table: string,
+  format: RowFormat | undefined,
+): Promise<void> {
   const { name } = await resolveTable(project, table)
   const records = await project.versions(name)
   const newestFirst = [...records].sort((a, b) => b.version - a.version)
@@ -39,13 +45,23 @@ async function listVersions({ terminal }: Context, project: OpenProject, table: 
     { key: 'size', ...number },
     { key: 'run' },
   ]
-  await writeList(terminal, columns, newestFirst, (record) => ({
+  const row = (record: CommitRecord) => ({
     version: record.version,
     committed: record.committedAt,
     operation: record.rollbackOf === undefined ? record.operation : `rollback to ${record.rollbackOf}`,
+    rows: record.rows,
+    size: record.bytes,
+    run: record.run,
+  })
+  if (format !== undefined && format !== 'table') {
+    const named = columns.map(({ key }) => ({ name: key, type: 'VARCHAR' }))
+    await writeRows({ columns: named, batches: oneBatch(newestFirst.map(row)) }, format, terminal.out)
+    return
+  }
+  await writeList(terminal, columns, newestFirst, (record) => ({
+    ...row(record),
     rows: count(record.rows),
     size: bytes(record.bytes),
-    run: record.run,
   }))
   const earlier = newestFirst[1]
   if (earlier !== undefined) await terminal.next(`sluice show ${name} --version ${earlier.version}`)
