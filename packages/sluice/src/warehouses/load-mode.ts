@@ -13,6 +13,8 @@ export interface LoadContext {
   readonly target: string
   /** What stands after FROM to read every row of the version. */
   readonly source: string
+  /** The target's types as it spells them, by lower-case name: those of the input, or types that hold its values. */
+  readonly types: ReadonlyMap<string, string>
   /** Columns that were added to the target in this transaction. */
   readonly added: readonly string[]
   /** Whether columns of the target were made anew, so that every row has to be written again. */

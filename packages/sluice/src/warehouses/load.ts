@@ -46,7 +46,8 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const target = quoteName(input.target)
   const fitted = await fitTarget(setting, input, history)
   const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
-  const counts = await mode.run({ sql, dialect, input, target, source, ...fitted })
+  const types = new Map((await setting.columnsOf(input.target)).map(({ name, type }) => [name.toLowerCase(), type]))
+  const counts = await mode.run({ sql, dialect, input, target, source, types, ...fitted })
 
   const total = await countOf(sql, `SELECT count(*) FROM ${target}`)
   assert(

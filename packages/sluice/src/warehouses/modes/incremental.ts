@@ -73,8 +73,9 @@ export const incremental: LoadModeEntry = {
  * The target's rows of the keys in `sluice_delta`, as conditions, one after the other. Keys that are there are compared as what they
  * are, which lets DuckDB skip what cannot match; of keys that are gone only the text is left.
  */
-function touchedRows({ dialect, input }: LoadContext, by: string, someGone: boolean): readonly string[] {
-  const type = dialect.columnType(input.columns.find((column) => column.name === by)?.type ?? '')
+function touchedRows({ dialect, types }: LoadContext, by: string, someGone: boolean): readonly string[] {
+  // The text is of the type that the key had when it was loaded; the target's type holds all of them.
+  const type = types.get(by.toLowerCase())!
   const gone = (expression: string): string => `(SELECT ${expression} FROM sluice_delta WHERE sluice_rows = 0)`
   const there = `${qualified(by, 't')} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`
   if (!someGone) return [there]
