@@ -358,6 +358,8 @@ describe('other commands', () => {
     expect((await sluice(['quarantine', 'export', 'raw.sales', '-o', 'refused'])).out).toBe('refused/a.csv\n')
     expect(readFileSync(join(project.root, 'refused', 'a.csv'), 'latin1')).toBe('id,qty\r\nx,\u001b[31m=1\r\n9,0')
     expect((await sluice(['quarantine', 'export', 'raw.sales', '-o', 'refused'])).code).toBe(3)
+    const named = await sluice(['quarantine', 'export', 'raw.sales', '-o', 'again', '--json'])
+    expect(json(named.out)).toEqual(['again/a.csv'])
     await sluice(['quarantine', 'replay', 'raw.sales'])
     expect(project.calls.findLast(([name]) => name === 'replay')?.[1]).toBe('raw.sales')
   })

@@ -314,7 +314,7 @@ test('P4: a model’s values come out of its files as they went in, whatever the
       }),
     },
   )
-  expect((await run(root)).errors.sort()).toEqual([
+  expect([...(await run(root)).errors].sort()).toEqual([
     'model:stage.deep: Run.ColumnInexact',
     'model:stage.spans: Run.ColumnInexact',
     'model:stage.zoned: Run.ColumnInexact',

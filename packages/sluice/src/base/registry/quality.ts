@@ -80,8 +80,10 @@ export const qualityErrors = {
   'Quality.NothingToReplay': entry<{ table: string }>({
     code: 'SLU5008',
     title: 'There are no refused rows to deliver again.',
-    message: ({ table }) => `Table "${table}" has no refused rows with their original bytes.`,
-    hint: ({ table }) => `Look at what was refused with: sluice quarantine ${table}`,
+    message: ({ table }) =>
+      `Nothing that "${table}" refused is to be delivered again: nothing was refused, all of it was delivered again, or its definition is still the one that refused it.`,
+    hint: ({ table }) =>
+      `Nothing was changed. See what was refused with: sluice quarantine ${table}; then change the definition, or mend the rows of: sluice quarantine export ${table} -o refused`,
     retry: 'terminal',
     exit: 2,
   }),

@@ -90,7 +90,9 @@ async function exportRows(
   } finally {
     for (const { handle } of files.values()) await handle.close()
   }
-  for (const { name } of files.values()) await terminal.out.line(visible(join(output ?? '', name)))
+  const written = [...files.values()].map(({ name }) => join(output ?? '', name))
+  if (folder !== undefined && terminal.json) await terminal.out.json(written)
+  else for (const path of written) await terminal.out.line(visible(path))
   if (folder !== undefined) await terminal.next('mend the files, move them to the inbox, then  sluice run')
   return 0
 }
