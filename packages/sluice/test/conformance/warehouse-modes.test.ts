@@ -128,6 +128,23 @@ describe.each(warehouses)('$name', ({ make }) => {
     ])
   })
 
+  test('incremental, WH-11: a key whose type changed is still the same key, and no other', async () => {
+    await using warehouse = await (await make()).open()
+    const load: Load = { mode: 'incremental', from, by: 'id' }
+    const types = ['DECIMAL(12,2)', 'INTEGER', 'INTEGER', 'DECIMAL(6,1)', 'BIGINT']
+    for (const [version, type] of types.entries()) {
+      const rows = [
+        [1, `v${version}`],
+        [2, 'same'],
+      ]
+      const half = type.startsWith('DECIMAL') ? [['1.5', 'half']] : []
+      await warehouse.load(inputOf(version + 1, load, columns({ id: type, note: 'VARCHAR' }), [...rows, ...half]))
+      expect(
+        (await warehouse.query('SELECT id, note FROM target')).map(({ id, note }) => [Number(id), note]).sort(),
+      ).toEqual([...rows, ...half].map(([k, v]) => [Number(k), v]).sort())
+    }
+  })
+
   test('incremental: rows that trade values between each other, or repeat, change the fingerprint', async () => {
     await using warehouse = await (await make()).open()
     await warehouse.load(
