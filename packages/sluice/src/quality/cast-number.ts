@@ -41,8 +41,12 @@ export function castNumber(column: Column, type: ColumnType, text: string): Type
   const plain = notation.plain(text)
   const integer = integers[type]
   if (integer !== undefined) {
-    const value = `TRY_CAST(${plain} AS ${integer})`
-    return { type: integer, value, valid: `${matches(text, `[+-]?${notation.digits}`)} AND ${value} IS NOT NULL` }
+    return {
+      type: integer,
+      value: `TRY_CAST(${plain} AS ${integer})`,
+      valid: (value) => `${matches(text, `[+-]?${notation.digits}`)} AND ${value} IS NOT NULL`,
+      ...usual(text, notation),
+    }
   }
   const float = floats[type]
   if (float !== undefined) return castFloat(float, text, plain, notation)
@@ -61,28 +65,40 @@ function castDecimal(p: number, s: number, text: string, plain: string, notation
   const grouped = notation.grouped
     ? ` AND ${matches(text, `[+-]?(?:${notation.digits})?(?:${notation.point}\\d+)?`)}`
     : ''
-  return { type, value: `TRY_CAST(${plain} AS ${type})`, valid: `${fits}${grouped}` }
+  const value = `TRY_CAST(${plain} AS ${type})`
+  return { type, value, valid: () => `${fits}${grouped}`, ...usual(text, notation) }
 }
 
 function castFloat(float: FloatType, text: string, plain: string, notation: Notation): TypeCast {
   const number = `(?:${notation.digits}(?:${notation.point}\\d+)?|${notation.point}\\d+)(?:[eE][+-]?\\d+)?`
-  const value = `TRY_CAST(${plain} AS ${float.type})`
   const digits = significant(plain)
+  return {
+    type: float.type,
+    value: `TRY_CAST(${plain} AS ${float.type})`,
+    valid: (value) =>
+      `CASE WHEN ${matches(text, `[+-]?${number}`)} AND isfinite(${value}) THEN ${survives(float, text, plain, digits, value)} ELSE false END`,
+    ...usual(text, notation, (value) => ` AND isfinite(${value})`),
+  }
+}
+
+/** Whether a float's text comes back from its value. */
+function survives(float: FloatType, text: string, plain: string, digits: string, value: string): string {
   // Beyond what always survives, the text must be the value's shortest, or the value rounded to as many digits as C and R would print.
   const names = [`${value}::VARCHAR`, ...float.longer.map((form) => `printf('${form}', ${value})`)]
   const named = `${digits} IN (${names.map(significant).join(', ')})`
   // Cheap answers first: most texts are short, or what a program printed. Equal digits at another magnitude would be another number, and
   // only underflow can cause that.
-  const survives = `CASE WHEN length(${text}) <= ${float.safeDigits} AND abs(${value}) >= ${float.smallestNormal} THEN true
+  return `CASE WHEN length(${text}) <= ${float.safeDigits} AND abs(${value}) >= ${float.smallestNormal} THEN true
     WHEN ${plain} = ${value}::VARCHAR OR ${plain} IN ('0', '0.0', '0.00') THEN true
     WHEN ${value} = 0 THEN ${digits} = ''
     WHEN length(${digits}) <= ${float.safeDigits} AND abs(${value}) >= ${float.smallestNormal} THEN true
     ELSE ${named} END`
-  return {
-    type: float.type,
-    value,
-    valid: `CASE WHEN ${matches(text, `[+-]?${number}`)} AND isfinite(${value}) THEN ${survives} ELSE false END`,
-  }
+}
+
+/** DuckDB writes numbers as they are read here, where neither the point nor the groups are declared otherwise. */
+function usual(text: string, notation: Notation, and: (value: string) => string = () => ''): Pick<TypeCast, 'usual'> {
+  if (notation.grouped || notation.point !== escapeRegex('.')) return {}
+  return { usual: (value) => `${value}::VARCHAR = ${text}${and(value)}` }
 }
 
 /** The digits of a number's text, without sign, point, exponent, and zeros on either side. */

@@ -14,6 +14,13 @@ const duckDbType: { readonly [type in TimeType]: string } = {
   timestamptz: 'TIMESTAMP WITH TIME ZONE',
 }
 
+/** What DuckDB writes in ISO 8601 as it is read here; beyond are other centuries, `infinity` and 24:00. */
+const ranges: { readonly [type in TimeType]?: readonly [string, string] } = {
+  date: ["DATE '0001-01-01'", "DATE '9999-12-31'"],
+  time: ["TIME '00:00:00'", "TIME '23:59:59.999999'"],
+  timestamp: ["TIMESTAMP '0001-01-01 00:00:00'", "TIMESTAMP '9999-12-31 23:59:59.999999'"],
+}
+
 // ISO 8601, calendar dates and times of day in extended format; more than six digits of a second only where the rest are zeros.
 const isoDate = `${yearRegex}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])`
 const isoSeconds = ':[0-5]\\d(?:\\.\\d{1,6}0*)?'
@@ -37,17 +44,33 @@ export function castTime(column: Column, type: TimeType, text: string): TypeCast
   const read = column.format === undefined ? isoReading(column, type, text) : patternReading(column, type, text)
   if (typeof read === 'string') return read
   const local = read.value
-  const base = `regexp_full_match(${text}, ${quoteText(read.regex)}) AND ${local} IS NOT NULL`
-  if (column.zone === undefined) return { type: duckDbType[type], value: local, valid: base }
+  const matches = `regexp_full_match(${text}, ${quoteText(read.regex)})`
+  const base = (value: string): string => `${matches} AND ${value} IS NOT NULL`
+  if (column.zone === undefined) {
+    const range = column.format === undefined ? ranges[type] : undefined
+    return {
+      type: duckDbType[type],
+      value: local,
+      valid: base,
+      ...(range === undefined
+        ? {}
+        : { usual: (value: string) => `${value}::VARCHAR = ${text} AND ${value} BETWEEN ${range[0]} AND ${range[1]}` }),
+    }
+  }
+  const { zone } = column
   if (type === 'timestamp') {
     return {
       type: duckDbType[type],
       value: local,
-      valid: `${base} AND coalesce(${existsInZone(local, column.zone)}, false)`,
+      valid: (value) => `${base(value)} AND coalesce(${existsInZone(value, zone)}, false)`,
     }
   }
-  const zoned = zonedTime(local, column.zone, column.overlap ?? 'reject')
-  return { type: duckDbType[type], value: zoned.value, valid: `${base} AND coalesce(${zoned.valid}, false)` }
+  const zoned = zonedTime(local, zone, column.overlap ?? 'reject')
+  return {
+    type: duckDbType[type],
+    value: zoned.value,
+    valid: () => `${base(local)} AND coalesce(${zoned.valid}, false)`,
+  }
 }
 
 interface Reading {

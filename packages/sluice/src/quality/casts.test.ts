@@ -17,13 +17,13 @@ afterAll(() => session.close())
 async function read(column: Column, texts: readonly (string | null)[]): Promise<(string | null | undefined)[]> {
   const cast = castColumn('c', column, 't')
   const shown = cast.type === 'BLOB' ? `hex(${cast.value})` : `(${cast.value})::VARCHAR`
-  const rows = await session.all<{ ok: boolean; v: string | null; typed: string }>(
-    `SELECT ${cast.valid} AS ok, ${shown} AS v, typeof(${cast.value}) AS typed
-     FROM (SELECT unnest($1::VARCHAR[]) AS t, generate_subscripts($1::VARCHAR[], 1) AS i) ORDER BY i`,
+  const rows = await session.all<{ ok: boolean; same: boolean; v: string | null; typed: string }>(
+    `SELECT ${cast.valid} AS ok, ${cast.validTyped} AS same, ${shown} AS v, typeof(${cast.value}) AS typed
+     FROM (SELECT *, ${cast.value} AS c FROM (SELECT unnest($1::VARCHAR[]) AS t, generate_subscripts($1::VARCHAR[], 1) AS i)) ORDER BY i`,
     [await list(texts)],
   )
   expect(rows).toHaveLength(texts.length)
-  for (const row of rows) expect(row.ok).not.toBeNull()
+  for (const row of rows) expect([row.ok, row.same]).toEqual([row.ok === true, row.ok])
   expect(new Set(rows.map((row) => row.typed))).toEqual(new Set([cast.type === 'JSON' ? 'JSON' : cast.type]))
   return rows.map((row) => (row.ok ? row.v : undefined))
 }

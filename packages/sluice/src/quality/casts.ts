@@ -6,19 +6,24 @@
  */
 import { sluiceError } from '../base/errors.ts'
 import type { Column } from '../definition/types.ts'
-import { quoteText } from '../sql/quote.ts'
+import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 import { castNumber } from './cast-number.ts'
 import { castTime } from './cast-time.ts'
 import type { ColumnCast } from './rule.ts'
 
-/** A value and whether a text is one; both over a text that is not NULL. */
+/** A value and whether a text is one; all over a text that is not NULL. */
 export interface TypeCast {
   /** DuckDB's type. */
   readonly type: string
   /** Never raises, whatever the text. */
   readonly value: string
-  /** Never NULL for a text that is not NULL. */
-  readonly valid: string
+  /** Never NULL for a text that is not NULL; `value` stands for the value. */
+  readonly valid: (value: string) => string
+  /**
+   * True only where `valid` is, and for half of its cost: where the text is what DuckDB itself would write for the value. Left out where
+   * that proves nothing.
+   */
+  readonly usual?: (value: string) => string
 }
 
 /** What ECMAScript's `trim` removes. */
@@ -43,12 +48,18 @@ export function castColumn(name: string, column: Column, text: string): ColumnCa
   const operand = given === text && /^(?:"(?:[^"]|"")*"|\w+)$/.test(text) ? text : `(${given})`
   const cast = castType(column, operand)
   if (typeof cast === 'string') throw sluiceError('Quality.ColumnInvalid', { column: name, why: cast })
+  const typed = quoteIdentifier(name)
+  const valid = (value: string): string => `(${operand} IS NULL OR (${cast.valid(value)}))`
   return {
     name,
     type: cast.type,
     nullable: column.nullable === true,
     value: cast.value,
-    valid: `(${operand} IS NULL OR (${cast.valid}))`,
+    valid: valid(cast.value),
+    validTyped:
+      cast.usual === undefined
+        ? valid(typed)
+        : `CASE WHEN ${cast.usual(typed)} THEN true WHEN ${operand} IS NULL THEN true ELSE ${cast.valid(typed)} END`,
     present: `(${operand} IS NOT NULL)`,
   }
 }
@@ -58,11 +69,11 @@ function castType(column: Column, text: string): TypeCast | string {
   switch (column.type) {
     case 'text':
       // NUL is the one character that PostgreSQL's text cannot hold (fault IN-08).
-      return { type: 'VARCHAR', value: text, valid: `NOT contains(${text}, chr(0))` }
+      return { type: 'VARCHAR', value: text, valid: () => `NOT contains(${text}, chr(0))` }
     case 'boolean':
       return castBoolean(column, text)
     case 'uuid':
-      return lexical('UUID', text, '[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
+      return castUuid(text)
     case 'json':
       return castJson(text)
     case 'binary':
@@ -77,12 +88,14 @@ function castType(column: Column, text: string): TypeCast | string {
   }
 }
 
-/** A type whose regular expression says everything, so that the cast cannot fail. */
-function lexical(type: string, text: string, regex: string): TypeCast {
+function castUuid(text: string): TypeCast {
+  // The regular expression says everything: the cast cannot fail.
+  const valid = `regexp_full_match(${text}, ${quoteText('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')})`
   return {
-    type,
-    value: `TRY_CAST(${text} AS ${type})`,
-    valid: `regexp_full_match(${text}, ${quoteText(regex)})`,
+    type: 'UUID',
+    value: `TRY_CAST(${text} AS UUID)`,
+    valid: () => valid,
+    usual: (value) => `${value}::VARCHAR = ${text}`,
   }
 }
 
@@ -92,12 +105,14 @@ function castBoolean(column: Column, text: string): TypeCast | string {
   const both = column.trueValues?.find((value) => column.falseValues?.includes(value))
   if (both !== undefined) return `"${both}" is both a true and a false value`
   const [yes, no] = [column.trueValues ?? ['true'], column.falseValues ?? ['false']]
-  const given = column.trueValues === undefined ? `lower(${text})` : text
+  const isDefault = column.trueValues === undefined
+  const given = isDefault ? `lower(${text})` : text
   const list = (values: readonly string[]): string => values.map(quoteText).join(', ')
   return {
     type: 'BOOLEAN',
-    value: `(${given} IN (${list(yes)}))`,
-    valid: `${given} IN (${list([...yes, ...no])})`,
+    value: isDefault ? `TRY_CAST(${text} AS BOOLEAN)` : `(${given} IN (${list(yes)}))`,
+    valid: () => `${given} IN (${list([...yes, ...no])})`,
+    ...(isDefault ? { usual: (value: string) => `${value}::VARCHAR = ${text}` } : {}),
   }
 }
 
@@ -107,7 +122,7 @@ function castJson(text: string): TypeCast {
   return {
     type: 'JSON',
     value: `TRY_CAST(${text} AS JSON)`,
-    valid: `json_valid(${text}) AND NOT regexp_matches(${bare}, ${quoteText('(?i)nan|inf|,\\s*[\\]}]')})`,
+    valid: () => `json_valid(${text}) AND NOT regexp_matches(${bare}, ${quoteText('(?i)nan|inf|,\\s*[\\]}]')})`,
   }
 }
 
@@ -119,5 +134,5 @@ function castBinary(column: Column, text: string): TypeCast {
   const base64 = column.encoding === 'base64'
   const valid = `regexp_full_match(${text}, ${quoteText(base64 ? base64Text : hexText)})`
   const read = `${base64 ? 'from_base64' : 'unhex'}(${text})`
-  return { type: 'BLOB', value: `CASE WHEN ${valid} THEN ${read} END`, valid }
+  return { type: 'BLOB', value: `CASE WHEN ${valid} THEN ${read} END`, valid: () => valid }
 }

@@ -28,6 +28,11 @@ export interface ColumnCast {
   readonly value: string
   /** Whether the text is exactly a value of the type (or means NULL, whatever `nullable` says). Never NULL. */
   readonly valid: string
+  /**
+   * The same as `valid`, for a scan that has the value already: refers to it by the column's quoted name, and asks the cheapest question first.
+   * @default `valid`
+   */
+  readonly validTyped?: string
   /** Whether the value is present: the implicit not-null rule of a column that is not nullable. */
   readonly present: string
 }

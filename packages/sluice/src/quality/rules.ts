@@ -54,7 +54,7 @@ export function checkColumns(check: Check): readonly string[] {
 /**
  * All rules of a source's rows, in order: cast and presence by column, then the checks as declared. Table checks are left out.
  *
- * A cast refers to the text expressions it was made with; a check refers to typed columns by their quoted names.
+ * A cast refers to the text expressions it was made with and to its typed column; a check refers to typed columns; by their quoted names.
  *
  * @example rowRules([castColumn('id', { type: 'integer' }, '"c0"')], [], { defaultAction: 'quarantine' }).map((r) => r.name)
  * // ['cast:id', 'required:id']
@@ -74,7 +74,7 @@ export function rowRules(
 function castRules(cast: ColumnCast): RowRule[] {
   const rule = { columns: [cast.name], severity: 'error', action: 'quarantine' } as const
   return [
-    { ...rule, name: `cast:${cast.name}`, kind: 'cast', valid: cast.valid },
+    { ...rule, name: `cast:${cast.name}`, kind: 'cast', valid: cast.validTyped ?? cast.valid },
     ...(cast.nullable ? [] : [{ ...rule, name: `required:${cast.name}`, kind: 'required', valid: cast.present }]),
   ]
 }

@@ -133,8 +133,12 @@ function result(written: readonly WrittenFile[], collector: Collector): ScanResu
 interface Collector {
   readonly rows: CapturedRow[]
   isOverflow(): boolean
+  /** Whether a row obeys every rule, as a column of its own: DuckDB decides whole vectors at once only outside of a WHERE. */
+  readonly isGood: string
   readonly where: string
 }
+
+const isGood = '_sluice_is_good'
 
 function captureRows(session: Session, contract: RowContract, input: ScanInput): Collector {
   const number = (captures.get(session) ?? 0) + 1
@@ -178,7 +182,8 @@ function captureRows(session: Session, contract: RowContract, input: ScanInput):
   return {
     rows,
     isOverflow: () => isOverflow,
-    where: `CASE WHEN ${accept.predicate} THEN true ELSE ${name}(${accept.mask}, [${fields.join(', ')}]) END`,
+    isGood: accept.predicate,
+    where: `CASE WHEN ${isGood} THEN true ELSE ${name}(${accept.mask}, [${fields.join(', ')}]) END`,
   }
 }
 
@@ -198,7 +203,8 @@ function selectSql(source: FilesSource, input: ScanInput, collector: Collector, 
     ...(source.rowNumbers === true ? [`${quoteIdentifier(carried.record)}::BIGINT AS _row`] : []),
     ...(isNumbered ? [quoteIdentifier(carried.file), quoteIdentifier(carried.record)] : []),
   ]
-  const rows = `SELECT * FROM (SELECT ${inner.join(', ')} FROM ${input.relation}) WHERE ${collector.where}`
+  const typed = `SELECT ${inner.join(', ')} FROM ${input.relation}`
+  const rows = `SELECT * FROM (SELECT *, ${collector.isGood} AS ${isGood} FROM (${typed})) WHERE ${collector.where}`
   if (only !== undefined) return `SELECT ${columns.join(', ')} FROM (${rows})`
   const files = input.files.map((file, at) => `('${at}', ${quoteText(file.path)}, ${dateSql(file.fileDate)})`)
   return `SELECT ${columns.join(', ')} FROM (${rows}) AS rows JOIN (VALUES ${files.join(', ')}) AS _sluice_files(number, path, file_date) ON _sluice_files.number = rows.${quoteIdentifier(carried.file)}`
