@@ -19,8 +19,12 @@ export interface FileRecord {
   offset: number
   /** Its bytes, with what ends it. */
   length: number
-  /** Its bytes without what ends it; empty for a record too long to hold. */
-  bytes: Buffer
+  /** Its bytes without what ends it; empty for a record too long to hold. Made when it is asked for. */
+  readonly bytes: Buffer
+  /** Where its bytes are, without making a view of them. */
+  chunk: Buffer
+  from: number
+  to: number
   fields: number
   /** Where each field ends, in bytes from the record's start. */
   ends: readonly number[]
@@ -80,8 +84,11 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
   /** Whether blank lines are records (of one empty field). */
   readonly blankRecords?: boolean
-  /** Whether the digest of the file is wanted. @default true */
-  readonly isHashed?: boolean
+  /**
+   * Whether the file has been read before and every record was found well formed: then its digest is not made, and only records with quotes
+   * have `fields` and `ends`. @default false
+   */
+  readonly isProven?: boolean
 }
 
 /**
@@ -93,7 +100,7 @@ export interface ReadOptions {
 export async function readRecords(file: string, options: ReadOptions, reader: RecordReader): Promise<FileTotals> {
   const pass = recordPass(file, options, reader)
   const handle = await open(file, 'r')
-  const hash = createHash('sha256')
+  const hash = options.isProven === true ? undefined : createHash('sha256')
   const chunkBytes = options.chunkBytes ?? 1024 * 1024
   try {
     let buffer = Buffer.allocUnsafe(chunkBytes * 2)
@@ -106,12 +113,12 @@ export async function readRecords(file: string, options: ReadOptions, reader: Re
         buffer = larger
       }
       const { bytesRead } = await handle.read(buffer, kept, chunkBytes)
-      if (options.isHashed !== false) hash.update(buffer.subarray(kept, kept + bytesRead))
+      hash?.update(buffer.subarray(kept, kept + bytesRead))
       const used = pass.take(buffer.subarray(0, kept + bytesRead), bytesRead === 0)
       buffer.copyWithin(0, used, kept + bytesRead)
       kept += bytesRead - used
       reader.pause?.()
-      if (bytesRead === 0) return pass.end(hash.digest('hex'))
+      if (bytesRead === 0) return pass.end(hash?.digest('hex') ?? '')
     }
   } finally {
     await handle.close()
@@ -128,6 +135,8 @@ export function readRecordsOf(name: string, bytes: Buffer, options: ReadOptions,
   pass.take(bytes, true)
   return pass.end(createHash('sha256').update(bytes).digest('hex'))
 }
+
+const noBytes = Buffer.alloc(0)
 
 interface RecordPass {
   /** Takes bytes from the first one not used yet; returns how many were used. */
@@ -161,7 +170,12 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
     line: 0,
     offset: 0,
     length: 0,
-    bytes: Buffer.alloc(0),
+    get bytes() {
+      return this.chunk.subarray(this.from, this.to)
+    },
+    chunk: noBytes,
+    from: 0,
+    to: 0,
     fields: 0,
     ends: [],
     base: 0,
@@ -207,8 +221,9 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
     if (recordEnd === undefined) return 0
     splitter ??= recordSplitter(dialect, recordEnd)
     const { record } = splitter
+    const split = options.isProven === true ? splitter.splitProven : splitter.split
     // One native look at the whole chunk; only a chunk with a fault is looked at record by record.
-    const checkEach = dialect.encoding === 'utf-8' ? !validUtf8(bytes, last) : true
+    const checkEach = options.isProven !== true && (dialect.encoding !== 'utf-8' || !validUtf8(bytes, last))
     let from = 0
     while (from < limit) {
       if (skipping !== undefined) {
@@ -219,7 +234,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
         finishSkipped(found.ended)
         continue
       }
-      if (!splitter.split(units, from, limit, last)) {
+      if (!split(units, from, limit, last)) {
         if ((limit - from) * size <= limits.maxRecordBytes) return from
         skipping = { offset, line, inQuotes: false, atFieldStart: true }
         continue
@@ -243,7 +258,9 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
       if (record.next - record.end === 2) sawCrlf = true
       else sawLf = true
     }
-    current.bytes = bytes.subarray(from * size, record.end * size)
+    current.chunk = bytes
+    current.from = from * size
+    current.to = record.end * size
     current.line = line
     current.offset = offset
     current.length = length
@@ -327,7 +344,9 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
     const { offset: began, line: startLine, inQuotes } = skipping!
     skipping = undefined
     if (ended) line++
-    current.bytes = Buffer.alloc(0)
+    current.chunk = noBytes
+    current.from = 0
+    current.to = 0
     current.offset = began
     current.line = startLine
     current.length = offset - began

@@ -20,7 +20,7 @@ export async function locateNumbered(
   const found: RefusedRecord[] = []
   await readRecords(
     input,
-    { dialect, isHashed: false, ...options },
+    { dialect, ...options },
     {
       header: (names) => names.length,
       record(record) {
@@ -36,6 +36,7 @@ export async function locateNumbered(
 export interface LocateOptions {
   readonly fields?: number
   readonly blankRecords: boolean
+  readonly chunkBytes?: number
   readonly signal?: AbortSignal
 }
 
@@ -53,22 +54,34 @@ export async function locateByTexts(
   const delimiter = String.fromCharCode(...dialect.delimiter)
   const plain = new Map<string, readonly string[]>()
   const any = new Map<string, readonly string[]>()
-  // Length and three bytes of a record sort out nearly all others before any text is made.
-  const isCandidate = new Uint8Array(1 << 16)
+  // A signature sorts out nearly all other records before any text is made: of the bytes, or of the fields where there are quotes.
+  const isCandidate = new Uint8Array(1 << signatureBits)
+  const isQuotedCandidate = new Uint8Array(1 << signatureBits)
   for (const { texts, reasons } of rows) {
     any.set(JSON.stringify(texts), reasons)
     const bytes = Buffer.from(texts!.map((text) => text ?? '').join(delimiter))
     plain.set(bytes.toString('latin1'), reasons)
-    isCandidate[signature(bytes)] = 1
+    isCandidate[signature(bytes, 0, bytes.length)] = 1
+    isQuotedCandidate[textsSignature(texts!)] = 1
   }
   const found: RefusedRecord[] = []
   const reasonsOf = (record: FileRecord): readonly string[] | undefined => {
-    if (record.quoted) return any.get(JSON.stringify(fieldTexts(record, dialect)))
-    return isCandidate[signature(record.bytes)] === 1 ? plain.get(record.bytes.toString('latin1')) : undefined
+    if (record.quoted) {
+      const isOne = isQuotedCandidate[fieldsSignature(record, dialect.quote)] === 1
+      return isOne ? any.get(JSON.stringify(fieldTexts(record, dialect))) : undefined
+    }
+    const isOne = isCandidate[signature(record.chunk, record.from, record.to)] === 1
+    return isOne ? plain.get(record.chunk.toString('latin1', record.from, record.to)) : undefined
   }
   await readRecords(
     input,
-    { dialect, isHashed: false, ...options },
+    {
+      dialect,
+      isProven: true,
+      ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
+      blankRecords: options.blankRecords,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    },
     {
       header: (names) => names.length,
       record(record) {
@@ -80,9 +93,49 @@ export async function locateByTexts(
   return found.length === rows.length ? found : undefined
 }
 
-function signature(bytes: Buffer): number {
-  const { length } = bytes
-  const at = (place: number): number => bytes[place] ?? 0
-  const sum = length * 7919 + at(length >> 1) * 31 + at(length >> 2) * 1031 + at(length - 2) * 131 + at(2) * 17
-  return (sum ^ (sum >> 16)) & 0xffff
+/** The length of a record and up to 32 of its bytes, evenly spread. */
+function signature(bytes: Buffer, from: number, to: number): number {
+  const step = ((to - from) >> 5) + 1
+  let sum = to - from
+  for (let at = from; at < to; at += step) sum = (Math.imul(sum, 31) + bytes[at]!) | 0
+  return folded(sum)
 }
+
+/** The lengths of all fields, with the first and the last byte of each, as their texts have them. */
+function textsSignature(texts: readonly (string | null)[]): number {
+  let sum = 0
+  for (const text of texts) {
+    const given = text ?? ''
+    const length = Buffer.byteLength(given)
+    const bytes = length === given.length ? undefined : Buffer.from(given)
+    const byteAt = (at: number): number => (length === 0 ? 0 : (bytes?.[at] ?? given.charCodeAt(at)))
+    sum = withField(sum, length, byteAt(0), byteAt(length - 1))
+  }
+  return folded(sum)
+}
+
+/** The same from a record in which quotes are escaped by quotes. */
+function fieldsSignature({ chunk, from, base, fields, ends }: FileRecord, quote: number): number {
+  let sum = 0
+  let start = from
+  for (let i = 0; i < fields; i++) {
+    const end = ends[i]! - base + from
+    let [first, past] = [start, end]
+    let escapes = 0
+    if (chunk[start] === quote) {
+      first++
+      past--
+      for (let at = first; at < past; at++) if (chunk[at] === quote) escapes++
+    }
+    const isEmpty = past <= first
+    sum = withField(sum, past - first - escapes / 2, isEmpty ? 0 : chunk[first]!, isEmpty ? 0 : chunk[past - 1]!)
+    start = end + 1
+  }
+  return folded(sum)
+}
+
+const withField = (sum: number, length: number, first: number, last: number): number =>
+  (Math.imul(sum, 31) + length * 65_599 + first * 257 + last) | 0
+
+const signatureBits = 20
+const folded = (sum: number): number => Math.imul(sum, 0x9e3779b1) >>> (32 - signatureBits)

@@ -43,6 +43,8 @@ export interface RecordSplitter {
   readonly record: SplitRecord
   /** Finds the record at `from`; false where it does not end before `limit` and more may come (`last` is false). */
   split(units: Uint8Array, from: number, limit: number, last: boolean): boolean
+  /** The same for a file whose structure has been proven: the fields of a record without quotes are not looked for. */
+  splitProven(units: Uint8Array, from: number, limit: number, last: boolean): boolean
 }
 
 /**
@@ -57,8 +59,56 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
   const classes = unitClasses(dialect, recordEnd)
   const record: SplitRecord = { end: 0, next: 0, fields: 0, ends: [], quoted: false, problem: undefined }
   const delimiterLength = delimiter.length
+  const hasShortWay = recordEnd === 'newline' && delimiterLength === 1 && classes[delimiter[0]!] === delimiterOnly
+  const only = delimiter[0]!
+  /** Units above are text, whatever they are. */
+  const highest = classes.reduce((found, of, unit) => (of === ordinary ? found : unit), 0)
 
   function split(units: Uint8Array, from: number, limit: number, last: boolean): boolean {
+    return (hasShortWay && splitPlain(units, from, limit)) || splitAny(units, from, limit, last)
+  }
+
+  let quoteIn: Uint8Array | undefined
+  let quoteAt = 0
+  function splitProven(units: Uint8Array, from: number, limit: number, last: boolean): boolean {
+    if (!hasShortWay) return split(units, from, limit, last)
+    if (quoteIn !== units || quoteAt < from) {
+      quoteIn = units
+      quoteAt = quote < 0 ? -1 : units.indexOf(quote, from)
+      if (quoteAt < 0) quoteAt = units.length
+    }
+    const next = units.indexOf(lf, from) + 1
+    if (next === 0 || next > limit || next > quoteAt) return splitAny(units, from, limit, last)
+    record.end = next - (next - 2 >= from && units[next - 2] === cr ? 2 : 1)
+    record.next = next
+    record.fields = 0
+    record.quoted = false
+    record.problem = undefined
+    return true
+  }
+
+  /** A record without quotes and without a fault; false for any other, and for one that does not end here. */
+  function splitPlain(units: Uint8Array, from: number, limit: number): boolean {
+    const ends = record.ends
+    let fields = 0
+    for (let at = from; at < limit; at++) {
+      const unit = units[at]!
+      if (unit > highest) continue
+      if (unit === only) ends[fields++] = at
+      else if (unit === lf || (unit === cr && at + 1 < limit && units[at + 1] === lf)) {
+        ends[fields++] = at
+        record.end = at
+        record.next = unit === lf ? at + 1 : at + 2
+        record.fields = fields
+        record.quoted = false
+        record.problem = undefined
+        return true
+      } else if (classes[unit] !== ordinary) return false
+    }
+    return false
+  }
+
+  function splitAny(units: Uint8Array, from: number, limit: number, last: boolean): boolean {
     const ends = record.ends
     let fields = 0
     let problem: RecordProblem | undefined
@@ -73,7 +123,7 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
         at = closingQuote(units, at + 1, limit)
         if (at < 0 || (at >= limit && !last)) {
           if (!last) return false
-          return finish(limit, limit, 'unterminatedQuote')
+          return finish(limit, limit, 'unterminatedQuote', fields, quoted)
         }
         if (nulInside) problem ??= 'control'
         closed = at
@@ -82,7 +132,7 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
       while (at < limit && classes[units[at]!] === ordinary) at++
       if (at >= limit) {
         if (!last) return false
-        return finish(limit, limit, closed >= 0 && closed !== limit ? (problem ?? 'quote') : problem)
+        return finish(limit, limit, closed >= 0 && closed !== limit ? (problem ?? 'quote') : problem, fields, quoted)
       }
       const unit = units[at]!
       if (classes[unit] === delimiterOnly) {
@@ -102,7 +152,7 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
           if (closed !== at) problem ??= 'quote'
           closed = -1
         }
-        if (length > 0) return finish(at, at + length, problem)
+        if (length > 0) return finish(at, at + length, problem, fields, quoted)
         if (isDelimiter) {
           ends[fields++] = at
           at += delimiterLength
@@ -118,16 +168,22 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
       else problem ??= 'control'
       at++
     }
+  }
 
-    function finish(end: number, next: number, found: RecordProblem | undefined): true {
-      ends[fields++] = end
-      record.end = end
-      record.next = next
-      record.fields = fields
-      record.quoted = quoted
-      record.problem = found
-      return true
-    }
+  function finish(
+    end: number,
+    next: number,
+    problem: RecordProblem | undefined,
+    before: number,
+    quoted: boolean,
+  ): true {
+    record.ends[before] = end
+    record.end = end
+    record.next = next
+    record.fields = before + 1
+    record.quoted = quoted
+    record.problem = problem
+    return true
   }
 
   let nulInside = false
@@ -165,7 +221,7 @@ export function recordSplitter(dialect: Dialect, recordEnd: RecordEnd): RecordSp
     return startsWith(units, at, limit, recordEnd) ? recordEnd.length : 0
   }
 
-  return { record, split }
+  return { record, split, splitProven }
 }
 
 function startsWith(units: Uint8Array, at: number, limit: number, mark: Uint8Array): boolean {
