@@ -24,6 +24,7 @@ const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) =>
 
 /** Apart, because the compiler leaves the ending of an import as it is where it is inside a block with `await using`. */
 const notifying = (): Promise<typeof import('./notify.ts')> => import('./notify.ts')
+const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
 
 /**
  * Runs a project once.
@@ -62,6 +63,9 @@ export async function executeRun(
   }
   run.emit({ type: 'run.finished', summary })
   await entry.finish(context.clock.now().toISOString(), summary)
+  // After the run is told of, because it is no part of it: what cannot be removed now is removed another day.
+  if (!isIdle(plan) && summary.status === 'succeeded')
+    await (await maintenance()).cleanDaily(context).catch(() => undefined)
   return { id, summary }
 }
 

@@ -30,18 +30,45 @@ export async function rollback(context: ProjectContext, table: string, version: 
  *
  * @throws Run.Busy while a run holds the project
  */
-export async function clean(
-  context: ProjectContext,
-  options: { readonly dryRun?: boolean } = {},
-): ReturnType<OpenProject['clean']> {
+export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
   await using _lease = await acquireLease(context.state, 'project', {
     clock: context.clock,
     owner: newId(context.clock),
   })
-  return context.lake.collectGarbage({
+  return removeUnneeded(context, options.dryRun ?? false)
+}
+
+/**
+ * Applies retention once a day, by the run that comes first; the caller holds the project's lease.
+ *
+ * @returns undefined where it is not time yet
+ */
+export async function cleanDaily(context: ProjectContext): Promise<Cleaned | undefined> {
+  const now = context.clock.now()
+  const last = await context.state.read(lastCleanedPath)
+  if (last !== undefined && now.getTime() - Date.parse(new TextDecoder().decode(last)) < dayMs) return undefined
+  const cleaned = await removeUnneeded(context, false)
+  await context.state.write(lastCleanedPath, now.toISOString())
+  return cleaned
+}
+
+type Cleaned = Awaited<ReturnType<OpenProject['clean']>>
+
+const dayMs = 86_400_000
+
+/** A cache: without it, the next run cleans. */
+const lastCleanedPath = 'cache/cleaned'
+
+async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
+  const { removed, bytes } = await context.lake.collectGarbage({
     retention: (table) => retentionOf(context, table),
-    dryRun: options.dryRun ?? false,
+    dryRun,
   })
+  const leftovers = await context.state.removeLeftovers({ before: context.clock.now(), dryRun })
+  return {
+    removed: [...removed, ...leftovers.map(({ path }) => path)],
+    bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),
+  }
 }
 
 function retentionOf(context: ProjectContext, table: string): Retention {

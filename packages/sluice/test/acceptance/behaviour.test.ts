@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import type { OpenProject, RunOptions } from '../../src/run/api.ts'
 import type { RunEvent, RunSummary } from '../../src/run/events.ts'
 import { openProject } from '../../src/run/project.ts'
@@ -294,4 +295,27 @@ test('LK-03: a damaged data file is found before anything is made from it', asyn
   expect(events.find((event) => event.type === 'task.finished' && event.task === 'model:stage.orders')).toMatchObject({
     error: { name: 'Lake.FileCorrupt' },
   })
+})
+
+test('LK-09: retention is applied once a day by the first run that has something to do; what readers may still need stays for its grace', async () => {
+  const root = makeProject({
+    ...base,
+    'sluice.config.json':
+      '{ "name": "shop", "lake": { "path": "lake", "retention": { "versions": 1, "days": 0 } }, "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+  })
+  let now = new Date('2026-11-20T10:00:00Z')
+  const clock = { ...systemClock, now: () => now }
+  const runAt = async (time: string, file: string): Promise<void> => {
+    now = new Date(time)
+    write(root, `inbox/${file}`, `id,city,amount\n${file.length + now.getUTCDate()},Oslo,1.00\n`)
+    await using project = await openProject(root, { clock })
+    expect((await project.run()).summary.status).toBe('succeeded')
+  }
+  const kept = (): Promise<readonly number[]> =>
+    opened(root, async (project) => (await project.versions('stage.orders')).map(({ version }) => version))
+  await runAt('2026-11-20T10:00:00Z', 'orders_1.csv')
+  await runAt('2026-11-20T11:00:00Z', 'orders_22.csv')
+  expect(await kept()).toEqual([2, 1])
+  await runAt('2026-11-21T12:00:00Z', 'orders_333.csv')
+  expect(await kept()).toEqual([3])
 })
