@@ -46,7 +46,7 @@ export interface RowContract {
 }
 
 /** Captured texts are held up to these; beyond, records are numbered instead. */
-const heldTexts = { rows: 50_000, characters: 32 * 1024 * 1024 }
+const heldTexts = { rows: 100_000, characters: 32 * 1024 * 1024 }
 const heldRows = 1_000_000
 
 const contracts = new WeakMap<FilesSource, RowContract>()
