@@ -53,7 +53,7 @@ export async function runQuery(project: OpenProject, sql: string, options: Query
  * Runs one reading statement and hands its rows on as they come: for results of any size.
  *
  * @example await withQuery(project, 'FROM raw.sales', {}, async ({ batches }) => { for await (const rows of batches) use(rows) })
- * @throws Query.NotReadOnly, Query.Failed
+ * @throws Query.NotReadOnly, Query.Failed, Lake.FileCorrupt
  */
 export async function withQuery<T>(
   project: OpenProject,
@@ -63,6 +63,7 @@ export async function withQuery<T>(
 ): Promise<T> {
   await using session = await openLocked(project, options.signal)
   await assertReadOnly(session, sql)
+  await verifyNamed(project, sql)
   try {
     const columns = await columnsOf(session, sql)
     return await use({ columns, batches: session.stream(sql) })
@@ -90,6 +91,17 @@ export async function openLocked(project: OpenProject, signal?: AbortSignal): Pr
   } catch (error) {
     await session.close()
     throw error
+  }
+}
+
+/** A damaged file must not be read as if it were good: whatever table a query may mean is what was committed, byte for byte. */
+async function verifyNamed(project: OpenProject, sql: string): Promise<void> {
+  const text = sql.toLowerCase()
+  for (const record of await project.tables()) {
+    const name = (record.table.split('.')[1] as string).toLowerCase()
+    if (!text.includes(name)) continue
+    const records = text.includes(`${name}__snapshot`) ? await project.versions(record.table) : [record]
+    for (const one of records) await project.verify(one)
   }
 }
 

@@ -52,6 +52,8 @@ export interface OpenProject extends AsyncDisposable {
   /** Tables of the lake: the newest record of each. */
   tables(): Promise<readonly CommitRecord[]>
   versions(table: string): Promise<readonly CommitRecord[]>
+  /** @throws Lake.FileCorrupt unless every data file of a version is what was committed */
+  verify(record: CommitRecord): Promise<void>
   /** Analyses by model table, with columns and types as planned. */
   analysis(): Promise<{ readonly [table: string]: SqlAnalysis }>
   loads(): Promise<readonly LoadLedgerRow[]>

@@ -22,6 +22,7 @@ export async function doctor(context: ProjectContext, missingSecrets: readonly s
     await stateFolder(context),
     await disk(context),
     await engine(context),
+    await lake(context),
     await warehouse(context),
     secrets(missingSecrets),
   ]
@@ -75,6 +76,28 @@ async function engine(context: ProjectContext): Promise<Finding> {
       detail: error instanceof Error ? error.message : String(error),
       fix: 'Install again: npm ci',
     }
+  }
+}
+
+/** Reads every file of every current version: what was committed is what is there, byte for byte. */
+async function lake(context: ProjectContext): Promise<Finding> {
+  const tables = await context.lake.tables()
+  const damaged: string[] = []
+  for (const table of tables) {
+    try {
+      const record = await context.lake.current(table)
+      if (record !== undefined) await context.lake.verify(record)
+    } catch (error) {
+      damaged.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  if (damaged.length === 0)
+    return { name: 'Lake', status: 'ok', detail: `${tables.length} tables, every byte as committed` }
+  return {
+    name: 'Lake',
+    status: 'fail',
+    detail: damaged.join(' '),
+    fix: 'Make the table again (sluice run --force --select <table>), or go back to an intact version: sluice rollback <table> <version>',
   }
 }
 

@@ -168,6 +168,8 @@ class Run {
       ['failed', 'skipped', 'cancelled'].includes(this.outcomes.get(upstream)?.status ?? ''),
     )
     if (broken.length > 0) return this.#settle(task, 0, { status: 'skipped' }, `needs ${broken.join(', ')}`)
+    const empty = task.dependsOn.find((id) => this.outcomes.has(id) && this.outcomes.get(id)?.version === undefined)
+    if (empty !== undefined) return this.#settle(task, 0, { status: 'skipped' }, `${empty} has no version yet`)
     const started = this.#context.clock.now().getTime()
     const scratch: string[] = []
     this.emit({ type: 'task.started', task: task.id, kind: task.kind, table: task.table, attempt })

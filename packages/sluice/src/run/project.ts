@@ -154,6 +154,7 @@ function projectOver(
         (record) => record !== undefined,
       ),
     versions: (table) => lake.versions(table),
+    verify: (record) => lake.verify(record),
     analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
     loads: async () =>
       (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],

@@ -206,6 +206,7 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
     events: async () => runEvents(),
     log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
     tables: async () => [records[0]!, records[2]!],
+    verify: async () => {},
     versions: async (table) => records.filter((one) => one.table === table),
     analysis: async () => ({
       'stage.sales': {

@@ -24,7 +24,7 @@ export const engineErrors = {
     title: 'The disk is full.',
     message: ({ detail }) => `DuckDB could not write: ${detail}`,
     hint: () =>
-      'Free some space (sluice clean removes what no version needs), then: sluice run. Committed versions are unharmed.',
+      'Free some space, then: sluice run. What `sluice clean` retires is removed a day later, when no reader needs it any more. Committed versions are unharmed.',
     retry: 'transient',
     exit: 1,
     explanation: 'Fault LK-04.',

@@ -50,7 +50,8 @@ export const lakeErrors = {
     title: 'Appended rows do not fit the table.',
     message: ({ table, column, from, to }) =>
       `Column "${column}" of table "${table}" is ${from}; rows of type ${to} cannot be appended to it without loss. Nothing was published.`,
-    hint: () => 'Widen the column in the definition, or have the table made anew from its files, with: sluice plan',
+    hint: () =>
+      'Keep the column as wide as it is: a table that grows cannot narrow what it holds. Where it must be narrower, give the source another name, so that its files land in a new table.',
     retry: 'terminal',
     exit: 2,
     explanation:

@@ -15,6 +15,10 @@ export const run: Run<'clean'> = async (context, input) => {
   await terminal.note(
     `${plural(result.removed.length, 'file')}, ${bytes(result.bytes)} ${dryRun ? 'would be' : 'were'} removed.`,
   )
+  if (result.removed.length > 0)
+    await terminal.note(
+      'Data files of versions that were retired now follow after 24 hours, when no reader needs them.',
+    )
   if (dryRun && result.removed.length > 0) await terminal.next('sluice clean')
   return 0
 }

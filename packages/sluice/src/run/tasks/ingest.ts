@@ -40,6 +40,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   crashPoint('run.ingest.before_acknowledge')
   await adapter.acknowledge(heldOf(known, take, refused), refused)
   crashPoint('run.ingest.after_acknowledge')
+  tellKnown(context, known)
   for (const { input, error } of refused) {
     emit({
       type: 'task.refused',
@@ -57,6 +58,18 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     refused: refused.length,
     ...(record === undefined ? {} : { accounting: record.accounting }),
   }
+}
+
+/** That a delivery is known already is worth a word: otherwise nobody could tell it from one that was not seen. */
+function tellKnown({ emit, task }: TaskContext, known: readonly DiscoveredInput[]): void {
+  if (known.length === 0) return
+  const names = known.slice(0, 3).map(({ path }) => path)
+  const more = known.length > names.length ? ` and ${known.length - names.length} more` : ''
+  emit({
+    type: 'task.warning',
+    task: task.id,
+    message: `${names.join(', ')}${more}: this content was taken before; nothing of it is loaded again`,
+  })
 }
 
 /** The source as it is taken, with every check that is declared of its table; those that compare it with other tables apart, for the source knows none. */
