@@ -89,7 +89,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n')
 }
 
-const fence = (text: string): string => `\`\`\`sh\n${text}\n\`\`\``
+const fence = (text: string): string => `\`\`\`text\n${text}\n\`\`\``
 const code = (text: string): string => `\`${text}\``
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 

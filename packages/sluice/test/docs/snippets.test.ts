@@ -43,44 +43,46 @@ describe.each(pages)('%s', (page) => {
     expect(unknown.map(({ language, line }) => `line ${line}: ${language}`)).toEqual([])
   })
 
-  test.runIf(snippets.some(({ info }) => info.has('example')))('has examples that evaluate', async () => {
-    const api = { ...(await import('../../src/index.ts')) }
-    const source = await import('typescript')
-    for (const { text, line } of snippets.filter(({ info }) => info.has('example'))) {
-      const script = source.default.transpile(
-        `(() => {\n${/^(const|await|export|import)\b/m.test(text) ? text.replace(/^(import .*|export default )/gm, '') : `return (\n${text}\n)`}\n})()`,
-      )
-      expect(
-        () => new Function(...Object.keys(api), script)(...Object.values(api)),
-        `line ${line}:\n${text}`,
-      ).not.toThrow()
-    }
-  })
-
-  test.skipIf(!snippets.some(({ info }) => info.has('file') || info.has('run')))('runs, top to bottom', async () => {
-    const root = makeProject({})
-    const bin = join(root, '.bin')
-    mkdirSync(bin)
-    writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${sluice}" "$@"\n`)
-    chmodSync(join(bin, 'sluice'), 0o755)
-    for (const { info, text, line } of snippets) {
-      const file = info.get('file')
-      if (file !== undefined) {
-        mkdirSync(dirname(join(root, file)), { recursive: true })
-        writeFileSync(join(root, file), text)
+  if (snippets.some(({ info }) => info.has('example')))
+    test('has examples that evaluate', async () => {
+      const api = { ...(await import('../../src/index.ts')) }
+      const source = await import('typescript')
+      for (const { text, line } of snippets.filter(({ info }) => info.has('example'))) {
+        const script = source.default.transpile(
+          `(() => {\n${/^(const|await|export|import)\b/m.test(text) ? text.replace(/^(import .*|export default )/gm, '') : `return (\n${text}\n)`}\n})()`,
+        )
+        expect(
+          () => new Function(...Object.keys(api), script)(...Object.values(api)),
+          `line ${line}:\n${text}`,
+        ).not.toThrow()
       }
-      if (!info.has('run')) continue
-      const { code, output } = await shell(root, text, {
-        ...process.env,
-        PATH: `${bin}${delimiter}${process.env['PATH']}`,
-        NO_COLOR: '1',
-      })
-      expect(code, `${relative(repository, page)} line ${line}:\n${text}\n${output}`).toBe(
-        Number(info.get('exit') ?? 0),
-      )
-      if (info.has('expect')) expect(output).toContain(info.get('expect'))
-    }
-  })
+    })
+
+  if (snippets.some(({ info }) => info.has('file') || info.has('run')))
+    test('runs, top to bottom', async () => {
+      const root = makeProject({})
+      const bin = join(root, '.bin')
+      mkdirSync(bin)
+      writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${sluice}" "$@"\n`)
+      chmodSync(join(bin, 'sluice'), 0o755)
+      for (const { info, text, line } of snippets) {
+        const file = info.get('file')
+        if (file !== undefined) {
+          mkdirSync(dirname(join(root, file)), { recursive: true })
+          writeFileSync(join(root, file), text)
+        }
+        if (!info.has('run')) continue
+        const { code, output } = await shell(root, text, {
+          ...process.env,
+          PATH: `${bin}${delimiter}${process.env['PATH']}`,
+          NO_COLOR: '1',
+        })
+        expect(code, `${relative(repository, page)} line ${line}:\n${text}\n${output}`).toBe(
+          Number(info.get('exit') ?? 0),
+        )
+        if (info.has('expect')) expect(output).toContain(info.get('expect'))
+      }
+    })
 })
 
 function snippetsOf(markdown: string): Snippet[] {

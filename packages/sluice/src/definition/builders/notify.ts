@@ -9,7 +9,7 @@ type NotifierOf<K extends Notifier['kind']> = Extract<Notifier, { kind: K }>
 /**
  * Where messages go: `console`, `outbox` (a file of JSON lines), `webhook`, `email`.
  *
- * @example notifications: [notify.outbox('notifications.jsonl', { on: 'always' }), notify.webhook(secret('HOOK_URL'))]
+ * @example [notify.outbox('notifications.jsonl', { on: 'always' }), notify.webhook(secret('HOOK_URL'))]
  */
 export const notify = {
   /** On the terminal. */

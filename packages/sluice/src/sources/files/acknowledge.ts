@@ -19,7 +19,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
-import { duplicateIdentity, type FilesContext, hashFile } from './discover.ts'
+import { duplicateIdentity, type FilesContext, hashFile, identityOf } from './discover.ts'
 import { describe } from './pattern.ts'
 import { printable } from './printable.ts'
 
@@ -32,39 +32,60 @@ export async function acknowledgeFiles(
   refused: readonly RefusedInput[],
 ): Promise<void> {
   if (source.archive !== false) {
-    for (const input of taken) await moveInput(input, source.archive, context, 'sources.archive')
+    const { archive } = source
+    await moveInputs(
+      taken.map((input) => ({ input, folder: archive })),
+      context,
+      'sources.archive',
+    )
   }
-  for (const one of refused) {
-    await moveInput(one.input, source.error, context, 'sources.refuse', (to) => writeReport(to, table, one, context))
-  }
+  await moveInputs(
+    refused.map((one) => ({
+      input: one.input,
+      folder: source.error,
+      report: (to) => writeReport(to, table, one, context),
+    })),
+    context,
+    'sources.refuse',
+  )
+}
+
+/** A file that is to be elsewhere. `report` writes what belongs beside it, while it still has both names. */
+interface Move {
+  readonly input: DiscoveredInput
+  readonly folder: string
+  readonly report?: (to: string) => void
 }
 
 /**
- * Moves a file, if it is still the one that was discovered; a file that came in its place stays for the next discovery.
+ * Moves files that are still the ones that were discovered; one that came in their place stays for the next discovery.
  *
- * @param beforeLeaving runs while the file has both names: a crash in between finds it again
+ * All get their new names, which are made durable together; then all leave their old ones. A crash in between leaves files with both names,
+ * which the next discovery knows.
  */
-async function moveInput(
-  input: DiscoveredInput,
-  folder: string,
-  context: FilesContext,
-  point: string,
-  beforeLeaving?: (to: string) => void,
-): Promise<void> {
-  const file = describe(context.root, input.path)
-  if (file === undefined || file.bytes !== input.bytes) return
-  const content = await hashFile(file.absolute, file.bytes)
-  if (content !== input.id && duplicateIdentity(content, input.path) !== input.id) return
-  const target = safeFolder(context.root, folder)
-  mkdirSync(target, { recursive: true })
-  crashPoint(`${point}.before_move`)
-  const to = await claimName(file.absolute, target, basename(input.path), content)
-  crashPoint(`${point}.after_link`)
-  beforeLeaving?.(to)
-  syncFolder(target)
-  unlinkSync(file.absolute)
-  syncFolder(dirname(file.absolute))
-  crashPoint(`${point}.after_move`)
+async function moveInputs(moves: readonly Move[], context: FilesContext, point: string): Promise<void> {
+  const named: string[] = []
+  const targets = new Set<string>()
+  for (const { input, folder, report } of moves) {
+    const file = describe(context.root, input.path)
+    if (file === undefined || file.bytes !== input.bytes) continue
+    const content = await identityOf(file, context.hashCache)
+    if (content !== input.id && duplicateIdentity(content, input.path) !== input.id) continue
+    const target = safeFolder(context.root, folder)
+    if (!targets.has(target)) mkdirSync(target, { recursive: true })
+    targets.add(target)
+    crashPoint(`${point}.before_move`)
+    const to = await claimName(file.absolute, target, basename(input.path), content)
+    crashPoint(`${point}.after_link`)
+    report?.(to)
+    named.push(file.absolute)
+  }
+  for (const target of targets) syncFolder(target)
+  for (const file of named) {
+    unlinkSync(file)
+    crashPoint(`${point}.after_move`)
+  }
+  for (const folder of new Set(named.map((file) => dirname(file)))) syncFolder(folder)
 }
 
 function safeFolder(root: string, folder: string): string {

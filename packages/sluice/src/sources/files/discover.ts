@@ -175,7 +175,8 @@ function waitingFor(file: FoundFile, source: FilesSource, { clock }: FilesContex
     : undefined
 }
 
-async function identityOf(file: FoundFile, cache: HashCache | undefined): Promise<string> {
+/** The sha256 of a found file; known ones, unchanged since, are not read again. */
+export async function identityOf(file: FoundFile, cache: HashCache | undefined): Promise<string> {
   const key = `${file.path}\n${file.stamp}`
   const cached = cache?.get(key)
   if (cached !== undefined) return cached
