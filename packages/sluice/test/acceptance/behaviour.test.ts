@@ -319,3 +319,27 @@ test('LK-09: retention is applied once a day by the first run that has something
   await runAt('2026-11-21T12:00:00Z', 'orders_333.csv')
   expect(await kept()).toEqual([3])
 })
+
+test('IN-25: a file that policy refuses at the door goes to the error folder with its error named, and nothing changes', async () => {
+  const root = makeProject({
+    ...base,
+    'pipelines/shop/pipeline.yaml': base['pipelines/shop/pipeline.yaml'].replace(
+      '    quarantine:',
+      '    duplicateContent: error\n    quarantine:',
+    ),
+  })
+  await run(root)
+  write(root, 'inbox/orders_2.csv', base['inbox/orders_1.csv'])
+  const { summary, events } = await run(root)
+  expect(summary).toMatchObject({ status: 'failed', refusedFiles: 1 })
+  expect(events.find((event) => event.type === 'task.refused')).toMatchObject({
+    input: 'inbox/orders_2.csv',
+    error: { name: 'Source.DuplicateContent', code: 'SLU3012' },
+  })
+  expect(readdirSync(join(root, 'error/orders')).sort()).toEqual([
+    'orders_2.csv',
+    'orders_2.csv.report.json',
+    'orders_2.csv.report.txt',
+  ])
+  expect(await rows(root, 'SELECT max(version) AS v FROM sluice.versions')).toEqual([{ v: '1' }])
+})

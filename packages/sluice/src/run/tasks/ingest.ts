@@ -25,18 +25,16 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const { source, comparisons } = sourceOf(context)
   const adapter = await context.openSource(task.table, source)
   const discovered = await adapter.discover(await lake.knownInputs(task.table))
-  const take = discovered.filter((input) => input.decision === 'take')
+  // Those to be refused go along: the source knows the words for each.
+  const take = discovered.filter(({ decision }) => decision === 'take' || decision === 'refuse')
   const known = discovered.filter((input) => input.decision === 'known')
-  const before: RefusedInput[] = discovered
-    .filter((input) => input.decision === 'refuse')
-    .map((input) => ({ input, error: refusal(input) }))
   const current = await lake.current(task.table)
 
   const done =
     take.length === 0
       ? await takeContract(context, source, current)
       : await takeInputs(context, adapter, take, { source, comparisons, current })
-  const refused = [...before, ...(done?.refused ?? [])]
+  const refused = done?.refused ?? []
   crashPoint('run.ingest.before_acknowledge')
   await adapter.acknowledge(heldOf(known, take, refused), refused)
   crashPoint('run.ingest.after_acknowledge')
@@ -179,10 +177,6 @@ async function compare(
       now: context.clock.now(),
     })
   return [...(await run(rows, 'reference')), ...(await run(whole, 'reconcile'))]
-}
-
-function refusal(input: DiscoveredInput): RefusedInput['error'] {
-  return { name: input.error ?? 'Source.Refused', code: '', message: input.reason ?? 'The file was refused.' }
 }
 
 function reportOf(folder: string, input: DiscoveredInput): { report: string } {
