@@ -167,7 +167,15 @@ async function scanUnit(
   const scan = await attemptScan(() => scanRows(session, context.source, input, folder), unit, context)
   if (unit.dialect === undefined) assertFooterRows(unit.members[0]!, scan!)
   if (input.isCarried) {
-    if (scan!.isOverflow) throw sluiceError('Internal', { why: 'more rows were refused than are held at once' })
+    if (scan!.isOverflow) {
+      throw sluiceError('Source.TooManyRefused', {
+        file: printable(unit.members[0]!.input.path),
+        refused: scan!.captured.length,
+        read: good,
+        limit: `at least ${scan!.captured.length} of ${good} rows were refused, more than are kept of one scan`,
+        reasons: 'not counted',
+      })
+    }
     return { scan: scan!, lost: await locateAll(unit, scan!, context) }
   }
   const [member] = unit.members
