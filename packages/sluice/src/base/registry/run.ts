@@ -57,13 +57,6 @@ export const runErrors = {
     exit: 1,
     explanation: 'Fault OR-08.',
   }),
-  'Run.UpstreamFailed': entry<{ upstream: readonly string[] }>({
-    code: 'SLU4007',
-    title: 'What the task reads was not made.',
-    message: ({ upstream }) => `It reads what ${upstream.join(', ')} should have made.`,
-    retry: 'terminal',
-    exit: 1,
-  }),
   'Run.NoVersion': entry<{ table: string }>({
     code: 'SLU4008',
     title: 'A table has no such version.',
@@ -86,15 +79,6 @@ export const runErrors = {
     message: ({ table, message }) => `The model of "${table}" threw: ${message}`,
     retry: 'terminal',
     exit: 1,
-  }),
-  'Run.Timeout': entry<{ task: string; seconds: number }>({
-    code: 'SLU4011',
-    title: 'A task took too long.',
-    message: ({ task, seconds }) => `${task} was stopped after ${seconds} seconds; nothing of it was published.`,
-    hint: () => 'Raise timeoutSeconds of the table, or look at what it does with: sluice runs logs',
-    retry: 'terminal',
-    exit: 1,
-    explanation: 'Fault OR-07.',
   }),
   'Run.NothingToRetry': entry<{ run: string }>({
     code: 'SLU4012',
