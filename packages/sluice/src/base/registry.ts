@@ -9,6 +9,7 @@
  * The registry is assembled from one file per range under `registry/`.
  */
 import { cliErrors } from './registry/cli.ts'
+import { connectionErrors } from './registry/connections.ts'
 import { definitionErrors } from './registry/definition.ts'
 import { engineErrors } from './registry/engines.ts'
 import { internalErrors } from './registry/internal.ts'
@@ -27,6 +28,7 @@ export const registry = {
   ...definitionErrors,
   ...cliErrors,
   ...sqlErrors,
+  ...connectionErrors,
   ...sourceErrors,
   ...lakeErrors,
   ...engineErrors,

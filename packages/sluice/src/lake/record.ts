@@ -36,6 +36,8 @@ export interface DataFile {
   readonly types?: { readonly [column: string]: string }
   /** The version that brought the file. */
   readonly addedIn: number
+  /** A digest of its rows whatever their order, which add up over files; see `lake/content.ts`. Left out where nobody compares contents. */
+  readonly content?: string
   /** The inputs (file identities) whose rows it holds, for sources. */
   readonly inputs?: readonly string[]
 }
@@ -51,6 +53,16 @@ export type InputReference =
       readonly bytes: number
       readonly fileDate?: string
       readonly accounting: RowAccounting
+    }
+  | {
+      /** A call of a stored procedure; its whole story is in the table's extraction log. */
+      readonly kind: 'call'
+      readonly connection: string
+      readonly procedure: string
+      /** As they were bound, as text. */
+      readonly parameters: { readonly [name: string]: string | null }
+      readonly startedAt: string
+      readonly rows: number
     }
 
 /** Rows read = accepted + quarantined + dropped, checked before the commit. Byte counts for files. */

@@ -1,5 +1,5 @@
 /** What tables there are, and what is known of each. */
-import type { CommitRecord, Field } from '../lake/record.ts'
+import type { CommitRecord, Field, InputReference } from '../lake/record.ts'
 import type { OpenProject } from '../run/api.ts'
 import { definedTables } from './tables.ts'
 
@@ -63,9 +63,14 @@ function ofRecord(record: CommitRecord): Omit<CatalogEntry, 'table' | 'kind'> {
     columns: record.fields,
     updatedAt: record.committedAt,
     run: record.run,
-    from: record.inputs.map((input) => (input.kind === 'table' ? `${input.table} v${input.version}` : input.path)),
+    from: record.inputs.map(inputInWords),
     partitions: [...new Set(partitions)].sort(),
   }
+}
+
+function inputInWords(input: InputReference): string {
+  if (input.kind === 'table') return `${input.table} v${input.version}`
+  return input.kind === 'call' ? `${input.connection}: ${input.procedure}` : input.path
 }
 
 async function ofLoads(project: OpenProject, targets: readonly string[]): Promise<readonly CatalogEntry[]> {

@@ -54,6 +54,7 @@ export interface TaskOutcome {
 /** What one task is given. */
 export interface TaskContext extends ProjectContext {
   readonly run: string
+  readonly startedAt: Date
   readonly fencingToken: number
   readonly plan: Plan
   readonly task: PlanTask

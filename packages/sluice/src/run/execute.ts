@@ -46,7 +46,7 @@ export async function executeRun(
   const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
   const start = { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token }
   const entry = isIdle(plan) ? idleRun(context.state, start, plan) : await startRun(context.state, start, plan)
-  const run = new Run(context, options, id, plan, lease, entry)
+  const run = new Run(context, options, id, started, plan, lease, entry)
   run.emit({
     type: 'run.started',
     pipelines,
@@ -101,16 +101,26 @@ class Run {
   readonly #context: ProjectContext
   readonly #options: RunOptions
   readonly #id: string
+  readonly #started: Date
   readonly #plan: Plan
   readonly #lease: Lease
   readonly #entry: LedgerEntry
   #warnings = 0
   #foundWanting = false
 
-  constructor(context: ProjectContext, options: RunOptions, id: string, plan: Plan, lease: Lease, entry: LedgerEntry) {
+  constructor(
+    context: ProjectContext,
+    options: RunOptions,
+    id: string,
+    started: Date,
+    plan: Plan,
+    lease: Lease,
+    entry: LedgerEntry,
+  ) {
     this.#context = context
     this.#options = options
     this.#id = id
+    this.#started = started
     this.#plan = plan
     this.#lease = lease
     this.#entry = entry
@@ -177,6 +187,7 @@ class Run {
       const outcome = await handlers[task.kind]({
         ...this.#context,
         run: this.#id,
+        startedAt: this.#started,
         fencingToken: this.#lease.token,
         plan: this.#plan,
         task,

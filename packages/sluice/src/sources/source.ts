@@ -4,7 +4,15 @@
  * `discover` and `take` change nothing outside scratch folders; `acknowledge` is called after the commit and may be repeated.
  */
 import type { Session } from '../engines/engine.ts'
-import type { CheckResult, DataFile, Field, InputReference, QuarantineFile, RowAccounting } from '../lake/record.ts'
+import type {
+  CheckResult,
+  CommitRecord,
+  DataFile,
+  Field,
+  InputReference,
+  QuarantineFile,
+  RowAccounting,
+} from '../lake/record.ts'
 
 /** One thing that a source could take: for files, one file. */
 export interface DiscoveredInput {
@@ -33,11 +41,15 @@ export interface Candidate {
   readonly fields: readonly Omit<Field, 'id'>[]
   /** Local files to be adopted by the lake. */
   readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & { readonly localFile: string })[]
+  /** Paths of the current version's files that the new one keeps; only for a replacement, whose `files` are the others. */
+  readonly kept?: readonly string[]
   readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]
   readonly inputs: readonly InputReference[]
   readonly accounting: RowAccounting
   readonly checks: readonly CheckResult[]
   readonly warnings: readonly string[]
+  /** How far the source has been read; moves with the commit. */
+  readonly watermark?: string
 }
 
 /** A file that was refused as a whole while it was taken. */
@@ -57,6 +69,12 @@ export interface TakeContext {
   readonly scratch: string
   readonly progress: Progress
   readonly signal: AbortSignal
+  /** The run that takes, and when it started: what is frozen once for all attempts belongs to it. */
+  readonly run: { readonly id: string; readonly startedAt: Date }
+  /** Counts from 1. */
+  readonly attempt: number
+  /** The table's current version. */
+  readonly current: CommitRecord | undefined
 }
 
 /** An opened source of one table. */
@@ -67,6 +85,16 @@ export interface SourceAdapter {
     inputs: readonly DiscoveredInput[],
     context: TakeContext,
   ): Promise<{ readonly candidate: Candidate | undefined; readonly refused: readonly RefusedInput[] }>
+  /** After the commit (or after it was found that there is nothing to commit, or that the task failed): tells the source what became of it. Optional. */
+  settle?(outcome: Settlement): Promise<void>
   /** After the commit: archive what was taken or known, move what was refused to the error folder with its report. */
   acknowledge(taken: readonly DiscoveredInput[], refused: readonly RefusedInput[]): Promise<void>
 }
+
+/** How a take ended, for a source that keeps a log of its own. */
+export type Settlement =
+  | { readonly status: 'committed' | 'unchanged'; readonly version: number }
+  | {
+      readonly status: 'failed'
+      readonly error: { readonly name: string; readonly code: string; readonly message: string }
+    }

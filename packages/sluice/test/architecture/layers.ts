@@ -8,6 +8,7 @@ export const layers = [
   'storage',
   'lake',
   'engines',
+  'connections',
   'quality',
   'sources',
   'warehouses',
@@ -23,7 +24,7 @@ export const layers = [
 export const pure = ['definition', 'sql', 'plan', 'statemachine'] as const
 
 /** Folders whose sub-folders are adapters of one contract and never import each other. */
-export const adapters = ['storage', 'engines', 'sources', 'warehouses', 'notifications'] as const
+export const adapters = ['storage', 'engines', 'connections', 'sources', 'warehouses', 'notifications'] as const
 
 /** Names that say nothing about what is inside. */
 export const banned = ['utils', 'common', 'shared', 'helpers', 'misc'] as const

@@ -83,7 +83,15 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
       mkdirSync(scratch)
       const inputs = await open(source).discover(known)
       const signal = new AbortController().signal
-      const { candidate, refused } = await open(source).take(inputs, { session, scratch, progress: () => {}, signal })
+      const { candidate, refused } = await open(source).take(inputs, {
+        session,
+        scratch,
+        progress: () => {},
+        signal,
+        run: { id: 'run', startedAt: new Date(0) },
+        attempt: 1,
+        current: undefined,
+      })
       const rows: Record<string, string | null>[] = []
       const quarantine: QuarantinedRow[] = []
       for (const { localFile } of candidate?.files ?? []) {

@@ -133,6 +133,9 @@ async function takeInputs(
     scratch,
     signal: context.signal,
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
+    run: { id: context.run, startedAt: context.startedAt },
+    attempt: context.attempt,
+    current,
   })
   if (candidate === undefined) return { refused, record: undefined }
   const checked = {

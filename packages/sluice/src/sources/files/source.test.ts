@@ -241,7 +241,15 @@ describe('files as a whole', () => {
     const inputs = await source.discover(new Map())
     writeFileSync(join(drop.root, 'inbox/x.csv'), 'a,b\ny,2\n')
     const signal = new AbortController().signal
-    const taken = await source.take(inputs, { session: drop.session, scratch: drop.root, progress: () => {}, signal })
+    const taken = await source.take(inputs, {
+      session: drop.session,
+      scratch: drop.root,
+      progress: () => {},
+      signal,
+      run: { id: 'run', startedAt: new Date(0) },
+      attempt: 1,
+      current: undefined,
+    })
     expect(taken.refused.map(({ error }) => error.name)).toEqual(['Source.InputChanged'])
     await source.acknowledge([], taken.refused)
     expect(existsSync(join(drop.root, 'inbox/x.csv'))).toBe(true)

@@ -127,7 +127,15 @@ test('TR-04: a file that is gone before it is read is refused by name, and is no
   const inputs = await source.discover(new Map())
   rmSync(join(drop.root, 'inbox/x.csv'))
   const signal = new AbortController().signal
-  const taken = await source.take(inputs, { session: drop.session, scratch: drop.root, progress: () => {}, signal })
+  const taken = await source.take(inputs, {
+    session: drop.session,
+    scratch: drop.root,
+    progress: () => {},
+    signal,
+    run: { id: 'run', startedAt: new Date(0) },
+    attempt: 1,
+    current: undefined,
+  })
   expect(taken.candidate).toBeUndefined()
   expect(taken.refused.map(({ error }) => error.name)).toEqual(['Source.InputChanged'])
   await source.acknowledge([], taken.refused)
