@@ -4,7 +4,7 @@ import { columnsOf, sourceColumns } from './columns.ts'
 import { inboxProblems } from './inboxes.ts'
 import { noPlaces, type Path, type Places } from './places.ts'
 import { suggest } from './suggest.ts'
-import type { Check, Load, Pipeline, Project } from './types.ts'
+import type { Check, Load, Pipeline, Project, Source } from './types.ts'
 
 /** Finds the places of a project's file by its name. */
 export type PlacesOf = (file: string) => Places
@@ -225,12 +225,16 @@ function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
       }
       problems.push(problem('Definition.WrongValue', params, { at: places(pipeline.file).at([...path, name]) }))
     })
-    if (source.key) {
-      const { columns, keep } = source.key
-      const named = keep === 'none' ? columns : [...columns, keep.lastBy]
-      needColumns(named, table, pipeline.file, ['sources', key, 'key'], context)
-    }
+    needColumns(keyOf(source), table, pipeline.file, ['sources', key, 'key'], context)
   }
+}
+
+/** The columns that a source's key names. */
+function keyOf(source: Source): readonly string[] {
+  if (source.kind === 'procedure') return source.key ?? []
+  if (source.key === undefined) return []
+  const { columns, keep } = source.key
+  return keep === 'none' ? columns : [...columns, keep.lastBy]
 }
 
 function tableColumnNames(pipeline: Pipeline, context: CheckContext): void {

@@ -1,5 +1,5 @@
 /** The columns of a source's table, as the engine types them. */
-import type { Column, ColumnType, Source } from './types.ts'
+import type { Column, ColumnType, EachValue, ProcedureSource, Source } from './types.ts'
 
 const engineTypes: { readonly [type in Exclude<ColumnType, `decimal(${number},${number})`>]: string } = {
   text: 'VARCHAR',
@@ -44,17 +44,39 @@ export interface TableColumn {
 export const systemColumns = ['_file', '_file_date', '_row'] as const
 
 /**
- * The columns of a source's table: its own in order, then `_file`, `_file_date` (where a file date is declared) and `_row` (where row numbers are).
+ * The columns of a source's table: its own in order; then for files `_file`, `_file_date` (where a file date is declared) and `_row` (where row
+ * numbers are), and for procedures the values that single calls were made for.
  *
  * @example sourceColumns(source) // [{ name: 'id', type: 'INTEGER', nullable: false }, { name: '_file', type: 'VARCHAR', nullable: false }]
  */
 export function sourceColumns(source: Source): readonly TableColumn[] {
+  if (source.kind === 'procedure') return [...columnsOf(source.columns), ...columnsOf(eachColumns(source))]
   return [
     ...columnsOf(source.columns),
     { name: '_file', type: 'VARCHAR', nullable: false },
     ...(source.fileDate === undefined ? [] : [{ name: '_file_date', type: 'DATE', nullable: false }]),
     ...(source.rowNumbers === true ? [{ name: '_row', type: 'BIGINT', nullable: false }] : []),
   ]
+}
+
+/**
+ * The parameters of a procedure that take one call for each value of another table.
+ *
+ * @example eachValues(source) // [{ table: 'raw.regions', column: 'region_id', type: 'integer', as: 'region_id' }]
+ */
+export function eachValues({ parameters }: Pick<ProcedureSource, 'parameters'>): readonly EachValue[] {
+  return Object.values(parameters).flatMap((value) =>
+    typeof value === 'object' && value !== null && '$each' in value ? [value.$each] : [],
+  )
+}
+
+/**
+ * The columns that keep those values.
+ *
+ * @example eachColumns(source) // { region_id: { type: 'integer' } }
+ */
+export function eachColumns(source: Pick<ProcedureSource, 'parameters'>): { readonly [column: string]: Column } {
+  return Object.fromEntries(eachValues(source).flatMap(({ as, type }) => (as === undefined ? [] : [[as, { type }]])))
 }
 
 /**

@@ -50,6 +50,7 @@ export function fillConfig(input: ConfigInput): ProjectConfig {
     pipelines: input.pipelines ?? 'pipelines',
     lake: { path: lake?.path ?? 'lake', retention: lake?.retention ?? { versions: 10, days: 7 } },
     warehouse: input.warehouse ?? { kind: 'duckdb', path: 'warehouse.duckdb' },
+    connections: {},
     engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
     concurrency: input.concurrency ?? 2,
     notifications: input.notifications ?? [],

@@ -26,7 +26,9 @@ interface Output {
  */
 export function inboxProblems(project: Project, { problems, places }: CheckContext): void {
   const inboxes: Inbox[] = project.pipelines.flatMap(({ file, layers, sources }) =>
-    Object.entries(sources).map(([key, { path }]) => ({ table: `${layers[0]}.${key}`, key, path, file })),
+    Object.entries(sources).flatMap(([key, source]) =>
+      source.kind === 'files' ? [{ table: `${layers[0]}.${key}`, key, path: source.path, file }] : [],
+    ),
   )
   const outputs = outputsOf(project)
   inboxes.forEach((inbox, i) => {
@@ -59,10 +61,14 @@ function outputsOf({ config, pipelines }: Project): readonly Output[] {
   const sources = pipelines.flatMap((pipeline) => Object.values(pipeline.sources))
   const outputs = [
     folder('lake', config.lake.path),
-    ...sources.flatMap(({ archive, error }) => [
-      ...(archive === false ? [] : [folder('archive folder', archive)]),
-      folder('error folder', error),
-    ]),
+    ...sources.flatMap((source) =>
+      source.kind === 'files'
+        ? [
+            ...(source.archive === false ? [] : [folder('archive folder', source.archive)]),
+            folder('error folder', source.error),
+          ]
+        : [],
+    ),
     ...outboxes([...config.notifications, ...pipelines.flatMap(({ notifications }) => notifications)]),
   ]
   return [...new Map(outputs.map((output) => [`${output.purpose} ${output.folder}`, output])).values()]

@@ -124,9 +124,8 @@ test('a code model in YAML, and a format that the path does not tell', () => {
 test('defaults: folders beside the inbox, and the format by the ending', () => {
   const resolve = (path: string) => {
     const raw = { ...retail, sources: { sales: { ...retail.sources.sales, path } } }
-    const { archive, error, format } = resolvePipeline(raw, { places: noPlaces('p.ts'), sqlFiles: [] }).pipeline!
-      .sources['sales']!
-    return [archive, error, format.kind]
+    const source = resolvePipeline(raw, { places: noPlaces('p.ts'), sqlFiles: [] }).pipeline!.sources['sales']!
+    return source.kind === 'files' && [source.archive, source.error, source.format.kind]
   }
   expect(resolve('inbox/sales_*.csv')).toEqual(['archive/sales', 'error/sales', 'csv'])
   expect(resolve('data/inbox/**/sales_*.csv.gz')).toEqual(['data/archive/sales', 'data/error/sales', 'csv'])

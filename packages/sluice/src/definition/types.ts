@@ -257,8 +257,18 @@ export type ParameterValue =
   | { readonly $runDate: { readonly zone: string } }
   /** The window's lower (inclusive) or upper (exclusive) bound; see {@link ProcedureWindow}. */
   | { readonly $window: 'from' | 'to' }
-  /** One call for each distinct value of a column of another table; with `as`, the value becomes a column. */
-  | { readonly $each: { readonly table: string; readonly column: string; readonly as?: string } }
+  /** One call for each distinct value of a column of another table. */
+  | { readonly $each: EachValue }
+
+/** The values of a column of another table, of the same layer or an earlier one; NULL is left out. */
+export interface EachValue {
+  readonly table: string
+  readonly column: string
+  /** The type that the value is bound as. @default the column's, where a source of the pipeline declares it; 'text' */
+  readonly type: ColumnType
+  /** The rows of the call keep the value in a column of this name, after the declared ones. */
+  readonly as?: string
+}
 
 /** A window of time over changes. Its upper bound is frozen before the call, and becomes the watermark with the commit. */
 export interface ProcedureWindow {
@@ -313,7 +323,7 @@ export interface ProcedureSource {
 }
 
 /** A source of any kind; later kinds join this union. */
-export type Source = FilesSource
+export type Source = FilesSource | ProcedureSource
 
 /** How a table's data files are split: by a column's value, or by the year and month of a date. */
 export type PartitionBy =
@@ -477,6 +487,8 @@ export interface ProjectConfig {
   readonly pipelines: string
   readonly lake: { readonly path: string; readonly retention: Retention }
   readonly warehouse: WarehouseConfig
+  /** Database servers that sources call, by the name that sources use. @default {} */
+  readonly connections: { readonly [name: string]: ConnectionConfig }
   readonly engine: {
     readonly memoryLimit: string
     readonly threads?: number

@@ -54,7 +54,7 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
     timeoutSeconds: timeoutOf(options),
     warnings: [],
     at: { file: pipeline.file },
-    pattern: source.path,
+    ...(source.kind === 'files' ? { pattern: source.path } : {}),
   }
 }
 

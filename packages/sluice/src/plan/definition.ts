@@ -1,6 +1,6 @@
 /** What decides a task's result, as digests: one per part, so that a plan can say which part has changed. */
 import { digest } from '../base/json.ts'
-import type { Load, Model, Source, TableOptions } from '../definition/types.ts'
+import type { FilesSource, Load, Model, ProcedureSource, Source, TableOptions } from '../definition/types.ts'
 import type { PlanColumn } from './types.ts'
 
 /** Raised when an engine's result for the same SQL over the same inputs would be written differently; then every model is made again. */
@@ -12,29 +12,42 @@ const DIGEST_LENGTH = 32
 type Parts = { readonly [part: string]: unknown }
 
 /**
- * The digest of a source: contract, format, checks and rules; not its folders, its description or its pace.
+ * The digest of a source: contract, format or call, checks and rules; not its folders, its server, its description or its pace.
  *
  * @example sourceDefinition(source, options)
  */
 export function sourceDefinition(source: Source, options: TableOptions): string {
-  const { columns, format, checks, mode, fileDate, rowNumbers, quarantine, key, rowCount, limits } = source
   return join({
-    columns: Object.entries(columns).map(([name, { description: _, ...column }]) => [name, column]),
+    columns: Object.entries(source.columns).map(([name, { description: _, ...column }]) => [name, column]),
+    checks: [source.checks, options.checks ?? []],
+    ...(source.kind === 'files' ? filesParts(source) : procedureParts(source)),
+    partition: options.partitionBy,
+  })
+}
+
+function filesParts(source: FilesSource): Parts {
+  const { format, mode, fileDate, rowNumbers = false, quarantine, key, rowCount, limits } = source
+  const { duplicateContent, changedContent } = source
+  return {
     format,
-    checks: [checks, options.checks ?? []],
     rules: {
       mode,
       fileDate,
-      rowNumbers: rowNumbers ?? false,
+      rowNumbers,
       quarantine,
       key,
       rowCount,
       limits,
-      duplicateContent: source.duplicateContent,
-      changedContent: source.changedContent,
+      duplicateContent,
+      changedContent,
     },
-    partition: options.partitionBy,
-  })
+  }
+}
+
+function procedureParts(source: ProcedureSource): Parts {
+  const { kind: _, columns: __, checks: ___, description: ____, timeoutSeconds: _____, ...declared } = source
+  const { connection, procedure, parameters, resultSet, window, ...rules } = declared
+  return { call: { connection, procedure, parameters: Object.entries(parameters), resultSet, window }, rules }
 }
 
 /**

@@ -63,7 +63,7 @@ export function tableEdges(
 ): readonly LineageEdge[] {
   return project.pipelines.flatMap((pipeline) => [
     ...Object.entries(pipeline.sources).map(([name, source]) => ({
-      from: source.path,
+      from: source.kind === 'files' ? source.path : `${source.connection}:${source.procedure}`,
       to: sourceTable(name, pipeline.layers),
     })),
     ...Object.entries(pipeline.models).flatMap(([to, model]) =>

@@ -11,7 +11,9 @@ import type { ProjectContext } from './context.ts'
  */
 export async function crawl(context: ProjectContext, path: string): Promise<CrawlProposal> {
   const sources = context.project.pipelines.flatMap((pipeline) =>
-    Object.entries(pipeline.sources).map(([name, source]) => ({ table: `${pipeline.layers[0]}.${name}`, source })),
+    Object.entries(pipeline.sources).flatMap(([name, source]) =>
+      source.kind === 'files' ? [{ table: `${pipeline.layers[0]}.${name}`, source }] : [],
+    ),
   )
   const existing = sources.find(({ source }) => source.path === path)
   await using session = await context.engine.open()

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { type Problem, sluiceError } from '../base/errors.ts'
+import { assert, type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
@@ -81,8 +81,10 @@ async function wire(
     storage,
     lake,
     engine,
-    openSource: async (table, source) =>
-      filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) }),
+    openSource: async (table, source) => {
+      assert(source.kind === 'files', `no source is wired for ${source.kind}`)
+      return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+    },
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
         const { openDuckDbWarehouse } = await duckDbWarehouse()

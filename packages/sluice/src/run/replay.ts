@@ -9,7 +9,7 @@ import { dirname, join, posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
-import type { Source } from '../definition/types.ts'
+import type { FilesSource } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import { exportQuarantine } from '../quality/quarantine.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
@@ -40,6 +40,12 @@ export async function replayQuarantine(
     (record) => record.definition !== definition && record.quarantine.length > 0,
   )
   if (source === undefined || versions.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
+  if (source.kind !== 'files') {
+    throw sluiceError('Quality.NotReplayable', {
+      table,
+      why: 'a procedure is called anew by each run, and delivers no files',
+    })
+  }
   const why = notReplayable(source)
   if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
 
@@ -48,7 +54,7 @@ export async function replayQuarantine(
     ...context,
     openSource: async (other, declared) =>
       other === table
-        ? replaying(await context.openSource(other, onItsOwn(declared)), paths)
+        ? replaying(await context.openSource(other, onItsOwn(source)), paths)
         : context.openSource(other, declared),
   }
   const adapter = await replay.openSource(table, source)
@@ -73,13 +79,13 @@ function standing(newestFirst: readonly CommitRecord[]): readonly CommitRecord[]
   })
 }
 
-function notReplayable({ mode, format }: Source): string | undefined {
+function notReplayable({ mode, format }: FilesSource): string | undefined {
   if (mode === 'replace') return 'the table is its newest delivery alone, and would be the refused rows alone'
   return format.kind === 'parquet' ? 'rows of Parquet files have no bytes of their own' : undefined
 }
 
 /** A replay is all refused rows, complete when it is there: limits and guards for whole files say nothing of it, nor does like content. */
-function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: Source): Source {
+function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: FilesSource): FilesSource {
   return { ...source, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
 }
 

@@ -50,6 +50,7 @@ export function projectOf(...pipelines: readonly Pipeline[]): Project {
       pipelines: 'pipelines',
       lake: { path: 'lake', retention: {} },
       warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
+      connections: {},
       engine: { memoryLimit: '1GB' },
       concurrency: 2,
       notifications: [],

@@ -45,7 +45,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
       task: task.id,
       input: input.path,
       error: { ...error, retryable: false },
-      ...reportOf(source.error, input),
+      ...(source.kind === 'files' ? reportOf(source.error, input) : {}),
     })
   }
   const record = done?.record
@@ -153,7 +153,7 @@ async function takeInputs(
       inputs: taken,
       ...(mode === 'replace' ? { after: current?.version ?? 0 } : {}),
     }),
-    operation: mode,
+    operation: mode === 'append' ? 'append' : 'replace',
     ...(mode === 'replace' ? { expectedParent: current?.version ?? 0 } : {}),
   })
   return { refused, record }
