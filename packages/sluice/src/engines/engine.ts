@@ -40,6 +40,13 @@ export interface Session extends AsyncDisposable {
   /** Writes a query's rows as zstd Parquet and reports each file; not yet durable. */
   write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]>
   /**
+   * Adds rows of text to a table whose columns are all VARCHAR, column by column: `columns[c][r]`. Exact, whatever the text. The next
+   * statement sees them; a call takes any number of rows, best 2,048.
+   *
+   * @throws Engine.TextBroken for half a surrogate pair, which no UTF-8 holds
+   */
+  append(table: string, columns: readonly (readonly (string | null)[])[], rows: number): void
+  /**
    * Makes a function `name(mask UBIGINT, fields VARCHAR[]) → BOOLEAN` that hands every call's row to `take` and returns false: for a WHERE that
    * keeps good rows and captures bad ones in the same scan.
    */

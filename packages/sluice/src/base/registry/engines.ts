@@ -36,4 +36,16 @@ export const engineErrors = {
     retry: 'transient',
     exit: 1,
   }),
+  'Engine.TextBroken': entry<{ unit: string; at: number }>({
+    code: 'SLU4705',
+    title: 'A text is not Unicode.',
+    message: ({ unit, at }) =>
+      `A text holds half a surrogate pair (U+${unit}) at character ${at + 1}. UTF-8 cannot hold it, and it is never replaced by another character.`,
+    hint: () =>
+      'Nothing of it was published. Correct the text where it comes from: it was cut in the middle of a character.',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'UTF-16 sources (nvarchar, JavaScript) can hold half of a character; files and databases in UTF-8 cannot.',
+  }),
 }

@@ -4,8 +4,10 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
+import { isSluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
+import { openTextAppender, type TextAppender } from './append.ts'
 import { classifyError } from './classify-error.ts'
 
 /** How an engine is limited. */
@@ -79,6 +81,8 @@ class DuckDbSession implements Session {
   /** The statement that is running: freeing a connection under it would crash the process. */
   #running: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
+  /** Open while text is appended: closed, so that its rows are in the tables, before any statement. */
+  readonly #appenders = new Map<string, TextAppender>()
 
   constructor(
     instance: DuckDBInstance,
@@ -148,6 +152,27 @@ class DuckDbSession implements Session {
     }
   }
 
+  append(table: string, columns: readonly (readonly (string | null)[])[], rows: number): void {
+    this.#signal?.throwIfAborted()
+    try {
+      let appender = this.#appenders.get(table)
+      if (appender === undefined) {
+        appender = openTextAppender(this.#duckdb, this.#connection, table)
+        this.#appenders.set(table, appender)
+      }
+      appender.append(columns, rows)
+    } catch (error) {
+      throw isSluiceError(error) ? error : classifyError(error)
+    }
+  }
+
+  #closeAppenders(): void {
+    for (const [table, appender] of this.#appenders) {
+      this.#appenders.delete(table)
+      appender.close()
+    }
+  }
+
   capture(name: string, take: (mask: bigint, fields: readonly (string | null)[]) => void): void {
     const { DuckDBScalarFunction, BOOLEAN, UBIGINT, VARCHAR, LIST } = this.#duckdb
     this.#connection.registerScalarFunction(
@@ -187,6 +212,8 @@ class DuckDbSession implements Session {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.interrupt()
     await this.#running.catch(() => {})
+    // Nobody sees the rows any more; an appender that outlives its database would crash the process.
+    for (const appender of this.#appenders.values()) appender.discard()
     this.#connection.closeSync()
     this.#instance.closeSync()
   }
@@ -194,6 +221,7 @@ class DuckDbSession implements Session {
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
     this.#signal?.throwIfAborted()
     try {
+      this.#closeAppenders()
       const running = work()
       this.#running = running
       return await running
