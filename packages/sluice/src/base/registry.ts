@@ -8,6 +8,7 @@
  *
  * The registry is assembled from one file per range under `registry/`.
  */
+import { cdcErrors } from './registry/cdc.ts'
 import { cliErrors } from './registry/cli.ts'
 import { connectionErrors } from './registry/connections.ts'
 import { definitionErrors } from './registry/definition.ts'
@@ -30,6 +31,7 @@ export const registry = {
   ...sqlErrors,
   ...connectionErrors,
   ...sourceErrors,
+  ...cdcErrors,
   ...lakeErrors,
   ...engineErrors,
   ...runErrors,

@@ -1,0 +1,139 @@
+/** 32xx: change data capture. */
+import { entry } from './entry.ts'
+
+const kept = 'Nothing that was committed has changed, and the slot keeps what was not.'
+
+/** Errors of change data capture. */
+export const cdcErrors = {
+  'Source.ChangeProtocol': entry<{ why: string; message: string; bytes: number }>({
+    code: 'SLU3201',
+    title: 'A change message cannot be understood.',
+    message: ({ why, message, bytes }) =>
+      `The server sent a change message (${message}, ${bytes} bytes) that cannot be decoded without loss: ${why}.`,
+    hint: () => `${kept} Nothing of this transaction was published. Please report it with: sluice logs`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault CD-26. No length in a message is believed beyond the frame it came in; of the values themselves nothing is shown.',
+  }),
+  'Source.ChangeTwoPhase': entry<{ message: string }>({
+    code: 'SLU3202',
+    title: 'The slot sends prepared transactions.',
+    message: ({ message }) =>
+      `The slot sent a message of two-phase commit (${message}); it must not be created with TWO_PHASE, so that a prepared transaction comes when it is committed.`,
+    hint: () => `${kept} Create the slot without TWO_PHASE, then: sluice cdc resnapshot`,
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-21.',
+  }),
+  'Source.ChangeText': entry<{ table: string; column: string }>({
+    code: 'SLU3203',
+    title: 'A changed value is no text.',
+    message: ({ table, column }) =>
+      `A value of ${column === '' ? table : `"${column}" of ${table}`} is not valid UTF-8; it cannot be kept exactly as text.`,
+    hint: () =>
+      `${kept} Find the row in the source and repair it, or take the table out of \`tables\`, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Happens with databases in SQL_ASCII, whose texts nobody checks.',
+  }),
+  'Source.ChangeSpillLimit': entry<{ xid: number; bytes: number; limit: number }>({
+    code: 'SLU3204',
+    title: 'A transaction is larger than may be kept on disk.',
+    message: ({ xid, bytes, limit }) =>
+      `Transaction ${xid} would take ${bytes} bytes on disk before its commit; the limit is ${limit}.`,
+    hint: () => `${kept} Raise \`spillLimit\` of the source (the disk must have the room), then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault CD-22. Transactions beyond the memory limit are kept in files until they commit, and those have a limit, too.',
+  }),
+  'Source.ChangeSequence': entry<{ why: string }>({
+    code: 'SLU3205',
+    title: 'Changes came in an impossible order.',
+    message: ({ why }) => `The server sent changes in an order that its protocol does not allow: ${why}.`,
+    hint: () => `${kept} The stream is read again from the last committed position by: sluice retry`,
+    retry: 'transient',
+    exit: 1,
+    explanation: 'Fault CD-26.',
+  }),
+  'Source.SlotBusy': entry<{ slot: string; pid: string }>({
+    code: 'SLU3206',
+    title: 'A replication slot is in use.',
+    message: ({ slot, pid }) => `The slot "${slot}" is being read by another process of the server (${pid}).`,
+    hint: () => `${kept} It is not taken away from its reader. When that has ended, run: sluice retry`,
+    retry: 'transient',
+    exit: 5,
+    explanation: 'Fault CD-07.',
+  }),
+  'Source.SlotLost': entry<{ slot: string; why: string; position: string }>({
+    code: 'SLU3207',
+    title: 'A replication slot is lost.',
+    message: ({ slot, why, position }) =>
+      `The slot "${slot}" can no longer be read (${why}): changes after ${position} may be missing.`,
+    hint: () =>
+      'What was committed stays as it is. To find what is missing, deletes included, run: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Faults CD-05 and CD-06. A table is never copied anew in silence.',
+  }),
+  'Source.SlotAhead': entry<{ slot: string; confirmed: string; position: string }>({
+    code: 'SLU3208',
+    title: 'A replication slot is ahead of what was committed.',
+    message: ({ slot, confirmed, position }) =>
+      `The slot "${slot}" has been confirmed up to ${confirmed}, but only changes up to ${position} are committed: those between the two will not come again.`,
+    hint: () =>
+      'What was committed stays as it is. To find what is missing, deletes included, run: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-06: somebody else has read the slot, or it was created anew.',
+  }),
+  'Source.ServerChanged': entry<{ connection: string; expected: string; found: string }>({
+    code: 'SLU3209',
+    title: 'The server is another one.',
+    message: ({ connection, expected, found }) =>
+      `The connection "${connection}" reaches ${found}; the committed changes are from ${expected}. Positions of one do not mean anything on the other.`,
+    hint: () => 'What was committed stays as it is. If the change was intended, run: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-08: fail-over, restore from a backup, or a changed connection.',
+  }),
+  'Source.StreamLost': entry<{ connection: string; why: string }>({
+    code: 'SLU3210',
+    title: 'The stream of changes was interrupted.',
+    message: ({ connection, why }) => `The stream of changes from the connection "${connection}" ended: ${why}.`,
+    hint: () => `${kept} It is taken up after the last committed transaction by: sluice retry`,
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Faults CD-01, CD-02 and CD-03: what comes again is known by its position and skipped.',
+  }),
+  'Source.StreamRefused': entry<{ connection: string; code: string; why: string }>({
+    code: 'SLU3211',
+    title: 'The server refused a command of replication.',
+    message: ({ connection, code, why }) =>
+      `The server of the connection "${connection}" refused to replicate (${code}): ${why}.`,
+    hint: () => `${kept} See what is missing, and the statements that mend it: sluice doctor`,
+    retry: 'terminal',
+    exit: 3,
+  }),
+  'Source.SnapshotLost': entry<{ table: string; why: string }>({
+    code: 'SLU3212',
+    title: 'The initial copy was interrupted.',
+    message: ({ table, why }) =>
+      `The initial copy of ${table} was interrupted: ${why}. Its point in time exists only while its connection is open.`,
+    hint: () => 'Nothing of it was published. It starts anew, with a new slot, by: sluice retry',
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Fault CD-25.',
+  }),
+  'Source.ChangeKey': entry<{ table: string; why: string }>({
+    code: 'SLU3213',
+    title: 'A change does not say which row it is of.',
+    message: ({ table, why }) => `A change of ${table} does not name its row: ${why}.`,
+    hint: ({ table }) =>
+      `${kept} On the server run: ALTER TABLE ${table} REPLICA IDENTITY FULL. Then: sluice cdc resnapshot`,
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Faults CD-10, CD-11 and CD-14.',
+  }),
+} as const
