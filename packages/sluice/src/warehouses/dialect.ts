@@ -15,16 +15,20 @@ export interface Dialect {
   readonly maxIdentifierBytes: number
   /** A pseudo-column that finds a row again within the transaction, where there is one: cheaper than its key. */
   readonly rowAddress?: string
-  /** The warehouse's type for an engine type. */
+  /** The schema of Sluice's own tables, quoted. */
+  readonly ownSchema: string
+  /**
+   * The warehouse's type for an engine type.
+   *
+   * @throws Warehouse.TypeUnknown where no type of the warehouse holds all of its values
+   */
   columnType(engineType: string): string
+  /** The engine type that a column of `columnType(engineType)` is found as: it holds the same values, or more. */
+  heldAs(engineType: string): string
   /** Whether two values differ, with NULL as a value. */
   differs(a: string, b: string): string
   /** An instant or a date as one text on every warehouse: microseconds since 1970. */
   instantText(expression: string): string
-  /** A hash of a row's content, 64 bits. */
-  rowHash(columns: readonly string[]): string
-  /** An aggregate over the hashes of rows that identifies them all, in any order: exact sums. */
-  fingerprint(rowHash: string): string
-  /** The value when it is exactly of `type`, else NULL; raises nothing. */
-  tryCast(expression: string, type: string): string
+  /** The statement that tells the warehouse's planner about a table just written, where it does not find out by itself. */
+  statistics?(table: string): string
 }

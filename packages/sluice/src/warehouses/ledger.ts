@@ -1,17 +1,20 @@
 /** The tables in which a warehouse remembers its loads: schema `sluice`, written in the transaction of the load itself. */
-import type { SqlRunner } from './dialect.ts'
+import type { Dialect, SqlRunner } from './dialect.ts'
 import type { LoadInput, LoadLedgerRow, LoadResult } from './warehouse.ts'
 
+/** Where the ledger's tables are: the dialect knows. */
+type Place = Pick<Dialect, 'ownSchema'>
+
 /** The statements that make the ledger's tables where they are missing. */
-export const ledgerTables: readonly string[] = [
-  'CREATE SCHEMA IF NOT EXISTS sluice',
-  `CREATE TABLE IF NOT EXISTS sluice.load_ledger (
+export const ledgerTables = ({ ownSchema }: Place): readonly string[] => [
+  `CREATE SCHEMA IF NOT EXISTS ${ownSchema}`,
+  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_ledger (
      load_id VARCHAR NOT NULL PRIMARY KEY, target VARCHAR NOT NULL, ordinal BIGINT NOT NULL, mode VARCHAR NOT NULL, version BIGINT NOT NULL,
      definition VARCHAR NOT NULL,
      run VARCHAR NOT NULL, attempt INTEGER NOT NULL, fencing_token BIGINT NOT NULL, loaded_at VARCHAR NOT NULL,
      shape VARCHAR NOT NULL, result VARCHAR NOT NULL)`,
-  'CREATE TABLE IF NOT EXISTS sluice.load_keys (target VARCHAR NOT NULL, key_value VARCHAR NOT NULL, row_count BIGINT NOT NULL, fingerprint VARCHAR NOT NULL)',
-  'CREATE TABLE IF NOT EXISTS sluice.load_batches (target VARCHAR NOT NULL, batch VARCHAR NOT NULL, load_id VARCHAR NOT NULL, row_count BIGINT NOT NULL)',
+  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_keys (target VARCHAR NOT NULL, key_value VARCHAR NOT NULL, row_count BIGINT NOT NULL, fingerprint VARCHAR NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_batches (target VARCHAR NOT NULL, batch VARCHAR NOT NULL, load_id VARCHAR NOT NULL, row_count BIGINT NOT NULL)`,
 ]
 
 /** What the ledger knows of a target before a load. */
@@ -23,11 +26,11 @@ export interface TargetHistory {
 }
 
 /** Asks the ledger about a target. */
-export async function targetHistory(sql: SqlRunner, target: string): Promise<TargetHistory> {
+export async function targetHistory(sql: SqlRunner, { ownSchema }: Place, target: string): Promise<TargetHistory> {
   const [row] = await sql.all<{ loads: string; newest: string | null; shape: string | null }>(
     `SELECT count(*) AS loads, max(fencing_token) AS newest,
-       max(CASE WHEN ordinal = (SELECT max(ordinal) FROM sluice.load_ledger WHERE target = $1) THEN shape END) AS shape
-     FROM sluice.load_ledger WHERE target = $1`,
+       max(CASE WHEN ordinal = (SELECT max(ordinal) FROM ${ownSchema}.load_ledger WHERE target = $1) THEN shape END) AS shape
+     FROM ${ownSchema}.load_ledger WHERE target = $1`,
     [target],
   )
   return {
@@ -40,11 +43,12 @@ export async function targetHistory(sql: SqlRunner, target: string): Promise<Tar
 /** Newest first. */
 export async function ledgerRows(
   sql: SqlRunner,
+  { ownSchema }: Place,
   filter: { readonly target?: string; readonly loadId?: string },
 ): Promise<readonly LoadLedgerRow[]> {
   const rows = await sql.all<Record<string, string>>(
-    `SELECT load_id, target, version, definition, run, loaded_at, result FROM sluice.load_ledger
-     WHERE ($1 IS NULL OR target = $1) AND ($2 IS NULL OR load_id = $2)
+    `SELECT load_id, target, version, definition, run, loaded_at, result FROM ${ownSchema}.load_ledger
+     WHERE (CAST($1 AS VARCHAR) IS NULL OR target = $1) AND (CAST($2 AS VARCHAR) IS NULL OR load_id = $2)
      ORDER BY loaded_at DESC, ordinal DESC`,
     [filter.target ?? null, filter.loadId ?? null],
   )
@@ -62,6 +66,7 @@ export async function ledgerRows(
 /** Writes the ledger row of a load, the last statement before COMMIT. */
 export async function insertLedgerRow(
   sql: SqlRunner,
+  { ownSchema }: Place,
   input: LoadInput,
   row: {
     readonly result: LoadResult
@@ -72,7 +77,7 @@ export async function insertLedgerRow(
   },
 ): Promise<void> {
   await sql.run(
-    `INSERT INTO sluice.load_ledger (load_id, target, ordinal, mode, version, definition, run, attempt, fencing_token, loaded_at, shape, result)
+    `INSERT INTO ${ownSchema}.load_ledger (load_id, target, ordinal, mode, version, definition, run, attempt, fencing_token, loaded_at, shape, result)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
     [
       input.loadId,

@@ -2,18 +2,20 @@
 import { sluiceError } from '../base/errors.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
+import type { Staging } from './staging.ts'
 import type { LoadColumn, LoadInput, LoadResult } from './warehouse.ts'
 
 /** A load inside its transaction: the target exists and fits. */
 export interface LoadContext {
   readonly sql: SqlRunner
   readonly dialect: Dialect
+  readonly staging: Staging
   readonly input: LoadInput
   /** The target's name, quoted. */
   readonly target: string
-  /** What stands after FROM to read every row of the version. */
+  /** What stands after FROM in the lake's SQL to read every row of the version. */
   readonly source: string
-  /** The target's types as it spells them, by lower-case name: those of the input, or types that hold its values. */
+  /** The target's types as the engine spells them, by lower-case name: those of the input, or types that hold its values. */
   readonly types: ReadonlyMap<string, string>
   /** Columns that were added to the target in this transaction. */
   readonly added: readonly string[]
@@ -32,6 +34,8 @@ export interface LoadModeEntry {
   columns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[]
   /** Tables of Sluice's own that hold the same columns as the target and change with it; by name, quoted. */
   companions(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly Companion[]
+  /** The columns by which it finds rows again, in the target and its companions: what an index is for, where there are indexes. */
+  findsBy(load: LoadInput['load']): readonly string[]
   /** Writes. Nothing that it does is visible before the caller commits. */
   run(context: LoadContext): Promise<LoadCounts>
 }
@@ -95,20 +99,30 @@ export async function countOf(sql: SqlRunner, statement: string, params?: readon
   return Number(Object.values(row ?? { n: 0 })[0] ?? 0)
 }
 
+/** Adds rows of the lake to the target, by the input's columns; `from` is what stands after FROM. */
+export async function insertRows(
+  { staging, input, target }: Pick<LoadContext, 'staging' | 'input' | 'target'>,
+  from: string,
+): Promise<void> {
+  const names = input.columns.map((column) => column.name)
+  await staging.insert(target, names, `SELECT ${columnList(names)} FROM ${from}`)
+}
+
 /**
  * Refuses NULL in key columns, with the count and the first rows.
  *
  * @throws Warehouse.KeyNull
  */
 export async function refuseNullKeys(
-  context: Pick<LoadContext, 'sql' | 'source' | 'input'>,
+  context: Pick<LoadContext, 'staging' | 'source' | 'input'>,
   keys: readonly string[],
 ): Promise<void> {
-  const { sql, source, input } = context
+  const { source, input } = context
+  const { lake } = context.staging
   const isNull = keys.map((key) => `${quoteIdentifier(key)} IS NULL`).join(' OR ')
-  const count = await countOf(sql, `SELECT count(*) FROM ${source} AS s WHERE ${isNull}`)
+  const count = await countOf(lake, `SELECT count(*) FROM ${source} AS s WHERE ${isNull}`)
   if (count === 0) return
-  const rows = await sql.all(`SELECT ${columnList(keys)} FROM ${source} AS s WHERE ${isNull} LIMIT 3`)
+  const rows = await lake.all(`SELECT ${columnList(keys)} FROM ${source} AS s WHERE ${isNull} LIMIT 3`)
   throw sluiceError('Warehouse.KeyNull', {
     target: input.target,
     columns: keys.join(', '),
@@ -123,14 +137,15 @@ export async function refuseNullKeys(
  * @throws Warehouse.KeyDuplicate
  */
 export async function refuseDuplicateKeys(
-  context: Pick<LoadContext, 'sql' | 'source' | 'input'>,
+  context: Pick<LoadContext, 'staging' | 'source' | 'input'>,
   keys: readonly string[],
 ): Promise<void> {
-  const { sql, source, input } = context
+  const { source, input } = context
+  const { lake } = context.staging
   const repeated = `SELECT ${columnList(keys)}, count(*) AS rows FROM ${source} AS s GROUP BY ${columnList(keys)} HAVING count(*) > 1`
-  const count = await countOf(sql, `SELECT count(*) FROM (${repeated}) AS r`)
+  const count = await countOf(lake, `SELECT count(*) FROM (${repeated}) AS r`)
   if (count === 0) return
-  const rows = await sql.all(`${repeated} ORDER BY ${columnList(keys)} LIMIT 3`)
+  const rows = await lake.all(`${repeated} ORDER BY ${columnList(keys)} LIMIT 3`)
   throw sluiceError('Warehouse.KeyDuplicate', {
     target: input.target,
     columns: keys.join(', '),

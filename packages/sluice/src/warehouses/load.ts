@@ -13,41 +13,50 @@ import { classifyDrift, driftText, exactNumbers, type FoundColumn, shapeOf } fro
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
 import { type Companion, countOf, type LoadContext, type LoadModeEntry, sampleText } from './load-mode.ts'
 import { loadModes } from './modes.ts'
+import type { Staging } from './staging.ts'
 import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
 
 /** What a load needs of the warehouse it runs in. */
 export interface LoadSetting {
   readonly sql: SqlRunner
   readonly dialect: Dialect
+  readonly staging: Staging
   readonly clock: Clock
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (table: string) => Promise<readonly FoundColumn[]>
+  /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
+  readonly index?: (table: string, columns: readonly string[]) => Promise<void>
 }
 
 /**
  * Loads; the caller commits on return and rolls back on an error.
  *
- * @throws Warehouse.Fenced, Warehouse.Drift, Warehouse.TargetVanished, Warehouse.RowsDiffer, Warehouse.OutOfRange and what the mode raises
+ * @throws Warehouse.NameTooLong, Warehouse.Fenced, Warehouse.Drift, Warehouse.TargetVanished, Warehouse.RowsDiffer, Warehouse.OutOfRange and what the mode raises
  */
 export async function loadInTransaction(setting: LoadSetting, input: LoadInput): Promise<LoadResult> {
-  const { sql, dialect, clock } = setting
+  const { sql, dialect, staging, clock } = setting
   const mode: LoadModeEntry = loadModes[input.load.mode]
-  for (const statement of ledgerTables) await sql.run(statement)
-  const [done] = await ledgerRows(sql, { loadId: input.loadId })
+  refuseLongNames(dialect, input)
+  // Only where they are missing: to ask for a schema that is there takes a right that a loader need not have.
+  if ((await setting.columnsOf('sluice.load_ledger')).length === 0)
+    for (const statement of ledgerTables(dialect)) await sql.run(statement)
+  const [done] = await ledgerRows(sql, dialect, { loadId: input.loadId })
   if (done !== undefined) return { ...done.result, status: 'already-loaded' }
 
-  const history = await targetHistory(sql, input.target)
+  const history = await targetHistory(sql, dialect, input.target)
   if (history.newestToken > input.fencingToken) {
     const { target, fencingToken: token } = input
     throw sluiceError('Warehouse.Fenced', { target, token, newest: history.newestToken })
   }
-  await refuseOtherRowCount(sql, input)
+  await refuseOtherRowCount(staging, input)
   const source = `(${input.relation})`
   const target = quoteName(input.target)
   const fitted = await fitTarget(setting, input, history)
   const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
   const types = new Map((await setting.columnsOf(input.target)).map(({ name, type }) => [name.toLowerCase(), type]))
-  const counts = await mode.run({ sql, dialect, input, target, source, types, ...fitted })
+  const counts = await mode.run({ sql, dialect, staging, input, target, source, types, ...fitted })
+  for (const table of [target, ...mode.companions(input, dialect).map(({ name }) => name)])
+    await setting.index?.(table, mode.findsBy(input.load))
 
   const total = await countOf(sql, `SELECT count(*) FROM ${target}`)
   assert(
@@ -62,7 +71,7 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   }
   const result: LoadResult = { status: 'loaded', ...counts, total }
   crashPoint('warehouse.load.before_ledger')
-  await insertLedgerRow(sql, input, {
+  await insertLedgerRow(sql, dialect, input, {
     result,
     shape: shapeOf(await setting.columnsOf(input.target)),
     loadedAt: clock.now().toISOString(),
@@ -89,7 +98,7 @@ function driftOf(
 ): readonly TargetDrift[] {
   const altered = history.shape !== undefined && history.shape !== shapeOf(found)
   const mode: LoadModeEntry = loadModes[input.load.mode]
-  return classifyDrift(mode.columns(input, dialect), found, { altered, rewritten: mode.rewrites })
+  return classifyDrift(heldColumns(mode.columns(input, dialect), dialect), found, { altered, rewritten: mode.rewrites })
 }
 
 /** Makes the target, or mends it where nothing can be lost, or makes its columns anew where that is approved. */
@@ -170,8 +179,23 @@ async function createTable({ sql, dialect }: LoadSetting, { name, columns }: Com
   await sql.run(`CREATE TABLE IF NOT EXISTS ${name} (${list.join(', ')})`)
 }
 
-async function refuseOtherRowCount(sql: SqlRunner, input: LoadInput): Promise<void> {
-  const found = await countOf(sql, `SELECT count(*) FROM (${input.relation}) AS s`)
+/** The columns with the types that the warehouse has for them. */
+function heldColumns(columns: readonly LoadColumn[], dialect: Dialect): readonly LoadColumn[] {
+  return columns.map((column) => ({ ...column, type: dialect.heldAs(column.type) }))
+}
+
+/** A longer name would be cut in silence, and might then be another's. */
+function refuseLongNames(dialect: Dialect, input: LoadInput): void {
+  const names = loadModes[input.load.mode].columns(input, dialect).map(({ name }) => name)
+  for (const name of [...input.target.split('.'), ...names]) {
+    const bytes = Buffer.byteLength(name)
+    const limit = dialect.maxIdentifierBytes
+    if (bytes > limit) throw sluiceError('Warehouse.NameTooLong', { target: input.target, name, bytes, limit })
+  }
+}
+
+async function refuseOtherRowCount({ lake }: Staging, input: LoadInput): Promise<void> {
+  const found = await countOf(lake, `SELECT count(*) FROM (${input.relation}) AS s`)
   if (found !== input.rows) {
     throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected: input.rows, found })
   }
@@ -179,16 +203,16 @@ async function refuseOtherRowCount(sql: SqlRunner, input: LoadInput): Promise<vo
 
 /** Exact numbers of a narrower type pass one by one: each must come back from the target's type unchanged. */
 async function refuseUnfitValues(
-  { sql, dialect }: LoadSetting,
+  { staging: { lake } }: LoadSetting,
   input: LoadInput,
   column: string,
   type: string,
 ): Promise<void> {
   const value = quoteIdentifier(column)
-  const cast = dialect.tryCast(value, type)
+  const cast = `TRY_CAST(${value} AS ${type})`
   const unfit = `FROM (${input.relation}) AS s WHERE ${value} IS NOT NULL AND (${cast} IS NULL OR ${cast} <> ${value})`
-  const count = await countOf(sql, `SELECT count(*) ${unfit}`)
+  const count = await countOf(lake, `SELECT count(*) ${unfit}`)
   if (count === 0) return
-  const rows = await sql.all(`SELECT ${value} ${unfit} ORDER BY 1 LIMIT 3`)
+  const rows = await lake.all(`SELECT ${value} ${unfit} ORDER BY 1 LIMIT 3`)
   throw sluiceError('Warehouse.OutOfRange', { target: input.target, column, type, count, samples: sampleText(rows) })
 }

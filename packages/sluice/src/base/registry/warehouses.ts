@@ -180,4 +180,70 @@ export const warehouseErrors = {
     explanation:
       'Faults WH-04 and WH-18: the rows that loads added are compared with the rows that the table still holds of the versions they loaded.',
   }),
+  'Warehouse.NameTooLong': entry<{ target: string; name: string; bytes: number; limit: number }>({
+    code: 'SLU6018',
+    title: 'A name is longer than the warehouse keeps.',
+    message: ({ target, name, bytes, limit }) =>
+      `The load of "${target}" has the name "${name}" of ${bytes} bytes; the warehouse keeps ${limit} and would cut the rest in silence.`,
+    hint: () => `${safe} Give it a shorter name in the model or the load. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Warehouse.TypeUnknown': entry<{ type: string; warehouse: string }>({
+    code: 'SLU6019',
+    title: 'The warehouse has no type for a column.',
+    message: ({ type, warehouse }) => `${warehouse} has no type that holds every value of ${type} exactly.`,
+    hint: () => `${safe} Cast the column in the model, for example to VARCHAR. Then: sluice run`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-12.',
+  }),
+  'Warehouse.Busy': entry<{ target: string; why: string }>({
+    code: 'SLU6020',
+    title: 'Another transaction is in the way of a load.',
+    message: ({ target, why }) => `The load of "${target}" gave way to another transaction: ${why}.`,
+    hint: () => `${safe} When the other one has ended, run: sluice retry`,
+    retry: 'transient',
+    exit: 5,
+    explanation:
+      'Faults WH-04 and WH-14. One load of a target runs at a time. Deadlocks and serialization failures are tried again, whole, up to five times before this is said.',
+  }),
+  'Warehouse.ConnectionLost': entry<{ target: string; why: string }>({
+    code: 'SLU6021',
+    title: 'The connection to the warehouse was lost.',
+    message: ({ target, why }) => `The connection was lost during the load of "${target}", before its COMMIT: ${why}.`,
+    hint: () => `${safe} When the server is up, run: sluice retry`,
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Fault WH-01.',
+  }),
+  'Warehouse.OutcomeUnknown': entry<{ target: string; why: string }>({
+    code: 'SLU6022',
+    title: 'It is not known whether a load was committed.',
+    message: ({ target, why }) =>
+      `The connection was lost at the COMMIT of the load of "${target}", and the server could not be asked for its ledger afterwards: ${why}.`,
+    hint: () =>
+      'The load happened whole or not at all; the next attempt asks the ledger first, and does nothing twice: sluice retry',
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Fault WH-02.',
+  }),
+  'Warehouse.Forbidden': entry<{ what: string; user: string; why: string }>({
+    code: 'SLU6023',
+    title: 'The warehouse login lacks a right.',
+    message: ({ what, user, why }) => `The user "${user}" may not do what ${what} takes: ${why}.`,
+    hint: ({ user }) =>
+      `${safe} A loader needs CREATE and USAGE on the schemas it loads into, and owns its tables: GRANT CREATE, USAGE ON SCHEMA … TO ${user}. Then: sluice retry`,
+    retry: 'terminal',
+    exit: 3,
+  }),
+  'Warehouse.Refused': entry<{ target: string; code: string; why: string }>({
+    code: 'SLU6024',
+    title: 'The warehouse refused a load.',
+    message: ({ target, code, why }) => `The warehouse refused the load of "${target}" (${code}): ${why}.`,
+    hint: () => `${safe} When its reason is mended, run: sluice retry`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-01: the transaction was rolled back, its ledger row with it.',
+  }),
 }

@@ -16,6 +16,7 @@ import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
 import { loadModes } from '../modes.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { duckDbDialect } from './dialect.ts'
+import { duckDbStaging } from './staging.ts'
 
 /** How a DuckDB warehouse is opened. */
 export interface DuckDbWarehouseOptions {
@@ -72,6 +73,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
   const setting: LoadSetting = {
     sql: session,
     dialect: duckDbDialect,
+    staging: duckDbStaging(session),
     clock,
     columnsOf: (table) => columnsOf(session, table),
   }
@@ -93,9 +95,9 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
       maxIdentifierBytes: duckDbDialect.maxIdentifierBytes,
     },
     drift: async (input) =>
-      findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, input.target) : {}),
+      findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, duckDbDialect, input.target) : {}),
     load: (input) => load(session, setting, input),
-    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(session, filter) : []),
+    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(session, duckDbDialect, filter) : []),
     query: (sql, params) => session.all(sql, params),
     close,
     [Symbol.asyncDispose]: close,

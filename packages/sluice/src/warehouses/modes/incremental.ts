@@ -6,10 +6,10 @@
  * is not touched, not even where someone edited its rows in the warehouse.
  */
 import { assert } from '../../base/errors.ts'
-import { quoteIdentifier } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import {
-  columnList,
   countOf,
+  insertRows,
   type LoadContext,
   type LoadModeEntry,
   qualified,
@@ -21,40 +21,49 @@ export const incremental: LoadModeEntry = {
   rewrites: true,
   columns: ({ columns }) => columns,
   companions: () => [],
+  findsBy: (load) => (load.mode === 'incremental' ? [load.by] : []),
   async run(context) {
-    const { sql, input, target, source } = context
+    const { sql, dialect, staging, input, target, source } = context
     assert(input.load.mode === 'incremental', 'the load is incremental')
     const by = input.load.by
+    const known = `${dialect.ownSchema}.load_keys`
     requireColumns(input, [by])
     await refuseNullKeys(context, [by])
     const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
     if (context.rebuilt) {
       await sql.run(`DELETE FROM ${target}`)
-      await sql.run('DELETE FROM sluice.load_keys WHERE target = $1', [input.target])
+      await sql.run(`DELETE FROM ${known} WHERE target = $1`, [input.target])
     }
-    await compareKeys(context, by)
+    await compareKeys(context, by, known)
 
-    const keys = await sql.all<{ sluice_key: string; sluice_rows: string }>(
-      'SELECT sluice_key, sluice_rows FROM sluice_delta ORDER BY sluice_key',
+    const keys = await staging.lake.all<{ sluice_key: string; sluice_rows: string; unread: boolean }>(
+      'SELECT sluice_key, sluice_rows, sluice_rows = 0 AND sluice_gone IS NULL AS unread FROM sluice_delta ORDER BY sluice_key',
     )
     const inserted = keys.reduce((sum, key) => sum + Number(key.sluice_rows), 0)
-    const gone = keys.some((key) => Number(key.sluice_rows) === 0)
-    for (const rows of touchedRows(context, by, gone)) await sql.run(`DELETE FROM ${target} AS t WHERE ${rows}`)
-    const deleted = before - (await countOf(sql, `SELECT count(*) FROM ${target}`))
+    let deleted = context.rebuilt ? before : 0
     if (keys.length > 0) {
-      const names = columnList(input.columns.map((column) => column.name))
-      await sql.run(
-        `INSERT INTO ${target} (${names}) SELECT ${names} FROM ${source} AS s
-         WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`,
+      const touched = await staging.bring(
+        'sluice_touched',
+        'SELECT sluice_key, sluice_value, sluice_gone, sluice_rows FROM sluice_delta',
+      )
+      const gone = keys.some((key) => Number(key.sluice_rows) === 0)
+      const unread = keys.some((key) => key.unread)
+      for (const rows of touchedRows(by, touched, { gone, unread }))
+        await sql.run(`DELETE FROM ${target} AS t WHERE ${rows}`)
+      deleted = before - (await countOf(sql, `SELECT count(*) FROM ${target}`))
+      await insertRows(
+        context,
+        `${source} AS s WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`,
       )
       await sql.run(
-        'DELETE FROM sluice.load_keys WHERE target = $1 AND key_value IN (SELECT sluice_key FROM sluice_delta)',
+        `DELETE FROM ${known} WHERE target = $1 AND key_value IN (SELECT sluice_key FROM ${touched} AS d)`,
         [input.target],
       )
-      await sql.run(
-        `INSERT INTO sluice.load_keys (target, key_value, row_count, fingerprint)
-         SELECT $1, sluice_key, sluice_rows, sluice_fingerprint FROM sluice_delta WHERE sluice_rows > 0`,
-        [input.target],
+      await staging.insert(
+        known,
+        ['target', 'key_value', 'row_count', 'fingerprint'],
+        `SELECT ${quoteText(input.target)} AS target, sluice_key, sluice_rows, sluice_fingerprint
+         FROM sluice_delta WHERE sluice_rows > 0`,
       )
     }
     return {
@@ -70,38 +79,43 @@ export const incremental: LoadModeEntry = {
 }
 
 /**
- * The target's rows of the keys in `sluice_delta`, as conditions, one after the other. Keys that are there are compared as what they
- * are, which lets DuckDB skip what cannot match; of keys that are gone only the text is left.
+ * The target's rows of the keys that are touched, as conditions, one after the other. Keys are compared as what they are, which lets a
+ * warehouse skip what cannot match; only of a key that is gone and no longer reads as its type the text is left.
  */
-function touchedRows({ dialect, types }: LoadContext, by: string, someGone: boolean): readonly string[] {
-  // The text is of the type that the key had when it was loaded; the target's type holds all of them.
-  const type = types.get(by.toLowerCase())!
-  const gone = (expression: string): string => `(SELECT ${expression} FROM sluice_delta WHERE sluice_rows = 0)`
-  const there = `${qualified(by, 't')} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`
-  if (!someGone) return [there]
+function touchedRows(by: string, touched: string, some: { gone: boolean; unread: boolean }): readonly string[] {
+  const key = qualified(by, 't')
   return [
-    there,
-    `${qualified(by, 't')} IN ${gone(dialect.tryCast('sluice_key', type))}`,
-    `CAST(${qualified(by, 't')} AS VARCHAR) IN ${gone('sluice_key')}`,
+    `${key} IN (SELECT sluice_value FROM ${touched} AS d WHERE sluice_rows > 0)`,
+    ...(some.gone ? [`${key} IN (SELECT sluice_gone FROM ${touched} AS d WHERE sluice_rows = 0)`] : []),
+    ...(some.unread
+      ? [
+          `CAST(${key} AS VARCHAR) IN (SELECT sluice_key FROM ${touched} AS d WHERE sluice_rows = 0 AND sluice_gone IS NULL)`,
+        ]
+      : []),
   ]
 }
 
-/** Makes `sluice_delta`: the keys that are new, changed or gone, with the rows and the fingerprint that they have now. */
-async function compareKeys({ sql, dialect, input, source }: LoadContext, by: string): Promise<void> {
-  const hash = dialect.rowHash(input.columns.map((column) => column.name))
-  await sql.run('DROP TABLE IF EXISTS sluice_delta')
-  // What is remembered is the key as text, so that keys of any type share one table.
-  await sql.run(
+/** Makes `sluice_delta` in the lake's session: the keys that are new, changed or gone, with the rows and the fingerprint that they have now. */
+async function compareKeys({ staging, types, input, source }: LoadContext, by: string, known: string): Promise<void> {
+  const { lake } = staging
+  const row = input.columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  const loaded = await staging.fetch(
+    'sluice_loaded',
+    `SELECT key_value, row_count, fingerprint FROM ${known} WHERE target = ${quoteText(input.target)}`,
+  )
+  await lake.run('DROP TABLE IF EXISTS sluice_delta')
+  // What is remembered is the key as text, so that keys of any type share one table; it reads as the target's type, which holds every key's.
+  // Of the hashes of a key's rows one is summed in 128 bits, and hashes of them combined by XOR: neither depends on the order of rows.
+  await lake.run(
     `CREATE TEMP TABLE sluice_delta AS
      SELECT coalesce(n.sluice_key, o.key_value) AS sluice_key, n.sluice_value AS sluice_value,
+            CASE WHEN n.sluice_key IS NULL THEN TRY_CAST(o.key_value AS ${types.get(by.toLowerCase())!}) END AS sluice_gone,
             coalesce(n.sluice_rows, 0) AS sluice_rows, n.sluice_fingerprint AS sluice_fingerprint
      FROM (SELECT CAST(sluice_value AS VARCHAR) AS sluice_key, sluice_value, count(*) AS sluice_rows,
-                  ${dialect.fingerprint('sluice_hash')} AS sluice_fingerprint
-           FROM (SELECT ${quoteIdentifier(by)} AS sluice_value, ${hash} AS sluice_hash FROM ${source} AS s) AS h
+                  CAST(sum(CAST(sluice_hash AS HUGEINT)) AS VARCHAR) || ':' || CAST(bit_xor(hash(sluice_hash)) AS VARCHAR) AS sluice_fingerprint
+           FROM (SELECT ${quoteIdentifier(by)} AS sluice_value, hash(${row}) AS sluice_hash FROM ${source} AS s) AS h
            GROUP BY sluice_value) AS n
-     FULL JOIN (SELECT key_value, row_count, fingerprint FROM sluice.load_keys WHERE target = $1) AS o
-       ON n.sluice_key = o.key_value
-     WHERE n.sluice_key IS NULL OR o.key_value IS NULL OR n.sluice_rows <> o.row_count OR n.sluice_fingerprint <> o.fingerprint`,
-    [input.target],
+     FULL JOIN ${loaded} AS o ON n.sluice_key = o.key_value
+     WHERE n.sluice_key IS NULL OR o.key_value IS NULL OR n.sluice_rows <> CAST(o.row_count AS BIGINT) OR n.sluice_fingerprint <> o.fingerprint`,
   )
 }

@@ -18,6 +18,7 @@ export const upsert: LoadModeEntry = {
   rewrites: false,
   columns: targetColumns,
   companions: () => [],
+  findsBy: (load) => (load.mode === 'upsert' ? load.key : []),
   async run(context) {
     const { sql, dialect, input, target } = context
     assert(input.load.mode === 'upsert', 'the load is an upsert')
@@ -28,14 +29,21 @@ export const upsert: LoadModeEntry = {
 
     const names = targetColumns(input).map((column) => column.name)
     const rest = names.filter((name) => !key.includes(name))
-    const { marked, live, gone } = rowsBy(context)
-    const matches = `${live} AS s JOIN ${target} AS t ON ${sameKey(key, 't', 's')}`
+    const { marked, live, gone } = await rowsBy(context)
+    const matches = sameKey(key, 't', 's')
     const changes = anyDiffers(dialect, rest, 't', 's')
+    const isNew = `t.${quoteIdentifier(key[0]!)} IS NULL`
     const rows = await countOf(sql, `SELECT count(*) FROM ${live} AS s`)
-    const matched = await countOf(sql, `SELECT count(*) FROM ${matches}`)
-    const updated = await countOf(sql, `SELECT count(*) FROM ${matches} WHERE ${changes}`)
-    const absent = `NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE ${sameKey(key, 't', 's')})`
-    const inserted = await countOf(sql, `SELECT count(*) FROM ${live} AS s WHERE ${absent}`)
+    const [joined] = await sql.all<{ matched: string; updated: string; inserted: string }>(
+      `SELECT count(CASE WHEN NOT ${isNew} THEN 1 END) AS matched, count(CASE WHEN NOT ${isNew} AND ${changes} THEN 1 END) AS updated,
+         count(CASE WHEN ${isNew} THEN 1 END) AS inserted
+       FROM ${live} AS s LEFT JOIN ${target} AS t ON ${matches}`,
+    )
+    const [matched, updated, inserted] = [joined?.matched, joined?.updated, joined?.inserted].map(Number) as [
+      number,
+      number,
+      number,
+    ]
     if (matched + inserted !== rows) {
       const extra = matched + inserted - rows
       throw sluiceError('Warehouse.TargetKeyDuplicate', { target: input.target, columns: key.join(', '), extra })
@@ -45,11 +53,12 @@ export const upsert: LoadModeEntry = {
     if (deleted > 0) await sql.run(`DELETE FROM ${target} AS t WHERE ${gone}`)
     if (updated > 0) {
       const set = rest.map((name) => `${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(', ')
-      await sql.run(`UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${sameKey(key, 't', 's')} AND ${changes}`)
+      await sql.run(`UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${matches} AND ${changes}`)
     }
     if (inserted > 0) {
       await sql.run(
-        `INSERT INTO ${target} (${columnList(names)}) SELECT ${columnList(names, 's')} FROM ${live} AS s WHERE ${absent}`,
+        `INSERT INTO ${target} (${columnList(names)}) SELECT ${columnList(names, 's')} FROM ${live} AS s
+         WHERE NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE ${matches})`,
       )
     }
     const markers = marked === undefined ? 0 : await countOf(sql, `SELECT count(*) FROM ${marked} AS s`)
@@ -58,21 +67,27 @@ export const upsert: LoadModeEntry = {
   },
 }
 
-/** The rows that say how things are, those that say "delete", and the target's rows that go. */
-function rowsBy({ input, source }: LoadContext): { marked?: string; live: string; gone?: string } {
+/** What stands after FROM for the rows that say how things are and for those that say "delete"; and which of the target's rows go. */
+async function rowsBy({
+  staging,
+  input,
+  source,
+}: LoadContext): Promise<{ marked?: string; live: string; gone?: string }> {
   assert(input.load.mode === 'upsert', 'the load is an upsert')
   const { key, deletes } = input.load
-  if (deletes === undefined) return { live: source }
-  if (deletes === 'absence') {
-    return { live: source, gone: `NOT EXISTS (SELECT 1 FROM ${source} AS s WHERE ${sameKey(key, 't', 's')})` }
-  }
-  const flag = `CAST(${quoteIdentifier(deletes.column)} AS VARCHAR) = ${quoteText(deletes.value)}`
-  const marked = `(SELECT * FROM ${source} AS f WHERE ${flag})`
-  return {
-    marked,
-    live: `(SELECT * FROM ${source} AS f WHERE (${flag}) IS NOT TRUE)`,
-    gone: `EXISTS (SELECT 1 FROM ${marked} AS s WHERE ${sameKey(key, 't', 's')})`,
-  }
+  const among = (rows: string): string => `EXISTS (SELECT 1 FROM ${rows} AS s WHERE ${sameKey(key, 't', 's')})`
+  const flag =
+    typeof deletes === 'object'
+      ? `CAST(${quoteIdentifier(deletes.column)} AS VARCHAR) = ${quoteText(deletes.value)}`
+      : 'false'
+  const live = await staging.bring(
+    'sluice_live',
+    `SELECT ${columnList(targetColumns(input).map(({ name }) => name))} FROM ${source} AS f WHERE (${flag}) IS NOT TRUE`,
+  )
+  if (deletes === undefined) return { live }
+  if (deletes === 'absence') return { live, gone: `NOT ${among(live)}` }
+  const marked = await staging.bring('sluice_marked', `SELECT ${columnList(key)} FROM ${source} AS f WHERE ${flag}`)
+  return { marked, live, gone: among(marked) }
 }
 
 /** The flag is an instruction, not an attribute: the target does not have it. */

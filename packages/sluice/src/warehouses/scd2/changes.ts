@@ -18,7 +18,7 @@ export interface Incoming {
  * @throws Warehouse.KeyNull, Warehouse.Scd2Conflict
  */
 export async function readChanges(context: LoadContext, shape: Scd2Shape): Promise<Incoming> {
-  const { sql, source, input } = context
+  const { sql, staging, source, input } = context
   const { load, keys } = shape
   const flag =
     typeof load.deletes === 'object'
@@ -30,11 +30,9 @@ export async function readChanges(context: LoadContext, shape: Scd2Shape): Promi
     flag === 'false'
       ? quoteIdentifier(name)
       : `CASE WHEN NOT (${flag}) THEN ${quoteIdentifier(name)} END AS ${quoteIdentifier(name)}`
-  await create(
-    context,
+  await staging.create(
     'sluice_incoming',
-    `
-    SELECT ${[columnList(keys), ...shape.attributes.map(attribute), ...shape.sequence.map(quoteIdentifier)].join(', ')},
+    `SELECT ${[columnList(keys), ...shape.attributes.map(attribute), ...shape.sequence.map(quoteIdentifier)].join(', ')},
       ${instant} AS ${own.effective}, ${flag} AS ${own.deleted}
     FROM ${source} AS s`,
   )
@@ -94,10 +92,15 @@ export function asOf(
   return `CAST(${quoteText(input.committedAt.replace('T', ' ').replace('Z', ''))} AS ${dialect.columnType(shape.instant)})`
 }
 
-/** Makes a working table anew. */
-export async function create({ sql }: Pick<LoadContext, 'sql'>, name: string, select: string): Promise<void> {
+/** Makes a working table anew, from tables of the warehouse. */
+export async function create(
+  { sql, dialect }: Pick<LoadContext, 'sql' | 'dialect'>,
+  name: string,
+  select: string,
+): Promise<void> {
   await sql.run(`DROP TABLE IF EXISTS ${name}`)
   await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
+  if (dialect.statistics !== undefined) await sql.run(dialect.statistics(name))
 }
 
 /** Leaves one row per key and instant: repeated rows once, and of a sequence its last. */

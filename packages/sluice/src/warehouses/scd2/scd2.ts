@@ -39,6 +39,7 @@ export const scd2: LoadModeEntry = {
   rewrites: false,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),
   companions: (input, dialect) => [observationsTable(scd2Shape(input, dialect), input)],
+  findsBy: (load) => (load.mode === 'scd2' ? load.key : []),
   async run(context) {
     const { sql, dialect, input, target } = context
     const shape = scd2Shape(input, dialect)

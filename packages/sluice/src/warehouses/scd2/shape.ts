@@ -105,7 +105,7 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
     instant,
     forever: `CAST('9999-12-31${instant === 'DATE' ? '' : ' 00:00:00'}' AS ${dialect.columnType(instant)})`,
     timed: load.effective !== undefined,
-    observations: `sluice.${quoteIdentifier(observationsName(target, dialect))}`,
+    observations: `${dialect.ownSchema}.${quoteIdentifier(observationsName(target, dialect))}`,
   }
 }
 

@@ -1,0 +1,23 @@
+/** The lake's Parquet and an attached DuckDB file are one database: nothing is staged. */
+import type { SqlRunner } from '../dialect.ts'
+import { columnList } from '../load-mode.ts'
+import type { Staging } from '../staging.ts'
+
+/**
+ * The staging of a session that reads both.
+ *
+ * @example duckDbStaging(session).bring('rows', 'SELECT 1 AS n') // '(SELECT 1 AS n)'
+ */
+export function duckDbStaging(sql: SqlRunner): Staging {
+  const relation = async (_name: string, select: string): Promise<string> => `(${select})`
+  return {
+    lake: sql,
+    create: async (name, select) => {
+      await sql.run(`DROP TABLE IF EXISTS ${name}`)
+      await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
+    },
+    bring: relation,
+    insert: (table, columns, select) => sql.run(`INSERT INTO ${table} (${columnList(columns)}) ${select}`),
+    fetch: relation,
+  }
+}
