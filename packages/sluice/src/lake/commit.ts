@@ -35,10 +35,12 @@ export interface CommitInput
     | 'sql'
     | 'warnings'
   > {
-  /** `append`: the parent's files stay. `replace`: only the new files. */
+  /** `append`: the parent's files stay. `replace`: only the new files, and those that are `kept`. */
   readonly operation: 'append' | 'replace'
   readonly fields: readonly Omit<Field, 'id'>[]
   readonly files: readonly NewFile[]
+  /** Paths of the parent's files that a replacement keeps; `expectedParent` says which parent. */
+  readonly kept?: readonly string[]
   readonly quarantine: readonly NewQuarantine[]
   /** The version the work was planned on. A replacement of any other version is refused; commits after it are searched for `taskKey`. */
   readonly expectedParent?: number
@@ -60,7 +62,8 @@ export interface CommitResult {
  * @throws Quality.RowsUnaccounted, Lake.FileCorrupt, Lake.Conflict, Lake.SchemaConflict, Lake.FormatNewer, Run.Fenced
  */
 export async function commit(storage: Storage, clock: Clock, input: CommitInput): Promise<CommitResult> {
-  assertAccounted(input)
+  const kept = await keptFiles(storage, input)
+  assertAccounted(input, sum(kept.map((file) => file.rows)))
   const { table } = input
   let version = await currentVersion(storage, table)
   const planned = input.expectedParent ?? version
@@ -106,11 +109,35 @@ export async function afterCommit(storage: Storage, record: CommitRecord): Promi
     await writeCheckpoint(storage, record.table, record.version).catch(() => undefined)
 }
 
-/** @throws Quality.RowsUnaccounted unless rows read = accepted + quarantined + dropped, by the counts and by the files. */
-function assertAccounted({ table, accounting, files, quarantine }: CommitInput): void {
-  const { read, accepted, quarantined } = accounting
+/** The parent's files that stay. */
+async function keptFiles(storage: Storage, input: CommitInput): Promise<readonly DataFile[]> {
+  const kept = new Set(input.kept)
+  if (kept.size === 0) return []
+  assert(
+    input.operation === 'replace' && input.expectedParent !== undefined,
+    'who keeps files replaces a known version',
+  )
+  const parent = await readRecord(storage, input.table, input.expectedParent)
+  // Retired since: the commit will find that another version is current.
+  if (parent === undefined)
+    throw sluiceError('Lake.Conflict', {
+      table: input.table,
+      expected: input.expectedParent,
+      found: await currentVersion(storage, input.table),
+    })
+  const files = parent.files.filter((file) => kept.has(file.path))
+  assert(files.length === kept.size, `every file that ${input.table} keeps is one of version ${parent.version}`)
+  return files
+}
+
+/**
+ * @throws Quality.RowsUnaccounted unless rows read = accepted + quarantined + dropped, by the counts, and the files hold what was accepted and
+ * carried over
+ */
+function assertAccounted({ table, accounting, files, quarantine }: CommitInput, keptRows: number): void {
+  const { read, accepted, quarantined, carried = 0 } = accounting
   const dropped = sum(Object.values(accounting.dropped))
-  const inFiles = sum(files.map((file) => file.rows))
+  const inFiles = keptRows + sum(files.map((file) => file.rows)) - carried
   const refused = sum(quarantine.map((file) => file.rows))
   if (read !== accepted + quarantined + dropped)
     throw sluiceError('Quality.RowsUnaccounted', { what: table, read, accepted, quarantined, dropped })
@@ -208,11 +235,12 @@ function buildRecord(
   parent: CommitRecord | undefined,
   adopted: Adopted,
 ): CommitRecord {
-  const keeps = input.operation === 'append'
-  const assigned = assignFields(input.table, parent, input.fields, keeps)
+  const stays = new Set(input.operation === 'append' ? parent?.files.map(({ path }) => path) : input.kept)
+  const assigned = assignFields(input.table, parent, input.fields, stays.size > 0)
   const version = (parent?.version ?? 0) + 1
   const added = adopted.files.map((file) => ({ ...file, addedIn: version }))
-  const files = keeps && parent !== undefined ? [...carryFiles(parent, assigned.fields), ...added] : added
+  const carried = parent === undefined ? [] : carryFiles(parent, assigned.fields).filter(({ path }) => stays.has(path))
+  const files = [...carried, ...added]
   return {
     format: 1,
     table: input.table,

@@ -51,7 +51,8 @@ export function carryFiles(parent: CommitRecord, fields: readonly Field[]): read
   if (unchanged) return parent.files
   const old = byName(parent.fields)
   const now = new Map(fields.map((field) => [field.id, field]))
-  return parent.files.map(({ types: known, ...file }) => {
+  // A content is one of the columns as they were.
+  return parent.files.map(({ types: known, content: _, ...file }) => {
     const held = file.fields.filter((name) => now.has(old.get(key(name))?.id ?? -1))
     const types = held.flatMap((name) => {
       const type = known?.[name] ?? old.get(key(name))?.type

@@ -72,6 +72,8 @@ export interface RowAccounting {
   readonly quarantined: number
   /** Declared drops only (duplicates, filters), by reason. */
   readonly dropped: { readonly [reason: string]: number }
+  /** Rows of the version before that stay beside the accepted ones, where a replacement keeps some (a merge): they are not read again. */
+  readonly carried?: number
   readonly bytes?: { readonly total: number; readonly header: number; readonly records: number }
 }
 
