@@ -34,6 +34,7 @@ export {
   timestamp,
   timestamptz,
 } from './definition/builders/columns.ts'
+export { type ConnectionOf, mysql, postgres, sqlServer } from './definition/builders/connections.ts'
 export {
   append,
   byValue,
@@ -46,21 +47,32 @@ export {
 } from './definition/builders/loads.ts'
 export { type NotifyOptions, notify } from './definition/builders/notify.ts'
 export { defineConfig, duckdb, type ModelOptions, model, pipeline } from './definition/builders/pipeline.ts'
+export { each, parameter, procedures, runDate, windowFrom, windowTo } from './definition/builders/procedures.ts'
 export { csv, files, jsonl, parquet } from './definition/builders/sources.ts'
 export type {
   ColumnInput,
   ColumnsInput,
   ConfigInput,
+  ConnectionInput,
+  ConnectionOptions,
   DefaultLayers,
   FilesInput,
   FilesOptions,
   FormatInput,
   LoadInput,
   LoadOptions,
+  ParameterInput,
+  ParametersInput,
   PipelineInput,
   PipelineOptions,
+  ProcedureColumn,
+  ProcedureInput,
+  ProcedureList,
+  ProcedureOptions,
   Scd2Options,
   SourceColumn,
+  SourceInput,
+  SourcesInput,
   TableInput,
   TableName,
   UpsertOptions,

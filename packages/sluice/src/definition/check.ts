@@ -1,21 +1,11 @@
 /** What spans the pieces of a project: names across pipelines, columns of known tables, folders that would feed each other. */
 import { type Problem, problem } from '../base/errors.ts'
-import { columnsOf, sourceColumns } from './columns.ts'
+import { columnsOf, eachColumns, sourceColumns } from './columns.ts'
 import { inboxProblems } from './inboxes.ts'
-import { noPlaces, type Path, type Places } from './places.ts'
-import { suggest } from './suggest.ts'
+import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
+import { noPlaces, type Path } from './places.ts'
+import { procedureProblems } from './procedures.ts'
 import type { Check, Load, Pipeline, Project, Source } from './types.ts'
-
-/** Finds the places of a project's file by its name. */
-export type PlacesOf = (file: string) => Places
-
-/** What is known while a project is checked. */
-export interface CheckContext {
-  readonly problems: Problem[]
-  readonly places: PlacesOf
-  /** Every table of the project, with its columns where the definition alone tells them. */
-  readonly tables: ReadonlyMap<string, readonly string[] | undefined>
-}
 
 /** Names of schemas that Sluice or its engines use for themselves. */
 const reservedLayers = ['warehouse', 'sluice', 'main', 'temp', 'system', 'information_schema', 'pg_catalog']
@@ -37,6 +27,7 @@ export function checkProject(project: Project, places: PlacesOf = noPlaces): rea
     loadColumnNames(pipeline, context)
     checkActions(pipeline, context)
     sourceOptions(pipeline, context)
+    procedureProblems(pipeline, project.config.connections, context)
   }
   layerOrder(project, context)
   inboxProblems(project, context)
@@ -122,6 +113,7 @@ function tableNames(pipeline: Pipeline, context: CheckContext): void {
     needTable(load.from, file, ['loads', target, 'from'], context)
   for (const [table, options] of Object.entries(pipeline.tables)) {
     needTable(table, file, ['tables', table], context)
+    if (options.copy !== undefined) copied(table, options.copy, file, context)
     if (options.drops) needTable(options.drops.from, file, ['tables', table, 'drops', 'from'], context)
   }
   for (const [table, model] of Object.entries(pipeline.models)) {
@@ -132,6 +124,17 @@ function tableNames(pipeline: Pipeline, context: CheckContext): void {
     if (check.kind === 'reference') needTable(check.to, file, path, context)
     if (check.kind === 'reconcile') needTable(check.with, file, path, context)
   }
+}
+
+/** A table is copied from another that exists. */
+function copied(table: string, copy: string, file: string, context: CheckContext): void {
+  const path = ['tables', table, 'copy']
+  if (copy !== table) {
+    needTable(copy, file, path, context)
+    return
+  }
+  const params = { where: `tables.${table}.copy`, expected: 'another table than itself', found: `"${copy}"` }
+  context.problems.push(problem('Definition.WrongValue', params, { at: context.places(file).at(path, copy) }))
 }
 
 function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
@@ -180,38 +183,16 @@ function sourceOptions(pipeline: Pipeline, { problems, places }: CheckContext): 
 const isSource = ({ layers, sources }: Pipeline, table: string): boolean =>
   Object.keys(sources).some((name) => table === `${layers[0]}.${name}`)
 
-function needTable(table: string, file: string, path: Path, { problems, places, tables }: CheckContext): void {
-  if (tables.has(table)) return
-  const known = [...tables.keys()].sort()
-  const meant = suggest(table, known)
-  const context = { at: places(file).at(path, table), ...(meant === undefined ? {} : { suggestion: meant }) }
-  problems.push(problem('Definition.UnknownTable', { table, known }, context))
-}
-
-function needColumns(
-  columns: readonly string[],
-  table: string,
-  file: string,
-  path: Path,
-  { problems, places, tables }: CheckContext,
-): void {
-  const known = tables.get(table)
-  if (known === undefined) return
-  for (const column of columns) {
-    if (known.includes(column)) continue
-    const meant = suggest(column, known)
-    const context = { at: places(file).at(path, column), ...(meant === undefined ? {} : { suggestion: meant }) }
-    problems.push(problem('Definition.UnknownColumn', { column, table, known }, context))
-  }
-}
-
 /** Columns of a source: those that Sluice adds keep their names, and no two differ in case alone. */
 function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
   const { problems, places } = context
   for (const [key, source] of Object.entries(pipeline.sources)) {
     const table = `${pipeline.layers[0]}.${key}`
     const path = ['sources', key, 'columns']
-    const names = Object.keys(source.columns)
+    const names = [
+      ...Object.keys(source.columns),
+      ...(source.kind === 'procedure' ? Object.keys(eachColumns(source)) : []),
+    ]
     names.forEach((name, i) => {
       const twin = names.slice(0, i).find((other) => other.toLowerCase() === name.toLowerCase())
       const system = /^_(?:file|file_date|row|sluice_.*)$/is.test(name)

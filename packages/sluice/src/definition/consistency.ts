@@ -1,4 +1,5 @@
 /** What no single value shows: options that do not fit each other. An option that would be ignored is refused, as a silent default would be. */
+import type { ProcedureInput } from './input.ts'
 import type { Check, Column, CsvFormat } from './types.ts'
 
 /** A value that does not fit the others: its key, and what it must be instead. */
@@ -75,4 +76,45 @@ export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: C
   const expected = 'free of the quote and of what ends a record'
   const taken = ['\n', '\r', recordEnd, ...(quote === '' ? [] : [quote])]
   return taken.some((text) => delimiter.includes(text)) ? [{ key: 'delimiter', expected }] : []
+}
+
+/**
+ * The options of a procedure that do not fit each other.
+ *
+ * @example procedureMisfits({ ...source, mode: 'merge' }) // [{ key: 'key', expected: '…' }]
+ */
+export function procedureMisfits(source: ProcedureInput): readonly Misfit[] {
+  const { parameters = {}, output = {}, columns, window, key, mode } = source
+  const values = Object.values(parameters).flatMap((value) =>
+    typeof value === 'object' && value !== null ? [value] : [],
+  )
+  const bounds = values.flatMap((value) => ('$window' in value ? [value.$window] : []))
+  const each = values.flatMap((value) => ('$each' in value ? [value.$each] : []))
+  const misfits: Misfit[] = []
+  if (window === undefined && bounds.length > 0)
+    misfits.push({ key: 'window', expected: 'a window with its "start", as a parameter takes a bound of it' })
+  if (window !== undefined && !bounds.includes('from'))
+    misfits.push({ key: 'window', expected: 'left out, as no parameter takes its lower bound ({ $window: from })' })
+  if (window?.overlapSeconds && mode !== undefined && mode !== 'merge')
+    misfits.push({ key: 'mode', expected: '"merge", as an overlap brings rows twice' })
+  if (key === undefined && (mode === 'merge' || window?.overlapSeconds))
+    misfits.push({ key: 'key', expected: 'the columns that identify a row, as rows that come twice are known by them' })
+  if (window !== undefined && !bounds.includes('to') && (mode ?? (key === undefined ? 'append' : 'merge')) === 'append')
+    misfits.push({
+      key: 'key',
+      expected:
+        'the columns that identify a row, as no parameter takes the upper bound of the window ({ $window: to }), and rows beyond it come twice',
+    })
+  if (each.length > 1)
+    misfits.push({
+      key: 'parameters',
+      expected: 'free of a second { $each }, as there is one call for each value of one column',
+    })
+  for (const { as } of each) {
+    if (as !== undefined && Object.keys(columns).some((name) => name.toLowerCase() === as.toLowerCase()))
+      misfits.push({ key: 'parameters', expected: `free of { as: ${as} }, as that is a column of the result` })
+  }
+  const both = Object.keys(output).find((name) => Object.hasOwn(parameters, name))
+  if (both !== undefined) misfits.push({ key: 'output', expected: `free of "${both}", which is a parameter already` })
+  return misfits
 }

@@ -5,19 +5,27 @@ import type {
   ColumnInput,
   ColumnsInput,
   ConfigInput,
+  ConnectionInput,
   FilesInput,
   FormatInput,
   LoadInput,
+  ParameterInput,
   PipelineInput,
+  ProcedureInput,
+  SourceInput,
 } from './input.ts'
 import type { Places } from './places.ts'
 import type {
   CodeModel,
   Column,
   ColumnType,
+  ConnectionConfig,
   FileFormat,
+  FilesSource,
   Load,
+  ParameterValue,
   Pipeline,
+  ProcedureSource,
   ProjectConfig,
   QuarantineLimits,
   Scd2Columns,
@@ -50,10 +58,22 @@ export function fillConfig(input: ConfigInput): ProjectConfig {
     pipelines: input.pipelines ?? 'pipelines',
     lake: { path: lake?.path ?? 'lake', retention: lake?.retention ?? { versions: 10, days: 7 } },
     warehouse: input.warehouse ?? { kind: 'duckdb', path: 'warehouse.duckdb' },
-    connections: {},
+    connections: mapValues(input.connections ?? {}, fillConnection),
     engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
     concurrency: input.concurrency ?? 2,
     notifications: input.notifications ?? [],
+  }
+}
+
+const defaultPorts = { sqlserver: 1433, postgres: 5432, mysql: 3306 } as const
+
+function fillConnection(input: ConnectionInput): ConnectionConfig {
+  return {
+    ...input,
+    port: input.port ?? defaultPorts[input.kind],
+    tls: input.tls ?? 'verified',
+    maxConnections: input.maxConnections ?? 4,
+    connectTimeoutSeconds: input.connectTimeoutSeconds ?? 15,
   }
 }
 
@@ -67,8 +87,15 @@ export function fillPipeline(
   places: Places,
 ): { readonly pipeline: Pipeline; readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
-  const sources = mapValues(input.sources ?? {}, (source, table) => fillSource(table, source, places, problems))
-  const { schedule } = input
+  const { schedule, sources: written = {} } = input
+  const raw = `${(input.layers ?? defaultLayers)[0]}.`
+  const typeOf = (table: string, column: string): ColumnType | undefined => {
+    const declared = table.startsWith(raw) ? written[table.slice(raw.length)]?.columns[column] : undefined
+    return declared === undefined ? undefined : fillColumn(declared).type
+  }
+  const sources = mapValues<SourceInput, Source>(written, (source, table) =>
+    source.kind === 'procedure' ? fillProcedure(source, typeOf) : fillFiles(table, source, places, problems),
+  )
   const pipeline: Pipeline = {
     name: input.name,
     file: places.file,
@@ -84,7 +111,7 @@ export function fillPipeline(
   return { pipeline, problems }
 }
 
-function fillSource(table: string, input: FilesInput, places: Places, problems: Problem[]): Source {
+function fillFiles(table: string, input: FilesInput, places: Places, problems: Problem[]): FilesSource {
   const format = fillFormat(input.format, input.path)
   if (format === undefined) {
     const expected = `csv, jsonl or parquet, as the ending of "${input.path}" does not tell`
@@ -103,6 +130,41 @@ function fillSource(table: string, input: FilesInput, places: Places, problems: 
     archive: input.archive ?? beside(input.path, `archive/${table}`),
     error: input.error ?? beside(input.path, `error/${table}`),
   }
+}
+
+function fillProcedure(
+  input: ProcedureInput,
+  typeOf: (table: string, column: string) => ColumnType | undefined,
+): ProcedureSource {
+  const { window, key, ...rest } = input
+  const changes = key === undefined ? 'append' : 'merge'
+  return {
+    ...rest,
+    parameters: mapValues(input.parameters ?? {}, (value) => fillParameter(value, typeOf)),
+    columns: fillColumns(input.columns),
+    resultSet: input.resultSet ?? 1,
+    evolve: input.evolve ?? 'none',
+    mode: input.mode ?? (window === undefined ? 'replace' : changes),
+    ...(key === undefined ? {} : { key: listed(key) }),
+    ...(window === undefined ? {} : { window: { zone: 'UTC', overlapSeconds: 0, lagSeconds: 0, ...window } }),
+    output: input.output ?? {},
+    returnCodes: input.returnCodes ?? [0],
+    messages: input.messages ?? 'record',
+    checks: input.checks ?? [],
+    quarantine: fillQuarantine(input.quarantine),
+    timeoutSeconds: input.timeoutSeconds ?? 600,
+  }
+}
+
+function fillParameter(
+  value: ParameterInput,
+  typeOf: (table: string, column: string) => ColumnType | undefined,
+): ParameterValue {
+  if (typeof value !== 'object' || value === null) return value
+  if ('$runDate' in value) return { $runDate: { zone: value.$runDate.zone ?? 'UTC' } }
+  if (!('$each' in value)) return value
+  const { table, column, type } = value.$each
+  return { $each: { ...value.$each, type: type ?? typeOf(table, column) ?? 'text' } }
 }
 
 function fillModel({ columns, ...model }: CodeModelInput): CodeModel {

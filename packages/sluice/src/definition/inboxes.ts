@@ -1,6 +1,6 @@
 /** Folders that would feed each other: an output under an input's path (fault AW-12), and one file for two sources. */
 import { problem } from '../base/errors.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './known-names.ts'
 import { overlap } from './overlap.ts'
 import type { Notifier, Project } from './types.ts'
 

@@ -8,12 +8,17 @@ import type {
   CodeModel,
   Column,
   ColumnType,
+  ConnectionConfig,
   CsvFormat,
+  EachValue,
   FilesSource,
   JsonLinesFormat,
   Notifier,
+  ParameterValue,
   ParquetFormat,
   PartitionBy,
+  ProcedureSource,
+  ProcedureWindow,
   ProjectConfig,
   QuarantineLimits,
   Retention,
@@ -76,6 +81,85 @@ export type FilesInput<C extends ColumnsInput = ColumnsInput> = FilesOptions<C> 
   readonly path: string
 }
 
+/** How a database server is reached, as it is written. */
+export type ConnectionInput = Pick<ConnectionConfig, 'kind' | 'host' | 'database' | 'user' | 'password'> &
+  Partial<ConnectionConfig>
+
+/** What the connection builders take. */
+export type ConnectionOptions = Omit<ConnectionInput, 'kind'>
+
+/** A parameter's value, as it is written. */
+export type ParameterInput =
+  | Exclude<ParameterValue, { readonly $runDate: unknown } | { readonly $each: unknown }>
+  | { readonly $runDate: { readonly zone?: string } }
+  | { readonly $each: Omit<EachValue, 'type'> & { readonly type?: ColumnType } }
+
+/** The parameters of a procedure, as they are written. */
+export interface ParametersInput {
+  readonly [name: string]: ParameterInput
+}
+
+/** The columns that a check on a procedure may name: its own, and those that keep the values that single calls were made for. */
+export type ProcedureColumn<C, P> =
+  | (keyof C & string)
+  | {
+      [name in keyof P]: P[name] extends { readonly $each: { readonly as: infer As extends string } } ? As : never
+    }[keyof P]
+
+/** A procedure of a list, as it is written. */
+export interface ProcedureOptions<C extends ColumnsInput = ColumnsInput, P extends ParametersInput = ParametersInput>
+  extends Partial<
+    Pick<
+      ProcedureSource,
+      | 'resultSet'
+      | 'evolve'
+      | 'mode'
+      | 'output'
+      | 'messages'
+      | 'rowCount'
+      | 'quarantine'
+      | 'timeoutSeconds'
+      | 'description'
+    >
+  > {
+  /** As the server knows it: `dbo.usp_customers`. */
+  readonly procedure: string
+  /** The table's name. @default the last part of the procedure's, without `usp_`, `sp_` or `get_` before it */
+  readonly table?: string
+  readonly parameters?: P
+  readonly columns: C
+  readonly key?: NoInfer<ProcedureColumn<C, P>> | readonly NoInfer<ProcedureColumn<C, P>>[]
+  readonly window?: Pick<ProcedureWindow, 'start'> & Partial<ProcedureWindow>
+  readonly returnCodes?: readonly number[] | 'any'
+  readonly checks?: readonly Check<NoInfer<ProcedureColumn<C, P>>>[]
+}
+
+/** A procedure as a source, as it is written. */
+export type ProcedureInput<C extends ColumnsInput = ColumnsInput, P extends ParametersInput = ParametersInput> = Omit<
+  ProcedureOptions<C, P>,
+  'table'
+> & {
+  readonly kind: 'procedure'
+  /** The connection's name in `sluice.config`. */
+  readonly connection: string
+}
+
+/** Procedures of one connection: in code, or in a YAML or JSON file beside the pipeline. Each becomes a source of its own. */
+export interface ProcedureList {
+  readonly kind: 'procedures'
+  readonly connection: string
+  readonly list: string | readonly ProcedureOptions[]
+}
+
+/** A source, as it is written. */
+export type SourceInput = FilesInput | ProcedureInput
+
+/** Sources by the table that they fill; a list of procedures has no name of its own, so that two of them never stand in each other's place. */
+export interface SourcesInput {
+  readonly [table: string]: SourceInput
+  readonly [list: symbol]: ProcedureList
+}
+
 /** What is declared of a table, as it is written. */
 export type TableInput = TableOptions
 
@@ -128,7 +212,7 @@ export interface PipelineOptions<Layer extends string = string, Layers extends r
   /** @default ['raw', 'stage', 'analytics'] */
   readonly layers?: Layers
   /** By the name of the table, which lands in the first layer. */
-  readonly sources?: { readonly [table: string]: FilesInput }
+  readonly sources?: SourcesInput
   /** Code models by full name; SQL models are files. */
   readonly models?: { readonly [table in TableName<Layer>]?: CodeModelInput }
   readonly tables?: { readonly [table in TableName<Layer>]?: TableInput }
@@ -153,6 +237,8 @@ export interface ConfigInput {
   readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
   /** @default duckdb('warehouse.duckdb') */
   readonly warehouse?: ProjectConfig['warehouse']
+  /** Database servers that sources call, by the name that sources use. @default {} */
+  readonly connections?: { readonly [name: string]: ConnectionInput }
   readonly engine?: Partial<ProjectConfig['engine']>
   /** Tasks at a time. @default 2 */
   readonly concurrency?: number

@@ -1,6 +1,6 @@
 /** The published JSON Schema of definitions in JSON and YAML, made from the very schemas that check them. */
 import { z } from 'zod'
-import { configSchema, pipelineDataSchema } from './schema.ts'
+import { configSchema, pipelineDataSchema, procedureListSchema } from './schema.ts'
 
 /**
  * The JSON Schemas by file name, as they lie in the package's `schema/` folder.
@@ -10,6 +10,7 @@ import { configSchema, pipelineDataSchema } from './schema.ts'
 export function jsonSchemas(): { readonly [file: string]: { readonly [key: string]: unknown } } {
   return {
     'pipeline.schema.json': published('A Sluice pipeline', pipelineDataSchema),
+    'procedures.schema.json': published('A list of procedures', procedureListSchema),
     'config.schema.json': published('The configuration of a Sluice project', configSchema),
   }
 }

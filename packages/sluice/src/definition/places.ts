@@ -14,6 +14,8 @@ export interface Places {
   readonly file: string
   /** The place of the value at `path`; of `token` in it (a key, or a quoted text), where that is found. */
   at(path: Path, token?: string): Location
+  /** In code: places in the object whose `key` is this text; undefined where there is none. */
+  around?(key: string, text: string): Places | undefined
 }
 
 /**
@@ -31,12 +33,28 @@ export function noPlaces(file: string): Places {
  * @example placesInCode('pipeline.ts', "pipeline('retail', { layers: ['raw'] })").at(['layers'])
  */
 export function placesInCode(file: string, text: string): Places {
-  const code = blankComments(text)
+  return within(file, text, blankComments(text), [0, text.length], [0, 0])
+}
+
+/** Places in a part of the code; what is not found there stands where `here` says. */
+function within(
+  file: string,
+  text: string,
+  code: string,
+  part: readonly [number, number],
+  here: readonly [number, number],
+): Places {
   return {
     file,
+    around(key, value) {
+      const found = new RegExp(`\\b${key}\\s*:\\s*(['"\`])${escaped(value)}\\1`).exec(code)
+      return found
+        ? within(file, text, code, objectAround(code, found.index), [found.index, found[0].length])
+        : undefined
+    },
     at(path, token) {
-      let [start, end] = [0, code.length]
-      let found: [number, number] = [0, 0]
+      let [start, end] = part
+      let found = here
       for (const step of path) {
         const next = typeof step === 'number' ? element(code, start, end, step) : keyIn(code, step, start, end)
         if (next === undefined) break
@@ -45,7 +63,7 @@ export function placesInCode(file: string, text: string): Places {
         end = valueEnd(code, start, end)
       }
       const exact =
-        token === undefined ? undefined : (tokenIn(code, token, start, end) ?? tokenIn(code, token, 0, code.length))
+        token === undefined ? undefined : (tokenIn(code, token, start, end) ?? tokenIn(code, token, ...part))
       return locate(file, text, ...(exact ?? found))
     },
   }
@@ -89,18 +107,20 @@ function indexOrEnd(text: string, what: string, from: number): number {
   return index < 0 ? text.length : index
 }
 
-/** Where the value that starts at `start` ends: at the comma or closing bracket that belongs to what is around it. */
-function valueEnd(code: string, start: number, end: number): number {
+/** Where the value that starts at `start` ends: at the comma (unless it is to be passed over) or closing bracket that belongs to what is around it. */
+function valueEnd(code: string, start: number, end: number, comma = ','): number {
   let depth = 0
   for (let i = start; i < end; i++) {
     const c = code[i]!
     if (quotes.includes(c)) i = afterString(code, i) - 1
     else if ('([{'.includes(c)) depth++
     else if (')]}'.includes(c) && --depth < 0) return i
-    else if (c === ',' && depth === 0) return i
+    else if (c === comma && depth === 0) return i
   }
   return end
 }
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 interface Found {
   readonly from: number
@@ -109,9 +129,21 @@ interface Found {
   readonly value: number
 }
 
+/** The innermost `{…}` around an offset, without its brackets. */
+function objectAround(code: string, offset: number): readonly [number, number] {
+  const open: number[] = []
+  for (let i = 0; i < offset; i++) {
+    const c = code[i]!
+    if (quotes.includes(c)) i = afterString(code, i) - 1
+    else if (c === '{') open.push(i + 1)
+    else if (c === '}') open.pop()
+  }
+  const start = open.at(-1) ?? 0
+  return [start, valueEnd(code, start, code.length, '')]
+}
+
 function keyIn(code: string, key: string, start: number, end: number): Found | undefined {
-  const escaped = key.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const pattern = new RegExp(`(?<![\\w$.'"])(['"]?)${escaped}\\1\\s*:`, 'g')
+  const pattern = new RegExp(`(?<![\\w$.'"])(['"]?)${escaped(key)}\\1\\s*:`, 'g')
   pattern.lastIndex = start
   const match = pattern.exec(code)
   if (match === null || match.index >= end) return undefined

@@ -8,19 +8,11 @@ import { type Problem, problem } from '../base/errors.ts'
 import { fillConfig, fillPipeline } from './defaults.ts'
 import type { ConfigInput, PipelineInput } from './input.ts'
 import { problemsOf } from './issues.ts'
+import { modelsOf, type SqlFile } from './models.ts'
 import type { Places } from './places.ts'
+import { expandLists, type ListFile } from './procedure-lists.ts'
 import { configSchema, pipelineDataSchema, pipelineSchema } from './schema.ts'
-import { suggest } from './suggest.ts'
-import type { Pipeline, ProjectConfig, SqlModel } from './types.ts'
-
-/** A SQL model as it was found: its place is its table's name. */
-export interface SqlFile {
-  /** `<folder>.<file name without .sql>`. */
-  readonly table: string
-  /** Relative to the project. */
-  readonly file: string
-  readonly sql: string
-}
+import type { Pipeline, ProjectConfig } from './types.ts'
 
 /**
  * Checks and completes a project's configuration.
@@ -35,23 +27,33 @@ export function resolveConfig(
   return problems.length > 0 ? { problems } : { config: fillConfig(raw as ConfigInput), problems }
 }
 
+/** What a pipeline is resolved with. */
+export interface PipelineSurroundings {
+  readonly places: Places
+  /** The SQL files that lie beside it. */
+  readonly sqlFiles: readonly SqlFile[]
+  /** The lists of procedures that it names, by file name. */
+  readonly lists?: ReadonlyMap<string, ListFile>
+}
+
 /**
- * Checks and completes a pipeline, with the SQL files that lie beside it.
+ * Checks and completes a pipeline, with the files that lie beside it. The places that come back know the entries of lists, too.
  *
  * @example resolvePipeline({ name: 'retail' }, { places: noPlaces('pipeline.ts'), sqlFiles: [] }).pipeline?.layers
  */
 export function resolvePipeline(
   raw: unknown,
-  at: { readonly places: Places; readonly sqlFiles: readonly SqlFile[] },
-): { readonly pipeline?: Pipeline; readonly problems: readonly Problem[] } {
-  const { places, sqlFiles } = at
+  at: PipelineSurroundings,
+): { readonly pipeline?: Pipeline; readonly problems: readonly Problem[]; readonly places: Places } {
+  const { value, places, problems: inLists } = expandLists(raw, at.places, at.lists ?? new Map())
   const schema = /\.(json|ya?ml)$/.test(places.file) ? pipelineDataSchema : pipelineSchema
-  const problems = [...checked(schema, raw, places, 'The pipeline'), ...leakedSecrets(raw, places)]
-  if (problems.length > 0) return { problems }
-  const filled = fillPipeline(raw as PipelineInput, places)
-  const models = modelsOf(filled.pipeline, sqlFiles)
+  const problems = [...inLists, ...checked(schema, value, places, 'The pipeline'), ...leakedSecrets(value, places)]
+  if (problems.length > 0) return { problems, places }
+  const filled = fillPipeline(value as PipelineInput, places)
+  const models = modelsOf(filled.pipeline, at.sqlFiles, places)
   const all = [...filled.problems, ...models.problems]
-  return all.length > 0 ? { problems: all } : { pipeline: { ...filled.pipeline, models: models.models }, problems: [] }
+  if (all.length > 0) return { problems: all, places }
+  return { pipeline: { ...filled.pipeline, models: models.models }, problems: [], places }
 }
 
 function checked(schema: z.ZodType, raw: unknown, places: Places, whole: string): Problem[] {
@@ -84,45 +86,4 @@ function carriesSecret(url: string): boolean {
   return (
     /^[a-z]+:\/\/[^/]*:[^/]*@/i.test(url) || /[?&](token|key|secret|password|sig|signature|api[_-]?key)=[^&]/i.test(url)
   )
-}
-
-/** SQL files join the code models; a table has one model, in a layer that the pipeline has. */
-function modelsOf(
-  pipeline: Pipeline,
-  sqlFiles: readonly SqlFile[],
-): { readonly models: Pipeline['models']; readonly problems: readonly Problem[] } {
-  const models: Record<string, Pipeline['models'][string]> = { ...pipeline.models }
-  const problems: Problem[] = []
-  const told = new Set<string>()
-  for (const { table, file, sql } of sqlFiles) {
-    const layer = table.slice(0, table.indexOf('.'))
-    if (!pipeline.layers.includes(layer)) {
-      if (told.has(layer)) continue
-      told.add(layer)
-      const meant = suggest(layer, pipeline.layers)
-      const context = { at: { file }, ...(meant === undefined ? {} : { suggestion: meant }) }
-      problems.push(
-        problem(
-          'Definition.UnknownLayer',
-          { layer: layer || 'the folder of the pipeline', known: pipeline.layers },
-          context,
-        ),
-      )
-      continue
-    }
-    if (!/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(table.slice(layer.length + 1))) {
-      const expected = 'named by letters, digits and _, as the file is the name of the table'
-      problems.push(
-        problem('Definition.WrongValue', { where: 'The SQL file', expected, found: `"${file}"` }, { at: { file } }),
-      )
-      continue
-    }
-    if (models[table] !== undefined) {
-      const first = `a code model in ${pipeline.file}`
-      problems.push(problem('Definition.DuplicateTable', { table, first, second: file }, { at: { file } }))
-      continue
-    }
-    models[table] = { kind: 'sql', sql, file } satisfies SqlModel
-  }
-  return { models, problems }
 }

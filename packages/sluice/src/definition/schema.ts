@@ -5,7 +5,8 @@
  */
 import { z } from 'zod'
 import { simpleTypes } from './columns.ts'
-import { checkMisfits, columnMisfits, csvMisfits, type Misfit } from './consistency.ts'
+import { checkMisfits, columnMisfits, csvMisfits, type Misfit, procedureMisfits } from './consistency.ts'
+import { isStart, procedureNameRule } from './procedure-rules.ts'
 import { isCron, isZone } from './schedule.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */
@@ -57,7 +58,7 @@ const columnType = z
     return parts === null || Number(parts[2]) <= Number(parts[1])
   }, 'decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p')
 
-const column = strict({
+const columnShape = {
   type: columnType.meta({ description: 'The column type' }),
   nullable: z.boolean().optional(),
   from: name.optional().meta({ description: "The column's name in the file, where it differs" }),
@@ -72,9 +73,15 @@ const column = strict({
   trim: z.boolean().optional(),
   encoding: z.enum(['hex', 'base64']).optional(),
   description: z.string().optional(),
-})
+}
 
-const columnInput = z.union([columnType, consistent(column, columnMisfits)]).meta({ id: 'Column' })
+const columnInput = z.union([columnType, consistent(strict(columnShape), columnMisfits)]).meta({ id: 'Column' })
+
+const resultColumn = strict({
+  ...columnShape,
+  serverType: text.optional().meta({ description: 'The type as the server declares it: datetime2(7)' }),
+})
+const resultColumnInput = z.union([columnType, consistent(resultColumn, columnMisfits)]).meta({ id: 'ResultColumn' })
 
 const checkOptions = {
   name: name.optional(),
@@ -143,7 +150,80 @@ const belowProject = text.refine(
   'a path below the project, without ".."',
 )
 
+const quarantine = strict({ maxShare: share.optional(), maxRows: count.optional() }).optional()
+const rowCount = strict({
+  ...countBounds,
+  minShareOfPrevious: z.number().min(0).optional(),
+  maxShareOfPrevious: z.number().min(0).optional(),
+}).optional()
+const timeoutSeconds = z.int().min(1).max(86_400).optional()
+
+const identifier = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'letters, digits and _, at most 63, not starting with a digit')
+
+const zone = z.string().refine(isZone, 'an IANA zone such as Europe/London')
+const constant = z.union([
+  z.string(),
+  z
+    .number()
+    .refine(
+      (value) => !Number.isInteger(value) || Number.isSafeInteger(value),
+      'a number that JavaScript holds exactly; beyond, a text with its type',
+    ),
+  z.boolean(),
+  z.null(),
+])
+const parameterValue = z.union([
+  constant,
+  strict({ value: constant, type: columnType }),
+  strict({ $runDate: strict({ zone: zone.optional() }) }),
+  strict({ $window: z.enum(['from', 'to']) }),
+  strict({ $each: strict({ table: name, column: name, type: columnType.optional(), as: identifier.optional() }) }),
+])
+const parameterName = z
+  .string()
+  .regex(/^[\p{L}_#][\p{L}\p{N}_#$]{0,126}$/u, 'letters, digits and _, without @, at most 127')
+
+const procedure = strict({
+  kind: z.literal('procedure'),
+  connection: name.meta({ description: "The connection's name in sluice.config" }),
+  procedure: z
+    .string()
+    .superRefine((value, context) => {
+      const expected = procedureNameRule(value)
+      if (expected !== undefined) context.addIssue({ code: 'custom', message: expected, input: value })
+    })
+    .meta({ description: 'As the server knows it, without quotes: dbo.usp_customers' }),
+  parameters: z.record(parameterName, parameterValue).optional().meta({ description: 'By name, without @' }),
+  columns: z.record(name, resultColumnInput).refine((value) => Object.keys(value).length > 0, 'at least one column'),
+  resultSet: z.int().min(1).max(1000).optional().meta({ description: 'Which result set is taken. Default: 1' }),
+  evolve: z.enum(['none', 'additive', 'widening']).optional(),
+  mode: z.enum(['replace', 'append', 'merge']).optional(),
+  key: keyColumns.optional(),
+  window: strict({
+    start: z.string().refine(isStart, 'a date or a local time in ISO 8601, such as 2024-01-31 or 2024-01-31 18:00:00'),
+    zone: zone.optional(),
+    overlapSeconds: count.optional(),
+    lagSeconds: count.optional(),
+  }).optional(),
+  output: z
+    .record(
+      parameterName,
+      strict({ type: columnType, equals: z.union([z.string(), z.number(), z.boolean()]).optional() }),
+    )
+    .optional(),
+  returnCodes: z.union([z.array(z.int()).min(1), z.literal('any')]).optional(),
+  messages: z.enum(['record', 'fail']).optional(),
+  rowCount,
+  checks: z.array(checkInput).optional(),
+  quarantine,
+  timeoutSeconds,
+  description: z.string().optional(),
+})
+
 const source = z.discriminatedUnion('kind', [
+  consistent(procedure, procedureMisfits),
   strict({
     kind: z.literal('files'),
     path: belowProject.meta({ description: 'Below the project, with * and ? in its last part and ** for folders' }),
@@ -157,15 +237,11 @@ const source = z.discriminatedUnion('kind', [
       .meta({ description: "The business date in the file's name, like yyyy-MM-dd" }),
     rowNumbers: z.boolean().optional(),
     checks: z.array(checkInput).optional(),
-    quarantine: strict({ maxShare: share.optional(), maxRows: count.optional() }).optional(),
+    quarantine,
     duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
     changedContent: z.enum(['append', 'error']).optional(),
     key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
-    rowCount: strict({
-      ...countBounds,
-      minShareOfPrevious: z.number().min(0).optional(),
-      maxShareOfPrevious: z.number().min(0).optional(),
-    }).optional(),
+    rowCount,
     archive: z.union([belowProject, z.literal(false)]).optional(),
     error: belowProject.optional(),
     ready: strict({ stableSeconds: z.number().min(0).optional(), marker: text.optional() }).optional(),
@@ -180,9 +256,13 @@ const source = z.discriminatedUnion('kind', [
 ])
 
 const retention = strict({ versions: z.int().min(1).optional(), days: z.number().min(0).optional() })
-const timeoutSeconds = z.int().min(1).max(86_400).optional()
 
 const tableOptions = strict({
+  copy: z
+    .string()
+    .regex(/^[A-Za-z_]\w*\.[A-Za-z_]\w*$/, 'the full name of a table, <layer>.<table>')
+    .optional()
+    .meta({ description: 'The table is a copy of the latest version of another: <layer>.<table>' }),
   partitionBy: z
     .discriminatedUnion('kind', [
       strict({ kind: z.literal('value'), column: name }),
@@ -258,10 +338,6 @@ const notifier = z.discriminatedUnion('kind', [
   }),
 ])
 
-const identifier = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'letters, digits and _, at most 63, not starting with a digit')
-
 /** The path where code models live in JSON Schema: nowhere, as JSON cannot hold a function. */
 const codeModel = strict({
   kind: z.literal('code'),
@@ -294,6 +370,25 @@ export const pipelineSchema = strict({ ...pipelineShape, models: z.record(name, 
 /** `pipeline.json` and `pipeline.yaml`: the same without code models. */
 export const pipelineDataSchema = strict(pipelineShape)
 
+const entryShape = procedure.omit({ kind: true, connection: true }).shape
+
+/** A list of procedures in a file of its own; each entry is checked as a source once it is one. */
+export const procedureListSchema = z.array(strict({ table: identifier.optional(), ...entryShape }))
+
+const connection = strict({
+  kind: z.enum(['sqlserver', 'postgres', 'mysql']),
+  host: textOrReference,
+  port: z.union([z.int().min(1).max(65_535), secretReference, envReference]).optional(),
+  database: textOrReference,
+  user: textOrReference,
+  password: reference,
+  tls: z.enum(['verified', 'unverified', 'off']).optional(),
+  ca: belowProject.optional().meta({ description: 'A file below the project with the certificates (PEM) to trust' }),
+  serverName: text.optional(),
+  maxConnections: z.int().min(1).max(100).optional().meta({ description: 'Connections at a time. Default: 4' }),
+  connectTimeoutSeconds: z.int().min(1).max(600).optional(),
+})
+
 /** `sluice.config`. */
 export const configSchema = strict({
   $schema: z.string().optional(),
@@ -304,6 +399,13 @@ export const configSchema = strict({
     .optional()
     .meta({ description: 'Where versions live, and how many are kept. Default: lake' }),
   warehouse: z.discriminatedUnion('kind', [strict({ kind: z.literal('duckdb'), path: belowProject })]).optional(),
+  connections: z
+    .record(
+      z.string().regex(/^[A-Za-z][\w-]{0,62}$/, 'letters, digits, _ and -, at most 63, starting with a letter'),
+      connection,
+    )
+    .optional()
+    .meta({ description: 'Database servers that sources call, by the name that sources use' }),
   engine: strict({
     memoryLimit: z
       .string()

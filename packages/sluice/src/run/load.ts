@@ -1,11 +1,14 @@
 /** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { join, relative, sep } from 'node:path'
+import { join, posix, relative, sep } from 'node:path'
 import { type Location, type Problem, problem } from '../base/errors.ts'
 import { checkProject } from '../definition/check.ts'
+import type { SqlFile } from '../definition/models.ts'
 import { noPlaces, type Places, placesInCode } from '../definition/places.ts'
-import { resolveConfig, resolvePipeline, type SqlFile } from '../definition/resolve.ts'
+import { type ListFile, listFilesOf } from '../definition/procedure-lists.ts'
+import { resolveConfig, resolvePipeline } from '../definition/resolve.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Pipeline, Project } from '../definition/types.ts'
 import { folderDigest, type Looks, textDigest } from './looks.ts'
@@ -96,9 +99,11 @@ async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline 
   const read = await readDefinition(loading, file)
   const sqlFiles = await readSqlFiles(loading, folder)
   if (read === undefined) return undefined
-  const { pipeline, problems } = resolvePipeline(read.value, { places: read.places, sqlFiles })
+  const lists = await readLists(loading, folder, listFilesOf(read.value), read.places)
+  const { pipeline, problems, places } = resolvePipeline(read.value, { places: read.places, sqlFiles, lists })
+  loading.places.set(file, places)
   loading.problems.push(...problems)
-  return pipeline
+  return lists.size === listFilesOf(read.value).length ? pipeline : undefined
 }
 
 /** The one definition file of a folder. */
@@ -184,6 +189,32 @@ function placeOf(root: string, text: string): Location | undefined {
 /** A place in a stack without its column, which is that of the compiled line. */
 function lineOf(place: Location | undefined): Location | undefined {
   return place && { file: place.file, line: place.line! }
+}
+
+/** The lists of procedures that a pipeline names, as files beside it; those that cannot be read are problems. */
+async function readLists(
+  loading: Loading,
+  folder: string,
+  names: readonly string[],
+  places: Places,
+): Promise<ReadonlyMap<string, ListFile>> {
+  const lists = new Map<string, ListFile>()
+  for (const name of names) {
+    const file = posix.join(folder, name)
+    const isBeside = /\.(json|ya?ml)$/.test(name) && file.startsWith(`${folder}/`) && !name.includes('\\')
+    const found = isBeside && existsSync(join(loading.root, file))
+    if (!found) {
+      const expected = isBeside ? 'a file that is there' : 'a YAML or JSON file beside the pipeline'
+      const params = { where: 'The list of procedures', expected, found: `"${name}"` }
+      loading.problems.push(problem('Definition.WrongValue', params, { at: places.at(['sources'], name) }))
+      // So that the file's coming is noticed.
+      if (isBeside) loading.looks.files[file] = textDigest(undefined)
+      continue
+    }
+    const list = await readDefinition(loading, file)
+    if (list !== undefined) lists.set(name, list)
+  }
+  return lists
 }
 
 /** Every SQL file below a pipeline, in the order of names. */

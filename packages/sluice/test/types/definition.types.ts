@@ -20,10 +20,12 @@ import {
   notNull,
   nullable,
   type PipelineInput,
+  type ProcedureInput,
   pipeline,
   range,
   replace,
   row,
+  type SourceInput,
   scd2,
   secret,
   timestamp,
@@ -118,6 +120,8 @@ defineConfig({
 // What is written and what is checked are the same shapes, both ways, but for what only TypeScript can hold.
 type Checked = z.input<typeof pipelineDataSchema>
 type CheckedSource = NonNullable<Checked['sources']>[string]
+type CheckedFiles = Extract<CheckedSource, { kind: 'files' }>
+type CheckedProcedure = Extract<CheckedSource, { kind: 'procedure' }>
 type Shared = 'name' | 'loads' | 'schedule' | 'notifications' | 'description'
 export const loads: { readonly [target: string]: Loose<LoadInput> } = {} as NonNullable<Checked['loads']>
 export const pipelineToChecked: Loose<Pick<Checked, Shared>> = {} as Pick<PipelineInput, Shared>
@@ -127,9 +131,15 @@ export const pipelineFromChecked: Loose<Pick<PipelineInput, Same>> = {} as Pick<
 export const configToChecked: Loose<z.input<typeof configSchema>> = {} as ConfigInput
 export const configFromChecked: Loose<ConfigInput> = {} as z.input<typeof configSchema>
 export const checks: readonly Loose<Check>[] = [] as NonNullable<CheckedSource['checks']>
-export const source: Loose<Omit<FilesInput, 'columns'>> = {} as Omit<CheckedSource, 'columns'>
-export const sourceToChecked: Loose<CheckedSource> = {} as FilesInput
-export const column: Loose<Omit<Column, 'type'>> = {} as Omit<Exclude<CheckedSource['columns'][string], string>, 'type'>
+export const files_: Loose<Omit<FilesInput, 'columns'>> = {} as Omit<CheckedFiles, 'columns'>
+export const procedure: Loose<Omit<ProcedureInput, Typed>> = {} as Omit<CheckedProcedure, Typed>
+export const sourceToChecked: Loose<CheckedSource> = {} as SourceInput
+export const column: Loose<Omit<Column, 'type'>> = {} as Omit<
+  Exclude<CheckedProcedure['columns'][string], string>,
+  'type'
+>
+// Types of columns are any text to zod's types, which a pattern narrows.
+type Typed = 'columns' | 'parameters' | 'output'
 
 /** The same, with `undefined` where something is optional, and lists that may be read only. */
 type Loose<T> = T extends readonly (infer I)[]

@@ -150,6 +150,15 @@ export const definitionErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Definition.UnknownConnection': entry<{ connection: string; known: readonly string[] }>({
+    code: 'SLU1019',
+    title: 'A connection does not exist.',
+    message: ({ connection, known }) =>
+      `The configuration has no connection "${connection}".${known.length > 0 ? ` Connections: ${list(known)}.` : ''}`,
+    hint: () => 'Declare it in sluice.config, under `connections`.',
+    retry: 'terminal',
+    exit: 2,
+  }),
   'Definition.NoPipeline': entry<{ folder: string }>({
     code: 'SLU1018',
     title: 'There is no pipeline here.',
