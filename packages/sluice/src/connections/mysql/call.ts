@@ -1,0 +1,214 @@
+/**
+ * Calls a procedure by a prepared `CALL` that is made from its checked and quoted name; values are bound.
+ *
+ * A call that is given up is ended by closing its socket. The server notices when it next writes: a procedure that has not written anything yet
+ * runs on until it does.
+ */
+import { systemClock } from '../../base/clock.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { CallEnd, CallSink, Cell, ConnectionSettings, ProcedureCall } from '../connection.ts'
+import { bind } from './bind.ts'
+import type { Bound, Packet, ResultReader, Wire } from './connect.ts'
+import { parametersOf, type RoutineName, type RoutineParameter } from './describe.ts'
+import { callError } from './errors.ts'
+import { columnOf, type DecodedColumn, readRow } from './types.ts'
+
+/** Longest name, in characters: https://mariadb.com/kb/en/identifier-names/#maximum-length */
+export const maxNameLength = 64
+const batchRows = 2048
+
+/**
+ * Quotes an identifier: backticks, doubled inside, whatever the SQL mode.
+ *
+ * @example quoteIdentifier('a`b') // '`a``b`'
+ */
+export function quoteIdentifier(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``
+}
+
+/**
+ * The checked parts of `procedure` or `database.procedure`.
+ *
+ * @example routineName('shop.customers') // { database: 'shop', name: 'customers' }
+ * @throws Connection.InvalidName
+ */
+export function routineName(procedure: string): RoutineName {
+  const parts = procedure.split('.')
+  if (parts.length > 2) refuse(procedure, 'it has more than two parts')
+  for (const part of parts) checkName(part, procedure)
+  const [last, database] = parts.reverse() as [string, string?]
+  return { database, name: last }
+}
+
+/** https://mariadb.com/kb/en/identifier-names/#further-rules */
+function checkName(part: string, whole = part): void {
+  if (part === '') refuse(whole, 'a part of it is empty')
+  if (/[\0\u{10000}-\u{10ffff}]/u.test(part)) refuse(whole, 'no name has such characters')
+  if (part.endsWith(' ')) refuse(whole, 'it ends with a space')
+  if (part.length > maxNameLength) refuse(whole, `a part of it has more than ${maxNameLength} characters`)
+}
+
+function refuse(name: string, why: string): never {
+  throw sluiceError('Connection.InvalidName', { name, why })
+}
+
+/**
+ * Calls, as the contract says.
+ *
+ * @example await callProcedure(wire, settings, call, sink, signal)
+ */
+export async function callProcedure(
+  wire: Wire,
+  settings: ConnectionSettings,
+  call: ProcedureCall,
+  sink: CallSink,
+  signal: AbortSignal,
+): Promise<CallEnd> {
+  const name = routineName(call.procedure)
+  for (const { name } of [...call.parameters, ...call.output]) checkName(name)
+  const reading = new Reading(wire, settings.name, sink)
+  const stopped = new AbortController()
+  const given = stop(call, reading, AbortSignal.any([signal]), stopped.signal)
+  try {
+    return await Promise.race([work(wire, settings, call, name, reading, sink), reading.failed, given])
+  } catch (error) {
+    wire.destroy()
+    throw callError(settings, call.procedure, reading.total, error)
+  } finally {
+    stopped.abort()
+  }
+}
+
+/** Rejects when the signal aborts or the time is over. */
+async function stop(call: ProcedureCall, reading: Reading, signal: AbortSignal, ended: AbortSignal): Promise<never> {
+  const { procedure, timeoutMs } = call
+  await systemClock.sleep(timeoutMs, AbortSignal.any([signal, ended]))
+  if (ended.aborted) return new Promise<never>(() => undefined)
+  throw signal.aborted
+    ? sluiceError('Connection.Cancelled', { procedure, rows: reading.total })
+    : sluiceError('Connection.Timeout', { procedure, seconds: timeoutMs / 1000, rows: reading.total })
+}
+
+async function work(
+  wire: Wire,
+  settings: ConnectionSettings,
+  call: ProcedureCall,
+  name: RoutineName,
+  reading: Reading,
+  sink: CallSink,
+): Promise<CallEnd> {
+  const known = await parametersOf(wire, settings.name, name)
+  const values = known === undefined ? inDeclaredOrder(call) : inCatalogOrder(settings, call, known)
+  const quoted = [name.database, name.name].filter((part) => part !== undefined).map(quoteIdentifier)
+  const statement = `CALL ${quoted.join('.')}(${values.map(() => '?').join(', ')})`
+  const warnings = await wire.execute(statement, values, reading)
+  await reading.end()
+  if (warnings > 0) for (const message of await wire.warnings()) sink.message(message)
+  return { rows: reading.counts, output: pick(call, reading.output) }
+}
+
+/** The catalog shows nothing to who may not call: the server's own answer says more than we could. */
+function inDeclaredOrder(call: ProcedureCall): readonly Bound[] {
+  const out = call.output.filter(({ name }) => call.parameters.every((parameter) => parameter.name !== name))
+  return [...call.parameters.map((parameter) => bind(parameter, undefined)), ...out.map(() => null)]
+}
+
+const plain = (name: string): string => name.replace(/^@/, '').toLowerCase()
+
+function inCatalogOrder(
+  { name: connection }: ConnectionSettings,
+  { procedure, parameters, output }: ProcedureCall,
+  known: readonly RoutineParameter[],
+): readonly Bound[] {
+  const fail = (why: string): never => {
+    throw sluiceError('Connection.NoProcedure', { connection, procedure, why })
+  }
+  const names = known.map(({ name, mode }) => `${name} (${mode})`).join(', ') || 'none'
+  const find = (name: string) => known.find((parameter) => plain(parameter.name) === plain(name))
+  for (const { name } of parameters)
+    if ((find(name)?.mode ?? 'OUT') === 'OUT') fail(`"${name}" is no parameter that takes a value; there are ${names}`)
+  for (const { name } of output)
+    if ((find(name)?.mode ?? 'IN') === 'IN') fail(`"${name}" is no output parameter; there are ${names}`)
+  return known.map((target) => {
+    const parameter = parameters.find(({ name }) => plain(name) === plain(target.name))
+    if (parameter === undefined && target.mode !== 'OUT') fail(`"${target.name}" has no value; there are ${names}`)
+    return parameter === undefined ? null : bind(parameter, target)
+  })
+}
+
+function pick(call: ProcedureCall, values: ReadonlyMap<string, Cell>): CallEnd['output'] {
+  return Object.fromEntries(call.output.map(({ name }) => [name, values.get(plain(name)) ?? null]))
+}
+
+/** Hands rows on in batches, with the socket paused as long as the sink needs. */
+class Reading implements ResultReader {
+  /** Rows of all sets. */
+  total = 0
+  readonly counts: number[] = []
+  readonly output = new Map<string, Cell>()
+  /** Rejects when a sink's promise does. */
+  readonly failed: Promise<never>
+  readonly #wire: Wire
+  readonly #connection: string
+  readonly #sink: CallSink
+  #fail: (error: unknown) => void = () => undefined
+  #flush: () => void = () => undefined
+  #pending: Promise<void> = Promise.resolve()
+
+  constructor(wire: Wire, connection: string, sink: CallSink) {
+    this.#wire = wire
+    this.#connection = connection
+    this.#sink = sink
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    this.failed.catch(() => undefined)
+  }
+
+  fields(...[fields, output]: Parameters<ResultReader['fields']>): (row: Packet) => void {
+    this.#flush()
+    const columns = fields.map(columnOf)
+    if (output) return (row) => this.#readOutput(row, columns)
+    const set = this.counts.push(0)
+    const wanted = this.#sink.columns(
+      set,
+      columns.map(({ decode: _, ...column }) => column),
+    )
+    const empty = (): Cell[][] => columns.map(() => [])
+    let [cells, rows] = [empty(), 0]
+    this.#flush = () => {
+      if (rows === 0) return
+      const handed = this.#sink.rows(set, cells, rows)
+      ;[cells, rows] = [empty(), 0]
+      if (handed instanceof Promise) this.#wait(handed)
+    }
+    return (row) => {
+      this.total++
+      this.counts[set - 1] = (this.counts[set - 1] as number) + 1
+      if (!wanted) return
+      readRow(row, columns, cells, this.#connection)
+      if (++rows === batchRows) this.#flush()
+    }
+  }
+
+  /** Hands on what is left; resolves when the sink has taken everything. */
+  async end(): Promise<void> {
+    await this.#pending
+    this.#flush()
+    await this.#pending
+  }
+
+  #readOutput(row: Packet, columns: readonly DecodedColumn[]): void {
+    const cells: Cell[][] = columns.map(() => [])
+    readRow(row, columns, cells, this.#connection)
+    for (const [index, { name }] of columns.entries()) this.output.set(plain(name), cells[index]?.[0] as Cell)
+  }
+
+  #wait(handed: Promise<void>): void {
+    this.#wire.pause()
+    this.#pending = handed.then(
+      () => this.#wire.resume(),
+      (error) => this.#fail(error),
+    )
+  }
+}

@@ -1,0 +1,83 @@
+/** MySQL and MariaDB as a {@link Connector}. */
+import { sluiceError } from '../../base/errors.ts'
+import type { Cell, Connection, ConnectionSettings, Connector } from '../connection.ts'
+import { callProcedure, maxNameLength, routineName } from './call.ts'
+import { type Bound, openWire, packages, type Wire } from './connect.ts'
+import { describeProcedures, select } from './describe.ts'
+import { connectError } from './errors.ts'
+
+/** MySQL from 8.0.17 and MariaDB from 10.5. */
+export const mysqlConnector: Connector = {
+  kind: 'mysql',
+  packages,
+  defaultPort: 3306,
+  maxNameLength,
+  connect: async (settings, signal) => {
+    const wire = await openWire(settings, signal)
+    try {
+      await fixSession(wire)
+      await testDecoder(wire, settings)
+    } catch (error) {
+      wire.destroy()
+      throw connectError(settings, error)
+    }
+    return connectionOf(wire, settings)
+  },
+}
+
+/** What a value's text, or the meaning of a statement, could depend on (SR-14). The server waits a day for a slow reader, and not a minute. */
+async function fixSession(wire: Wire): Promise<void> {
+  const none = { fields: () => () => undefined }
+  await wire.execute(
+    `SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, net_write_timeout = 86400`,
+    [],
+    none,
+  )
+}
+
+const selfTest: readonly (readonly [expression: string, value: Bound, text: Cell])[] = [
+  ['CAST(? AS DECIMAL(38,18))', '-12345678901234567890.123456789012345678', '-12345678901234567890.123456789012345678'],
+  ['CAST(? AS UNSIGNED)', '18446744073709551615', '18446744073709551615'],
+  ['CAST(? AS SIGNED)', '-9223372036854775808', '-9223372036854775808'],
+  ['CAST(? AS DATETIME(6))', '2024-02-29 23:59:59.999999', '2024-02-29 23:59:59.999999'],
+  ['CAST(? AS TIME(6))', '-838:59:58.000001', '-838:59:58.000001'],
+  ['CAST(? AS FLOAT)', '1.2345679', '1.2345679'],
+  ['CAST(? AS DOUBLE)', '0.1', '0.1'],
+  ['CAST(? AS CHAR)', 'é𝄞`"', 'é𝄞`"'],
+  ['CAST(? AS BINARY)', Buffer.from('00ff', 'hex'), '00ff'],
+  ['CAST(? AS CHAR)', null, null],
+]
+
+/** Sends hard values there and back: the way in and the way out stand on the inside of the driver. */
+async function testDecoder(wire: Wire, settings: ConnectionSettings): Promise<void> {
+  const changed = (why: string, cause?: unknown) =>
+    sluiceError(
+      'Connection.DriverChanged',
+      { package: 'mysql2', found: 'as installed', expected: packages.mysql2, why },
+      { cause },
+    )
+  const statement = `SELECT ${selfTest.map(([expression]) => expression).join(', ')}`
+  const values = selfTest.map(([, value]) => value)
+  const [row = []] = await select(wire, settings.name, statement, values).catch((cause: unknown) => {
+    throw (cause as { sqlState?: string }).sqlState === undefined ? changed(String(cause), cause) : cause
+  })
+  for (const [index, [expression, , text]] of selfTest.entries())
+    if (row[index] !== text) throw changed(`${expression} came back as ${row[index]}, not as ${text}`)
+}
+
+function connectionOf(wire: Wire, settings: ConnectionSettings): Connection {
+  const close = async (): Promise<void> => {
+    if (wire.isOpen) await wire.close()
+  }
+  return {
+    server: /mariadb/i.test(wire.server) ? `MariaDB ${wire.server}` : `MySQL ${wire.server}`,
+    get isUsable() {
+      return wire.isOpen
+    },
+    call: (call, sink, signal) => callProcedure(wire, settings, call, sink, signal),
+    describe: async (name) =>
+      describeProcedures(wire, settings.name, name === undefined ? undefined : routineName(name)),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}

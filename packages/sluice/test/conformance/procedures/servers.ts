@@ -1,0 +1,22 @@
+/** The servers that the suite runs against. A new one is one entry here, and a file beside its siblings. */
+import { afterAll, describe, test } from 'vitest'
+import { mysql } from './mysql.ts'
+import type { ServerKind, ServerUnderTest } from './server.ts'
+
+const kinds: readonly ServerKind[] = [mysql]
+
+/** Runs the tests once for each server; one that cannot be had is skipped by name, with what was missing. */
+export async function onEachServer(
+  name: string,
+  tests: (server: () => Promise<ServerUnderTest>, kind: ServerKind) => void,
+): Promise<void> {
+  for (const kind of kinds) {
+    const missing = await kind.missing()
+    describe(`${name}: ${kind.name}`, () => {
+      if (missing !== undefined) return test.skip(`missed ${missing}`, () => undefined)
+      let started: Promise<ServerUnderTest> | undefined
+      afterAll(async () => (await started)?.stop())
+      return tests(() => (started ??= kind.start()), kind)
+    })
+  }
+}
