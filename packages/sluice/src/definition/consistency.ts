@@ -84,37 +84,45 @@ export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: C
  * @example procedureMisfits({ ...source, mode: 'merge' }) // [{ key: 'key', expected: '…' }]
  */
 export function procedureMisfits(source: ProcedureInput): readonly Misfit[] {
-  const { parameters = {}, output = {}, columns, window, key, mode } = source
-  const values = Object.values(parameters).flatMap((value) =>
-    typeof value === 'object' && value !== null ? [value] : [],
-  )
-  const bounds = values.flatMap((value) => ('$window' in value ? [value.$window] : []))
-  const each = values.flatMap((value) => ('$each' in value ? [value.$each] : []))
-  const misfits: Misfit[] = []
-  if (window === undefined && bounds.length > 0)
-    misfits.push({ key: 'window', expected: 'a window with its "start", as a parameter takes a bound of it' })
-  if (window !== undefined && !bounds.includes('from'))
-    misfits.push({ key: 'window', expected: 'left out, as no parameter takes its lower bound ({ $window: from })' })
-  if (window?.overlapSeconds && mode !== undefined && mode !== 'merge')
-    misfits.push({ key: 'mode', expected: '"merge", as an overlap brings rows twice' })
-  if (key === undefined && (mode === 'merge' || window?.overlapSeconds))
-    misfits.push({ key: 'key', expected: 'the columns that identify a row, as rows that come twice are known by them' })
-  if (window !== undefined && !bounds.includes('to') && (mode ?? (key === undefined ? 'append' : 'merge')) === 'append')
-    misfits.push({
-      key: 'key',
-      expected:
-        'the columns that identify a row, as no parameter takes the upper bound of the window ({ $window: to }), and rows beyond it come twice',
-    })
-  if (each.length > 1)
-    misfits.push({
-      key: 'parameters',
-      expected: 'free of a second { $each }, as there is one call for each value of one column',
-    })
-  for (const { as } of each) {
-    if (as !== undefined && Object.keys(columns).some((name) => name.toLowerCase() === as.toLowerCase()))
-      misfits.push({ key: 'parameters', expected: `free of { as: ${as} }, as that is a column of the result` })
-  }
+  const { parameters = {}, output = {}, columns } = source
   const both = Object.keys(output).find((name) => Object.hasOwn(parameters, name))
-  if (both !== undefined) misfits.push({ key: 'output', expected: `free of "${both}", which is a parameter already` })
-  return misfits
+  const each = Object.values(parameters).flatMap((value) =>
+    typeof value === 'object' && value !== null && '$each' in value ? [value.$each] : [],
+  )
+  const names = Object.keys(columns).map((name) => name.toLowerCase())
+  const taken = each.find(({ as }) => as !== undefined && names.includes(as.toLowerCase()))?.as
+  const wrong = (key: string, expected: string, when: boolean): readonly Misfit[] => (when ? [{ key, expected }] : [])
+  return [
+    ...windowMisfits(source),
+    ...wrong(
+      'parameters',
+      'free of a second { $each }, as there is one call for each value of one column',
+      each.length > 1,
+    ),
+    ...wrong('parameters', `free of { as: ${taken} }, as that is a column of the result`, taken !== undefined),
+    ...wrong('output', `free of "${both}", which is a parameter already`, both !== undefined),
+  ]
+}
+
+function windowMisfits({ parameters = {}, window, key, mode }: ProcedureInput): readonly Misfit[] {
+  const bounds = Object.values(parameters).flatMap((value) =>
+    typeof value === 'object' && value !== null && '$window' in value ? [value.$window] : [],
+  )
+  const known = 'the columns that identify a row'
+  if (window === undefined) {
+    if (bounds.length > 0)
+      return [{ key: 'window', expected: 'a window with its "start", as a parameter takes a bound of it' }]
+    return mode === 'merge' && key === undefined ? [{ key: 'key', expected: `${known}, as rows are merged by it` }] : []
+  }
+  if (!bounds.includes('from'))
+    return [{ key: 'window', expected: 'left out, as no parameter takes its lower bound ({ $window: from })' }]
+  const overlaps = (window.overlapSeconds ?? 0) > 0
+  if (overlaps && mode !== undefined && mode !== 'merge')
+    return [{ key: 'mode', expected: '"merge", as an overlap brings rows twice' }]
+  if (key === undefined && (overlaps || mode === 'merge'))
+    return [{ key: 'key', expected: `${known}, as rows that come twice are known by it` }]
+  // Without an upper bound, a call brings rows that the next one brings again.
+  if (!bounds.includes('to') && (mode ?? (key === undefined ? 'append' : 'merge')) === 'append')
+    return [{ key: 'key', expected: `${known}, as no parameter takes the upper bound of the window ({ $window: to })` }]
+  return []
 }

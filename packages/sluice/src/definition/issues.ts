@@ -67,12 +67,16 @@ function unknownKey(key: string, known: readonly string[], path: Path, where: st
   )
 }
 
-/** The branch of a union that the value was meant for: the one whose outermost kind it has. */
+/** The branch of a union that the value was meant for: the one whose outermost kind it has; among several objects, the one whose keys it has. */
 function nearest(branches: readonly (readonly Issue[])[], value: unknown): readonly Issue[] | undefined {
   const fitting = branches.filter(
     (issues) => !issues.some((issue) => issue.path.length === 0 && isMismatch(issue, value)),
   )
-  return fitting.length === 1 ? fitting[0] : undefined
+  if (fitting.length === 1) return fitting[0]
+  const known = fitting.filter(
+    (issues) => !issues.some(({ path, code }) => path.length === 0 && code === 'unrecognized_keys'),
+  )
+  return known.length === 1 ? known[0] : undefined
 }
 
 function isMismatch(issue: Issue, value: unknown): boolean {
@@ -104,6 +108,7 @@ const typeNames: { readonly [type: string]: string } = {
   object: 'an object',
   record: 'an object',
   array: 'a list',
+  null: 'null',
 }
 
 interface Expectation {
@@ -124,6 +129,8 @@ function expectation(issue: Issue): Expectation {
   switch (issue.code) {
     case 'invalid_type':
       return phrase(typeNames[issue.expected] ?? `a ${issue.expected}`)
+    case 'unrecognized_keys':
+      return phrase(`{ ${issue.message.replaceAll(',', ', ')} }`)
     case 'invalid_value':
       return { phrases: [], values: issue.values.map(String) }
     case 'too_small':

@@ -43,7 +43,8 @@ export function expandLists(
   const lists = listsOf(raw)
   if (lists.length === 0) return { value: raw, places, problems: [] }
   const problems: Problem[] = []
-  const sources: Record<string, unknown> = { ...((raw as Entries)['sources'] as Entries) }
+  // Unlike a spread, this leaves the lists out.
+  const sources = Object.fromEntries(Object.entries((raw as Entries)['sources'] as Entries))
   const origins = new Map<string, Places['at']>()
   for (const { connection, list } of lists) {
     const file = typeof list === 'string' ? files.get(list) : undefined
