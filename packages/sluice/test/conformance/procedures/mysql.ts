@@ -123,9 +123,8 @@ const procedures: readonly string[] = [
   `CREATE PROCEDURE forbidden() SELECT 1 AS a`,
   `CREATE PROCEDURE short_text(IN value VARCHAR(10)) SELECT value`,
   `CREATE PROCEDURE long_text(IN value LONGTEXT) SELECT value`,
-  `CREATE PROCEDURE session_settings() SELECT @@session.time_zone AS time_zone, @@session.sql_mode AS sql_mode,
-    @@session.character_set_client AS character_set_client, @@session.character_set_results AS character_set_results,
-    CAST(@@session.autocommit AS CHAR) AS autocommit`,
+  `CREATE PROCEDURE session_settings() SELECT @@session.time_zone AS time_zone, @@session.character_set_client AS character_set_client, @@session.character_set_results AS character_set_results,
+    IF(@@session.autocommit, '1', '0') AS autocommit`,
   'CREATE TABLE kept (a INT)',
 ]
 
@@ -133,7 +132,7 @@ async function prepare(server: MariaDbServer): Promise<void> {
   const client = await server.superuserClient()
   const named = oddNames.map((name) => `CREATE PROCEDURE ${quote(name)}() SELECT 'found' AS answer`)
   const setUp = [
-    "SET sql_mode = '', time_zone = '+00:00', NAMES utf8mb4",
+    "SET sql_mode = '', time_zone = '+00:00'",
     ...typeProcedures(),
     ...procedures,
     ...named,
@@ -142,13 +141,7 @@ async function prepare(server: MariaDbServer): Promise<void> {
   // Other settings than ours: the server's own must not be seen (SR-14).
   const strange = ["SET GLOBAL time_zone = '-07:00'", "SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'"]
   try {
-    for (const statement of setUp)
-      await client.query(
-        statement.replace(
-          "SET sql_mode = '', time_zone = '+00:00', NAMES utf8mb4",
-          "SET sql_mode = '', time_zone = '+00:00'",
-        ),
-      )
+    for (const statement of setUp) await client.query(statement)
     const [rows] = await client.query(
       "SELECT routine_name AS name FROM information_schema.routines WHERE routine_schema = 'erp'",
     )
@@ -166,6 +159,20 @@ function settingsOf({ host, port, database }: MariaDbServer): ConnectionSettings
   return { name: 'shop', kind: 'mysql', host, port, database, user, password, tls, connectTimeoutSeconds: 10 }
 }
 
+/** What COM_QUERY (3) and COM_STMT_PREPARE (22) hold; each command is one packet that begins a new sequence. */
+function statements(sent: Buffer): readonly string[] {
+  const texts: string[] = []
+  for (let at = 0; at < sent.length; ) {
+    const length = sent.readUIntLE(at, 3)
+    const [sequence, command] = [sent[at + 3], sent[at + 4] as number]
+    const text = sent.toString('utf8', at + 5, at + 4 + length)
+    // CLIENT_QUERY_ATTRIBUTES is MySQL's: MariaDB's COM_QUERY is the text alone.
+    if (sequence === 0 && (command === 3 || command === 22)) texts.push(text)
+    at += 4 + length
+  }
+  return texts
+}
+
 /** MariaDB, from the distribution's package. */
 export const mysql: ServerKind = {
   name: 'mysql (MariaDB)',
@@ -181,12 +188,14 @@ export const mysql: ServerKind = {
       oddNames,
       session: {
         time_zone: '+00:00',
-        sql_mode: 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
         character_set_client: 'utf8mb4',
         character_set_results: 'utf8mb4',
         autocommit: '1',
       },
-      errorCode: '1644',
+      errorCodes: { before: '1644', between: '1644', after: '1644', within: '1242' },
+      cutsLongValues: true,
+      noSet: true,
+      statements,
       stop: server.stop,
     }
   },

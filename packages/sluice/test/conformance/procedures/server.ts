@@ -35,11 +35,16 @@ export interface ServerUnderTest {
   readonly oddNames: readonly string[]
   /** What a session must say, whatever the server's own settings are, as `session_settings` returns it. */
   readonly session: { readonly [setting: string]: string }
-  /** The code that `error_after` raises. */
-  readonly errorCode: string
-  /** Procedures with a result set and an output parameter; `return code` where the server has such. */
+  /** The codes that `error_<moment>` raises. */
+  readonly errorCodes: { readonly [moment in 'before' | 'between' | 'after' | 'within']: string }
+  /** What `outputs` returns, where the server has return codes. */
   readonly returnCode?: number
-  /** Words that are in no statement of ours: what the suite's values and the bodies of its procedures say. */
+  /** Whether `short_text` has a parameter of ten characters that its server would cut. */
+  readonly cutsLongValues: boolean
+  /** Whether a call can have no result set at all, as `no_set`. */
+  readonly noSet: boolean
+  /** The texts of the statements (or names of the procedures) in what a client sent without TLS, each whole. */
+  statements(sent: Buffer): readonly string[]
   stop(): Promise<void>
 }
 
