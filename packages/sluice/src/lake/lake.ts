@@ -2,10 +2,17 @@
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { CommitInput, CommitResult } from './commit.ts'
+import {
+  type ExtractionLog,
+  latestExtraction,
+  listExtractions,
+  readExtraction,
+  writeExtraction,
+} from './extractions.ts'
 import { knownInputs } from './inputs.ts'
 import { latestSql, snapshotSql } from './read-sql.ts'
 import type { CommitRecord } from './record.ts'
-import { currentVersion, listTables, readRecord, readVersions } from './records.ts'
+import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './records.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
 import type { RollbackInput } from './rollback.ts'
 import type { VerifiedFiles } from './verify.ts'
@@ -35,6 +42,12 @@ export interface Lake {
   verify(record: CommitRecord): Promise<void>
   /** sha256 to path of every input that the table holds. */
   knownInputs(table: string): Promise<Map<string, string>>
+  /** Writes the log of a run's extraction of a table durably, in place of what it said before. */
+  writeExtraction(log: ExtractionLog): Promise<void>
+  /** The log of a run's extraction; without a run, the latest. */
+  extraction(table: string, run?: string): Promise<ExtractionLog | undefined>
+  /** Kept logs of a table's extractions, newest first; without a table, of all tables, with those that have no version yet. */
+  extractions(table?: string): Promise<readonly ExtractionLog[]>
   /** @see collectGarbage */
   collectGarbage(options: GarbageOptions): Promise<Garbage>
 }
@@ -66,6 +79,13 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     snapshotSql: (records) => snapshotSql(storage, records),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table) => knownInputs(storage, table),
+    writeExtraction: (log) => writeExtraction(storage, log),
+    extraction: (table, run) =>
+      run === undefined ? latestExtraction(storage, table) : readExtraction(storage, table, run),
+    async extractions(table) {
+      const tables = table === undefined ? await listTableFolders(storage) : [table]
+      return (await Promise.all(tables.map((one) => listExtractions(storage, one)))).flat()
+    },
     collectGarbage: async (options) => (await import('./retention.ts')).collectGarbage(storage, clock, options),
   }
 }

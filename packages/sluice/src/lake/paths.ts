@@ -20,6 +20,15 @@ export function versionPath(table: string, version: number): string {
   return `${tableFolder(table)}/_versions/${String(version).padStart(12, '0')}.json`
 }
 
+/**
+ * The path of an extraction's log; without a run, of a copy of the latest.
+ *
+ * @example extractionPath('raw.sales', '20261120T154212Z-9f2c41aa') // 'raw/sales/_extractions/20261120T154212Z-9f2c41aa.json'
+ */
+export function extractionPath(table: string, run = 'latest'): string {
+  return `${tableFolder(table)}/_extractions/${encodePart(run)}.json`
+}
+
 /** The number in a commit record's path; undefined for any other path. */
 export function versionOf(path: string): number | undefined {
   const digits = /\/_versions\/(\d{12})\.json$/.exec(path)?.[1]

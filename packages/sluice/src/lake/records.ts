@@ -3,10 +3,7 @@ import { sluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import { decodePart, tableFolder, versionOf, versionPath } from './paths.ts'
 import type { CommitRecord } from './record.ts'
-import { isSealed, sealJson } from './sealed-json.ts'
-
-/** The newest format this code knows. */
-const knownFormat = 1
+import { openSealed, sealJson } from './sealed-json.ts'
 
 /** How many records are read at a time. */
 const readsAtATime = 16
@@ -22,22 +19,9 @@ export function encodeRecord(record: CommitRecord): string {
  * @throws Lake.RecordCorrupt, Lake.FormatNewer
  */
 export function decodeRecord(bytes: Uint8Array, path: string): CommitRecord {
-  const corrupt = (why: string, cause?: unknown): Error =>
-    sluiceError('Lake.RecordCorrupt', { file: path, why }, { cause })
-  const text = Buffer.from(bytes).toString('utf8')
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (error) {
-    throw corrupt('it is not JSON', error)
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('format' in parsed) || typeof parsed.format !== 'number')
-    throw corrupt('it is not a commit record')
-  if (parsed.format > knownFormat)
-    throw sluiceError('Lake.FormatNewer', { file: path, format: parsed.format, known: knownFormat })
-  if (!isSealed(text)) throw corrupt('its digest does not fit its content')
-  const { digest: _seal, ...record } = parsed as CommitRecord & { digest: string }
-  if (record.version !== versionOf(path)) throw corrupt(`it says that it is version ${record.version}`)
+  const record = openSealed(bytes, path) as CommitRecord
+  if (record.version !== versionOf(path))
+    throw sluiceError('Lake.RecordCorrupt', { file: path, why: `it says that it is version ${record.version}` })
   return record
 }
 
@@ -81,12 +65,16 @@ export async function listVersions(storage: Storage, table: string): Promise<num
 /** All tables that have a version, sorted. */
 export async function listTables(storage: Storage): Promise<readonly string[]> {
   const tables: string[] = []
-  for (const layer of (await storage.folders('')).filter((name) => !name.startsWith('_'))) {
-    for (const name of await storage.folders(layer)) {
-      const table = `${decodePart(layer)}.${decodePart(name)}`
-      if ((await listVersions(storage, table)).length > 0) tables.push(table)
-    }
-  }
+  for (const table of await listTableFolders(storage))
+    if ((await listVersions(storage, table)).length > 0) tables.push(table)
+  return tables
+}
+
+/** All tables that have a folder, sorted: of some, only an extraction that failed may be known. */
+export async function listTableFolders(storage: Storage): Promise<readonly string[]> {
+  const tables: string[] = []
+  for (const layer of (await storage.folders('')).filter((name) => !name.startsWith('_')))
+    for (const name of await storage.folders(layer)) tables.push(`${decodePart(layer)}.${decodePart(name)}`)
   return tables.sort()
 }
 

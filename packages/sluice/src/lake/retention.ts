@@ -8,10 +8,11 @@ import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
+import { listExtractions } from './extractions.ts'
 import { writeCheckpoint } from './inputs.ts'
-import { tableFolder, versionPath } from './paths.ts'
+import { extractionPath, tableFolder, versionPath } from './paths.ts'
 import type { CommitRecord } from './record.ts'
-import { currentVersion, listTables, readVersions, writeHint } from './records.ts'
+import { currentVersion, listTableFolders, readVersions, writeHint } from './records.ts'
 
 /** Versions kept: the newest so many, and those younger than so many days, whichever keeps more. Without either, all. */
 export interface TableRetention {
@@ -53,10 +54,14 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
   const now = clock.now().getTime()
   const removed: StoredObject[] = []
   const foreign: string[] = []
-  for (const table of await listTables(storage)) {
-    const retired = await retire(storage, table, options.retention(table), now, dryRun)
+  for (const table of await listTableFolders(storage)) {
+    const retention = options.retention(table)
+    const retired = await retire(storage, table, retention, now, dryRun)
+    removed.push(...retired.records, ...(await retireExtractions(storage, table, retired.kept, retention, now, dryRun)))
+    // Until its first commit, a folder may be anybody's.
+    if (retired.kept.length === 0) continue
     const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
-    removed.push(...retired.records, ...swept.removed)
+    removed.push(...swept.removed)
     foreign.push(...swept.foreign)
   }
   removed.push(...(await storage.removeLeftovers({ before: new Date(now - graceMs), dryRun })))
@@ -114,6 +119,31 @@ function keptVersions(records: readonly CommitRecord[], retention: TableRetentio
   return Math.min(records.length, Math.max(byCount, byAge))
 }
 
+/** Removes the logs of extractions that are older than every kept version and than the days kept; never the latest, nor one that made a kept version. */
+async function retireExtractions(
+  storage: Storage,
+  table: string,
+  kept: readonly CommitRecord[],
+  { versions, days }: TableRetention,
+  now: number,
+  dryRun: boolean,
+): Promise<readonly StoredObject[]> {
+  if (versions === undefined && days === undefined) return []
+  const [, ...logs] = await listExtractions(storage, table)
+  const oldest = Math.min(now - (days ?? 0) * dayMs, ...kept.map(({ committedAt }) => Date.parse(committedAt)))
+  const removed: StoredObject[] = []
+  for (const log of logs) {
+    if (Date.parse(log.startedAt) > oldest || kept.some(({ run }) => run === log.run)) continue
+    const found = await storage.stat(extractionPath(table, log.run))
+    if (found === undefined) continue
+    removed.push(found)
+    if (dryRun) continue
+    crashPoint('lake.retention.before_extraction_removal')
+    await storage.remove(found.path)
+  }
+  return removed
+}
+
 /** Removes the files that nothing names and whose grace is over. */
 async function sweep(
   storage: Storage,
@@ -161,7 +191,9 @@ function isCommitted(name: string): boolean {
 }
 
 function isBookkeeping(name: string): boolean {
-  return /^(_versions\/\d{12}\.json|_inputs\/\d{12}\.json|_latest\.json|_dropped\.json)$/.test(name)
+  return /^(_versions\/\d{12}\.json|_inputs\/\d{12}\.json|_extractions\/[^/]+\.json|_latest\.json|_dropped\.json)$/.test(
+    name,
+  )
 }
 
 async function readDropped(storage: Storage, table: string): Promise<Dropped> {

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
 import { isSluiceError } from '../../src/base/errors.ts'
+import type { ExtractionLog } from '../../src/lake/extractions.ts'
 import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
 import { acquireLease } from '../../src/run/lease.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
@@ -31,7 +32,19 @@ async function input(of: Lake, options: Partial<CommitInput>, rows: readonly str
   return { ...inputOf(files), expectedParent, ...options }
 }
 
-/** The whole story: appends, a replacement with a quarantine, a rollback, garbage collected on the way. */
+const logOf = (at: number, status: ExtractionLog['status']): ExtractionLog => ({
+  format: 1,
+  table,
+  run: `step-${at}`,
+  connection: 'erp',
+  procedure: 'dbo.usp_sales',
+  status,
+  startedAt: `2026-01-01T00:00:${String(at).padStart(2, '0')}.000Z`,
+  calls: [{}],
+  attempts: [],
+})
+
+/** The whole story: appends, a replacement with a quarantine, a rollback, logs of extractions, garbage collected on the way. */
 async function story(): Promise<void> {
   await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'worker' })
   const fence = (): Promise<void> => lease.assertHeld()
@@ -39,6 +52,8 @@ async function story(): Promise<void> {
   for (const [at, step] of steps.entries()) {
     const done = (await lake.current(table))?.version ?? 0
     if (done > at) continue
+    const logged = at % 3 === 0
+    if (logged) await lake.writeExtraction(logOf(at, 'running'))
     if (step.rollbackTo !== undefined) {
       await lake.rollback({ table, version: step.rollbackTo, run: 'story', attempt: 1, fencingToken, fence })
     } else {
@@ -51,6 +66,7 @@ async function story(): Promise<void> {
       const accounting = { read, accepted: rows.length, quarantined: quarantine.length, dropped: {} }
       await lake.commit({ ...made, accounting })
     }
+    if (logged) await lake.writeExtraction(logOf(at, 'committed'))
     if (step.collect === true) await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
   }
   await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })

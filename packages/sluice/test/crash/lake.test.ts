@@ -66,6 +66,8 @@ async function expectWhole(root: string): Promise<number> {
     await lake.verify(record)
     expect(await rowsOf(root, record)).toEqual([...rowsAt(record.version)].sort())
   }
+  // A log is the old or the new one, and the latest is found whatever the copy of it says.
+  expect(await lake.extraction(table)).toEqual((await lake.extractions(table))[0])
   return (await lake.current(table))?.version ?? 0
 }
 
@@ -97,6 +99,9 @@ describe('CP-1', () => {
       'lake.commit.before_adopt',
       'lake.commit.before_create',
       'lake.commit.before_fence',
+      'lake.extraction.after_write',
+      'lake.extraction.before_write',
+      'lake.retention.before_extraction_removal',
       'lake.retention.before_file_removal',
       'lake.retention.before_record_removal',
       'run.lease.after_create',
