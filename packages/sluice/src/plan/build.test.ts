@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { erp } from '../../test/golden/procedures.ts'
 import {
   afterRun,
   analysisOf,
@@ -13,7 +14,7 @@ import {
   withOptions,
 } from '../../test/golden/project.ts'
 import { canonicalJson } from '../base/json.ts'
-import type { Pipeline } from '../definition/types.ts'
+import type { Pipeline, ProcedureSource } from '../definition/types.ts'
 import { buildPlan } from './build.ts'
 import type { PlanInput, PlanTask } from './types.ts'
 
@@ -364,4 +365,55 @@ test('any layered project: each task once, after its needs; a run of the whole p
     }),
     { numRuns: 60 },
   )
+})
+
+const call = (input: PlanInput, change: Partial<ProcedureSource>): PlanInput => {
+  const [pipeline] = input.project.pipelines as [Pipeline]
+  const sales = { ...pipeline.sources['sales'], ...change } as ProcedureSource
+  return { ...input, project: projectOf({ ...pipeline, sources: { ...pipeline.sources, sales } }) }
+}
+
+test('a procedure is called by every run, after the tables whose values it is called for, and what reads it runs too', () => {
+  expect(buildPlan(erp).plan.layers[0]).toEqual({
+    name: 'raw',
+    waves: [['ingest:raw.old_regions', 'ingest:raw.regions'], ['ingest:raw.sales']],
+  })
+  const later = afterRun(erp)
+  expect(decisionsOf(later)).toEqual({
+    'ingest:raw.old_regions': 'run every-run',
+    'ingest:raw.regions': 'run every-run',
+    'ingest:raw.sales': 'run every-run',
+    'model:stage.regions': 'run upstream-runs',
+    'model:stage.sales': 'run upstream-runs',
+    'load:sales': 'run upstream-runs',
+  })
+  expect(decision(later, 'ingest:raw.sales').detail).toBe('calls dbo.usp_sales on erp for each value of raw.regions')
+})
+
+test('without the values that it is called for, a procedure is not called', () => {
+  const alone = withOptions(erp, { select: ['raw.sales'] })
+  expect(decision(alone, 'ingest:raw.sales')).toEqual({
+    action: 'skip',
+    reason: 'no-input',
+    detail: 'raw.regions has no version yet, whose values it is called for',
+  })
+})
+
+test('the definition of a procedure is what decides its rows: not its pace, not its description', () => {
+  const later = afterRun(erp)
+  const sales = (change: Partial<ProcedureSource>) => decision(call(later, change), 'ingest:raw.sales')
+  expect(sales({ timeoutSeconds: 5, description: 'x' }).reason).toBe('every-run')
+  expect(sales({ parameters: {} })).toEqual({
+    action: 'run',
+    reason: 'changed-definition',
+    detail: 'changed: call; calls dbo.usp_sales on erp',
+  })
+  expect(sales({ mode: 'append' }).detail).toMatch(/^changed: rules; calls/)
+  expect(sales({ resultSet: 2 }).detail).toMatch(/^changed: call; calls/)
+})
+
+test('a value of a later layer is a problem, as it would be of another day', () => {
+  const each = { $each: { table: 'stage.regions', column: 'region_id', type: 'integer' } } as const
+  const { problems } = buildPlan(call(erp, { parameters: { region: each } }))
+  expect(problems).toMatchObject([{ name: 'Plan.LaterLayer' }])
 })

@@ -9,6 +9,8 @@ import type { PlanInput, PlanTask, SchemaChange, TableState, TargetState, TaskIn
 export interface Decision extends Pick<PlanTask, 'action' | 'reason' | 'detail' | 'inputs' | 'schemaChanges'> {
   /** Whether it may leave a new version behind: then what reads it runs too. */
   readonly produces: boolean
+  /** Whether that depends on what a procedure answers. */
+  readonly perhaps: boolean
   /** Whether it waits for an approval, its own or another's. */
   readonly blocked: boolean
 }
@@ -30,7 +32,9 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
   const inputs = inputsOf(task, input, before)
   const schemaChanges = schemaChangesOf(task, input.tables[task.table])
   const waiting = upstreamOf(task, before).find((id) => before.decisions.get(id)?.blocked)
-  const wanted = selected ? wantedOutcome(task, input, inputs, schemaChanges) : notSelected
+  const remade = inputs.filter(({ version }) => version === 'this-run').map(({ table }) => table)
+  const perhaps = remade.every((table) => before.decisions.get(before.producer.get(table)!)?.perhaps)
+  const wanted = selected ? wantedOutcome(task, input, inputs, schemaChanges, { remade, perhaps }) : notSelected
   const unapproved =
     wanted[0] === 'run' && schemaChanges.some(isRisky) && !isApproved(task.table, input.options.approve)
   const [action, reason, detail] = unapproved
@@ -45,8 +49,9 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
     detail,
     inputs,
     schemaChanges,
-    // A source that only has files to put away leaves its table as it is.
-    produces: action === 'run' && (task.kind !== 'ingest' || (intake?.take ?? 0) > 0 || schemaChanges.length > 0),
+    // A source that only has files to put away leaves its table as it is; what a procedure brings is not known before.
+    produces: action === 'run' && (task.pattern === undefined || (intake?.take ?? 0) > 0 || schemaChanges.length > 0),
+    perhaps: reason === 'every-run' || (reason === 'upstream-runs' && perhaps),
     blocked: reason === 'needs-approval',
   }
 }
@@ -92,19 +97,41 @@ function wantedOutcome(
   input: PlanInput,
   inputs: readonly TaskInput[],
   schemaChanges: readonly SchemaChange[],
+  { remade, perhaps }: { readonly remade: readonly string[]; readonly perhaps: boolean },
 ): Outcome {
+  if (task.call !== undefined) return callOutcome(task, task.call, input, inputs)
   if (task.kind === 'ingest') return ingestOutcome(task, input, schemaChanges)
-  const missing = inputs.filter(({ version }) => version === 'none').map(({ table }) => table)
+  const missing = missingAmong(inputs)
   if (missing.length > 0) return ['skip', 'no-input', `${missing.join(', ')} has no version yet`]
   const state = task.kind === 'model' ? input.tables[task.table] : input.targets[task.table]
   if (state === undefined) return ['run', 'first-run', task.kind === 'load' ? 'nothing loaded yet' : 'no version yet']
   if (state.definition !== task.definition) return ['run', 'changed-definition', changeInWords(state, task)]
   const moved = movedInputs(state, inputs)
   if (moved.length > 0) return ['run', 'new-input', moved.join(', ')]
-  const remade = inputs.filter(({ version }) => version === 'this-run').map(({ table }) => table)
-  if (remade.length > 0) return ['run', 'upstream-runs', `${remade.join(', ')} will have a new version`]
+  if (remade.length > 0)
+    return ['run', 'upstream-runs', `${remade.join(', ')} ${perhaps ? 'may' : 'will'} have a new version`]
   if (input.options.force) return ['run', 'forced', 'unchanged, but asked for']
   return ['skip', 'unchanged', 'nothing new']
+}
+
+const missingAmong = (inputs: readonly TaskInput[]): readonly string[] =>
+  inputs.filter(({ version }) => version === 'none').map(({ table }) => table)
+
+/** A procedure is called by every run: only its server knows whether it has anything new, and a plan asks no server. */
+function callOutcome(
+  task: DeclaredTask,
+  { text, needs }: NonNullable<DeclaredTask['call']>,
+  input: PlanInput,
+  inputs: readonly TaskInput[],
+): Outcome {
+  const missing = missingAmong(inputs).filter((table) => needs.includes(table))
+  if (missing.length > 0)
+    return ['skip', 'no-input', `${missing.join(', ')} has no version yet, whose values it is called for`]
+  const state = input.tables[task.table]
+  const calls = `calls ${text}${needs.length > 0 ? ` for each value of ${needs.join(', ')}` : ''}`
+  if (state === undefined) return ['run', 'first-run', calls]
+  if (state.definition === task.definition) return ['run', 'every-run', calls]
+  return ['run', 'changed-definition', `${changeInWords(state, task)}; ${calls}`]
 }
 
 function ingestOutcome(task: DeclaredTask, input: PlanInput, schemaChanges: readonly SchemaChange[]): Outcome {

@@ -1,5 +1,6 @@
 /** Every task that a project declares, before anything is known of what is there. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
+import { eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Check, Load, Pipeline, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
@@ -20,7 +21,10 @@ export interface DeclaredTask
   readonly warnings: readonly string[]
   /** Where it was declared. */
   readonly at: Location
+  /** Files: where they are looked for. */
   readonly pattern?: string
+  /** Procedures: the call that every run makes, and the tables whose values it is made for. */
+  readonly call?: { readonly text: string; readonly needs: readonly string[] }
 }
 
 /**
@@ -41,20 +45,25 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
   const layer = pipeline.layers[0]!
   const table = `${layer}.${name}`
   const options = pipeline.tables[table] ?? {}
+  const needs = source.kind === 'procedure' ? eachValues(source).map((value) => value.table) : []
   return {
     id: `ingest:${table}`,
     kind: 'ingest',
     pipeline: pipeline.name,
     layer,
     table,
-    reads: others(table, checkedTables([...source.checks, ...(options.checks ?? [])])),
+    reads: others(table, [...needs, ...checkedTables([...source.checks, ...(options.checks ?? [])])]),
     definition: sourceDefinition(source, options),
     columns: input.columns[table] ?? [],
     lineage: [],
-    timeoutSeconds: timeoutOf(options),
+    // A call may take its time.
+    timeoutSeconds:
+      options.timeoutSeconds ?? Math.max(timeoutOf(options), source.kind === 'procedure' ? source.timeoutSeconds : 0),
     warnings: [],
     at: { file: pipeline.file },
-    ...(source.kind === 'files' ? { pattern: source.path } : {}),
+    ...(source.kind === 'files'
+      ? { pattern: source.path }
+      : { call: { text: `${source.procedure} on ${source.connection}`, needs } }),
   }
 }
 

@@ -25,6 +25,7 @@ export interface SchemaChange {
 export type TaskReason =
   | 'first-run'
   | 'new-input'
+  | 'every-run'
   | 'changed-definition'
   | 'upstream-runs'
   | 'forced'

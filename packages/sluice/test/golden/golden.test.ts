@@ -4,6 +4,7 @@ import { buildPlan } from '../../src/plan/build.ts'
 import { explainPlan } from '../../src/plan/explain.ts'
 import type { PlanInput } from '../../src/plan/types.ts'
 import { compileStateMachines } from '../../src/statemachine/compile.ts'
+import { erp } from './procedures.ts'
 import { afterRun, column, shop } from './project.ts'
 
 /** Golden text must not change because somebody added an error to the registry. */
@@ -46,4 +47,14 @@ test('the plan of a second day, with changes of schema', async () => {
 test('the state machines', async () => {
   for (const { name, definition } of compileStateMachines(buildPlan(shop).plan, { transientErrors }))
     await expect(json(definition)).toMatchFileSnapshot(`golden/${name}.asl.json`)
+})
+
+test('the plan of procedures: on the first day, and on any other', async () => {
+  const first = buildPlan(erp)
+  expect(first.problems).toEqual([])
+  await expect(json(first.plan)).toMatchFileSnapshot('golden/procedures-plan.json')
+  const later = buildPlan(afterRun(erp))
+  await expect(lines([...explainPlan(first), '', ...explainPlan(later)])).toMatchFileSnapshot(
+    'golden/procedures-plan.txt',
+  )
 })
