@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { assert, type Problem, sluiceError } from '../base/errors.ts'
+import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
@@ -14,6 +14,7 @@ import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { OpenProject } from './api.ts'
+import type { Connections, ConnectionsContext, ConnectorOf } from './connections.ts'
 import type { ProjectContext } from './context.ts'
 import { loadDefinition } from './definition-cache.ts'
 import { openHashCache } from './hash-cache.ts'
@@ -28,6 +29,8 @@ export interface OpenOptions {
   readonly print?: (line: string) => void
   /** The file operations under the project's state and lake. */
   readonly operations?: FileOperations
+  /** Finds the adapter of a kind of server, in place of those that Sluice knows. */
+  readonly connectorOf?: ConnectorOf
 }
 
 /** The folder of a project's own state, below its root. */
@@ -72,6 +75,17 @@ async function wire(
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
   })
   const warehousePath = resolve(root, config.warehouse.path)
+  let connections: Promise<Connections> | undefined
+  const openConnections = (): Promise<Connections> => {
+    connections ??= connectionsOf({
+      root,
+      project,
+      state,
+      clock,
+      ...(options.connectorOf === undefined ? {} : { connectorOf: options.connectorOf }),
+    })
+    return connections
+  }
   let queue: Promise<unknown> = Promise.resolve()
   return {
     root,
@@ -82,8 +96,10 @@ async function wire(
     lake,
     engine,
     openSource: async (table, source) => {
-      assert(source.kind === 'files', `no source is wired for ${source.kind}`)
-      return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+      if (source.kind === 'files')
+        return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+      const { openProcedure } = await import('./connections.ts')
+      return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
@@ -103,7 +119,10 @@ async function wire(
     warehouseExists: async () => existsSync(warehousePath),
     warehouseStamp: () => duckDbStamp(warehousePath),
     print: options.print ?? (() => {}),
-    close: () => hashes.save(),
+    async close() {
+      await (await connections)?.[Symbol.asyncDispose]()
+      await hashes.save()
+    },
   }
 }
 
@@ -111,6 +130,8 @@ async function wire(
 // the ending of an import as it is where it is inside a block with `await using`.
 const duckDbWarehouse = (): Promise<typeof import('../warehouses/duckdb/warehouse.ts')> =>
   import('../warehouses/duckdb/warehouse.ts')
+const connectionsOf = async (context: ConnectionsContext): Promise<Connections> =>
+  (await import('./connections.ts')).projectConnections(context)
 const execution = (): Promise<typeof import('./execute.ts')> => import('./execute.ts')
 const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
 const planning = (): Promise<typeof import('./planning.ts')> => import('./planning.ts')

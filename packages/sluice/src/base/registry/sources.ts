@@ -4,6 +4,8 @@ import { entry } from './entry.ts'
 const inErrorFolder =
   'The delivered file is kept untouched in the error folder, and the table is as it was. Deliver a corrected file, then: sluice run'
 
+const tableAsItWas = 'Nothing of this call was published; the table is as it was.'
+
 /** Errors of sources. */
 export const sourceErrors = {
   'Source.InputChanged': entry<{ file: string }>({
@@ -208,5 +210,118 @@ export const sourceErrors = {
     hint: () => 'Paths are relative to the project; * and ? stand for parts of a name, ** for folders.',
     retry: 'terminal',
     exit: 2,
+  }),
+  'Source.ContractChanged': entry<{
+    procedure: string
+    connection: string
+    differences: string
+    classes: readonly string[]
+  }>({
+    code: 'SLU3030',
+    title: 'A procedure returns other columns than its contract.',
+    message: ({ procedure, differences }) =>
+      `${procedure} returns other columns than its contract; no row was accepted.\n${differences}`,
+    hint: ({ connection, classes }) =>
+      `${tableAsItWas} See what it returns now: sluice crawl ${connection}. Change \`columns\`${
+        classes.every((one) => one === 'additive' || one === 'widening')
+          ? `, or take such differences with evolve: '${classes.includes('widening') ? 'widening' : 'additive'}'`
+          : ''
+      }, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Faults SR-04 and SR-05. additive: columns were added or reordered. widening: a type grew, so that values may come that the contract does not hold. lossy: a type became another or narrower. destructive: a column is missing or renamed, or names are empty or come twice. `evolve` takes the first, or the first two; what the contract does not name is then left out, and a value that it does not hold goes to quarantine.',
+  }),
+  'Source.ResultSet': entry<{ procedure: string; set: number; why: string }>({
+    code: 'SLU3031',
+    title: 'A procedure returns other result sets than are declared.',
+    message: ({ procedure, set, why }) => `The result set ${set} of ${procedure} ${why}.`,
+    hint: () =>
+      `${tableAsItWas} Declare a source for each result set, with its number as \`resultSet\`, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault SR-04.',
+  }),
+  'Source.RowsLost': entry<{ procedure: string; server: number; received: number }>({
+    code: 'SLU3032',
+    title: 'A server counted other rows than arrived.',
+    message: ({ procedure, server, received }) =>
+      `The server counted ${server} rows of ${procedure}, and ${received} arrived.`,
+    hint: () => `${tableAsItWas} The call is repeated whole, with the same parameters, by: sluice retry`,
+    retry: 'transient',
+    exit: 1,
+    explanation: 'Fault SR-01.',
+  }),
+  'Source.ReturnCode': entry<{ procedure: string; code: string; expected: string }>({
+    code: 'SLU3033',
+    title: 'A procedure returned a code that does not mean success.',
+    message: ({ procedure, code, expected }) =>
+      `${procedure} returned ${code}; success is ${expected}. Its rows were discarded.`,
+    hint: () => `${tableAsItWas} Where that code means success, declare it with \`returnCodes\`, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault SR-02.',
+  }),
+  'Source.OutputDiffers': entry<{ procedure: string; output: string; found: string; expected: string }>({
+    code: 'SLU3034',
+    title: 'An output parameter is not what it must be.',
+    message: ({ procedure, output, found, expected }) =>
+      `The output "${output}" of ${procedure} is ${found}, and must be ${expected}. Its rows were discarded.`,
+    hint: () => `${tableAsItWas} When the procedure is mended, run: sluice retry`,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.MessageRefused': entry<{ procedure: string; code: string; text: string }>({
+    code: 'SLU3035',
+    title: 'A procedure said something, and its source takes that for a failure.',
+    message: ({ procedure, code, text }) => `${procedure} said (${code}): ${text}. Its rows were discarded.`,
+    hint: () => `This source is declared with messages: 'fail'. ${tableAsItWas}`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault SR-03.',
+  }),
+  'Source.CallRowCount': entry<{ procedure: string; why: string }>({
+    code: 'SLU3036',
+    title: 'A procedure returned an unexpected number of rows.',
+    message: ({ procedure, why }) => `${procedure} returned ${why}; so all of them were refused.`,
+    hint: () => `${tableAsItWas} If that is to be expected, change \`rowCount\` of the source, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-12: the guard decides about empty results too.',
+  }),
+  'Source.TooManyRowsRefused': entry<{ procedure: string; limit: string; reasons: string }>({
+    code: 'SLU3037',
+    title: 'Too many rows of a call were refused.',
+    message: ({ procedure, limit, reasons }) =>
+      `The rows of ${procedure} were refused as a whole: ${limit}. By reason: ${reasons}.`,
+    hint: () => `${tableAsItWas} If so many are to be expected, raise the limit: quarantine: { maxShare: … }`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Faults IN-01, IN-05, SR-06.',
+  }),
+  'Source.CallCheckFailed': entry<{ procedure: string; checks: string }>({
+    code: 'SLU3038',
+    title: 'A check that stops a source has failed.',
+    message: ({ procedure, checks }) => `The rows of ${procedure} fail ${checks}; so all of them were refused.`,
+    hint: () => `${tableAsItWas} When the data is mended, run: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.EachTable': entry<{ procedure: string; table: string; why: string }>({
+    code: 'SLU3039',
+    title: 'There is nothing to call a procedure for.',
+    message: ({ procedure, table, why }) => `${procedure} is called for each value of ${table}, which ${why}.`,
+    hint: () => 'Nothing was called. See what there is: sluice catalog',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.Interrupted': entry<{ run: string }>({
+    code: 'SLU3040',
+    title: 'A run ended in the middle of a call.',
+    message: ({ run }) => `The run ${run} ended in the middle of this call, without a word.`,
+    hint: () => tableAsItWas,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Stands in the execution log only; the next run calls again.',
   }),
 }

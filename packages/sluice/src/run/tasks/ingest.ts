@@ -1,18 +1,20 @@
 /** Takes what a source has into a new version, then acknowledges it: archive only after the commit, refuse only with a report. */
 
 import { crashPoint } from '../../base/crash.ts'
-import { assert } from '../../base/errors.ts'
+import { assert, isSluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { sourceColumns } from '../../definition/columns.ts'
 import type { Check, Source } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
-import type { CheckResult, CommitRecord } from '../../lake/record.ts'
+import { sameContent } from '../../lake/content.ts'
+import { digestFile } from '../../lake/file-digest.ts'
+import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
 import { noRows } from '../../quality/accounting.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
-import type { Candidate, DiscoveredInput, RefusedInput } from '../../sources/source.ts'
+import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateSql, relatedTables } from './check.ts'
-import { publish } from './publish.ts'
+import { assertChecks, type PublishOptions, publish } from './publish.ts'
 
 /**
  * Runs an ingest task: discover, take, commit, acknowledge. A file that a commit contains already is only acknowledged again, which is how a run
@@ -33,7 +35,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const done =
     take.length === 0
       ? await takeContract(context, source, current)
-      : await takeInputs(context, adapter, take, { source, comparisons, current })
+      : await takeInputs(context, adapter, { inputs: take, source, comparisons, current })
   const refused = done?.refused ?? []
   crashPoint('run.ingest.before_acknowledge')
   await adapter.acknowledge(heldOf(known, take, refused), refused)
@@ -50,12 +52,21 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   }
   const record = done?.record
   const version = record?.version ?? current?.version
+  const accounting = record?.accounting ?? done?.unchanged
   return {
     status: record === undefined ? (refused.length > 0 ? 'succeeded' : 'unchanged') : 'succeeded',
     ...(version === undefined ? {} : { version }),
     refused: refused.length,
-    ...(record === undefined ? {} : { accounting: record.accounting }),
+    ...(accounting === undefined ? {} : { accounting }),
   }
+}
+
+/** What became of the inputs of one task. */
+interface Done {
+  readonly refused: readonly RefusedInput[]
+  readonly record?: CommitRecord
+  /** The rows, where they are what the table holds already. */
+  readonly unchanged?: RowAccounting
 }
 
 /** That a delivery is known already is worth a word: otherwise nobody could tell it from one that was not seen. */
@@ -99,7 +110,7 @@ async function takeContract(
   context: TaskContext,
   source: Source,
   current: CommitRecord | undefined,
-): Promise<{ refused: readonly RefusedInput[]; record: CommitRecord } | undefined> {
+): Promise<Done | undefined> {
   if (current === undefined || context.task.schemaChanges.length === 0) return undefined
   await using session = await context.engine.open({ signal: context.signal })
   const candidate = {
@@ -115,20 +126,46 @@ async function takeContract(
   return { refused: [], record: await publish(context, session, candidate, { taskKey, operation: 'append' }) }
 }
 
-async function takeInputs(
-  context: TaskContext,
-  adapter: Awaited<ReturnType<TaskContext['openSource']>>,
-  take: readonly DiscoveredInput[],
-  {
-    source: { mode },
-    comparisons,
-    current,
-  }: { source: Source; comparisons: readonly Check[]; current: CommitRecord | undefined },
-): Promise<{ refused: readonly RefusedInput[]; record: CommitRecord | undefined }> {
+/** Takes and publishes, and tells the source how it ended. */
+async function takeInputs(context: TaskContext, adapter: SourceAdapter, taking: Taking): Promise<Done> {
+  let done: Done
+  try {
+    done = await takeAndPublish(context, adapter, taking)
+  } catch (error) {
+    // What the source cannot write down must not hide what went wrong.
+    await adapter.settle?.({ status: 'failed', error: errorOf(error) }).catch(() => {})
+    throw error
+  }
+  const { record, unchanged } = done
+  crashPoint('run.ingest.before_settle')
+  if (record !== undefined) await adapter.settle?.({ status: 'committed', version: record.version })
+  else if (unchanged !== undefined)
+    await adapter.settle?.({ status: 'unchanged', version: taking.current?.version as number })
+  crashPoint('run.ingest.after_settle')
+  return done
+}
+
+function errorOf(error: unknown): { name: string; code: string; message: string } {
+  const message = error instanceof Error ? error.message : String(error)
+  if (isSluiceError(error)) return { name: error.name, code: error.code, message }
+  return { name: 'Internal', code: 'SLU9001', message }
+}
+
+interface Taking {
+  readonly inputs: readonly DiscoveredInput[]
+  readonly source: Source
+  readonly comparisons: readonly Check[]
+  readonly current: CommitRecord | undefined
+}
+
+async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taking: Taking): Promise<Done> {
   const { task, emit } = context
+  const { inputs, source, comparisons, current } = taking
+  // An earlier attempt of this run has committed, and failed after that.
+  if (current !== undefined && current.taskKey === callKey(context)) return { refused: [], record: current }
   await using session = await context.engine.open({ signal: context.signal })
   const scratch = await context.scratch('taken')
-  const { candidate, refused } = await adapter.take(take, {
+  const { candidate, refused } = await adapter.take(inputs, {
     session,
     scratch,
     signal: context.signal,
@@ -137,26 +174,62 @@ async function takeInputs(
     attempt: context.attempt,
     current,
   })
-  if (candidate === undefined) return { refused, record: undefined }
-  const checked = {
-    ...candidate,
-    checks: [
-      ...candidate.checks,
-      ...(await compare(context, session, candidate, comparisons, mode === 'append' ? current : undefined)),
-    ],
+  if (candidate === undefined) return { refused }
+  const stays = staysOf(candidate, source, current)
+  const results = await compare(context, session, candidate, comparisons, stays)
+  const checked = { ...candidate, checks: [...candidate.checks, ...results] }
+  if (await isUnchanged(context, checked, stays, current)) {
+    assertChecks(context, checked.checks)
+    const { accepted, dropped } = candidate.accounting
+    const unchanged = accepted === 0 ? dropped : { ...dropped, unchanged: accepted }
+    return { refused, unchanged: { ...candidate.accounting, accepted: 0, dropped: unchanged } }
   }
-  const taken = candidate.inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
-  const record = await publish(context, session, checked, {
-    // A replacing table is made by its newest delivery, whatever it held before; an appending one grows by these files.
-    taskKey: digest({
-      definition: task.definition,
-      inputs: taken,
-      ...(mode === 'replace' ? { after: current?.version ?? 0 } : {}),
-    }),
-    operation: mode === 'append' ? 'append' : 'replace',
-    ...(mode === 'replace' ? { expectedParent: current?.version ?? 0 } : {}),
-  })
-  return { refused, record }
+  return { refused, record: await publish(context, session, checked, publishOptions(context, candidate, taking)) }
+}
+
+/** A call belongs to its run: the next one calls again. */
+const callKey = ({ task, run }: TaskContext): string => digest({ definition: task.definition, run })
+
+function publishOptions(
+  context: TaskContext,
+  { inputs }: Candidate,
+  { source, current }: Taking,
+): Pick<PublishOptions, 'taskKey' | 'operation' | 'expectedParent'> {
+  const expectedParent = current?.version ?? 0
+  const operation = source.mode === 'append' ? 'append' : 'replace'
+  if (source.kind === 'procedure') return { taskKey: callKey(context), operation, expectedParent }
+  const taken = inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
+  const key = { definition: context.task.definition, inputs: taken }
+  // A replacing table is made by its newest delivery, whatever it held before; an appending one grows by these files.
+  if (operation === 'append') return { taskKey: digest(key), operation }
+  return { taskKey: digest({ ...key, after: expectedParent }), operation, expectedParent }
+}
+
+/** The current version's files that the next one has, too. */
+function staysOf({ kept }: Candidate, { mode }: Source, current: CommitRecord | undefined): readonly DataFile[] {
+  if (mode === 'append') return current?.files ?? []
+  const paths = new Set(kept)
+  return current?.files.filter(({ path }) => paths.has(path)) ?? []
+}
+
+/** Whether a candidate, made by the same definition, holds what the table holds, row for row, and refused what was refused. */
+async function isUnchanged(
+  { task }: TaskContext,
+  candidate: Candidate,
+  stays: readonly DataFile[],
+  current: CommitRecord | undefined,
+): Promise<boolean> {
+  if (current === undefined || current.definition !== task.definition) return false
+  // A file that was taken is known by its record.
+  if (!candidate.inputs.every(({ kind }) => kind === 'call')) return false
+  const isSame =
+    candidate.files.length === 0
+      ? stays.length === current.files.length
+      : sameContent(current.files, [...stays, ...(candidate.files as readonly Pick<DataFile, 'rows' | 'content'>[])])
+  if (!isSame) return false
+  const digests = await Promise.all(candidate.quarantine.map(({ localFile }) => digestFile(localFile)))
+  const known = new Set(current.quarantine.map(({ sha256 }) => sha256))
+  return digests.length === known.size && digests.every(({ sha256 }) => known.has(sha256))
 }
 
 /** Compares with other tables: the new rows by their references, and what the version would hold, earlier rows included, by its totals. */
@@ -165,12 +238,15 @@ async function compare(
   session: Session,
   candidate: Candidate,
   checks: readonly Check[],
-  earlier: CommitRecord | undefined,
+  stays: readonly DataFile[],
 ): Promise<readonly CheckResult[]> {
   if (checks.length === 0) return []
   const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const current = stays.length === 0 ? undefined : await context.lake.current(context.task.table)
   const whole =
-    earlier === undefined ? rows : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql(earlier)})`
+    current === undefined
+      ? rows
+      : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql({ fields: current.fields, files: stays })})`
   const related = await relatedTables(context, checks)
   const run = (relation: string, kind: Check['kind']): Promise<readonly CheckResult[]> =>
     runTableChecks(session, {

@@ -23,14 +23,7 @@ export async function publish(
   options: PublishOptions,
 ): Promise<CommitRecord> {
   const { task, emit } = context
-  for (const check of candidate.checks) emitCheck(context, check)
-  const failed = candidate.checks.filter((check) => check.status === 'failed')
-  if (failed.length > 0) {
-    throw sluiceError('Quality.ChecksFailed', {
-      table: task.table,
-      checks: failed.map((check) => `${check.name}: ${check.detail ?? `${check.failing} of ${check.total} rows`}`),
-    })
-  }
+  assertChecks(context, candidate.checks)
   for (const message of candidate.warnings) emit({ type: 'task.warning', task: task.id, message })
   const { record } = await context.lake.commit({
     ...options,
@@ -48,6 +41,8 @@ export async function publish(
     },
     fields: candidate.fields,
     files: candidate.files,
+    ...(candidate.kept === undefined ? {} : { kept: candidate.kept }),
+    ...(candidate.watermark === undefined ? {} : { watermark: candidate.watermark }),
     inputs: candidate.inputs,
     accounting: candidate.accounting,
     checks: candidate.checks,
@@ -55,6 +50,21 @@ export async function publish(
     warnings: candidate.warnings,
   })
   return record
+}
+
+/**
+ * Tells the outcome of every check.
+ *
+ * @throws Quality.ChecksFailed where a check of severity error does not hold
+ */
+export function assertChecks(context: TaskContext, checks: readonly CheckResult[]): void {
+  for (const check of checks) emitCheck(context, check)
+  const failed = checks.filter((check) => check.status === 'failed')
+  if (failed.length === 0) return
+  throw sluiceError('Quality.ChecksFailed', {
+    table: context.task.table,
+    checks: failed.map((check) => `${check.name}: ${check.detail ?? `${check.failing} of ${check.total} rows`}`),
+  })
 }
 
 function emitCheck(context: TaskContext, check: CheckResult): void {

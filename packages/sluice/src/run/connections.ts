@@ -1,0 +1,150 @@
+/** Connections by the names that a project gives them: settings are resolved when one is opened, and its pool is shared by all tasks. */
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { assert } from '../base/errors.ts'
+import type { Connection, ConnectionSettings, Connector } from '../connections/connection.ts'
+import { connectGuarded } from '../connections/login-guard.ts'
+import { isReference } from '../definition/references.ts'
+import type { ConnectionConfig, ProcedureSource, Project } from '../definition/types.ts'
+import type { CommitRecord } from '../lake/record.ts'
+import { type ConnectionPool, connectionPool } from '../sources/procedures/pool.ts'
+import { procedureSource } from '../sources/procedures/source.ts'
+import type { SourceAdapter } from '../sources/source.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { ProjectContext } from './context.ts'
+import { type Environment, readEnvironment, resolveText } from './secrets.ts'
+
+/** Finds the adapter of a kind of server. */
+export type ConnectorOf = (kind: ConnectionConfig['kind']) => Promise<Connector>
+
+/** The servers that Sluice knows; a driver is loaded with the first connection. */
+const knownConnectors: ConnectorOf = async (kind) => {
+  switch (kind) {
+    case 'sqlserver':
+      return (await import('../connections/sqlserver/connector.ts')).sqlServerConnector
+    case 'postgres':
+      return (await import('../connections/postgres/connector.ts')).postgresConnector
+    case 'mysql':
+      return (await import('../connections/mysql/connector.ts')).mysqlConnector
+  }
+}
+
+/** What a project's connections are made of. */
+export interface ConnectionsContext {
+  readonly root: string
+  readonly project: Project
+  readonly state: Storage
+  readonly clock: Clock
+  /** @default those that Sluice knows */
+  readonly connectorOf?: ConnectorOf
+}
+
+/** A project's connections. */
+export interface Connections extends AsyncDisposable {
+  /** The bounded pool that tasks share. */
+  pool(name: string): ConnectionPool
+  /** A connection of one's own, to be closed: for the crawler and the doctor. */
+  open(name: string, signal: AbortSignal): Promise<Connection>
+}
+
+/**
+ * The connections of a project; nothing is connected yet.
+ *
+ * @example
+ * await using connections = projectConnections(context)
+ * await connections.pool('erp').use(signal, (connection) => connection.describe())
+ */
+export function projectConnections(context: ConnectionsContext): Connections {
+  const pools = new Map<string, ConnectionPool>()
+  const open = async (name: string, signal: AbortSignal): Promise<Connection> => {
+    const config = configOf(context.project, name)
+    const [connector, settings] = await Promise.all([
+      (context.connectorOf ?? knownConnectors)(config.kind),
+      connectionSettings(context.root, name, config),
+    ])
+    return connectGuarded(connector, settings, signal, context)
+  }
+  return {
+    open,
+    pool(name) {
+      const known = pools.get(name)
+      if (known !== undefined) return known
+      const { maxConnections } = configOf(context.project, name)
+      const pool = connectionPool((signal) => open(name, signal), maxConnections)
+      pools.set(name, pool)
+      return pool
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...pools.values()].map((pool) => pool[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+function configOf({ config }: Project, name: string): ConnectionConfig {
+  const found = Object.hasOwn(config.connections, name) ? config.connections[name] : undefined
+  assert(found !== undefined, `the connection "${name}" is declared: the definition was checked`)
+  return found
+}
+
+/**
+ * Settings with every reference resolved; for the moment of use only.
+ *
+ * @throws Definition.SecretMissing
+ */
+export async function connectionSettings(
+  root: string,
+  name: string,
+  config: ConnectionConfig,
+): Promise<ConnectionSettings> {
+  const environment = await readEnvironment(root)
+  const { kind, tls, ca, serverName, connectTimeoutSeconds } = config
+  return {
+    name,
+    kind,
+    host: resolveText(config.host, environment),
+    port: portOf(config, environment),
+    database: resolveText(config.database, environment),
+    user: resolveText(config.user, environment),
+    password: resolveText(config.password, environment),
+    tls,
+    ...(ca === undefined ? {} : { ca: await readFile(resolve(root, ca), 'utf8') }),
+    ...(serverName === undefined ? {} : { serverName }),
+    connectTimeoutSeconds,
+  }
+}
+
+function portOf({ port }: ConnectionConfig, environment: Environment): number {
+  return isReference(port) ? Number(resolveText(port, environment)) : port
+}
+
+/**
+ * Opens a procedure as a source, over the pool of its connection.
+ *
+ * @example const adapter = await openProcedure('raw.customers', source, { project, clock, lake, connections })
+ */
+export async function openProcedure(
+  table: string,
+  source: ProcedureSource,
+  context: Pick<ProjectContext, 'project' | 'clock' | 'lake'> & { readonly connections: Connections },
+): Promise<SourceAdapter> {
+  const { project, clock, lake, connections } = context
+  const { connection, procedure } = source
+  const current = await lake.current(table)
+  const siblings = project.pipelines
+    .flatMap(({ sources }) => Object.values(sources))
+    .filter((other) => other.kind === 'procedure' && other.connection === connection && other.procedure === procedure)
+  return procedureSource(table, source, {
+    clock,
+    lake,
+    pool: connections.pool(connection),
+    otherSets: new Set(siblings.map((other) => (other as ProcedureSource).resultSet)),
+    previousRows: rowsOfCalls(current),
+  })
+}
+
+/** The rows of a version's calls, for the guard of the next. */
+function rowsOfCalls(record: CommitRecord | undefined): readonly number[] {
+  const rows = record?.inputs.flatMap((input) => (input.kind === 'call' ? [input.rows] : [])) ?? []
+  return rows.length === 0 ? [] : [rows.reduce((sum, one) => sum + one, 0)]
+}

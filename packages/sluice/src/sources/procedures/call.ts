@@ -1,0 +1,246 @@
+/** One call: its columns against the contract before a row, its rows to Parquet, and its end against everything that was declared of it. */
+import { mkdirSync } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sluiceError } from '../../base/errors.ts'
+import type {
+  CallEnd,
+  CallSink,
+  Cell,
+  Connection,
+  ProcedureCall,
+  ResultColumn,
+  ServerMessage,
+} from '../../connections/connection.ts'
+import type { ProcedureSource } from '../../definition/types.ts'
+import type { Session, WrittenFile } from '../../engines/engine.ts'
+import type { QuarantineWriter } from '../../quality/quarantine.ts'
+import { differencesText, isTaken, matchContract } from './contract.ts'
+import type { FrozenCall } from './parameters.ts'
+import { copiedSql, type Scanner } from './scan.ts'
+import { openStage, type Stage } from './stage.ts'
+
+/** What calls of one source share. */
+export interface CallContext {
+  readonly source: ProcedureSource
+  readonly session: Session
+  readonly scanner: Scanner
+  readonly quarantine: QuarantineWriter
+  /** Result sets of the same procedure that other sources take. */
+  readonly otherSets: ReadonlySet<number>
+  readonly signal: AbortSignal
+  readonly onRows: (rows: number, units: number) => void
+  readonly onMessage: (message: ServerMessage) => void
+}
+
+/** What came of a call. */
+export interface CallResult {
+  readonly files: readonly WrittenFile[]
+  /** Rows that arrived. */
+  readonly rows: number
+  /** UTF-16 units of text; bytes of the file, where the rows came in one. */
+  readonly bytes: number
+  readonly returnCode?: number
+  readonly output: { readonly [name: string]: Cell }
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Calls a procedure and stages what it returns.
+ *
+ * @throws Source.ContractChanged, Source.ResultSet, Source.RowsLost, Source.ReturnCode, Source.OutputDiffers, Source.MessageRefused, Connection.*
+ */
+export async function runCall(
+  connection: Connection,
+  frozen: FrozenCall,
+  folder: string,
+  context: CallContext,
+): Promise<CallResult> {
+  const { source } = context
+  mkdirSync(folder, { recursive: true })
+  const call: ProcedureCall = {
+    procedure: source.procedure,
+    parameters: frozen.parameters,
+    output: Object.entries(source.output).map(([name, { type }]) => ({ name, type })),
+    timeoutMs: source.timeoutSeconds * 1000,
+  }
+  const result =
+    (await copyRows(connection, call, frozen, folder, context)) ??
+    (await streamRows(connection, call, frozen, folder, context))
+  assertEnd(source, result.end, result.rows)
+  return result
+}
+
+type Ended = CallResult & { readonly end: CallEnd }
+
+async function streamRows(
+  connection: Connection,
+  call: ProcedureCall,
+  frozen: FrozenCall,
+  folder: string,
+  context: CallContext,
+): Promise<Ended> {
+  const { source, session, scanner } = context
+  const sets = resultSets(context)
+  let stage: Stage | undefined
+  let positions: readonly number[] = []
+  const sink: CallSink = {
+    columns(set, columns) {
+      if (!sets.begin(set, columns)) return false
+      positions = sets.positions()
+      const constants = Object.values(frozen.columns)
+      stage = openStage({
+        session,
+        scanner,
+        folder,
+        call: callText(source, frozen),
+        columns: positions.length,
+        constants,
+      })
+      return true
+    },
+    rows(_set, cells, rows) {
+      context.onRows(rows, 0)
+      return stage?.add(
+        positions.map((place) => cells[place] as readonly Cell[]),
+        rows,
+      )
+    },
+    message: messageSink(context),
+  }
+  const end = await connection.call(call, sink, context.signal)
+  sets.assertComplete()
+  const staged = await (stage as Stage | undefined)?.finish()
+  const { files = [], rows = 0, units = 0 } = staged ?? {}
+  return { files, rows, bytes: units, ...endOf(end), warnings: sets.warnings(), end }
+}
+
+/** By the server's own bulk path, where there is one and the procedure allows it. */
+async function copyRows(
+  connection: Connection,
+  call: ProcedureCall,
+  frozen: FrozenCall,
+  folder: string,
+  context: CallContext,
+): Promise<Ended | undefined> {
+  if (connection.copy === undefined) return undefined
+  const { source, scanner, quarantine } = context
+  const sets = resultSets(context)
+  let arriving = 0
+  const file = join(folder, 'copied.csv')
+  const sink = {
+    columns: (set: number, columns: readonly ResultColumn[]): boolean => {
+      arriving = columns.length
+      return sets.begin(set, columns)
+    },
+    message: messageSink(context),
+  }
+  const end = await connection.copy(call, file, sink, context.signal)
+  if (end === undefined) return undefined
+  sets.assertComplete()
+  const { size: bytes } = await stat(file)
+  const before = quarantine.rows
+  const relation = copiedSql(file, arriving, sets.positions(), Object.values(frozen.columns))
+  const target = join(folder, 'part-0')
+  mkdirSync(target)
+  const files = bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target)
+  await rm(file)
+  const rows = files.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before
+  context.onRows(rows, bytes)
+  const written = files.filter((one) => one.rows > 0)
+  return { files: written, rows, bytes, ...endOf(end), warnings: sets.warnings(), end }
+}
+
+function endOf({ returnCode, output }: CallEnd): Pick<CallResult, 'returnCode' | 'output'> {
+  return { ...(returnCode === undefined ? {} : { returnCode }), output }
+}
+
+/** A call as quarantine and progress name it. */
+export function callText({ procedure }: ProcedureSource, { columns }: FrozenCall): string {
+  const values = Object.entries(columns).map(([name, value]) => `${name}=${value}`)
+  return values.length === 0 ? procedure : `${procedure} (${values.join(', ')})`
+}
+
+interface ResultSets {
+  /** Whether a set is the declared one. */
+  begin(set: number, columns: readonly ResultColumn[]): boolean
+  /** For each declared column, its place among those that arrive. */
+  positions(): readonly number[]
+  assertComplete(): void
+  warnings(): readonly string[]
+}
+
+/** @throws Source.ResultSet, Source.ContractChanged */
+function resultSets({ source, otherSets }: CallContext): ResultSets {
+  const { procedure, connection } = source
+  let positions: readonly number[] | undefined
+  let count = 0
+  const warnings: string[] = []
+  return {
+    begin(set, columns) {
+      count = Math.max(count, set)
+      if (set !== source.resultSet) {
+        if (otherSets.has(set)) return false
+        const names = columns.map(({ name }) => name).join(', ')
+        throw sluiceError('Source.ResultSet', { procedure, set, why: `is taken by no source; its columns: ${names}` })
+      }
+      const match = matchContract(source.columns, columns)
+      const refused = match.differences.filter((difference) => !isTaken(difference, source.evolve))
+      if (refused.length > 0) {
+        throw sluiceError('Source.ContractChanged', {
+          procedure,
+          connection,
+          differences: differencesText(match.differences),
+          classes: [...new Set(match.differences.map((difference) => difference.class))],
+        })
+      }
+      for (const { kind, column, declared, arrived } of match.differences)
+        warnings.push(
+          `${procedure}: the column "${column}" is ${kind} (${declared} → ${arrived}), which its source takes`,
+        )
+      positions = match.positions
+      return true
+    },
+    positions: () => positions ?? [],
+    assertComplete() {
+      if (positions !== undefined) return
+      const why = `did not come: the call returned ${count === 0 ? 'none' : `only ${count}`}`
+      throw sluiceError('Source.ResultSet', { procedure, set: source.resultSet, why })
+    },
+    warnings: () => warnings,
+  }
+}
+
+function messageSink({ source, onMessage }: CallContext): (message: ServerMessage) => void {
+  return (message) => {
+    onMessage(message)
+    if (source.messages === 'fail')
+      throw sluiceError('Source.MessageRefused', {
+        procedure: source.procedure,
+        code: message.code,
+        text: message.text,
+      })
+  }
+}
+
+/** @throws Source.RowsLost, Source.ReturnCode, Source.OutputDiffers */
+function assertEnd(source: ProcedureSource, end: CallEnd, received: number): void {
+  const { procedure, returnCodes, resultSet } = source
+  const server = end.rows[resultSet - 1] ?? received
+  if (server !== received) throw sluiceError('Source.RowsLost', { procedure, server, received })
+  const { returnCode } = end
+  if (returnCode !== undefined && returnCodes !== 'any' && !returnCodes.includes(returnCode)) {
+    const expected = returnCodes.join(' or ')
+    throw sluiceError('Source.ReturnCode', { procedure, code: String(returnCode), expected })
+  }
+  for (const [name, { equals }] of Object.entries(source.output)) {
+    if (equals === undefined) continue
+    const expected = String(equals === 'rows' ? received : equals)
+    const found = end.output[name] ?? null
+    if (found !== null && plain(found) === plain(expected)) continue
+    throw sluiceError('Source.OutputDiffers', { procedure, output: name, found: found ?? 'NULL', expected })
+  }
+}
+
+/** A number without the zeros that its type adds. */
+const plain = (text: string): string => (/^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, '') : text)

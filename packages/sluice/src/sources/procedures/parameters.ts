@@ -1,0 +1,130 @@
+/** The values that calls are made with: worked out once a run, then frozen. */
+import { sluiceError } from '../../base/errors.ts'
+import type { CallParameter } from '../../connections/connection.ts'
+import { eachValues } from '../../definition/columns.ts'
+import type { ColumnType, EachValue, ParameterValue, ProcedureSource } from '../../definition/types.ts'
+import type { Session } from '../../engines/engine.ts'
+import type { Lake } from '../../lake/lake.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
+import { localText, type Window } from './window.ts'
+
+/** One call of a run, frozen. */
+export interface FrozenCall {
+  readonly parameters: readonly CallParameter[]
+  /** The values that its rows keep in columns of their own. */
+  readonly columns: { readonly [column: string]: string }
+}
+
+/** What decides a run's parameters. */
+export interface ParameterContext {
+  readonly session: Session
+  readonly lake: Pick<Lake, 'current' | 'latestSql' | 'verify'>
+  readonly startedAt: Date
+  readonly window: Window | undefined
+}
+
+/** A combination of values, by the key of the `each` that they are of. */
+type Values = ReadonlyMap<string, string>
+
+/** The values of one call as text, by parameter: what is frozen. */
+export type BoundTexts = { readonly [parameter: string]: string | null }
+
+/**
+ * The values of a run's calls: of one, or one for each combination of the values of other tables.
+ *
+ * Values of one table come together as its rows have them; those of different tables are all combined.
+ *
+ * @throws Source.EachTable where another table has no version
+ */
+export async function freezeTexts(source: ProcedureSource, context: ParameterContext): Promise<readonly BoundTexts[]> {
+  const each = eachValues(source)
+  let combinations: readonly Values[] = [new Map()]
+  for (const table of new Set(each.map((one) => one.table))) {
+    const columns = [...new Map(each.filter((one) => one.table === table).map((one) => [keyOf(one), one])).values()]
+    const found = await distinctValues(source, table, columns, context)
+    combinations = combinations.flatMap((values) => found.map((more) => new Map([...values, ...more])))
+  }
+  return combinations.map((values) =>
+    Object.fromEntries(
+      Object.entries(source.parameters).map(([name, value]) => [name, textOf(value, values, context)]),
+    ),
+  )
+}
+
+/**
+ * A call with frozen values, and the types that the source says.
+ *
+ * @example frozenCall(source, { region: 'EU' }).parameters // [{ name: 'region', type: 'text', value: 'EU' }]
+ */
+export function frozenCall(source: ProcedureSource, texts: BoundTexts): FrozenCall {
+  const declared = Object.entries(source.parameters)
+  return {
+    parameters: declared.map(([name, value]) => ({ name, type: typeOf(value), value: texts[name] ?? null })),
+    columns: Object.fromEntries(
+      declared.flatMap(([name, value]) => {
+        const as = isObject(value) && '$each' in value ? value.$each.as : undefined
+        return as === undefined ? [] : [[as, texts[name] as string]]
+      }),
+    ),
+  }
+}
+
+const keyOf = ({ table, column }: EachValue): string => `${table} ${column}`
+
+async function distinctValues(
+  { procedure }: ProcedureSource,
+  table: string,
+  columns: readonly EachValue[],
+  { lake, session }: ParameterContext,
+): Promise<readonly Values[]> {
+  const record = await lake.current(table)
+  if (record === undefined) throw sluiceError('Source.EachTable', { procedure, table, why: 'has no version yet' })
+  const lacking = columns.find(({ column }) => !record.fields.some(({ name }) => name === column))
+  if (lacking !== undefined)
+    throw sluiceError('Source.EachTable', { procedure, table, why: `has no column "${lacking.column}"` })
+  await lake.verify(record)
+  const names = columns.map(({ column }) => quoteIdentifier(column))
+  const texts = columns.map(({ type }, place) => `${textSql(names[place] as string, type)} AS v${place}`)
+  const present = names.map((name) => `${name} IS NOT NULL`).join(' AND ')
+  const rows = await session.all<Record<string, string>>(
+    `SELECT ${texts.join(', ')} FROM (SELECT DISTINCT ${names.join(', ')} FROM (${await lake.latestSql(record)}) WHERE ${present}) ORDER BY ${names.join(', ')}`,
+  )
+  return rows.map((row) => new Map(columns.map((one, place) => [keyOf(one), row[`v${place}`] as string])))
+}
+
+const textSql = (name: string, type: ColumnType): string =>
+  type === 'binary' ? `lower(hex(${name}))` : `${name}::VARCHAR`
+
+type Declared = Extract<ParameterValue, object>
+
+const isObject = (value: ParameterValue): value is Declared => typeof value === 'object' && value !== null
+
+function textOf(value: ParameterValue, values: Values, { startedAt, window }: ParameterContext): string | null {
+  if (!isObject(value)) return value === null ? null : String(value)
+  if ('$each' in value) return values.get(keyOf(value.$each)) as string
+  if ('$runDate' in value) return localText(startedAt.getTime(), value.$runDate.zone).slice(0, 10)
+  if ('$window' in value) return window?.[value.$window] ?? null
+  return value.value === null ? null : String(value.value)
+}
+
+/**
+ * The type that a value is bound as: the declared one, or the one that its kind says.
+ *
+ * @example typeOf(12.5) // 'decimal(3,1)'
+ */
+export function typeOf(value: ParameterValue): ColumnType {
+  if (isObject(value)) {
+    if ('$each' in value) return value.$each.type
+    if ('$runDate' in value) return 'date'
+    return '$window' in value ? 'timestamp' : value.type
+  }
+  if (typeof value === 'number') return numberType(value)
+  return typeof value === 'boolean' ? 'boolean' : 'text'
+}
+
+function numberType(value: number): ColumnType {
+  if (Number.isSafeInteger(value)) return Math.abs(value) < 2 ** 31 ? 'integer' : 'bigint'
+  const [, whole, fraction] = /^-?(\d+)\.(\d+)$/.exec(String(value)) ?? []
+  if (whole === undefined || fraction === undefined) return 'float'
+  return `decimal(${whole.length + fraction.length},${fraction.length})`
+}
