@@ -1,11 +1,13 @@
 /** Runs something that tells events, shows it while it happens, and sums it up: shared by run, retry and replay. */
+import { type ErrorEntry, registry } from '../base/registry.ts'
 import type { OpenProject, RunOptions } from '../run/api.ts'
 import type { Context } from './command.ts'
+import type { RunView } from './render/run-state.ts'
 import { nextAfterRun, summaryLines } from './render/run-summary.ts'
 import { showRun } from './render/run-view.ts'
 
 /**
- * Shows a run to its end and gives the exit code: 0 when it succeeded, 1 when anything failed.
+ * Shows a run to its end and gives its exit code.
  *
  * @example return runAndShow(context, (watching) => project.run(watching))
  */
@@ -29,5 +31,19 @@ export async function runAndShow(
     await terminal.out.write(`${summaryLines(view, paint, columns).join('\n')}\n`)
     await terminal.next(nextAfterRun(view), true)
   }
-  return ended.summary.status === 'succeeded' ? 0 : 1
+  return exitOf(view)
 }
+
+/**
+ * The exit code of a run that has ended: 0 when it succeeded, 3 when it failed by nothing but refusals of outside systems, else 1.
+ *
+ * @example exitOf(view) // 3: its only failed task could not log in
+ */
+export function exitOf({ summary, tasks, refused }: RunView): number {
+  if (summary?.status === 'succeeded') return 0
+  const failed = tasks.filter(({ status }) => status === 'failed')
+  const outside = failed.every(({ finished }) => exits.get(finished?.error?.name ?? '') === 3)
+  return summary?.status === 'failed' && failed.length > 0 && outside && refused.length === 0 ? 3 : 1
+}
+
+const exits = new Map(Object.entries<ErrorEntry<never>>(registry).map(([name, { exit }]) => [name, exit]))

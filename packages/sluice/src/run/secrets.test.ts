@@ -47,6 +47,15 @@ test('CT-07: all missing names at once; an empty value is missing, and so is an 
   expect(() => resolveText(secret('NOWHERE'), {})).toThrow(/NOWHERE/)
 })
 
+test('CT-07: references of connections are missed, and their passwords masked, wherever they are kept', async () => {
+  const server = { kind: 'mysql', host: env('MISSING_HOST'), database: 'd', user: env('A') }
+  const connections = { erp: { ...server, password: secret('B') }, old: { ...server, password: env('C') } }
+  const { config } = resolveConfig({ name: 'shop', connections }, noPlaces('sluice.config.ts'))
+  const project = { config: config!, pipelines: [] }
+  expect(await missingSecrets(root, project)).toEqual(['MISSING_HOST'])
+  expect(new Set(await secretValues(root, project))).toEqual(new Set(['from local']))
+})
+
 test('SEC-3: a resolved value is masked in every spelling', () => {
   const value = 'p"ä ss/w0rd'
   const redact = redactor([value, 'p"ä', ''])
