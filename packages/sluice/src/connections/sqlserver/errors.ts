@@ -1,0 +1,105 @@
+/** The driver's and the server's errors, as entries of the registry. */
+import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
+import type { ConnectionSettings } from '../connection.ts'
+import type { ServerWord } from './tokens.ts'
+
+/** Deadlocks, lock timeouts, snapshot conflicts, and what Azure says while it moves or throttles a database: the same call may succeed. */
+const transient: ReadonlySet<number> = new Set([
+  596, 921, 983, 1204, 1205, 1222, 3960, 4221, 6005, 10928, 10929, 18401, 40143, 40166, 40197, 40501, 40540, 40613,
+  42108, 42109, 49918, 49919, 49920,
+])
+
+/** EXECUTE or something below it is denied. */
+const forbidden: ReadonlySet<number> = new Set([229, 230, 262, 297, 300, 916, 15247])
+
+/** No such procedure, or not with these parameters. */
+const unknown: ReadonlySet<number> = new Set([201, 2812, 8144, 8145, 8146, 8162])
+
+/** Babelfish's number for every error of PostgreSQL that it has no number for; its text tells. */
+const unmapped = 33_557_097
+
+type Kind = 'transient' | 'forbidden' | 'unknown' | 'failed'
+
+function kindOf({ number, text }: ServerWord): Kind {
+  if (transient.has(number)) return 'transient'
+  if (forbidden.has(number) || (number === unmapped && text.startsWith('permission denied'))) return 'forbidden'
+  const isMissing = /^could not find stored procedure|^procedure .*does not exist/i.test(text)
+  return unknown.has(number) || (number === unmapped && isMissing) ? 'unknown' : 'failed'
+}
+
+/** Ends with one full stop less, for a place inside a sentence. */
+const phrase = (text: string): string => text.trim().replace(/\.$/, '')
+
+/**
+ * The error of a call for which the server raised these, in order: a deadlock anywhere is a deadlock, else the first one decides.
+ *
+ * @example throw callError([{ number: 1205, class: 13, text: '…' }], settings, 'dbo.usp_x', 0)
+ */
+export function callError(
+  errors: readonly ServerWord[],
+  settings: ConnectionSettings,
+  procedure: string,
+  rows: number,
+): SluiceError {
+  const first = errors.find((error) => kindOf(error) === 'transient') ?? errors[0]!
+  const code = String(first.number)
+  const why = phrase(first.text)
+  const connection = settings.name
+  switch (kindOf(first)) {
+    case 'transient':
+      return sluiceError('Connection.Deadlock', { procedure, code, why })
+    case 'forbidden':
+      return sluiceError('Connection.Forbidden', { connection, procedure, user: settings.user, why })
+    case 'unknown':
+      return sluiceError('Connection.NoProcedure', { connection, procedure, why })
+    case 'failed':
+      return sluiceError('Connection.CallFailed', {
+        procedure,
+        code,
+        severity: first.class,
+        why,
+        rows,
+        more: errors.length - 1,
+      })
+  }
+}
+
+/** The causes of an error, outermost first. */
+function causes(error: unknown): readonly (Error & { readonly code?: unknown })[] {
+  const found: Error[] = []
+  for (let e = error; e instanceof Error; e = e.cause ?? (e instanceof AggregateError ? e.errors[0] : undefined))
+    found.push(e)
+  return found
+}
+
+const certificate =
+  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO|EENCRYPT)/
+
+/**
+ * The error of a connection that did not open.
+ *
+ * @param refusals what the server said to the login
+ */
+export function connectError(
+  error: unknown,
+  settings: ConnectionSettings,
+  refusals: readonly ServerWord[],
+): SluiceError {
+  const { name: connection, host, port, user } = settings
+  const [refusal] = refusals
+  const found = causes(error)
+  const known = found.find((cause) => isSluiceError(cause))
+  if (known !== undefined) return known as SluiceError
+  const why = phrase(refusal?.text ?? found.at(-1)?.message ?? 'the driver gave no reason')
+  if (refusal !== undefined && !transient.has(refusal.number))
+    return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
+  if (refusal === undefined && found.some(({ code }) => certificate.test(String(code))))
+    return sluiceError('Connection.Tls', { connection, host, why }, { cause: error })
+  return sluiceError('Connection.Unreachable', { connection, host, port, why }, { cause: error })
+}
+
+/** The error of a connection that was cut during a call. */
+export function lostError(error: unknown, settings: ConnectionSettings, procedure: string, rows: number): SluiceError {
+  const why = phrase(causes(error).at(-1)?.message ?? 'the socket was closed')
+  return sluiceError('Connection.Lost', { connection: settings.name, procedure, rows, why }, { cause: error })
+}
