@@ -1,12 +1,13 @@
 /** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
 import { sluiceError } from '../base/errors.ts'
+import { eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/suggest.ts'
-import type { Project } from '../definition/types.ts'
+import type { Project, Source } from '../definition/types.ts'
 import type { OpenProject } from '../run/api.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import { sourceTable } from './tables.ts'
 
-/** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), or files (`inbox/sales_*.csv`). */
+/** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), files (`inbox/sales_*.csv`), or procedures (`erp:dbo.usp_sales`). */
 export interface LineageEdge {
   readonly from: string
   readonly to: string
@@ -56,21 +57,26 @@ function unknownName(name: string, tables: readonly string[], columns: readonly 
   return sluiceError('Cli.UnknownName', params, suggestion === undefined ? {} : { suggestion })
 }
 
-/** All arrows between tables, from files to the warehouse. */
+/** All arrows between tables, from files and procedures to the warehouse. */
 export function tableEdges(
   project: Project,
   analysis: { readonly [table: string]: SqlAnalysis },
 ): readonly LineageEdge[] {
   return project.pipelines.flatMap((pipeline) => [
-    ...Object.entries(pipeline.sources).map(([name, source]) => ({
-      from: source.kind === 'files' ? source.path : `${source.connection}:${source.procedure}`,
-      to: sourceTable(name, pipeline.layers),
-    })),
+    ...Object.entries(pipeline.sources).flatMap(([name, source]) =>
+      originsOf(source).map((from) => ({ from, to: sourceTable(name, pipeline.layers) })),
+    ),
     ...Object.entries(pipeline.models).flatMap(([to, model]) =>
       (model.kind === 'code' ? model.inputs : (analysis[to]?.tables ?? [])).map((from) => ({ from, to })),
     ),
     ...Object.entries(pipeline.loads).map(([target, load]) => ({ from: load.from, to: `warehouse.${target}` })),
   ])
+}
+
+/** Where a source's rows come from: for a procedure also the tables whose values it is called for. */
+function originsOf(source: Source): readonly string[] {
+  if (source.kind === 'files') return [source.path]
+  return [`${source.connection}:${source.procedure}`, ...eachValues(source).map(({ table }) => table)]
 }
 
 /** All arrows between columns; a load carries each column on under its own name. */

@@ -165,3 +165,68 @@ test('compiled definitions are kept below the project; half-written or impossibl
   await writeFile(join(root, '.sluice'), 'in the way')
   expect((await loadProject(root)).project!.pipelines[0]!.name).toBe('a')
 })
+
+const erpFiles = {
+  'sluice.config.ts': `import { defineConfig, secret, sqlServer } from 'sluice'
+export default defineConfig({
+  name: 'shop',
+  connections: { erp: sqlServer({ host: 'erp', database: 'erp', user: 'sluice', password: secret('ERP') }) },
+})
+`,
+  'pipelines/erp/pipeline.ts': `import { pipeline, procedures } from 'sluice'
+export default pipeline('erp', {
+  sources: { ...procedures('erp', 'procedures.yaml'), ...procedures('erp', 'more/old.json') },
+  tables: { 'stage.customers': { copy: 'raw.customers' } },
+})
+`,
+  'pipelines/erp/procedures.yaml': '- procedure: dbo.usp_customers\n  columns: { id: integer }\n  key: id\n',
+  'pipelines/erp/more/old.json': '[{ "procedure": "old.get_orders", "columns": { "id": "bigint" } }]',
+}
+
+test('procedures listed in files beside the pipeline are its sources', async () => {
+  const loaded = await loadProject(await project(erpFiles))
+  expect(loaded.problems).toEqual([])
+  expect(loaded.files).toContain('pipelines/erp/procedures.yaml')
+  const [erp] = loaded.project!.pipelines
+  expect(Object.values(erp!.sources)).toMatchObject([
+    { procedure: 'dbo.usp_customers' },
+    { procedure: 'old.get_orders' },
+  ])
+  expect(Object.keys(erp!.models)).toEqual(['stage.customers'])
+})
+
+test('CT-07: what is wrong in such a file is told with its place there, beside all that is wrong elsewhere', async () => {
+  const files = {
+    ...erpFiles,
+    'pipelines/erp/procedures.yaml': `- procedure: dbo.usp_customers
+  columns: { id: intger }
+- procedure: dbo.usp_regions
+  columns: { id: integer }
+  key: idd
+`,
+    'pipelines/erp/more/old.json': '[{ "procedure": "old.get_orders", "columns": { "id": "bigint" }, "columns": {} }]',
+  }
+  const place = async (root: Promise<string>) =>
+    (await loadProject(await root)).problems.map(({ at, name }) => `${at?.file}:${at?.line}:${at?.column} ${name}`)
+  expect(await place(project(files))).toEqual([
+    'pipelines/erp/more/old.json:1:66 Definition.Unreadable',
+    'pipelines/erp/procedures.yaml:2:18 Definition.WrongValue',
+  ])
+  const oneWrong = {
+    ...files,
+    'pipelines/erp/more/old.json': '[]',
+    'pipelines/erp/procedures.yaml': files['pipelines/erp/procedures.yaml'].replace('intger', 'integer'),
+  }
+  expect(await place(project(oneWrong))).toEqual(['pipelines/erp/procedures.yaml:5:8 Definition.UnknownColumn'])
+})
+
+test('a list of procedures that is not there, or not beside the pipeline', async () => {
+  const pipeline = erpFiles['pipelines/erp/pipeline.ts']
+    .replace('procedures.yaml', '../other.yaml')
+    .replace('old.json', 'none.json')
+  const { problems } = await loadProject(await project({ ...erpFiles, 'pipelines/erp/pipeline.ts': pipeline }))
+  expect(problems.map(({ at, message }) => `${at?.line}:${at?.column} ${message}`)).toEqual([
+    '3:35 The list of procedures must be a YAML or JSON file beside the pipeline, not "../other.yaml".',
+    '3:74 The list of procedures must be a file that is there, not "more/none.json".',
+  ])
+})
