@@ -1,0 +1,156 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { sluiceError } from '../../src/base/errors.ts'
+import type { ProcedureCall } from '../../src/connections/connection.ts'
+import { arriving, scriptedServer } from '../doubles/scripted-server.ts'
+import { lakeOf, project, rowsOf, run } from './project.ts'
+
+/** A table of a server: rows become visible with their commit, which may come later than the time that they carry. */
+interface Change {
+  readonly key: number
+  readonly value: number
+  readonly changedAt: number
+  readonly visibleAt: number
+}
+
+const columns = [
+  arriving('id', 'integer'),
+  arriving('value', 'integer'),
+  arriving('changed_at', 'timestamp', 'datetime2(3)'),
+]
+const begin = Date.UTC(2026, 0, 1)
+const text = (at: number): string => new Date(at).toISOString().replace('T', ' ').slice(0, 23)
+const bound = (call: ProcedureCall, name: string): string =>
+  call.parameters.find((one) => one.name === name)?.value as string
+
+/** What the procedure returns at a moment: the newest visible change of each key in the window, or all of them. */
+function answer(changes: readonly Change[], now: number, call: ProcedureCall, isLog: boolean) {
+  const [from, to] = [bound(call, 'from'), bound(call, 'to')]
+  const visible = changes.filter(({ visibleAt }) => visibleAt <= now)
+  const newest = new Map(visible.toSorted((a, b) => a.changedAt - b.changedAt).map((one) => [one.key, one]))
+  return (isLog ? visible : [...newest.values()])
+    .filter(({ changedAt }) => from <= text(changedAt) && text(changedAt) < to)
+    .map(({ key, value, changedAt }) => [String(key), String(value), text(changedAt)])
+}
+
+const source = (options: string): string =>
+  `[{ procedure: 'dbo.usp_changes', parameters: { from: windowFrom(), to: windowTo() }, columns: { id: 'integer', value: 'integer', changed_at: 'timestamp' }, window: { start: '2026-01-01', ${options} }]`
+
+/** Times in seconds; a change is visible at most 30 seconds after the time that it carries. */
+const histories = fc.record({
+  changes: fc.array(
+    fc.record({
+      key: fc.integer({ min: 1, max: 12 }),
+      at: fc.integer({ min: 1, max: 400 }),
+      late: fc.integer({ min: 0, max: 30 }),
+    }),
+    { maxLength: 40 },
+  ),
+  runs: fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 5 }),
+})
+
+function changesOf(made: readonly { key: number; at: number; late: number }[], isLog: boolean): readonly Change[] {
+  // One change of a key at a time, as a row of a table has it; and a log has one row a key.
+  const seen = new Set<string>()
+  return made.flatMap(({ key, at, late }, value) => {
+    const one = isLog ? String(value) : `${key} ${at}`
+    if (seen.has(one)) return []
+    seen.add(one)
+    return [{ key: isLog ? value : key, value, changedAt: begin + at * 1000, visibleAt: begin + (at + late) * 1000 }]
+  })
+}
+
+test.each([
+  ['merge', "overlapSeconds: 30 }, key: 'id'", false],
+  ['append, with a lag instead of an overlap', 'lagSeconds: 30 }', true],
+] as const)(
+  'SR-08: whatever comes late, the windows of %s add up to the truth',
+  { timeout: 300_000 },
+  async (_mode, options, isLog) => {
+    await fc.assert(
+      fc.asyncProperty(histories, async ({ changes: made, runs }) => {
+        const changes = changesOf(made, isLog)
+        const server = scriptedServer()
+        const root = project(source(options))
+        let read = 0
+        for (const at of [...runs.toSorted((a, b) => a - b), 600]) {
+          const now = begin + at * 1000
+          server.procedures = { 'dbo.usp_changes': (call) => [{ columns, rows: answer(changes, now, call, isLog) }] }
+          const { summary } = await run(root, server, new Date(now))
+          expect(summary.status).toBe('succeeded')
+          expect(summary.rows.read).toBe(summary.rows.accepted + summary.rows.quarantined + summary.rows.dropped)
+          read += summary.rows.accepted
+        }
+        const newest = new Map(changes.toSorted((a, b) => a.changedAt - b.changedAt).map((one) => [one.key, one]))
+        const truth = [...newest.values()].map(({ key, value }) => ({ id: key, value })).sort((a, b) => a.id - b.id)
+        expect(await rowsOf(root, 'SELECT id, value FROM raw.changes ORDER BY id')).toEqual(truth)
+        if (isLog) expect(read).toBe(truth.length)
+      }),
+      { numRuns: Number(process.env['SLUICE_HISTORIES'] ?? 4) },
+    )
+  },
+)
+
+test('SR-07: every attempt of a run binds the same window and the same values, in the same order; the next run does not', async () => {
+  const failures = [
+    sluiceError('Connection.Lost', { connection: 'erp', procedure: 'dbo.usp_sales', rows: 0, why: 'reset' }),
+  ]
+  const server = scriptedServer({
+    'dbo.usp_regions': () => [
+      { columns: [arriving('region', 'text', 'varchar(2)')], rows: [['US'], ['EU'], ['EU'], [null]] },
+    ],
+    'dbo.usp_sales': (call) => {
+      const fails = server.calls.length === 3 ? failures.shift() : undefined
+      if (fails !== undefined) return [{ columns: [arriving('n', 'integer')], rows: [['9']] }, { fails }]
+      return [{ columns: [arriving('n', 'integer')], rows: [[bound(call, 'region') === 'EU' ? '1' : '2']] }]
+    },
+  })
+  const root = project(`[
+    { procedure: 'dbo.usp_regions', columns: { region: nullable('text') } },
+    { procedure: 'dbo.usp_sales', columns: { n: 'integer' }, window: { start: '2026-01-01' }, mode: 'append',
+      parameters: { region: each('raw.regions', 'region', { as: 'region' }), from: windowFrom(), to: windowTo(), on: runDate({ zone: 'Asia/Tokyo' }), price: parameter('12.3400', 'decimal(18,4)'), all: true } },
+  ]`)
+  const now = new Date('2026-06-01T20:00:00Z')
+  const { summary } = await run(root, server, now)
+  expect(summary.status).toBe('succeeded')
+  expect(await rowsOf(root, 'SELECT * FROM raw.sales ORDER BY n')).toEqual([
+    { n: 1, region: 'EU' },
+    { n: 2, region: 'US' },
+  ])
+  const values = server.calls.slice(1).map(({ parameters }) => parameters.map(({ value }) => value))
+  const eu = ['EU', '2026-01-01 00:00:00.000', '2026-06-01 20:00:00.000', '2026-06-02', '12.3400', 'true']
+  const us = ['US', ...eu.slice(1)]
+  // The call for US failed, and the attempt with it: both are made again.
+  expect(values).toEqual([eu, us, eu, us])
+  expect(server.calls.at(-1)?.parameters.map(({ type }) => type)).toEqual([
+    'text',
+    'timestamp',
+    'timestamp',
+    'date',
+    'decimal(18,4)',
+    'boolean',
+  ])
+  const log = await lakeOf(root).extraction('raw.sales')
+  expect(log).toMatchObject({
+    status: 'committed',
+    window: { to: '2026-06-01 20:00:00.000' },
+    attempts: [{ calls: 1 }, { calls: 2 }],
+  })
+  expect((await lakeOf(root).current('raw.sales'))?.watermark).toBe('2026-06-01T20:00:00.000Z')
+  const later = await run(root, server, new Date('2026-06-01T21:00:00Z'))
+  expect(later.summary.status).toBe('succeeded')
+  expect(bound(server.calls.at(-1) as ProcedureCall, 'from')).toBe('2026-06-01 20:00:00.000')
+})
+
+test('a failed window moves no watermark: the next one begins where the last good one ended', async () => {
+  const server = scriptedServer()
+  const root = project(source('}'))
+  server.procedures = { 'dbo.usp_changes': () => [{ columns, rows: [['1', '1', '2026-01-01 00:00:00']] }] }
+  await run(root, server, new Date(begin + 1000))
+  server.procedures = { 'dbo.usp_changes': () => [{ columns: [], rows: [] }] }
+  expect((await run(root, server, new Date(begin + 2000))).errors).toMatchObject([{ name: 'Source.ContractChanged' }])
+  server.procedures = { 'dbo.usp_changes': () => [{ columns, rows: [] }] }
+  await run(root, server, new Date(begin + 3000))
+  const call = server.calls.at(-1) as ProcedureCall
+  expect([bound(call, 'from'), bound(call, 'to')]).toEqual(['2026-01-01 00:00:01.000', '2026-01-01 00:00:03.000'])
+})
