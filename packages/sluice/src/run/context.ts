@@ -42,6 +42,8 @@ export interface TaskOutcome {
   readonly refused?: number
   readonly warnings?: number
   readonly accounting?: RowAccounting
+  /** Of a partitioned table: those that were written, beside those whose rows are as they were. */
+  readonly partitions?: { readonly rewritten: number; readonly total: number }
   readonly loaded?: number
   readonly load?: {
     readonly inserted: number

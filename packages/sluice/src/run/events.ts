@@ -79,6 +79,7 @@ type EventBody =
       readonly version?: number
       readonly rows?: number
       readonly accounting?: RowAccounting
+      readonly partitions?: { readonly rewritten: number; readonly total: number }
       readonly load?: {
         readonly inserted: number
         readonly updated: number

@@ -256,6 +256,7 @@ class Run {
       ...(outcome.accounting === undefined
         ? {}
         : { accounting: outcome.accounting, rows: outcome.accounting.accepted }),
+      ...(outcome.partitions === undefined ? {} : { partitions: outcome.partitions }),
       ...(outcome.load === undefined ? {} : { load: outcome.load }),
       ...(error === undefined ? {} : { error }),
       ...(reason === undefined ? {} : { reason }),

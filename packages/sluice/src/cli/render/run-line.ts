@@ -62,6 +62,8 @@ export function outcome(event: Finished): string {
     parts.push(equation(event.accounting))
   else if (event.load !== undefined && event.status === 'succeeded') parts.push(loadText(event.load))
   else if (event.rows !== undefined) parts.push(plural(event.rows, 'row'))
+  if (event.partitions !== undefined && event.partitions.rewritten < event.partitions.total)
+    parts.push(`${count(event.partitions.rewritten)} of ${plural(event.partitions.total, 'partition')} rewritten`)
   if (event.error !== undefined) parts.push(`${event.error.code} ${visible(event.error.message)}`)
   else if (event.reason !== undefined && event.status !== 'succeeded') parts.push(visible(event.reason))
   if (event.status === 'succeeded' || event.status === 'failed') parts.push(duration(event.durationMs))

@@ -9,6 +9,7 @@ import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
 import { codeModelSql } from './code-model.ts'
 import { attachInputs, resolveInputs } from './inputs.ts'
+import { keepUnchanged } from './keep.ts'
 import { publish } from './publish.ts'
 
 /**
@@ -31,7 +32,12 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   await using session = await context.engine.open({ signal: context.signal })
   await attachInputs(context, session, records)
   const sql = await modelSql(context, session, model)
-  const candidate = await makeCandidate(context, session, sql, pipeline?.tables[task.table] ?? {}, records)
+  const options = pipeline?.tables[task.table] ?? {}
+  const made = await makeCandidate(context, session, sql, options, records)
+  const { candidate, partitions } =
+    options.partitionBy === undefined
+      ? { candidate: made, partitions: undefined }
+      : await keepUnchanged(context, session, made, current)
   const record = await publish(
     context,
     session,
@@ -43,7 +49,12 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
       sql: model.kind === 'sql' ? model.sql : sql,
     },
   )
-  return { status: 'succeeded', version: record.version, accounting: record.accounting }
+  return {
+    status: 'succeeded',
+    version: record.version,
+    accounting: record.accounting,
+    ...(partitions === undefined ? {} : { partitions }),
+  }
 }
 
 async function modelSql(context: TaskContext, session: Session, model: Model): Promise<string> {
