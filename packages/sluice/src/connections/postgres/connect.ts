@@ -110,9 +110,23 @@ function tlsOptions(settings: ConnectionSettings): ConnectionOptions | false {
   }
 }
 
-async function loadDriver(connection: string): Promise<typeof pg> {
+function loadDriver(connection: string): Promise<typeof pg> {
+  return load(connection, async () => (await import('pg')).default)
+}
+
+/**
+ * The driver's part for `COPY`, loaded where it is used.
+ *
+ * @example const { to } = await loadCopyStreams(settings.name)
+ * @throws Connection.DriverMissing
+ */
+export function loadCopyStreams(connection: string): Promise<typeof import('pg-copy-streams')> {
+  return load(connection, async () => (await import('pg-copy-streams')).default)
+}
+
+async function load<T>(connection: string, module: () => Promise<T>): Promise<T> {
   try {
-    return (await import('pg')).default
+    return await module()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     const needed = Object.entries(packages).map(([name, version]) => `${name}@${version}`)

@@ -11,11 +11,13 @@ export interface FailedCall {
   readonly settings: Pick<ConnectionSettings, 'name' | 'user'>
   readonly procedure: string
   readonly rows: number
-  readonly timeoutMs: number
 }
 
-/** SQLSTATEs that say nothing about the statement: the same may succeed a moment later. */
-const passing = /^(40001|40P01|55P03|57P0[1-5]|53...|58...)$/
+/**
+ * SQLSTATEs that say nothing about the statement: the same may succeed a moment later. 57014 is an administrator who cancelled it, or a limit that the
+ * function itself has set: our own limit drops the connection before the server's ends.
+ */
+const passing = /^(40001|40P01|55P03|57014|57P0[1-5]|53...|58...)$/
 
 /**
  * The SQLSTATE of an error that the server raised; undefined for errors of the network, of the driver, and of ours.
@@ -84,7 +86,7 @@ function isTls(error: unknown): boolean {
 /**
  * Why a call failed.
  *
- * @returns Connection.Lost, Connection.Deadlock, Connection.Timeout, Connection.Forbidden, Connection.NoProcedure, or Connection.CallFailed
+ * @returns Connection.Lost, Connection.Deadlock, Connection.Forbidden, Connection.NoProcedure, or Connection.CallFailed
  */
 export function callError(error: unknown, failed: FailedCall): SluiceError {
   if (isSluiceError(error)) return error
@@ -95,11 +97,9 @@ export function callError(error: unknown, failed: FailedCall): SluiceError {
   const cause = { cause: error }
   if (isLost(error) || state === undefined)
     return sluiceError('Connection.Lost', { connection, procedure, rows, why }, cause)
-  if (state === '57014')
-    return sluiceError('Connection.Timeout', { procedure, seconds: Math.round(failed.timeoutMs / 1000), rows }, cause)
   if (passing.test(state)) return sluiceError('Connection.Deadlock', { procedure, code: state, why }, cause)
   if (state === '42501') return sluiceError('Connection.Forbidden', { connection, procedure, user, why }, cause)
-  // Only before the first row: a function may itself call another one that does not exist.
+  // With a context it was raised inside: the function itself calls another one that does not exist.
   if ((state === '42883' || state === '3F000') && !hasContext(error))
     return sluiceError('Connection.NoProcedure', { connection, procedure, why }, cause)
   return sluiceError('Connection.CallFailed', { procedure, code: state, severity: 0, why, rows, more: 0 }, cause)
