@@ -9,6 +9,7 @@ const entry = join(dirname(fileURLToPath(import.meta.url)), '../src/index.ts')
 const sections = [
   ['Projects and pipelines', /builders\/pipeline/],
   ['Sources', /builders\/sources/],
+  ['Connections and procedures', /builders\/(connections|procedures)/],
   ['Columns', /builders\/columns/],
   ['Checks', /builders\/checks/],
   ['Loads and partitions', /builders\/loads/],
@@ -41,7 +42,7 @@ export function definitionReference() {
   return [
     '<!-- Made by `npm run reference`; change the code, not this page. -->',
     '# The definition',
-    "What a project imports from `'sluice'`. JSON and YAML files hold the same shapes; their schemas are `packages/sluice/schema/config.schema.json` and `pipeline.schema.json`.",
+    "What a project imports from `'sluice'`. JSON and YAML files hold the same shapes; their schemas are `packages/sluice/schema/config.schema.json`, `pipeline.schema.json` and, for lists of procedures, `procedures.schema.json`.",
     ...pages.filter((page) => page !== ''),
   ]
     .join('\n\n')

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { procedures } from './builders/procedures.ts'
 import { checkProject } from './check.ts'
 import type { Path } from './places.ts'
 import { noPlaces, placesInCode } from './places.ts'
@@ -19,8 +20,29 @@ const whole = {
       ],
       key: { columns: ['id'], keep: { lastBy: 'at' } },
     },
+    orders: {
+      kind: 'procedure',
+      connection: 'erp',
+      procedure: 'dbo.usp_orders',
+      columns: { id: 'integer', at: { type: 'timestamp', serverType: 'datetime2(7)' } },
+      parameters: {
+        a: { $window: 'from' },
+        b: { $window: 'to' },
+        c: { $each: { table: 'raw.sales', column: 'id', as: 'sale' } },
+        d: { value: '1.5', type: 'decimal(9,4)' },
+        e: { $runDate: { zone: 'UTC' } },
+        f: null,
+      },
+      key: ['id', 'sale'],
+      window: { start: '2024-01-01', overlapSeconds: 60 },
+      output: { n: { type: 'integer', equals: 'rows' } },
+      returnCodes: [0],
+    },
   },
-  tables: { 'raw.sales': { partitionBy: { kind: 'yearMonth', column: 'at' }, retention: { days: 1 } } },
+  tables: {
+    'stage.sales': { copy: 'raw.sales' },
+    'raw.sales': { partitionBy: { kind: 'yearMonth', column: 'at' }, retention: { days: 1 } },
+  },
   loads: { d: { mode: 'scd2', from: 'raw.sales', key: ['id'], deletes: { column: 'id', value: 'x' } } },
   schedule: { cron: '* * * * *', zone: 'UTC' },
   notifications: [{ kind: 'webhook', url: 'https://example.com', secret: { $secret: 'S' } }],
@@ -92,5 +114,29 @@ test('FZ-3: any text has a place for any path, inside the text', () => {
       expect(column).toBeLessThanOrEqual(lines[line! - 1]!.length + 1)
     }),
     { numRuns: 3000 },
+  )
+})
+
+test('FZ-3: whatever stands in a list of procedures: sources or problems with a place, never an exception', () => {
+  const entry = { procedure: 'dbo.usp_orders', table: 'orders', columns: { id: 'integer' }, key: 'id' }
+  const lists = fc.oneof(
+    anything,
+    fc.array(
+      fc.oneof(
+        anything,
+        fc.constantFrom(...pathsOf(entry)).chain((path) => anything.map((other) => withAt(entry, path, other))),
+      ),
+    ),
+  )
+  const places = noPlaces('procedures.yaml')
+  fc.assert(
+    fc.property(lists, fc.boolean(), (list, inFile) => {
+      const sources = procedures('erp', inFile ? 'procedures.yaml' : (list as never))
+      const files = new Map([['procedures.yaml', { value: list, places }]])
+      const { pipeline, problems } = resolvePipeline({ name: 'erp', sources }, { places, sqlFiles: [], lists: files })
+      expect(pipeline === undefined).toBe(problems.length > 0)
+      for (const { at } of problems) expect(at?.file).toBe('procedures.yaml')
+    }),
+    { numRuns: 500 },
   )
 })

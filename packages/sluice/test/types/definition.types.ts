@@ -9,6 +9,7 @@ import {
   decimal,
   defineConfig,
   duckdb,
+  each,
   env,
   type FilesInput,
   files,
@@ -16,20 +17,26 @@ import {
   incremental,
   type LoadInput,
   model,
+  mysql,
   notify,
   notNull,
   nullable,
   type PipelineInput,
   type ProcedureInput,
+  parameter,
   pipeline,
+  postgres,
+  procedures,
   range,
   replace,
   row,
   type SourceInput,
   scd2,
   secret,
+  sqlServer,
   timestamp,
   upsert,
+  windowFrom,
 } from '../../src/index.ts'
 
 // The columns of a source.
@@ -62,6 +69,54 @@ files('inbox/*.csv', { columns: { id: nullable('text', { nuls: [''] }) } })
 // @ts-expect-error a source has columns
 files('inbox/*.csv', {})
 files('inbox/*.csv', { columns: { price: decimal(12, 3, { nullable: true }) } })
+
+// Procedures: each names its own columns alone.
+pipeline('erp', {
+  sources: {
+    ...procedures('erp', [
+      { procedure: 'dbo.usp_regions', columns: { region_id: 'integer' }, key: 'region_id' },
+      {
+        procedure: 'dbo.usp_sales',
+        parameters: {
+          region: each('raw.regions', 'region_id', { as: 'region' }),
+          since: windowFrom(),
+          n: 1,
+          rate: parameter('1.10', 'decimal(9,4)'),
+        },
+        columns: { sale_id: 'bigint', note: nullable('text') },
+        key: ['sale_id', 'region'],
+        checks: [notNull('region'), range('sale_id', { min: 1 })],
+      },
+    ]),
+    ...procedures('old_erp', 'procedures.yaml'),
+    sales: files('inbox/*.csv', { columns: { id: 'integer' } }),
+  },
+  tables: { 'stage.sales': { copy: 'raw.sales' } },
+})
+procedures('erp', [
+  { procedure: 'dbo.usp_regions', columns: { region_id: 'integer' } },
+  // @ts-expect-error a check names a column of its own procedure
+  { procedure: 'dbo.usp_sales', columns: { sale_id: 'bigint' }, checks: [notNull('region_id')] },
+])
+// @ts-expect-error and so does a key
+procedures('erp', [{ procedure: 'dbo.usp_sales', columns: { sale_id: 'bigint' }, key: 'id' }])
+procedures('erp', [
+  {
+    procedure: 'dbo.usp_sales',
+    parameters: { region: each('raw.regions', 'region_id', { as: 'region' }) },
+    columns: { sale_id: 'bigint' },
+    // @ts-expect-error or a column that keeps what it was called for
+    key: ['sale_id', 'region_id'],
+  },
+])
+// @ts-expect-error an option is one of those that exist
+procedures('erp', [{ procedure: 'dbo.usp_sales', columns: { sale_id: 'bigint' }, timeout: 5 }])
+// @ts-expect-error a type is one of those that exist
+procedures('erp', [{ procedure: 'dbo.usp_sales', columns: { sale_id: 'bigin' } }])
+// @ts-expect-error a result has a contract
+procedures('erp', [{ procedure: 'dbo.usp_sales' }])
+// @ts-expect-error a bound is one of two
+procedures('erp', [{ procedure: 'dbo.usp_a', columns: { id: 'bigint' }, parameters: { since: { $window: 'form' } } }])
 
 // The layers of a pipeline.
 pipeline('retail', { loads: { fact: incremental({ from: 'analytics.fact', by: 'date_key' }) } })
@@ -108,6 +163,15 @@ scd2({ from: 'analytics.dim', key: 'id', columns: { current: 'is_now' }, deletes
 defineConfig({ name: 'shop', warehouse: duckdb('w.duckdb'), notifications: [notify.webhook(env('URL'))] })
 // @ts-expect-error an option is one of those that exist
 defineConfig({ name: 'shop', concurency: 2 })
+const server = { host: 'db', database: 'shop', user: 'sluice' }
+defineConfig({
+  name: 'shop',
+  connections: { shop: postgres({ ...server, password: secret('DB'), port: env('PORT') }) },
+})
+// @ts-expect-error a password is never written out
+defineConfig({ name: 'shop', connections: { shop: mysql({ ...server, password: 'hunter2' }) } })
+// @ts-expect-error a protection is given up by its name
+defineConfig({ name: 'shop', connections: { shop: sqlServer({ ...server, password: secret('DB'), tls: false }) } })
 // @ts-expect-error a secret is never written out
 defineConfig({ name: 'shop', notifications: [notify.webhook('https://example.com', { secret: 'hunter2' })] })
 defineConfig({
@@ -131,7 +195,7 @@ export const pipelineFromChecked: Loose<Pick<PipelineInput, Same>> = {} as Pick<
 export const configToChecked: Loose<z.input<typeof configSchema>> = {} as ConfigInput
 export const configFromChecked: Loose<ConfigInput> = {} as z.input<typeof configSchema>
 export const checks: readonly Loose<Check>[] = [] as NonNullable<CheckedSource['checks']>
-export const files_: Loose<Omit<FilesInput, 'columns'>> = {} as Omit<CheckedFiles, 'columns'>
+export const filesSource: Loose<Omit<FilesInput, 'columns'>> = {} as Omit<CheckedFiles, 'columns'>
 export const procedure: Loose<Omit<ProcedureInput, Typed>> = {} as Omit<CheckedProcedure, Typed>
 export const sourceToChecked: Loose<CheckedSource> = {} as SourceInput
 export const column: Loose<Omit<Column, 'type'>> = {} as Omit<

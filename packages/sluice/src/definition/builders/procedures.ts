@@ -16,19 +16,21 @@ type ParametersOf<T> = T extends { readonly parameters: infer P extends Paramete
  * YAML or JSON file beside the pipeline.
  *
  * @example
- * sources: {
- *   ...procedures('erp', [
- *     { procedure: 'dbo.usp_customers', columns: { customer_id: 'integer', name: 'text' }, key: 'customer_id' },
- *     {
- *       procedure: 'dbo.usp_sales',
- *       parameters: { since: windowFrom(), until: windowTo() },
- *       columns: { sale_id: 'bigint', amount: 'decimal(18,4)', changed_at: 'timestamp' },
- *       key: 'sale_id',
- *       window: { start: '2024-01-01' },
- *     },
- *   ]),
- *   ...procedures('old_erp', 'procedures.yaml'),
- * }
+ * pipeline('erp', {
+ *   sources: {
+ *     ...procedures('erp', [
+ *       { procedure: 'dbo.usp_customers', columns: { customer_id: 'integer', name: 'text' }, key: 'customer_id' },
+ *       {
+ *         procedure: 'dbo.usp_sales',
+ *         parameters: { since: windowFrom(), until: windowTo() },
+ *         columns: { sale_id: 'bigint', amount: 'decimal(18,4)', changed_at: 'timestamp' },
+ *         key: 'sale_id',
+ *         window: { start: '2024-01-01' },
+ *       },
+ *     ]),
+ *     ...procedures('old_erp', 'procedures.yaml'),
+ *   },
+ * })
  */
 export function procedures<const T extends readonly ProcedureOptions[]>(
   connection: string,
@@ -61,7 +63,7 @@ export function runDate(options: { readonly zone?: string } = {}): Extract<Param
 /**
  * The lower bound of the source's window; rows at it belong to it.
  *
- * @example parameters: { since: windowFrom(), until: windowTo() }
+ * @example windowFrom() // parameters: { since: windowFrom(), until: windowTo() }
  */
 export function windowFrom(): { readonly $window: 'from' } {
   return { $window: 'from' }
@@ -70,16 +72,17 @@ export function windowFrom(): { readonly $window: 'from' } {
 /**
  * The upper bound of the source's window; rows at it belong to the next.
  *
- * @example parameters: { since: windowFrom(), until: windowTo() }
+ * @example windowTo() // parameters: { since: windowFrom(), until: windowTo() }
  */
 export function windowTo(): { readonly $window: 'to' } {
   return { $window: 'to' }
 }
 
 /**
- * One call for each distinct value of a column of another table, which is filled before.
+ * One call for each distinct value of a column of another table, which is filled before. `as` keeps the value in a column of that name, `type` is what
+ * it is bound as.
  *
- * @example parameters: { region: each('raw.regions', 'region_id', { as: 'region_id' }) }
+ * @example each('raw.regions', 'region_id', { as: 'region_id' }) // parameters: { region: each(…) }
  */
 export function each<const Options extends { readonly as?: string; readonly type?: ColumnType }>(
   table: string,
