@@ -21,6 +21,7 @@ interface Progress {
   rows: number
   /** Whether the current set's end is still to come. */
   setOpen: boolean
+  inTransaction: boolean
   returnCode: number | undefined
   last: 'none' | 'good' | 'failed'
 }
@@ -44,6 +45,7 @@ export async function callProcedure(
     output: {},
     rows: 0,
     setOpen: false,
+    inTransaction: false,
     returnCode: undefined,
     last: 'none',
   }
@@ -75,6 +77,8 @@ export async function callProcedure(
         if (end.drop) open.drop()
         reject(end.error)
       } else resolve(end.good)
+      // Whoever comes next must not work inside it; the server rolls it back.
+      if (progress.inTransaction) open.drop()
     })
     try {
       bindParameters(request, call, open.tedious.TYPES)
@@ -110,6 +114,9 @@ function answerSink(progress: Progress, sink: CallSink, fail: (error: unknown) =
     },
     output(name, value) {
       progress.output[name.toLowerCase()] = value
+    },
+    transaction(isOpen) {
+      progress.inTransaction = isOpen
     },
     lastWord(failed) {
       progress.last = failed ? 'failed' : 'good'

@@ -112,7 +112,8 @@ export function floatText(buffer: Buffer, at: number, length: number): string {
   const value = length === 8 ? buffer.readDoubleLE(at) : buffer.readFloatLE(at)
   if (Object.is(value, -0)) return '-0'
   if (length === 8) return String(value)
-  for (let precision = 6; precision < 9; precision++) {
+  // Six digits are always kept, but for the smallest numbers.
+  for (let precision = Math.abs(value) < 1.2e-38 ? 1 : 6; precision < 9; precision++) {
     const shorter = Number(value.toPrecision(precision))
     if (Math.fround(shorter) === value) return String(shorter)
   }

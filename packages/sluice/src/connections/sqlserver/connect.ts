@@ -40,6 +40,8 @@ export interface OpenConnection {
 /** The driver's insides that are used; the test at start sees to it that they are there. */
 interface Insides {
   createTokenStreamParser: (message: Readable, handler: Handler) => unknown
+  /** Where a gateway sent the login on to. */
+  readonly routingData?: { readonly server: string; readonly port: number }
 }
 
 interface Handler {
@@ -64,9 +66,10 @@ interface LoginAnswer {
 export async function openConnection(settings: ConnectionSettings, signal: AbortSignal): Promise<OpenConnection> {
   const { tedious, context } = await loadDriver(settings.name)
   let socket: Socket | undefined
-  const driver = new tedious.Connection(
+  const driver: Driver = new tedious.Connection(
     configuration(settings, async () => {
-      socket = guardedSocket(settings)
+      const { server: host = settings.host, port = settings.port } = insides.routingData ?? {}
+      socket = guardedSocket({ ...settings, host, port })
       await once(socket, 'connect')
       return socket
     }),
@@ -85,6 +88,7 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
     throw connectError(error, settings, refusals)
   }
   let isUsable = true
+  let isDropped = false
   driver.on('end', () => {
     isUsable = false
   })
@@ -106,6 +110,9 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
       return { stop: () => stream?.stop() }
     },
     drop() {
+      // The driver's close calls the request back, which drops.
+      if (isDropped) return
+      isDropped = true
       isUsable = false
       socket?.destroy()
       driver.close()

@@ -29,6 +29,8 @@ export interface AnswerSink {
   done(count: number | null): void
   returnCode(code: number): void
   output(name: string, value: Cell): void
+  /** A transaction began, or ended. */
+  transaction(isOpen: boolean): void
   /** The procedure's last word: nothing follows. */
   lastWord(failed: boolean): void
   /** The answer makes no sense, or the sink has thrown: nothing more is read. */
@@ -173,9 +175,13 @@ export class TokenStream extends EventEmitter {
       case token.order:
       case token.tableName:
       case token.columnInfo:
-      case token.environment:
         this.bytes.take(this.bytes.u16())
         break
+      case token.environment: {
+        const kind = this.bytes.buffer[this.bytes.take(this.bytes.u16())]!
+        if (kind >= 8 && kind <= 10) this.sink.transaction(kind === 8)
+        break
+      }
       default:
         throw this.protocol(`its token 0x${kind.toString(16)} is not known`)
     }
