@@ -219,10 +219,10 @@ export const sourceErrors = {
   }>({
     code: 'SLU3030',
     title: 'A procedure returns other columns than its contract.',
-    message: ({ procedure, differences }) =>
-      `${procedure} returns other columns than its contract; no row was accepted.\n${differences}`,
-    hint: ({ connection, classes }) =>
-      `${tableAsItWas} See what it returns now: sluice crawl ${connection}. Change \`columns\`${
+    message: ({ procedure, connection, differences }) =>
+      `${procedure} returns other columns than its contract; no row was accepted.\n${differences}\nSee all that it returns: sluice crawl ${connection}`,
+    hint: ({ classes }) =>
+      `${tableAsItWas} Change \`columns\`${
         classes.every((one) => one === 'additive' || one === 'widening')
           ? `, or take such differences with evolve: '${classes.includes('widening') ? 'widening' : 'additive'}'`
           : ''

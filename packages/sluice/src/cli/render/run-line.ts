@@ -1,7 +1,7 @@
 /** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
 import type { RunEvent } from '../../run/events.ts'
 import type { Channel } from '../terminal.ts'
-import { count, duration, plural, rate, visible } from './text.ts'
+import { count, duration, firstLine, plural, rate, visible } from './text.ts'
 
 type Finished = Extract<RunEvent, { type: 'task.finished' }>
 
@@ -64,7 +64,7 @@ export function outcome(event: Finished): string {
   else if (event.rows !== undefined) parts.push(plural(event.rows, 'row'))
   if (event.partitions !== undefined && event.partitions.rewritten < event.partitions.total)
     parts.push(`${count(event.partitions.rewritten)} of ${plural(event.partitions.total, 'partition')} rewritten`)
-  if (event.error !== undefined) parts.push(`${event.error.code} ${visible(event.error.message)}`)
+  if (event.error !== undefined) parts.push(`${event.error.code} ${visible(firstLine(event.error.message))}`)
   else if (event.reason !== undefined && event.status !== 'succeeded') parts.push(visible(event.reason))
   if (event.status === 'succeeded' || event.status === 'failed') parts.push(duration(event.durationMs))
   const read = event.accounting?.read ?? event.rows ?? 0

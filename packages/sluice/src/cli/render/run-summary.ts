@@ -1,8 +1,8 @@
-/** The end of a run: at most twelve lines that account for every row and say where to look next. Pure. */
+/** The end of a run: at most twelve lines that account for every row and say where to look next, and what failed tasks have to show. Pure. */
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
 import type { RunView, TaskView } from './run-state.ts'
-import { count, cut, duration, plural, visible } from './text.ts'
+import { count, cut, duration, firstLine, plural, visible } from './text.ts'
 
 /**
  * The summary of a run that has finished.
@@ -28,7 +28,7 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
     lines.push(field('Loaded', `${visible(task.table)}  ${loadText(task.finished!.load!)}`))
   if (loads.length > 3) lines.push(field('Loaded', `and ${plural(loads.length - 3, 'table')} more`))
   const failed = view.tasks.filter((task) => task.status === 'failed')
-  for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)))
+  for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)), ...failureDetails(task))
   if (failed.length > 2)
     lines.push(field('Failed', `and ${plural(failed.length - 2, 'task')} more; see: sluice runs show`))
   const waiting = firstWaiting(view)
@@ -95,7 +95,13 @@ function refusedText(view: RunView): string {
 
 function failureText(task: TaskView): string {
   const error = task.finished?.error
-  return `${visible(task.table)}  ${error === undefined ? visible(task.finished?.reason ?? '') : `${error.code} ${visible(error.message)}`}`
+  return `${visible(task.table)}  ${error === undefined ? visible(task.finished?.reason ?? '') : `${error.code} ${visible(firstLine(error.message))}`}`
+}
+
+/** What an error shows under its sentence, such as the table of a contract's differences. */
+function failureDetails(task: TaskView): readonly string[] {
+  const [, ...details] = task.finished?.error?.message.split('\n') ?? []
+  return details.map((line) => `    ${visible(line)}`)
 }
 
 function slowest(tasks: readonly TaskView[]): TaskView | undefined {

@@ -24,6 +24,11 @@ export function visibleLines(text: string): string {
     .join('\n')
 }
 
+/** The sentence of a message that goes on with a table under it. */
+export function firstLine(text: string): string {
+  return text.slice(0, (text.indexOf('\n') + 1 || text.length + 1) - 1)
+}
+
 /** @example count(42481) // '42,481' */
 export function count(n: number): string {
   // Not Intl: its first use costs more than all else that a short command does.

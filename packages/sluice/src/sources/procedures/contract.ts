@@ -224,6 +224,10 @@ function reordered(
   ]
 }
 
+/** A server's text without what would break a line or a terminal. */
+const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
+
 /**
  * Differences as a small table, with what to paste under it.
  *
@@ -232,10 +236,10 @@ function reordered(
 export function differencesText(differences: readonly Difference[]): string {
   const rows = [
     ['difference', 'class', 'column', 'declared', 'arrived'],
-    ...differences.map((one) => [one.kind, one.class, one.column, one.declared, one.arrived]),
+    ...differences.map((one) => [one.kind, one.class, one.column, one.declared, one.arrived].map(printable)),
   ]
   const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => (row[at] as string).length))) ?? []
   const lines = rows.map((row) => `  ${row.map((text, at) => text.padEnd(widths[at] as number)).join('  ')}`.trimEnd())
-  const pastes = differences.flatMap(({ paste }) => (paste === undefined ? [] : [`  ${paste}`]))
+  const pastes = differences.flatMap(({ paste }) => (paste === undefined ? [] : [`  ${printable(paste)}`]))
   return [...lines, ...(pastes.length === 0 ? [] : ['In `columns`, to take what arrives:', ...pastes])].join('\n')
 }
