@@ -105,6 +105,13 @@ CREATE FUNCTION erp.over(b text) RETURNS text LANGUAGE sql AS $$ SELECT 'text' $
 CREATE FUNCTION erp.sleeps(seconds double precision) RETURNS SETOF integer LANGUAGE plpgsql AS
   $$ BEGIN PERFORM pg_sleep(seconds); RETURN NEXT 1; END $$;
 CREATE FUNCTION "Odd ""one"""."f(x); DROP TABLE erp.log; --"("p""; --" text) RETURNS TABLE ("c"";" text) LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION erp.untidy() RETURNS SETOF timestamptz LANGUAGE plpgsql AS $$
+  BEGIN
+    CREATE TEMP TABLE left_behind (a integer); SET TimeZone TO 'Asia/Tokyo'; SET DateStyle TO 'SQL, DMY'; PERFORM pg_advisory_lock(7);
+    RETURN NEXT timestamptz '2024-01-01 00:00:00+00';
+  END $$;
+CREATE FUNCTION erp.wide(n integer, bytes integer) RETURNS SETOF text LANGUAGE sql STABLE AS
+  $$ SELECT repeat('x', bytes) FROM generate_series(1, n) $$;
 CREATE FUNCTION erp.secret() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA erp FROM PUBLIC;
@@ -449,6 +456,39 @@ describe('results', () => {
       await expect(
         connection.call(call('erp.divides', [parameter('n', 'bigint', '4500')]), unwanted, never),
       ).rejects.toMatchObject({ name: 'Connection.CallFailed', params: { code: '22012' } })
+    })
+  })
+})
+
+describe('sessions', () => {
+  test('SR-14: what one call leaves behind is not there for the next', async () => {
+    await connected({}, async (connection) => {
+      await take(connection, call('erp.untidy'))
+      const { sets } = await take(connection, call('erp.every'))
+      expect(sets[0]?.rows).toEqual(expectedRows)
+      expect((await admin.query(`SELECT FROM pg_locks WHERE locktype = 'advisory'`)).rowCount).toBe(0)
+      await take(connection, call('erp.untidy'))
+    })
+  })
+
+  test('SR-13: wide rows come in small batches, and wait for a slow sink', async () => {
+    await connected({}, async (connection) => {
+      let [rows, largest] = [0, 0]
+      const before = process.memoryUsage().rss
+      const sink = {
+        columns: () => true,
+        async rows(_: number, __: unknown, size: number) {
+          rows += size
+          largest = Math.max(largest, size)
+          await new Promise((done) => setTimeout(done, 20))
+          expect(process.memoryUsage().rss - before).toBeLessThan(250 << 20)
+        },
+        message: () => undefined,
+      }
+      const asked = call('erp.wide', [parameter('n', 'integer', '500'), parameter('bytes', 'integer', '1000000')])
+      expect((await connection.call(asked, sink, never)).rows).toEqual([500])
+      expect(rows).toBe(500)
+      expect(largest).toBeLessThan(10)
     })
   })
 })

@@ -108,7 +108,8 @@ async function take(
   const set = counts.length + 1
   const wanted = progress.sink(() => sink.columns(set, columns))
   const conversions = columns.map(({ serverType }) => canonical(serverType))
-  const rows = await readPortal(
+  const before = progress.rows
+  const announced = await readPortal(
     client,
     name,
     wanted ? fields.length : 0,
@@ -117,13 +118,13 @@ async function take(
       const texts = cells.map((column, index) => convert(column, conversions[index]))
       return progress.sink(() => sink.rows(set, texts, size))
     },
-    (size, announced) => {
+    (size) => {
       progress.rows += size
-      const why = `it announced ${announced} rows, and ${size} arrived`
-      if (size !== announced) throw sluiceError('Connection.Protocol', { connection: settings.name, why })
     },
   )
-  counts.push(rows)
+  const why = `it counted ${announced} rows, and ${progress.rows - before} arrived`
+  if (announced !== progress.rows - before) throw sluiceError('Connection.Protocol', { connection: settings.name, why })
+  counts.push(announced)
 }
 
 function convert(cells: readonly Cell[], conversion: ((text: string) => string) | undefined): readonly Cell[] {

@@ -30,6 +30,10 @@ const session: Readonly<Record<string, string>> = {
   idle_in_transaction_session_timeout: '0',
 }
 
+const pins = Object.entries(session)
+  .map(([name, value]) => `SET ${name} TO '${value}'`)
+  .join('; ')
+
 /** How a connection is opened. */
 export interface ConnectOptions {
   /** Ends the attempt; once the connection is open it has no more effect. */
@@ -76,8 +80,7 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
   try {
     options.signal?.throwIfAborted()
     await client.connect()
-    const statements = Object.entries(session).map(([name, value]) => `SET ${name} TO '${value}'`)
-    await client.query(statements.join('; '))
+    await client.query(pins)
     return client
   } catch (error) {
     dropPostgres(client)
@@ -85,6 +88,20 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
   } finally {
     options.signal?.removeEventListener('abort', abort)
   }
+}
+
+/**
+ * Makes the session as it was when it was opened, whatever a call before has set, locked or left in temporary tables.
+ *
+ * @param timeoutMs the server's own limit for one statement
+ * @example await freshSession(client, 60_000)
+ */
+export async function freshSession(client: pg.Client, timeoutMs: number): Promise<void> {
+  await client.query('DISCARD ALL')
+  await client.query(`${pins}; SET statement_timeout TO ${Math.round(timeoutMs)}`)
+  // Ends what the server does for a connection that was dropped, within a second. Servers before 14, and some systems, cannot look.
+  const watch = `SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'`
+  await client.query(watch).catch(() => undefined)
 }
 
 /**

@@ -23,9 +23,6 @@ async function connect(settings: ConnectionSettings, signal: AbortSignal): Promi
   client.once('end', () => {
     isOpen = false
   })
-  // A server that works on for a connection that was dropped holds its locks until then. Servers before 14, and some systems, cannot look.
-  const watch = `SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'`
-  await client.query(watch).catch(() => undefined)
   const version = await runStatement(client, { text: 'SHOW server_version', types: [], values: [] })
   const session = { client, settings }
   const isUsable = (): boolean => isOpen && !client.connection.stream.destroyed

@@ -9,7 +9,7 @@ import { quoteIdentifier } from '../../sql/quote.ts'
 import type { CallEnd, CallSink, ProcedureCall, ResultColumn } from '../connection.ts'
 import { resultColumns, returnsCursors, returnsRows } from './call.ts'
 import { loadCopyStreams } from './connect.ts'
-import { guarded, type Session, setting } from './guard.ts'
+import { guarded, type Session } from './guard.ts'
 import { describeStatement, runStatement } from './portal.ts'
 import {
   type Bound,
@@ -22,6 +22,8 @@ import {
   type Routine,
 } from './routine.ts'
 import { canonicalSql } from './types.ts'
+
+const setParameter = { text: 'SELECT set_config($1, $2, true)', types: [25, 25] }
 
 /**
  * Writes a function's rows to a local CSV file; see `Connection.copy`.
@@ -47,7 +49,7 @@ export async function copyRoutine(
     const columns = await resultColumns(client, await describeStatement(client, callStatement(routine, bound)))
     if (columns.length > 0 && progress.sink(() => sink.columns(1, columns))) {
       for (const [index, { value }] of bound.entries())
-        if (value !== null) await runStatement(client, setting(`sluice.p${index + 1}`, value, 'transaction'))
+        if (value !== null) await runStatement(client, { ...setParameter, values: [`sluice.p${index + 1}`, value] })
       const file = await progress.sink(() => open(localFile, 'w'))
       const rows = client.query(to(copySql(routine, bound, columns)))
       // When a write fails nobody reads on, and then nobody would hear how the dropped connection ends.

@@ -3,9 +3,8 @@ import type pg from 'pg'
 import { systemClock } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { CallSink, ConnectionSettings, ProcedureCall } from '../connection.ts'
-import { dropPostgres } from './connect.ts'
+import { dropPostgres, freshSession } from './connect.ts'
 import { callError, sqlState } from './errors.ts'
-import { runStatement } from './portal.ts'
 
 /** An open connection. */
 export interface Session {
@@ -75,7 +74,7 @@ export async function guarded<T>(
   void systemClock.sleep(timeoutMs, over.signal).then(() => over.signal.aborted || drop('late'))
   try {
     // The server's own limit is behind ours: it ends what goes on there when nobody is left to tell.
-    await runStatement(client, setting('statement_timeout', String(timeoutMs + 1000)))
+    await freshSession(client, timeoutMs + 1000)
     return await work(progress)
   } catch (error) {
     client.off('notice', notice)
@@ -99,14 +98,4 @@ export async function guarded<T>(
     signal.removeEventListener('abort', cancel)
     client.off('notice', notice)
   }
-}
-
-/**
- * The statement that sets a setting, with its value bound.
- *
- * @param scope the session, or the transaction that is open
- */
-export function setting(name: string, value: string, scope: 'session' | 'transaction' = 'session') {
-  const isLocal = scope === 'transaction' ? 'true' : 'false'
-  return { text: `SELECT set_config($1, $2, ${isLocal})`, types: [25, 25], values: [name, value] }
 }

@@ -2,9 +2,9 @@
  * Exchanges with the server in the extended query protocol, row batch by row batch.
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  *
- * The driver's own queries keep all rows, and its parameter types cannot be given. A portal here is asked for a batch at a time, and the next batch
- * is asked for when the one before has been taken: so memory stays flat, and the server works while the sink does. A cursor that a procedure opened
- * is a portal, too.
+ * The driver's own queries keep all rows, and parameter types cannot be given to them. Here rows are gathered into batches of bounded rows and bytes;
+ * while two of them wait for the sink the socket is not read, and so the server waits, too: memory stays flat on both sides. A cursor that a procedure
+ * opened is a portal as well.
  */
 import type pg from 'pg'
 import type { Cell } from '../connection.ts'
@@ -26,55 +26,47 @@ export interface Statement {
 /** A batch of rows, column by column. */
 export type Batch = (cells: readonly (readonly Cell[])[], rows: number) => void | Promise<void>
 
-/** Rows of one batch. */
-export const batchRows = 2048
+/** A batch is full with so many rows, or bytes. */
+const batchRows = 2048
+const batchBytes = 4 << 20
 
 /** The part of the driver's connection that is used; its published types have other signatures. */
 interface Wire {
-  readonly stream: { cork(): void; uncork(): void }
+  readonly stream: { cork(): void; uncork(): void; pause(): void; resume(): void }
   parse(message: { name?: string; text: string; types: readonly number[] }): void
   bind(message: { portal?: string; values: readonly (string | null)[] }): void
   describe(message: { type: 'S' | 'P'; name?: string }): void
   execute(message: { portal?: string; rows: number }): void
-  flush(): void
   sync(): void
 }
 
-/** What the driver calls while an exchange is the active one. */
+/** What an exchange sends, always up to a Sync, and what it does with the answers. */
 interface Exchange {
   readonly start: (wire: Wire) => void
-  readonly row?: (fields: readonly Cell[]) => void
-  readonly suspended?: (wire: Wire, fail: (error: unknown) => void) => void
-  readonly complete?: (tag: string, wire: Wire) => void
-  /** Whether a Sync is still due when the server reports an error. */
-  readonly synced: () => boolean
+  readonly row?: (fields: readonly Cell[], bytes: number, fail: (error: unknown) => void) => void
+  readonly complete?: (tag: string) => void
 }
 
 /** One exchange, from its first message to ReadyForQuery. @returns the columns, where the server described some */
-function exchange(client: pg.Client, { start, row, suspended, complete, synced }: Exchange): Promise<readonly Field[]> {
+function exchange(client: pg.Client, { start, row, complete }: Exchange): Promise<readonly Field[]> {
   return new Promise((resolve, reject) => {
     let fields: readonly Field[] = []
     client.query({
       submit(connection: unknown) {
         const wire = connection as Wire
         wire.stream.cork()
-        try {
-          start(wire)
-        } finally {
-          wire.stream.uncork()
-        }
+        start(wire)
+        wire.sync()
+        wire.stream.uncork()
       },
       handleRowDescription: (message: { fields: readonly Field[] }) => {
         fields = message.fields
       },
-      handleDataRow: (message: { fields: readonly Cell[] }) => row?.(message.fields),
-      handlePortalSuspended: (wire: Wire) => suspended?.(wire, reject),
-      handleCommandComplete: (message: { text: string }, wire: Wire) => complete?.(message.text, wire),
+      handleDataRow: (message: { fields: readonly Cell[]; length: number }) =>
+        row?.(message.fields, message.length, reject),
+      handleCommandComplete: (message: { text: string }) => complete?.(message.text),
       handleEmptyQuery: () => undefined,
-      handleError: (error: unknown, wire: Wire) => {
-        if (!synced()) wire.sync()
-        reject(error)
-      },
+      handleError: reject,
       handleReadyForQuery: () => resolve(fields),
     } as never)
   })
@@ -87,11 +79,9 @@ function exchange(client: pg.Client, { start, row, suspended, complete, synced }
  */
 export function describeStatement(client: pg.Client, statement: Statement): Promise<readonly Field[]> {
   return exchange(client, {
-    synced: () => true,
     start(wire) {
       wire.parse(statement)
       wire.describe({ type: 'S' })
-      wire.sync()
     },
   })
 }
@@ -107,14 +97,12 @@ export async function runStatement(
 ): Promise<{ fields: readonly Field[]; rows: readonly (readonly Cell[])[] }> {
   const rows: (readonly Cell[])[] = []
   const fields = await exchange(client, {
-    synced: () => true,
     row: (cells) => void rows.push(cells),
     start(wire) {
       wire.parse(statement)
       wire.bind({ values: statement.values })
       wire.describe({ type: 'P' })
       wire.execute({ rows: 0 })
-      wire.sync()
     },
   })
   return { fields, rows }
@@ -127,12 +115,10 @@ export async function runStatement(
  */
 export function openPortal(client: pg.Client, portal: string, statement: Statement): Promise<readonly Field[]> {
   return exchange(client, {
-    synced: () => true,
     start(wire) {
       wire.parse(statement)
       wire.bind({ portal, values: statement.values })
       wire.describe({ type: 'P', name: portal })
-      wire.sync()
     },
   })
 }
@@ -144,70 +130,63 @@ export function openPortal(client: pg.Client, portal: string, statement: Stateme
  */
 export function describePortal(client: pg.Client, portal: string): Promise<readonly Field[]> {
   return exchange(client, {
-    synced: () => true,
     start(wire) {
       wire.describe({ type: 'P', name: portal })
-      wire.sync()
     },
   })
 }
 
 /**
- * Reads a portal to its end. One batch is with the sink while the next one arrives, and no more.
+ * Reads a portal to its end. One batch is with the sink while the next one arrives.
  *
- * @param width the number of columns
- * @param count called as a batch arrives, with its rows and how many the server announced
+ * @param width the number of columns that are kept; 0 only counts
+ * @param count called with the rows of each batch as it has arrived
  * @returns the rows, as the server counted them
- * @throws whatever `batch` and `count` throw: the portal is then left as it is, and the connection is to be dropped
+ * @throws whatever `batch` throws: the connection is then in the middle of the rows, and has to be dropped
  */
 export async function readPortal(
   client: pg.Client,
   portal: string,
   width: number,
   batch: Batch,
-  count: (rows: number, announced: number) => void,
+  count: (rows: number) => void,
 ): Promise<number> {
+  const { stream } = client.connection
   const fresh = (): Cell[][] => Array.from({ length: width }, () => [])
-  let [cells, rows, total, synced, isOpen] = [fresh(), 0, 0, false, true]
+  let [cells, rows, bytes, announced, waiting, isOpen] = [fresh(), 0, 0, 0, 0, true]
   let taken = Promise.resolve()
-  let last: Promise<void> | undefined
-  const ask = (wire: Wire): void => {
-    wire.execute({ portal, rows: batchRows })
-    wire.flush()
-  }
-  const give = async (announced: number): Promise<void> => {
+  const hand = (fail: (error: unknown) => void): void => {
     const [given, size] = [cells, rows]
     cells = fresh()
     rows = 0
-    total += size
-    count(size, announced)
-    await taken
-    if (size > 0 && isOpen) taken = Promise.resolve(batch(given, size))
-    // It is awaited with the next batch; until then its rejection must not end the process.
-    taken.catch(() => undefined)
+    bytes = 0
+    count(size)
+    if (++waiting > 1) stream.pause()
+    taken = taken
+      .then(() => (isOpen ? batch(given, size) : undefined))
+      .then(() => {
+        if (--waiting < 2) stream.resume()
+      })
+    taken.catch(fail)
   }
-  const ended = exchange(client, {
-    start: ask,
-    synced: () => synced,
-    row(values) {
-      for (let column = 0; column < width; column++) cells[column]?.push(values[column] as Cell)
-      rows++
-    },
-    suspended: (wire, fail) => void give(batchRows).then(() => ask(wire), fail),
-    complete(tag, wire) {
-      wire.sync()
-      synced = true
-      last = give(Number(tag.slice(tag.lastIndexOf(' ') + 1)))
-      last.catch(() => undefined)
-    },
-  })
   try {
-    await ended
-    await last
+    await exchange(client, {
+      start: (wire) => wire.execute({ portal, rows: 0 }),
+      row(values, length, fail) {
+        for (let column = 0; column < width; column++) cells[column]?.push(values[column] as Cell)
+        bytes += length
+        if (++rows === batchRows || bytes >= batchBytes) hand(fail)
+      },
+      complete(tag) {
+        announced = Number(tag.slice(tag.lastIndexOf(' ') + 1))
+      },
+    })
+    if (rows > 0) hand(() => undefined)
+    await taken
+    return announced
   } finally {
     // When the call is over, the sink is at rest.
     isOpen = false
     await taken
   }
-  return total
 }
