@@ -139,7 +139,7 @@ export const commandTable = {
     group: 'Look',
     summary: 'ask the lake and the warehouse, in SQL',
     details:
-      'One statement that reads: lake tables as <layer>.<table>, loaded tables as warehouse.main.<table>, and the system views sluice.runs, sluice.versions, sluice.checks, sluice.quarantine, sluice.files and sluice.loads.',
+      'One statement that reads: lake tables as <layer>.<table>, loaded tables as warehouse.main.<table>, and the system views sluice.runs, sluice.versions, sluice.checks, sluice.quarantine, sluice.files, sluice.inputs, sluice.extractions and sluice.loads.',
     arguments: [{ name: 'sql', optional: true, summary: 'the SQL; - reads it from stdin' }],
     options: {
       file: { kind: 'text', short: 'f', value: 'file', summary: 'read the SQL from a file' },

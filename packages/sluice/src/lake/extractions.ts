@@ -110,10 +110,18 @@ export async function latestExtraction(storage: Storage, table: string): Promise
   return copy.startedAt > listed.startedAt ? await readExtraction(storage, table, copy.run) : listed
 }
 
-/** All kept logs of a table, newest first. */
-export async function listExtractions(storage: Storage, table: string): Promise<readonly ExtractionLog[]> {
+/**
+ * Kept logs of a table, newest first.
+ *
+ * @param limit The newest so many. @default all
+ */
+export async function listExtractions(
+  storage: Storage,
+  table: string,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<readonly ExtractionLog[]> {
   const logs: ExtractionLog[] = []
-  for (const path of (await listLogs(storage, table)).reverse()) {
+  for (const path of (await listLogs(storage, table)).reverse().slice(0, limit)) {
     const log = await readLog(storage, path)
     if (log !== undefined) logs.push(log)
   }

@@ -275,6 +275,27 @@ describe('reading', () => {
     ])
   })
 
+  test('snapshot: a day or a version reads only its own files', async () => {
+    for (let day = 1; day <= 6; day++) {
+      const at = new Date(`2026-01-0${day}T23:59:59.999Z`)
+      lake = openLake(storage, { ...systemClock, now: () => at })
+      await commit(`SELECT i + ${day} AS a FROM range(5000) t(i)`, { operation: 'replace' })
+    }
+    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
+    const question = `SELECT max(a)::INT AS a, count(*)::INT AS n FROM (${sql}) WHERE _version_date = DATE '2026-01-04'`
+    expect(await session.all(question)).toEqual([{ a: 5003, n: 5000 }])
+    for (const where of ["_version_date = DATE '2026-01-04'", '_version = 4']) {
+      const [plan] = await session.all<{ explain_value: string }>(
+        `EXPLAIN (ANALYZE, FORMAT json) SELECT max(a) FROM (${sql}) WHERE ${where}`,
+      )
+      const scans = plan?.explain_value.matchAll(/"operator_cardinality": (\d+),\s*"operator_name": "READ_PARQUET/g)
+      expect(
+        [...(scans ?? [])].map(([, rows]) => Number(rows)),
+        where,
+      ).toEqual([5000])
+    }
+  })
+
   test('snapshot: files of narrower types, dropped and renewed columns, in whatever order', async () => {
     await commit('SELECT 1::TINYINT AS a, 1 AS b')
     await commit('SELECT 300::SMALLINT AS a')

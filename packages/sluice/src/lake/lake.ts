@@ -36,7 +36,7 @@ export interface Lake {
   rollback(input: RollbackInput): Promise<CommitRecord>
   /** A SELECT over exactly a version's files; with fewer files, over those. */
   latestSql(record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string>
-  /** A SELECT over several versions, with `_version` and `_committed_at`. */
+  /** A SELECT over several versions, with `_version`, `_committed_at` and `_version_date`. */
   snapshotSql(records: readonly CommitRecord[]): Promise<string>
   /** @throws Lake.FileCorrupt unless every file is what was committed */
   verify(record: CommitRecord): Promise<void>
@@ -46,8 +46,8 @@ export interface Lake {
   writeExtraction(log: ExtractionLog): Promise<void>
   /** The log of a run's extraction; without a run, the latest. */
   extraction(table: string, run?: string): Promise<ExtractionLog | undefined>
-  /** Kept logs of a table's extractions, newest first; without a table, of all tables, with those that have no version yet. */
-  extractions(table?: string): Promise<readonly ExtractionLog[]>
+  /** Kept logs of a table's extractions, newest first; without a table, of all tables, with those that have no version yet. At most `limit` a table. */
+  extractions(table?: string, limit?: number): Promise<readonly ExtractionLog[]>
   /** @see collectGarbage */
   collectGarbage(options: GarbageOptions): Promise<Garbage>
 }
@@ -82,9 +82,9 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     writeExtraction: (log) => writeExtraction(storage, log),
     extraction: (table, run) =>
       run === undefined ? latestExtraction(storage, table) : readExtraction(storage, table, run),
-    async extractions(table) {
+    async extractions(table, limit) {
       const tables = table === undefined ? await listTableFolders(storage) : [table]
-      return (await Promise.all(tables.map((one) => listExtractions(storage, one)))).flat()
+      return (await Promise.all(tables.map((one) => listExtractions(storage, one, limit)))).flat()
     },
     collectGarbage: async (options) => (await import('./retention.ts')).collectGarbage(storage, clock, options),
   }

@@ -19,8 +19,8 @@ export async function latestSql(storage: Storage, record: Pick<CommitRecord, 'fi
 }
 
 /**
- * A SELECT of all given versions' rows, with `_version` and `_committed_at`, in the columns of the newest. Each file is read once, whatever
- * the number of versions that hold it.
+ * A SELECT of all given versions' rows, with `_version`, `_committed_at` and `_version_date` (its day, UTC), in the columns of the newest.
+ * Each file is read once, whatever the number of versions that hold it; for some versions or days, only their files are.
  */
 export async function snapshotSql(storage: Storage, records: readonly CommitRecord[]): Promise<string> {
   const ordered = [...records].sort((a, b) => b.version - a.version)
@@ -48,7 +48,10 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
       else held.push(record.version)
     }
   }
-  const versions = ordered.map(({ version, committedAt }) => `(${version}, TIMESTAMPTZ ${quoteText(committedAt)})`)
+  const versions = ordered.map(
+    ({ version, committedAt }) =>
+      `(${version}, TIMESTAMPTZ ${quoteText(committedAt)}, DATE ${quoteText(committedAt.slice(0, 10))})`,
+  )
   const selects: string[] = []
   for (const { list, files } of groups.values()) {
     const spans: string[] = []
@@ -56,13 +59,13 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
       for (const [first, last] of ranges(held))
         spans.push(`(${quoteText(await storage.localPath(path))}, ${first}, ${last})`)
     selects.push(
-      `SELECT ${list}, _v._version, _v._committed_at FROM ${await relation(
+      `SELECT ${list}, _v._version, _v._committed_at, _v._version_date FROM ${await relation(
         storage,
         [...files.keys()].map((path) => ({ path })),
         '_sluice_file',
       )} AS _f ` +
         `JOIN (VALUES ${spans.join(', ')}) AS _s(_sluice_path, _sluice_first, _sluice_last) ON _f._sluice_file = _s._sluice_path ` +
-        `JOIN (VALUES ${versions.join(', ')}) AS _v(_version, _committed_at) ON _v._version BETWEEN _s._sluice_first AND _s._sluice_last`,
+        `JOIN (VALUES ${versions.join(', ')}) AS _v(_version, _committed_at, _version_date) ON _v._version BETWEEN _s._sluice_first AND _s._sluice_last`,
     )
   }
   if (selects.length > 0) return selects.join(' UNION ALL ')
@@ -70,6 +73,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
     ...fields,
     { name: '_version', type: 'INTEGER' },
     { name: '_committed_at', type: 'TIMESTAMP WITH TIME ZONE' },
+    { name: '_version_date', type: 'DATE' },
   ])
 }
 

@@ -93,6 +93,6 @@ export async function previewTable(
   if (version === undefined) return runQuery(project, `SELECT * FROM ${table.relation}${atMost}`, reading)
   const known = table.kind === 'lake' ? (await project.versions(table.name)).map((record) => record.version) : []
   if (!known.includes(version)) throw sluiceError('Query.UnknownVersion', { table: table.name, version, known })
-  const sql = `SELECT * EXCLUDE (_version, _committed_at) FROM ${quoteName(`${table.name}__snapshot`)} WHERE _version = ${version}${atMost}`
+  const sql = `SELECT * EXCLUDE (_version, _committed_at, _version_date) FROM ${quoteName(`${table.name}__snapshot`)} WHERE _version = ${version}${atMost}`
   return runQuery(project, sql, reading)
 }

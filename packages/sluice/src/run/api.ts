@@ -58,8 +58,9 @@ export interface OpenProject extends AsyncDisposable {
   analysis(): Promise<{ readonly [table: string]: SqlAnalysis }>
   loads(): Promise<readonly LoadLedgerRow[]>
   /**
-   * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, the warehouse attached read-only as
-   * `warehouse`, and system views `sluice.runs`, `sluice.versions`, `sluice.checks`, `sluice.quarantine`, `sluice.files`, `sluice.loads`.
+   * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, `_committed_at` and
+   * `_version_date`, the warehouse attached read-only as `warehouse`, and system views `sluice.runs`, `sluice.versions`, `sluice.checks`,
+   * `sluice.quarantine`, `sluice.files`, `sluice.inputs`, `sluice.extractions` (the newest 200 of each table), `sluice.loads`.
    */
   openRead(options?: { readonly signal?: AbortSignal }): Promise<Session>
   /** Makes version N+1 with the content of an earlier version. */

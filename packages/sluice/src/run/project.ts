@@ -184,7 +184,7 @@ function projectOver(
     openRead: async ({ signal } = {}) =>
       (await import('./read.ts')).openReadSession(
         context,
-        { runs: await runs(1000), versions: await versionsOf() },
+        { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
         signal,
       ),
     rollback: async (table, version) => (await maintenance()).rollback(context, table, version),

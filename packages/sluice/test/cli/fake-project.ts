@@ -280,7 +280,7 @@ async function openRead(lake: string, quarantined: { readonly rows: number }): P
   await session.run(`CREATE VIEW raw.sales AS SELECT * FROM ${parquet}`)
   await session.run(`CREATE VIEW stage.sales AS SELECT id, qty * price AS revenue FROM ${parquet}`)
   await session.run(
-    `CREATE VIEW stage.sales__snapshot AS SELECT id, 1 AS _version, now() AS _committed_at FROM ${parquet} WHERE id < 4 UNION ALL SELECT id, 2, now() FROM ${parquet}`,
+    `CREATE VIEW stage.sales__snapshot AS SELECT id, 1 AS _version, now() AS _committed_at, today() AS _version_date FROM ${parquet} WHERE id < 4 UNION ALL SELECT id, 2, now(), today() FROM ${parquet}`,
   )
   await session.run(
     `CREATE VIEW sluice.quarantine AS SELECT 'raw.sales' AS "table", 1 AS version, * FROM read_parquet(${quoteText(join(lake, quarantineTable))}) LIMIT ${quarantined.rows}`,
