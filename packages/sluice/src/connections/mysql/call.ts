@@ -27,17 +27,23 @@ export function quoteIdentifier(name: string): string {
 }
 
 /**
- * The checked parts of `procedure` or `database.procedure`.
+ * The checked parts of `procedure` or `database.procedure`. A part with a point or a backtick in it is written in backticks.
  *
- * @example routineName('shop.customers') // { database: 'shop', name: 'customers' }
+ * @example routineName('shop.`a.b`') // { database: 'shop', name: 'a.b' }
  * @throws Connection.InvalidName
  */
 export function routineName(procedure: string): RoutineName {
-  const parts = procedure.split('.')
+  const parts: string[] = []
+  const part = /(?:`((?:[^`]|``)*)`|([^.`]*))(\.|$)/uy
+  for (let isLast = false; !isLast; ) {
+    const match = part.exec(procedure) ?? refuse(procedure, 'its backticks do not match')
+    parts.push(match[1]?.replaceAll('``', '`') ?? (match[2] as string))
+    isLast = match[3] === ''
+  }
   if (parts.length > 2) refuse(procedure, 'it has more than two parts')
-  for (const part of parts) checkName(part, procedure)
-  const [last, database] = parts.reverse() as [string, string?]
-  return { database, name: last }
+  for (const each of parts) checkName(each, procedure)
+  const [name, database] = parts.reverse() as [string, string?]
+  return { database, name }
 }
 
 /** https://mariadb.com/kb/en/identifier-names/#further-rules */

@@ -100,7 +100,7 @@ export async function describeProcedures(
   for (const [schema, routine, isHere] of routines as readonly (readonly [string, string, Cell])[]) {
     const parameters = (await parametersOf(wire, connection, { database: schema, name: routine })) ?? []
     described.push({
-      procedure: isHere === '1' ? routine : `${schema}.${routine}`,
+      procedure: (isHere === '1' ? [routine] : [schema, routine]).map(namePart).join('.'),
       parameters: parameters.map(({ name, mode, dataType, serverType, precision = 0, scale = 0 }) => ({
         name,
         serverType,
@@ -113,6 +113,9 @@ export async function describeProcedures(
   }
   return described
 }
+
+/** A part as `routineName` reads it. */
+const namePart = (name: string): string => (/[.`]/.test(name) ? `\`${name.replaceAll('`', '``')}\`` : name)
 
 const simpleTypes: Readonly<Record<string, ColumnType>> = {
   ...{ tinyint: 'tinyint', smallint: 'smallint', mediumint: 'integer', int: 'integer', bigint: 'bigint' },

@@ -76,7 +76,8 @@ const types: readonly TypeCase[] = [
 const oddNames = [
   'x"];DROP TABLE kept',
   "it's",
-  'back`tick',
+  '`back``tick`',
+  '`a.b`',
   '[bracket]',
   'Ünïcode 名',
   'select',
@@ -130,7 +131,9 @@ const procedures: readonly string[] = [
 
 async function prepare(server: MariaDbServer): Promise<void> {
   const client = await server.superuserClient()
-  const named = oddNames.map((name) => `CREATE PROCEDURE ${quote(name)}() SELECT 'found' AS answer`)
+  const named = oddNames.map(
+    (name) => `CREATE PROCEDURE ${name.startsWith('`') ? name : quote(name)}() SELECT 'found' AS answer`,
+  )
   const setUp = [
     "SET sql_mode = '', time_zone = '+00:00'",
     ...typeProcedures(),
@@ -158,6 +161,16 @@ function settingsOf({ host, port, database }: MariaDbServer): ConnectionSettings
   const tls = 'off'
   return { name: 'shop', kind: 'mysql', host, port, database, user, password, tls, connectTimeoutSeconds: 10 }
 }
+
+/** Every statement that may be seen, whole. */
+const ownStatements: readonly RegExp[] = [
+  /^SET SESSION time_zone = '\+00:00', sql_mode = '[A-Z_,]+', autocommit = 1, net_write_timeout = \d+$/,
+  /^SELECT (CAST\(\? AS [A-Z]+(\(\d+(,\d+)?\))?\)(, )?)+$/,
+  /^SELECT parameter_name, [a-z_,\s]+ FROM information_schema\.parameters\s+WHERE specific_schema = COALESCE\(\?, database\(\)\) AND specific_name = \? AND routine_type = 'PROCEDURE' ORDER BY ordinal_position$/,
+  /^SELECT routine_schema, routine_name, routine_schema = database\(\) FROM information_schema\.routines[^?]+\? IS NULL OR routine_schema = COALESCE\(\?, database\(\)\) AND routine_name = \?\) ORDER BY 1, 2$/,
+  /^CALL `(long_text|two_sets|outputs)`\((\?(, \?)*)?\)$/,
+  /^SHOW WARNINGS$/,
+]
 
 /** What COM_QUERY (3) and COM_STMT_PREPARE (22) hold; each command is one packet that begins a new sequence. */
 function statements(sent: Buffer): readonly string[] {
@@ -196,6 +209,7 @@ export const mysql: ServerKind = {
       cutsLongValues: true,
       noSet: true,
       statements,
+      ownStatements,
       stop: server.stop,
     }
   },

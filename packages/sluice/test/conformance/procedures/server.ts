@@ -31,7 +31,7 @@ export interface ServerUnderTest {
   readonly types: readonly TypeCase[]
   /** The name of a parameter, as the server declares it. */
   parameter(name: string): string
-  /** Names that are hard to quote, of procedures that return one row with the text `found`. */
+  /** Names that are hard to quote, as a user writes them, of procedures that return one row with the text `found`. */
   readonly oddNames: readonly string[]
   /** What a session must say, whatever the server's own settings are, as `session_settings` returns it. */
   readonly session: { readonly [setting: string]: string }
@@ -45,6 +45,8 @@ export interface ServerUnderTest {
   readonly noSet: boolean
   /** The texts of the statements (or names of the procedures) in what a client sent without TLS, each whole. */
   statements(sent: Buffer): readonly string[]
+  /** Every statement of the adapter's own, whole: another one on the wire fails the suite. */
+  readonly ownStatements: readonly RegExp[]
   stop(): Promise<void>
 }
 

@@ -1,9 +1,10 @@
 /** The servers that the suite runs against. A new one is one entry here, and a file beside its siblings. */
 import { afterAll, describe, test } from 'vitest'
 import { mysql } from './mysql.ts'
+import { postgres } from './postgres.ts'
 import type { ServerKind, ServerUnderTest } from './server.ts'
 
-const kinds: readonly ServerKind[] = [mysql]
+const kinds: readonly ServerKind[] = [postgres, mysql]
 
 /** Runs the tests once for each server; one that cannot be had is skipped by name, with what was missing. */
 export async function onEachServer(
