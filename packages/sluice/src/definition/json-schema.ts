@@ -1,6 +1,7 @@
 /** The published JSON Schema of definitions in JSON and YAML, made from the very schemas that check them. */
 import { z } from 'zod'
-import { configSchema, pipelineDataSchema, procedureListSchema } from './schema.ts'
+import { procedureListSchema } from './procedure-schema.ts'
+import { configSchema, pipelineDataSchema } from './schema.ts'
 
 /**
  * The JSON Schemas by file name, as they lie in the package's `schema/` folder.
