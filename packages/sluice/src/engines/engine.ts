@@ -41,7 +41,8 @@ export interface Session extends AsyncDisposable {
   write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]>
   /**
    * Adds rows of text to a table whose columns are all VARCHAR, column by column: `columns[c][r]`. Exact, whatever the text. The next
-   * statement sees them; a call takes any number of rows, best 2,048.
+   * statement sees them; a call takes any number of rows, best 2,048. After an error the table's rows are not defined. To stage in batches,
+   * make the table anew for each: that frees its memory at once, where TRUNCATE and DELETE do so some time later.
    *
    * @throws Engine.TextBroken for half a surrogate pair, which no UTF-8 holds
    */

@@ -18,7 +18,7 @@ type Row = Record<string, unknown>
 export const systemColumns = {
   runs: 'run VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, status VARCHAR, pipelines VARCHAR[], rows_read BIGINT, rows_accepted BIGINT, rows_quarantined BIGINT, rows_dropped BIGINT, rows_loaded BIGINT, duration_ms BIGINT',
   versions:
-    '"table" VARCHAR, version BIGINT, committed_at TIMESTAMPTZ, operation VARCHAR, run VARCHAR, rows BIGINT, bytes BIGINT, files BIGINT, rows_read BIGINT, rows_quarantined BIGINT, definition VARCHAR',
+    '"table" VARCHAR, version BIGINT, committed_at TIMESTAMPTZ, operation VARCHAR, run VARCHAR, rows BIGINT, bytes BIGINT, files BIGINT, files_kept BIGINT, rows_read BIGINT, rows_quarantined BIGINT, definition VARCHAR',
   checks:
     '"table" VARCHAR, version BIGINT, "check" VARCHAR, kind VARCHAR, columns VARCHAR[], severity VARCHAR, status VARCHAR, failing BIGINT, total BIGINT, detail VARCHAR',
   files:
@@ -59,6 +59,7 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
       rows: record.rows,
       bytes: record.bytes,
       files: record.files.length,
+      files_kept: record.files.filter(({ addedIn }) => addedIn < record.version).length,
       rows_read: record.accounting.read,
       rows_quarantined: record.accounting.quarantined,
       definition: record.definition,

@@ -103,6 +103,16 @@ test('nothing but the inputs moved: a version of the same files, and then nothin
   const third = await runAndRead(root, {})
   expect(third.finished.status).toBe('unchanged')
   expect(third.record.version).toBe(2)
+  await using opened = await openProject(root)
+  await using session = await opened.openRead()
+  expect(
+    await session.all(
+      `SELECT version, files, files_kept FROM sluice.versions WHERE "table" = 'stage.sales' ORDER BY ALL`,
+    ),
+  ).toEqual([
+    { version: '1', files: '4', files_kept: '0' },
+    { version: '2', files: '4', files_kept: '4' },
+  ])
 })
 
 test('LK-03: a damaged file is not kept; another type is written everywhere, whatever the values', async () => {

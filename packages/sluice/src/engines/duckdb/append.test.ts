@@ -102,6 +102,21 @@ describe('append', () => {
     expect(() => session.append('t', [['a']], 2)).toThrow()
   })
 
+  test('memory is flat over batches, each in a table made anew', async () => {
+    await using session = await engine.open()
+    const column = Array.from({ length: 2048 }, (_, row) => `some text that is not held in an entry ${row}`)
+    const used: number[] = []
+    for (let batch = 0; batch < 6; batch++) {
+      await session.run('CREATE OR REPLACE TABLE t (a VARCHAR, b VARCHAR)')
+      for (let chunk = 0; chunk < 30; chunk++) session.append('t', [column, column], column.length)
+      const [memory] = await session.all<{ bytes: string }>(
+        'SELECT sum(memory_usage_bytes) AS bytes FROM duckdb_memory()',
+      )
+      used.push(Number(memory?.bytes))
+    }
+    expect(used[5]).toBeLessThan((used[0] as number) * 1.5)
+  })
+
   test('the slow way, for a DuckDB with another layout, does the same', () => {
     for (const fill of [fillByColumn(bindings), fillByValue(bindings)]) {
       const chunk = DuckDBDataChunk.create([VARCHAR], texts.length)
