@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { assert } from '../base/errors.ts'
+import { assert, sluiceError } from '../base/errors.ts'
 import type { Connection, ConnectionSettings, Connector } from '../connections/connection.ts'
 import { connectGuarded } from '../connections/login-guard.ts'
 import { isReference } from '../definition/references.ts'
@@ -90,7 +90,7 @@ function configOf({ config }: Project, name: string): ConnectionConfig {
 /**
  * Settings with every reference resolved; for the moment of use only.
  *
- * @throws Definition.SecretMissing
+ * @throws Definition.SecretMissing, Definition.WrongValue where a port that is kept elsewhere is none, or `ca` cannot be read
  */
 export async function connectionSettings(
   root: string,
@@ -103,19 +103,33 @@ export async function connectionSettings(
     name,
     kind,
     host: resolveText(config.host, environment),
-    port: portOf(config, environment),
+    port: portOf(name, config, environment),
     database: resolveText(config.database, environment),
     user: resolveText(config.user, environment),
     password: resolveText(config.password, environment),
     tls,
-    ...(ca === undefined ? {} : { ca: await readFile(resolve(root, ca), 'utf8') }),
+    ...(ca === undefined ? {} : { ca: await certificates(root, name, ca) }),
     ...(serverName === undefined ? {} : { serverName }),
     connectTimeoutSeconds,
   }
 }
 
-function portOf({ port }: ConnectionConfig, environment: Environment): number {
-  return isReference(port) ? Number(resolveText(port, environment)) : port
+async function certificates(root: string, name: string, ca: string): Promise<string> {
+  try {
+    return await readFile(resolve(root, ca), 'utf8')
+  } catch (cause) {
+    const params = { where: `connections.${name}.ca`, expected: 'a file that can be read', found: `"${ca}"` }
+    throw sluiceError('Definition.WrongValue', params, { cause })
+  }
+}
+
+function portOf(name: string, { port }: ConnectionConfig, environment: Environment): number {
+  if (!isReference(port)) return port
+  const text = resolveText(port, environment)
+  if (/^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) < 65_536) return Number(text)
+  const expected = 'a whole number from 1 to 65535'
+  const found = '$env' in port ? `"${text}"` : 'another text'
+  throw sluiceError('Definition.WrongValue', { where: `connections.${name}.port`, expected, found })
 }
 
 /**
