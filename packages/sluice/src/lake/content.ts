@@ -81,7 +81,8 @@ function contentSql(columns: readonly { readonly name: string; readonly type: st
 function hashed(name: string, type: string): readonly string[] {
   if (type === 'DOUBLE' || type === 'FLOAT') return [name, `signbit(${name})`]
   const wide = /^DECIMAL\((?:19|[23]\d),/.test(type)
-  const plain = /^(BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|VARCHAR|BLOB|DATE|TIME|TIMESTAMP.*|DECIMAL\(\d+,\s*\d+\))$/
+  const plain =
+    /^(BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|VARCHAR|BLOB|DATE|TIME|TIMESTAMP[^[]*|DECIMAL\(\d+,\s*\d+\))$/
   return [wide || !plain.test(type) ? `${name}::VARCHAR` : name]
 }
 
