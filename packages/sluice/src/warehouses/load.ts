@@ -146,11 +146,11 @@ async function fitTarget(
 /** What is said after ALTER TABLE. Where columns are made anew their values go: every row is written again in this transaction. */
 function mend(dialect: Dialect, { column, kind, change, expected }: TargetDrift, rebuilt: boolean): readonly string[] {
   const name = quoteIdentifier(column)
-  const type = dialect.columnType(expected ?? '')
+  if (kind === 'extra') return rebuilt ? [`DROP COLUMN ${name}`] : []
+  const type = dialect.columnType(expected!)
   if (kind === 'missing') return [`ADD COLUMN ${name} ${type}`]
   if (change === 'widening') return [`ALTER COLUMN ${name} TYPE ${type}`]
   if (!rebuilt) return []
-  if (kind === 'extra') return [`DROP COLUMN ${name}`]
   return [`ALTER COLUMN ${name} TYPE ${type} USING CAST(NULL AS ${type})`]
 }
 

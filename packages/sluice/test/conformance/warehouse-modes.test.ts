@@ -391,12 +391,12 @@ describe.each(warehouses)('$name', ({ make }) => {
         [1, '2026-01-01', '1', 'm'],
         [2, '2026-01-01', '2', null],
       ])
-      const before = await warehouse.query('SELECT * FROM target ORDER BY ALL')
+      const before = await warehouse.query('SELECT * FROM target ORDER BY id')
       await expect(warehouse.load(input)).rejects.toMatchObject({
         name: 'Warehouse.Drift',
         hint: expect.stringContaining('sluice run --approve target'),
       })
-      expect(await warehouse.query('SELECT * FROM target ORDER BY ALL')).toEqual(before)
+      expect(await warehouse.query('SELECT * FROM target ORDER BY id')).toEqual(before)
       expect(await warehouse.load({ ...input, approve: true })).toMatchObject({ inserted: 2, deleted: 3, total: 2 })
       expect(await warehouse.query('SELECT id, day, amount, more FROM target ORDER BY id')).toEqual([
         { id: 1, day: '2026-01-01 00:00:00', amount: '1.000', more: 'm' },

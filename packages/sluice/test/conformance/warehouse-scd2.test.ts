@@ -265,7 +265,7 @@ describe.each(warehouses)('$name', ({ make }) => {
     const keys = async (batches: (string | null)[][][]) => {
       await using warehouse = await (await make()).open()
       for (const [index, rows] of batches.entries()) await warehouse.load(inputOf(index, timed, shape, rows))
-      return warehouse.query('SELECT k, effective_date, sk FROM target ORDER BY k, effective_date')
+      return await warehouse.query('SELECT k, effective_date, sk FROM target ORDER BY k, effective_date')
     }
     const [one, two] = [
       ['x', 'A', '2026-01-01'],

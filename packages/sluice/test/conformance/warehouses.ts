@@ -2,12 +2,19 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import type { Clock } from '../../src/base/clock.ts'
+import type { ConnectionSettings } from '../../src/connections/connection.ts'
 import type { Load } from '../../src/definition/types.ts'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { quoteIdentifier } from '../../src/sql/quote.ts'
+import type { Dialect } from '../../src/warehouses/dialect.ts'
+import { duckDbDialect } from '../../src/warehouses/duckdb/dialect.ts'
 import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
+import { postgresDialect } from '../../src/warehouses/postgres/dialect.ts'
+import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { LoadColumn, LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
+import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
 
 export const engine = duckDbEngine({ memoryLimit: '1GB', threads: 2 })
 
@@ -26,16 +33,63 @@ export function tickingClock(): Clock {
 /** A warehouse under test: each call of `open` opens the same database. */
 export interface WarehouseUnderTest {
   readonly name: string
-  make(): Promise<{ open(readOnly?: boolean): Promise<Warehouse> }>
+  /** Rounds of generated histories, 100 histories each: a server is slower. */
+  readonly rounds: number
+  make(): Promise<{ readonly dialect: Dialect; open(): Promise<Warehouse> }>
+}
+
+let server: Promise<PostgresServer> | undefined
+afterAll(async () => (await server)?.stop())
+
+/** The one server of a test file, started by its first test that needs it. */
+export function postgresServer(): Promise<PostgresServer> {
+  server ??= startPostgres()
+  return server
+}
+
+/** How the server is reached. */
+export function settingsOf({ host, port, user, password, database }: PostgresServer): ConnectionSettings {
+  return {
+    name: 'warehouse',
+    kind: 'postgres',
+    ...{ host, port, user, password, database },
+    tls: 'off',
+    connectTimeoutSeconds: 10,
+  }
+}
+
+let schemas = 0
+
+/** A schema of its own, empty. */
+export async function freshSchema(): Promise<{ readonly settings: ConnectionSettings; readonly schema: string }> {
+  const running = await postgresServer()
+  schemas += 1
+  const schema = `t${schemas}`
+  const client = await running.superuserClient()
+  await client.query(`CREATE SCHEMA ${schema}`).finally(() => client.end())
+  return { settings: settingsOf(running), schema }
 }
 
 export const warehouses: readonly WarehouseUnderTest[] = [
   {
     name: 'duckdb',
+    rounds: 10,
     make: async () => {
       const path = join(mkdtempSync(join(tmpdir(), 'sluice-warehouse-')), 'warehouse.duckdb')
       const clock = tickingClock()
-      return { open: (readOnly = false) => openDuckDbWarehouse({ path, engine, readOnly, clock }) }
+      return { dialect: duckDbDialect, open: () => openDuckDbWarehouse({ path, engine, clock }) }
+    },
+  },
+  {
+    name: 'postgres',
+    rounds: 5,
+    make: async () => {
+      const { settings, schema } = await freshSchema()
+      const clock = tickingClock()
+      return {
+        dialect: postgresDialect(schema),
+        open: () => openPostgresWarehouse({ settings, schema, engine, clock, folder: tmpdir() }),
+      }
     },
   },
 ]

@@ -125,7 +125,8 @@ const procedures: readonly string[] = [
   `CREATE PROCEDURE short_text(IN value VARCHAR(10)) SELECT value`,
   `CREATE PROCEDURE long_text(IN value LONGTEXT) SELECT value`,
   `CREATE PROCEDURE session_settings() SELECT @@session.time_zone AS time_zone, @@session.character_set_client AS character_set_client, @@session.character_set_results AS character_set_results,
-    IF(@@session.autocommit, '1', '0') AS autocommit`,
+    IF(@@session.autocommit, '1', '0') AS autocommit, IF(IS_FREE_LOCK('kept'), 'free', 'held') AS locks`,
+  `CREATE PROCEDURE changes_session() BEGIN SET SESSION time_zone = '+05:00', autocommit = 0, character_set_results = latin1; DO GET_LOCK('kept', 0); END`,
   'CREATE TABLE kept (a INT)',
 ]
 
@@ -164,7 +165,7 @@ function settingsOf({ host, port, database }: MariaDbServer): ConnectionSettings
 
 /** Every statement that may be seen, whole. */
 const ownStatements: readonly RegExp[] = [
-  /^SET SESSION time_zone = '\+00:00', sql_mode = '[A-Z_,]+', autocommit = 1, net_write_timeout = \d+$/,
+  /^SET SESSION (\w+ = (utf8mb4|\d+|'[A-Z0-9_,+:]+')(,\s+|$))+$/,
   /^SELECT (CAST\(\? AS [A-Z]+(\(\d+(,\d+)?\))?\)(, )?)+$/,
   /^SELECT parameter_name, [a-z_,\s]+ FROM information_schema\.parameters\s+WHERE specific_schema = COALESCE\(\?, database\(\)\) AND specific_name = \? AND routine_type = 'PROCEDURE' ORDER BY ordinal_position$/,
   /^SELECT routine_schema, routine_name, routine_schema = database\(\) FROM information_schema\.routines[^?]+\? IS NULL OR routine_schema = COALESCE\(\?, database\(\)\) AND routine_name = \?\) ORDER BY 1, 2$/,
@@ -204,10 +205,11 @@ export const mysql: ServerKind = {
         character_set_client: 'utf8mb4',
         character_set_results: 'utf8mb4',
         autocommit: '1',
+        locks: 'free',
       },
       errorCodes: { before: '1644', between: '1644', after: '1644', within: '1242' },
       cutsLongValues: true,
-      noSet: true,
+      knowsDatabases: true,
       statements,
       ownStatements,
       stop: server.stop,

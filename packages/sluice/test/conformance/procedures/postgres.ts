@@ -118,6 +118,8 @@ const procedures: readonly string[] = [
     bytea_output text, standard_conforming_strings text, client_encoding text) LANGUAGE sql
     AS $$ SELECT current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('extra_float_digits'),
     current_setting('bytea_output'), current_setting('standard_conforming_strings'), current_setting('client_encoding') $$`,
+  `CREATE PROCEDURE changes_session() LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('TimeZone', 'Asia/Tokyo', false),
+    set_config('DateStyle', 'SQL, DMY', false), set_config('extra_float_digits', '-15', false); END $$`,
   'CREATE TABLE kept (a integer)',
 ]
 
@@ -197,7 +199,7 @@ export const postgres: ServerKind = {
       },
       errorCodes: { before: 'P0001', between: '22012', after: 'P0001', within: '22012' },
       cutsLongValues: false,
-      noSet: true,
+      knowsDatabases: true,
       statements,
       ownStatements,
       stop: server.stop,

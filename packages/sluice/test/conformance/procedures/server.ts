@@ -41,8 +41,8 @@ export interface ServerUnderTest {
   readonly returnCode?: number
   /** Whether `short_text` has a parameter of ten characters that its server would cut. */
   readonly cutsLongValues: boolean
-  /** Whether a call can have no result set at all, as `no_set`. */
-  readonly noSet: boolean
+  /** Whether a login to a database that is not there is refused. */
+  readonly knowsDatabases: boolean
   /** The texts of the statements (or names of the procedures) in what a client sent without TLS, each whole. */
   statements(sent: Buffer): readonly string[]
   /** Every statement of the adapter's own, whole: another one on the wire fails the suite. */

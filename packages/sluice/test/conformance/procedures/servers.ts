@@ -3,8 +3,9 @@ import { afterAll, describe, test } from 'vitest'
 import { mysql } from './mysql.ts'
 import { postgres } from './postgres.ts'
 import type { ServerKind, ServerUnderTest } from './server.ts'
+import { sqlServer } from './sqlserver.ts'
 
-const kinds: readonly ServerKind[] = [postgres, mysql]
+const kinds: readonly ServerKind[] = [sqlServer, postgres, mysql]
 
 /** Runs the tests once for each server; one that cannot be had is skipped by name, with what was missing. */
 export async function onEachServer(

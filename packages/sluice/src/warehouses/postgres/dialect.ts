@@ -1,0 +1,93 @@
+/** PostgreSQL's own spellings. https://www.postgresql.org/docs/current/datatype.html */
+import { sluiceError } from '../../base/errors.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
+import type { Dialect } from '../dialect.ts'
+
+/** Engine type → PostgreSQL's type that holds each of its values exactly, and the engine type that it is found as. */
+const types: { readonly [engineType: string]: readonly [postgres: string, heldAs: string] } = {
+  BOOLEAN: ['boolean', 'BOOLEAN'],
+  TINYINT: ['smallint', 'SMALLINT'],
+  UTINYINT: ['smallint', 'SMALLINT'],
+  SMALLINT: ['smallint', 'SMALLINT'],
+  USMALLINT: ['integer', 'INTEGER'],
+  INTEGER: ['integer', 'INTEGER'],
+  UINTEGER: ['bigint', 'BIGINT'],
+  BIGINT: ['bigint', 'BIGINT'],
+  UBIGINT: ['numeric(20,0)', 'DECIMAL(20,0)'],
+  HUGEINT: ['numeric(39,0)', 'HUGEINT'],
+  FLOAT: ['real', 'FLOAT'],
+  DOUBLE: ['double precision', 'DOUBLE'],
+  VARCHAR: ['text', 'VARCHAR'],
+  // As text: `jsonb` would drop repeated keys and the order of keys, and `json` cannot be compared.
+  JSON: ['text', 'VARCHAR'],
+  BLOB: ['bytea', 'BLOB'],
+  UUID: ['uuid', 'UUID'],
+  DATE: ['date', 'DATE'],
+  TIME: ['time without time zone', 'TIME'],
+  TIMESTAMP: ['timestamp without time zone', 'TIMESTAMP'],
+  TIMESTAMP_S: ['timestamp without time zone', 'TIMESTAMP'],
+  TIMESTAMP_MS: ['timestamp without time zone', 'TIMESTAMP'],
+  'TIMESTAMP WITH TIME ZONE': ['timestamp with time zone', 'TIMESTAMP WITH TIME ZONE'],
+}
+
+/**
+ * The dialect of a schema. Sluice's own tables are in a schema beside it, so that two schemas of one database may have targets of one name.
+ *
+ * @example postgresDialect('public').ownSchema // '"sluice"'
+ */
+export function postgresDialect(schema: string): Dialect {
+  return {
+    name: 'postgres',
+    maxIdentifierBytes: 63,
+    rowAddress: 'ctid',
+    ownSchema: quoteIdentifier(ownSchemaName(schema)),
+    columnType: (engineType) => typeOf(engineType)[0],
+    heldAs: (engineType) => typeOf(engineType)[1],
+    differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
+    // Seconds are exact decimals here, with six digits.
+    instantText: (expression) => `CAST(CAST(extract(epoch FROM ${expression}) * 1000000 AS bigint) AS VARCHAR)`,
+    statistics: (table) => `ANALYZE ${table}`,
+  }
+}
+
+/**
+ * The schema of Sluice's own tables.
+ *
+ * @example ownSchemaName('mart') // 'sluice_mart'
+ */
+export function ownSchemaName(schema: string): string {
+  return schema === 'public' ? 'sluice' : `sluice_${schema}`
+}
+
+/**
+ * The engine's name of a type that PostgreSQL reports, where the engine has it; else PostgreSQL's own, in capitals, which equals none.
+ *
+ * @example engineTypeOf('numeric(12,2)') // 'DECIMAL(12,2)'
+ */
+export function engineTypeOf(formatted: string): string {
+  const numeric = /^numeric\((\d+),(\d+)\)$/.exec(formatted)
+  if (numeric !== null && Number(numeric[1]) <= 38) return `DECIMAL(${numeric[1]},${numeric[2]})`
+  if (formatted === 'character varying') return 'VARCHAR'
+  return Object.values(types).find(([postgres]) => postgres === formatted)?.[1] ?? formatted.toUpperCase()
+}
+
+/**
+ * An engine's value as the text that PostgreSQL reads as the same value; NULL stays NULL.
+ *
+ * @example valueText('BLOB', 'b') // "'\\x' || hex(b)"
+ */
+export function valueText(engineType: string, value: string): string {
+  if (engineType === 'BLOB') return `'\\x' || hex(${value})`
+  // DuckDB writes years before Christ as `(BC)`.
+  if (engineType.startsWith('DATE') || engineType.startsWith('TIMESTAMP'))
+    return `replace(CAST(${value} AS VARCHAR), '(BC)', 'BC')`
+  return `CAST(${value} AS VARCHAR)`
+}
+
+function typeOf(engineType: string): readonly [string, string] {
+  const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(engineType)
+  if (decimal !== null) return [`numeric(${decimal[1]},${decimal[2]})`, engineType]
+  const found = types[engineType.startsWith('ENUM(') ? 'VARCHAR' : engineType]
+  if (found === undefined) throw sluiceError('Warehouse.TypeUnknown', { type: engineType, warehouse: 'PostgreSQL' })
+  return found
+}

@@ -1,0 +1,246 @@
+/**
+ * A schema of a PostgreSQL database as a warehouse.
+ *
+ * One load is one transaction, with its ledger row in it. Loads of one target wait for each other by an advisory lock; other writers of the
+ * target wait by a table lock; readers wait for nobody, and see the rows of before until the COMMIT.
+ */
+import type pg from 'pg'
+import type { Clock } from '../../base/clock.ts'
+import { crashPoint } from '../../base/crash.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
+import { sha256 } from '../../base/json.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
+import { isLost } from '../../connections/postgres/errors.ts'
+import type { LoadMode } from '../../definition/types.ts'
+import type { Engine, Session } from '../../engines/engine.ts'
+import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import type { Dialect, SqlRunner } from '../dialect.ts'
+import type { FoundColumn } from '../drift.ts'
+import { ledgerRows, targetHistory } from '../ledger.ts'
+import { findDrift, loadInTransaction } from '../load.ts'
+import { columnList } from '../load-mode.ts'
+import { loadModes } from '../modes.ts'
+import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
+import { isContended, loadError, openLoader, sqlRunner, whyOf } from './session.ts'
+import { postgresStaging } from './staging.ts'
+
+/** How a PostgreSQL warehouse is opened. */
+export interface PostgresWarehouseOptions {
+  readonly settings: ConnectionSettings
+  /** The schema of targets without one; it is made where it is missing. @default 'public' */
+  readonly schema?: string
+  /** Reads the lake. */
+  readonly engine: Engine
+  readonly clock: Clock
+  /** An absolute local folder, for the pipe that rows pass through. */
+  readonly folder: string
+  /** How long a load waits for another transaction, in milliseconds. @default 60000 */
+  readonly lockTimeoutMs?: number
+  /** Stops the statement that is running; a load is then rolled back. */
+  readonly signal?: AbortSignal
+}
+
+/** WH-14: a transaction that had to give way is begun again, whole. */
+const attempts = 5
+
+/**
+ * Opens the warehouse; any number of processes may have it open.
+ *
+ * @example await using warehouse = await openPostgresWarehouse({ settings, engine, clock: systemClock, folder })
+ * @throws Connection.* as the server cannot be reached
+ */
+export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
+  const { settings, schema = 'public', signal } = options
+  const dialect = postgresDialect(schema)
+  const connect = (stop?: AbortSignal): Promise<pg.Client> => openLoader(settings, schema, stop)
+  const connection: Connection = { client: await connect(signal), connect }
+  let lake: Promise<Session> | undefined
+  const close = async (): Promise<void> => {
+    await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
+  }
+  const openLake = (): Promise<Session> => {
+    lake ??= options.engine.open(signal === undefined ? {} : { signal })
+    return lake
+  }
+  const sql = (): SqlRunner => sqlRunner(connection.client)
+  const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), schema, table)
+  const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
+  return {
+    capabilities: {
+      modes: Object.keys(loadModes) as LoadMode[],
+      transactionalDdl: true,
+      maxIdentifierBytes: dialect.maxIdentifierBytes,
+    },
+    drift: async (input) =>
+      findDrift(
+        { columnsOf: found, dialect },
+        input,
+        (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {},
+      ),
+    load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
+    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(sql(), dialect, filter) : []),
+    query: (statement, params) => sql().all(statement, params),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+interface Connection {
+  /** Another one after the connection was lost. */
+  client: pg.Client
+  readonly connect: (signal?: AbortSignal) => Promise<pg.Client>
+}
+
+interface Loader extends PostgresWarehouseOptions {
+  readonly schema: string
+  readonly dialect: Dialect
+  readonly connection: Connection
+  readonly openLake: () => Promise<Session>
+}
+
+async function load(loader: Loader, input: LoadInput): Promise<LoadResult> {
+  const { connection, clock, settings } = loader
+  const cancel = cancelOnAbort(loader, input.signal)
+  try {
+    for (let attempt = 1; ; attempt++) {
+      input.signal?.throwIfAborted()
+      try {
+        return await attemptLoad(loader, input)
+      } catch (error) {
+        // Where this fails too, the connection is gone, and the server rolls back.
+        await connection.client.query('ROLLBACK').catch(() => undefined)
+        if (attempt === attempts || !isContended(error)) throw error
+        await clock.sleep(50 * 2 ** attempt)
+      }
+    }
+  } catch (error) {
+    input.signal?.throwIfAborted()
+    throw loadError(error, input.target, settings)
+  } finally {
+    await cancel()
+  }
+}
+
+async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult> {
+  const { schema, dialect, clock, connection, folder } = loader
+  const { client } = connection
+  const sql = sqlRunner(client)
+  const lake = await loader.openLake()
+  await using staging = await postgresStaging({ lake, client, dialect, folder })
+  await sql.run('BEGIN')
+  crashPoint('warehouse.load.after_begin')
+  await takeTurn(loader, sql, input.target)
+  await makeSchema(sql, schema)
+  if ((await columnsOf(sql, schema, input.target)).length > 0)
+    await sql.run(`LOCK TABLE ${quoteName(input.target)} IN SHARE ROW EXCLUSIVE MODE`)
+  const result = await loadInTransaction(
+    {
+      sql,
+      dialect,
+      staging,
+      clock,
+      columnsOf: (table) => columnsOf(sql, schema, table),
+      index: (table, columns) => makeIndex(sql, table, columns),
+    },
+    input,
+  )
+  input.signal?.throwIfAborted()
+  crashPoint('warehouse.load.before_commit')
+  try {
+    const { command } = await client.query('COMMIT')
+    assert(command === 'COMMIT', `the server answered the COMMIT of ${input.target} with ${command}`)
+  } catch (error) {
+    if (!isLost(error)) throw error
+    return askLedger(loader, input, error)
+  }
+  crashPoint('warehouse.load.after_commit')
+  return result
+}
+
+/** One load of a target at a time (WH-04): the lock lasts as long as the transaction, and a lost connection gives it back. */
+async function takeTurn({ schema, lockTimeoutMs = 60_000 }: Loader, sql: SqlRunner, target: string): Promise<void> {
+  await sql.run(`SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`)
+  await sql.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+    `sluice load ${tableOf(schema, target).join('.')}`,
+  ])
+}
+
+/**
+ * WH-02: the connection was lost at the COMMIT. The old transaction holds the target's lock until it has ended one way or the other; then the
+ * ledger says which.
+ */
+async function askLedger(loader: Loader, input: LoadInput, lost: unknown): Promise<LoadResult> {
+  const { connection, dialect, schema } = loader
+  const { target, loadId } = input
+  try {
+    dropPostgres(connection.client)
+    connection.client = await connection.connect()
+    const sql = sqlRunner(connection.client)
+    await sql.run('BEGIN')
+    await takeTurn(loader, sql, target)
+    const there = (await columnsOf(sql, schema, 'sluice.load_ledger')).length > 0
+    const [row] = there ? await ledgerRows(sql, dialect, { loadId }) : []
+    await sql.run('ROLLBACK')
+    if (row !== undefined) return row.result
+  } catch (error) {
+    throw sluiceError('Warehouse.OutcomeUnknown', { target, why: whyOf(error) }, { cause: error })
+  }
+  throw lost
+}
+
+/** Tells the server to stop the statement that is running: it would work on, and keep its locks, for a client that is gone. */
+function cancelOnAbort({ connection, openLake }: Loader, signal: AbortSignal | undefined): () => Promise<void> {
+  let cancelled: Promise<unknown> = Promise.resolve()
+  const cancel = (): void => {
+    const { processID } = connection.client as pg.Client & { readonly processID: number }
+    void openLake().then((lake) => lake.interrupt())
+    cancelled = connection
+      .connect()
+      .then((other) => other.query('SELECT pg_cancel_backend($1)', [processID]).finally(() => other.end()))
+      .catch(() => dropPostgres(connection.client))
+  }
+  signal?.addEventListener('abort', cancel)
+  return async () => {
+    signal?.removeEventListener('abort', cancel)
+    await cancelled
+  }
+}
+
+/** The right to make a schema is asked for only where it is missing. */
+async function makeSchema(sql: SqlRunner, schema: string): Promise<void> {
+  const there = await sql.all('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  if (there.length === 0) await sql.run(`CREATE SCHEMA ${quoteIdentifier(schema)}`)
+}
+
+/** Makes the index by which a mode finds rows again. Its name follows from the table and the columns; one that was dropped is made again. */
+async function makeIndex(sql: SqlRunner, table: string, columns: readonly string[]): Promise<void> {
+  if (columns.length === 0) return
+  const name = `sluice_${sha256(`${table} ${columnList(columns)}`).slice(0, 24)}`
+  const there = await sql.all(
+    'SELECT 1 FROM pg_index WHERE indrelid = $1::regclass AND indexrelid::regclass::text LIKE $2',
+    [table, `%${name}`],
+  )
+  if (there.length > 0) return
+  await sql.run(`CREATE INDEX ${quoteIdentifier(name)} ON ${table} (${columnList(columns)})`)
+  // Just made: the next load's plans must know what the table is like.
+  await sql.run(`ANALYZE ${table}`)
+}
+
+async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise<readonly FoundColumn[]> {
+  const rows = await sql.all<{ name: string; type: string }>(
+    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+     FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+    [...tableOf(schema, table)],
+  )
+  return rows.map(({ name, type }) => ({ name, type: engineTypeOf(type) }))
+}
+
+/** Schema and name; `sluice` stands for the schema of Sluice's own tables. */
+function tableOf(schema: string, table: string): readonly [string, string] {
+  const [first, second] = table.split('.', 2) as [string, string | undefined]
+  if (second === undefined) return [schema, first]
+  return [first === 'sluice' ? ownSchemaName(schema) : first, second]
+}
