@@ -61,11 +61,14 @@ export interface Status {
   /** Committed: the server may forget what is before. */
   readonly flushed: Lsn
   readonly at: Micros
+  /** Asks how far the server is: it answers with a keepalive. @default false */
+  readonly wantsReply?: boolean
 }
 
 /** Writes a standby status update. @example statusUpdate({ written, flushed: cursor, at }) */
-export function statusUpdate({ written, flushed, at }: Status): Buffer {
-  const frame = Buffer.alloc(34)
+export function statusUpdate({ written, flushed, at, wantsReply = false }: Status): Buffer {
+  const frame = Buffer.alloc(34, 0)
+  frame[33] = wantsReply ? 1 : 0
   frame[0] = 0x72
   frame.writeBigUInt64BE(written, 1)
   frame.writeBigUInt64BE(flushed, 9)

@@ -4,7 +4,7 @@
  * Nothing of a transaction is seen before its commit, and nothing of an aborted one, or of a savepoint that was rolled back, ever. What was
  * committed before comes again after a crash of either side, and is known by its position: the server's slot is not the truth, the cursor is.
  */
-import { sluiceError } from '../../base/errors.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
 import type { Lsn } from './lsn.ts'
 import { bearsTransaction, type Decoder, type Message, type Micros } from './pgoutput.ts'
 import { type Spool, type SpoolLimits, spoolPool } from './spool.ts'
@@ -53,6 +53,7 @@ interface Open {
   readonly xid: number
   /** Undefined for a transaction that was committed before: its messages are not kept. */
   readonly spool: Spool | undefined
+  readonly isStreamed: boolean
   readonly aborted: Set<number>
   changes: number
 }
@@ -82,7 +83,7 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
   function begin(xid: number, finalLsn: Lsn): void {
     // The position is the end of a commit, so a commit that begins before it is that one or an earlier one.
     const spool = finalLsn < position ? undefined : pool.open(xid)
-    current = { xid, finalLsn, spool, aborted: new Set(), changes: 0 }
+    current = { xid, finalLsn, spool, isStreamed: false, aborted: new Set(), changes: 0 }
   }
 
   function change(frame: Buffer, start: number, end: number): void {
@@ -102,21 +103,20 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
     if (endLsn <= position || of.spool === undefined) {
       if (of.spool === undefined && endLsn > position) throw sequence('a commit ends after the next one begins')
       // A streamed one: what it describes holds from here on.
-      if (of.spool !== undefined) for (const _ of replay(decoder, of.spool, of.aborted, true, true));
+      if (of.spool !== undefined) for (const _ of replay(decoder, of.spool, of, true));
       of.spool?.close()
       skipped++
       return undefined
     }
     position = endLsn
-    const { xid, spool, aborted, changes } = of
-    const streamed = streams.delete(xid)
+    const { xid, spool, changes } = of
     return {
       xid,
       endLsn,
       committedAt,
       changes,
       bytes: spool.bytes,
-      messages: () => replay(decoder, spool, aborted, streamed, false),
+      messages: () => replay(decoder, spool, of, false),
       close: () => spool.close(),
     }
   }
@@ -139,7 +139,7 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
         if (current !== undefined || stream !== undefined) throw sequence('a stream begins inside of a transaction')
         stream = streams.get(message.xid)
         if ((stream === undefined) !== message.first) throw sequence('a piece of a transaction is missing')
-        stream ??= { xid: message.xid, spool: pool.open(message.xid), aborted: new Set(), changes: 0 }
+        stream ??= { xid: message.xid, spool: pool.open(message.xid), isStreamed: true, aborted: new Set(), changes: 0 }
         streams.set(message.xid, stream)
         return undefined
       case 'streamStop':
@@ -202,21 +202,23 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
 function* replay(
   decoder: Decoder,
   spool: Spool,
-  aborted: ReadonlySet<number>,
-  streamed: boolean,
+  { aborted, isStreamed, changes }: Open,
   descriptionsOnly: boolean,
 ): Generator<TransactionMessage> {
+  let seen = 0
   for (const block of spool.blocks()) {
     for (let at = 0; at < block.length; ) {
       const start = at + 4
       at = start + block.readUInt32LE(at)
       if (!isDescription(block[start]!)) {
+        seen++
         if (descriptionsOnly) continue
-        if (streamed && aborted.size > 0 && at - start >= 5 && aborted.has(block.readUInt32BE(start + 1))) continue
+        if (aborted.size > 0 && at - start >= 5 && aborted.has(block.readUInt32BE(start + 1))) continue
       }
-      yield decoder.decode(block, start, at, streamed) as TransactionMessage
+      yield decoder.decode(block, start, at, isStreamed) as TransactionMessage
     }
   }
+  assert(seen === changes, 'every change that came for a transaction is read again')
 }
 
 function sequence(why: string): Error {
