@@ -92,10 +92,12 @@ export function decimalText(buffer: Buffer, at: number, length: number, scale: n
 
 /** Four decimal places in 8 bytes, whose upper half comes first, or in 4. */
 export function moneyText(buffer: Buffer, at: number, length: number): string {
-  const low = length === 4 ? 0 : buffer.readUInt32LE(at + 4)
   const high = buffer.readInt32LE(at)
-  const value = length === 4 ? BigInt(high) : (BigInt(high) << 32n) | BigInt(low)
-  return pointed(value < 0n, (value < 0n ? -value : value).toString(), 4)
+  if (length === 4) return pointed(high < 0, String(Math.abs(high)), 4)
+  const low = buffer.readUInt32LE(at + 4)
+  const isSmall = high >= -0x10_0000 && high < 0x10_0000
+  const value = isSmall ? high * 0x1_0000_0000 + low : (BigInt(high) << 32n) | BigInt(low)
+  return pointed(value < 0, String(value).replace('-', ''), 4)
 }
 
 /** Whole numbers of 1 (without a sign), 2, 4 or 8 bytes. */

@@ -55,26 +55,35 @@ export function testDecoder(context: TypeContext, connections: object, versions:
   return passed
 }
 
-/** The test itself. */
-export async function runSelfTest(context: TypeContext, connections: object, versions: Versions): Promise<void> {
+/** The test itself; see {@link testDecoder}. */
+export async function runSelfTest(
+  context: TypeContext,
+  connections: object,
+  versions: Versions,
+  values = known,
+): Promise<void> {
   const changed = (why: string) => sluiceError('Connection.DriverChanged', { package: 'tedious', ...versions, why })
   if (!('createTokenStreamParser' in connections)) throw changed('its connections do not make a token parser')
   if (context.codePage(Buffer.from('0904d00034', 'hex')) !== 'CP1252')
     throw changed('its collations name other code pages')
-  const cells = await decode(context, changed)
-  for (const [i, [type, , , text]] of known.entries()) {
+  const cells = await decode(context, values, changed)
+  for (const [i, [type, , , text]] of values.entries()) {
     if (cells[i]?.[0] !== text) throw changed(`${type} gave ${String(cells[i]?.[0])} where ${text} was sent`)
     if (cells[i]?.[1] !== null) throw changed(`${type} gave no NULL where NULL was sent`)
   }
 }
 
 /** A row of the known values, and a row of NULLs. */
-async function decode(context: TypeContext, changed: (why: string) => Error): Promise<readonly (readonly Cell[])[]> {
-  const columns = known.map(([, info]) => `000000000900${info}00`).join('')
-  const count = Buffer.from([known.length, 0]).toString('hex')
-  const nulls = 'ff'.repeat(Math.ceil(known.length / 8))
-  const values = known.map(([, , value]) => value).join('')
-  const answer = Buffer.from(`81${count}${columns}d1${values}d2${nulls}fe${'00'.repeat(12)}`, 'hex')
+async function decode(
+  context: TypeContext,
+  values: typeof known,
+  changed: (why: string) => Error,
+): Promise<readonly (readonly Cell[])[]> {
+  const columns = values.map(([, info]) => `000000000900${info}00`).join('')
+  const count = Buffer.from([values.length, 0]).toString('hex')
+  const nulls = 'ff'.repeat(Math.ceil(values.length / 8))
+  const row = values.map(([, , value]) => value).join('')
+  const answer = Buffer.from(`81${count}${columns}d1${row}d2${nulls}fe${'00'.repeat(12)}`, 'hex')
   return await new Promise((resolve, reject) => {
     let cells: readonly (readonly Cell[])[] = []
     const stream = new TokenStream(
