@@ -61,7 +61,8 @@ function refuse(name: string, why: string): never {
 /**
  * Calls, as the contract says.
  *
- * @example await callProcedure(wire, settings, call, sink, signal)
+ * @param prepare what comes first, within the call's time
+ * @example await callProcedure(wire, settings, call, sink, signal, async () => undefined)
  */
 export async function callProcedure(
   wire: Wire,
@@ -69,14 +70,16 @@ export async function callProcedure(
   call: ProcedureCall,
   sink: CallSink,
   signal: AbortSignal,
+  prepare: () => Promise<void>,
 ): Promise<CallEnd> {
   const name = routineName(call.procedure)
   for (const { name } of [...call.parameters, ...call.output]) checkName(name)
   const reading = new Reading(wire, settings.name, sink)
   const stopped = new AbortController()
-  const given = stop(call, reading, AbortSignal.any([signal]), stopped.signal)
+  const given = stop(call, reading, signal, stopped.signal)
   try {
-    return await Promise.race([work(wire, settings, call, name, reading, sink), reading.failed, given])
+    const worked = prepare().then(() => work(wire, settings, call, name, reading, sink))
+    return await Promise.race([given, reading.failed, worked])
   } catch (error) {
     wire.destroy()
     throw callError(settings, call.procedure, reading.total, error)

@@ -51,6 +51,8 @@ export interface Wire {
   execute(statement: string, values: readonly Bound[], reader: ResultReader): Promise<number>
   /** What `SHOW WARNINGS` says of the statement before. */
   warnings(): Promise<readonly ServerMessage[]>
+  /** Ends transactions, frees locks, drops temporary tables, and forgets the session's settings. */
+  reset(): Promise<void>
   /** The socket is not read while it is paused: the server waits. */
   pause(): void
   resume(): void
@@ -76,6 +78,7 @@ interface DriverConnection {
   ): void
   on(event: 'error' | 'end', listener: (error: Error) => void): void
   once(event: 'connect' | 'error', listener: (error: Error) => void): void
+  reset(done: (error: Error | null) => void): void
   pause(): void
   resume(): void
   destroy(): void
@@ -194,6 +197,11 @@ function wire(connection: DriverConnection, failed: Promise<never>): Wire {
     },
     execute: (statement, values, reader) => Promise.race([execute(connection, statement, values, reader), failed]),
     warnings: () => Promise.race([warnings(connection), failed]),
+    reset: () =>
+      Promise.race([
+        new Promise<void>((resolve, reject) => connection.reset((error) => (error ? reject(error) : resolve()))),
+        failed,
+      ]),
     pause: () => connection.pause(),
     resume: () => connection.resume(),
     destroy: () => {

@@ -26,13 +26,11 @@ export const mysqlConnector: Connector = {
 }
 
 /** What a value's text, or the meaning of a statement, could depend on (SR-14). The server waits a day for a slow reader, and not a minute. */
+const session = `SET SESSION character_set_client = utf8mb4, character_set_connection = utf8mb4, character_set_results = utf8mb4,
+ time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, net_write_timeout = 86400`
+
 async function fixSession(wire: Wire): Promise<void> {
-  const none = { fields: () => () => undefined }
-  await wire.execute(
-    `SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, net_write_timeout = 86400`,
-    [],
-    none,
-  )
+  await wire.execute(session, [], { fields: () => () => undefined })
 }
 
 const selfTest: readonly (readonly [expression: string, value: Bound, text: Cell])[] = [
@@ -66,6 +64,7 @@ async function testDecoder(wire: Wire, settings: ConnectionSettings): Promise<vo
 }
 
 function connectionOf(wire: Wire, settings: ConnectionSettings): Connection {
+  let wasCalled = false
   const close = async (): Promise<void> => {
     if (wire.isOpen) await wire.close()
   }
@@ -74,7 +73,16 @@ function connectionOf(wire: Wire, settings: ConnectionSettings): Connection {
     get isUsable() {
       return wire.isOpen
     },
-    call: (call, sink, signal) => callProcedure(wire, settings, call, sink, signal),
+    call: (call, sink, signal) => {
+      const isFirst = !wasCalled
+      wasCalled = true
+      return callProcedure(wire, settings, call, sink, signal, async () => {
+        if (isFirst) return
+        // Whatever the procedure before has left behind.
+        await wire.reset()
+        await fixSession(wire)
+      })
+    },
     describe: async (name) =>
       describeProcedures(wire, settings.name, name === undefined ? undefined : routineName(name)),
     close,

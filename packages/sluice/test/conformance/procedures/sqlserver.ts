@@ -4,7 +4,6 @@ import { sqlServerConnector } from '../../../src/connections/sqlserver/connector
 import type { ReceivedCall } from '../../doubles/tds/requests.ts'
 import {
   columns,
-  done,
   error,
   message,
   output,
@@ -150,7 +149,7 @@ function* manyRows(count: number): Generator<readonly Value[]> {
 }
 
 const one: readonly Step[] = resultSet([['a', wire.int]], [['1']])
-const ended = [returns(0), done(null)]
+const ended = [returns(0)]
 
 type Procedures = Record<string, (call: ReceivedCall) => Script>
 
@@ -166,14 +165,13 @@ const procedures: Procedures = {
     ),
     ...ended,
   ],
-  error_before: () => [error(50_000, 'broken before'), done(null)],
+  error_before: () => [error(50_000, 'broken before')],
   error_between: () => [...one, error(50_000, 'broken between'), ...one, ...ended],
   error_after: () => [...one, error(50_000, 'broken after'), ...ended],
   error_within: () => [
     columns([['a', wire.int]]),
     rows(Array.from({ length: 5000 }, (_, n) => [String(n)])),
     error(8134, 'Divide by zero error encountered.'),
-    done(null),
   ],
   messages: () => [message('only so that you know', 50_000, 10), ...one, ...ended],
   nothing: () => [
@@ -201,17 +199,15 @@ const procedures: Procedures = {
   outputs: ({ parameters }) => [
     ...resultSet([['id', wire.int]], [[parameters[0]?.value ?? null]]),
     returns(7),
-    output('@total', wire.bigint, '9007199254740993'),
-    output('@said', wire.nvarchar(50), 'done'),
-    done(null),
+    output('total', wire.bigint, '9007199254740993'),
+    output('said', wire.nvarchar(50), 'done'),
   ],
   wait_long: () => [...one, wait(30_000), ...one, ...ended],
   deadlock_victim: () => [
     ...one,
     error(1205, 'Transaction was deadlocked, and has been chosen as the deadlock victim.', 13),
-    done(null),
   ],
-  forbidden: () => [error(229, "The EXECUTE permission was denied on the object 'forbidden'.", 14), done(null)],
+  forbidden: () => [error(229, "The EXECUTE permission was denied on the object 'forbidden'.", 14)],
   short_text: ({ parameters }) => [
     ...resultSet([['answer', wire.nvarchar(4000)]], [[parameters[0]?.value ?? null]]),
     ...ended,
@@ -282,7 +278,7 @@ function catalog(): Procedures {
       ),
       ...ended,
     ],
-    sp_describe_first_result_set: () => [error(11_512, 'The metadata could not be determined.'), done(null)],
+    sp_describe_first_result_set: () => [error(11_512, 'The metadata could not be determined.')],
   }
 }
 
@@ -327,7 +323,23 @@ export const sqlServer: ServerKind = {
       types: cases,
       parameter: (name) => name,
       oddNames,
-      session: {},
+      session: {
+        ansi_nulls: 'on',
+        ansi_null_dflt_on: 'on',
+        ansi_padding: 'on',
+        ansi_warnings: 'on',
+        arithabort: 'on',
+        concat_null_yields_null: 'on',
+        datefirst: '7',
+        dateformat: 'mdy',
+        implicit_transactions: 'off',
+        language: 'us_english',
+        numeric_roundabort: 'off',
+        quoted_identifier: 'on',
+        textsize: '2147483647',
+        'transaction isolation level read': 'committed',
+        xact_abort: 'off',
+      },
       errorCodes: { before: '50000', between: '50000', after: '50000', within: '8134' },
       returnCode: 7,
       cutsLongValues: false,
