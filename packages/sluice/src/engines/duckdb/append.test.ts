@@ -117,6 +117,14 @@ describe('append', () => {
     expect(used[5]).toBeLessThan((used[0] as number) * 1.5)
   })
 
+  test('a session closes with rows that no statement has asked for', async () => {
+    const session = await engine.open()
+    await session.run('CREATE TABLE t (a VARCHAR)')
+    session.append('t', [['a']], 1)
+    await session.close()
+    await session.close()
+  })
+
   test('the slow way, for a DuckDB with another layout, does the same', () => {
     for (const fill of [fillByColumn(bindings), fillByValue(bindings)]) {
       const chunk = DuckDBDataChunk.create([VARCHAR], texts.length)

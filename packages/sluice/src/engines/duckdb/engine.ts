@@ -162,8 +162,20 @@ class DuckDbSession implements Session {
       }
       appender.append(columns, rows)
     } catch (error) {
-      throw isSluiceError(error) ? error : classifyError(error)
+      if (isSluiceError(error)) throw error
+      this.#discardAppender(table)
+      throw classifyError(error)
     }
+  }
+
+  /** Nobody sees its rows any more; one that outlived its database would crash the process. */
+  #discardAppender(table: string): void {
+    try {
+      this.#appenders.get(table)?.discard()
+    } catch {
+      // It has said what is wrong when it failed.
+    }
+    this.#appenders.delete(table)
   }
 
   #closeAppenders(): void {
@@ -212,8 +224,7 @@ class DuckDbSession implements Session {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.interrupt()
     await this.#running.catch(() => {})
-    // Nobody sees the rows any more; an appender that outlives its database would crash the process.
-    for (const appender of this.#appenders.values()) appender.discard()
+    for (const table of this.#appenders.keys()) this.#discardAppender(table)
     this.#connection.closeSync()
     this.#instance.closeSync()
   }
