@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sluiceError } from '../../base/errors.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
 import type {
   CallEnd,
   CallSink,
@@ -16,8 +16,9 @@ import type { ProcedureSource } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { QuarantineWriter } from '../../quality/quarantine.ts'
 import { differencesText, isTaken, matchContract } from './contract.ts'
+import { copiedSql, longestRecord } from './copied.ts'
 import type { FrozenCall } from './parameters.ts'
-import { copiedSql, type Scanner } from './scan.ts'
+import type { Scanner } from './scan.ts'
 import { openStage, type Stage } from './stage.ts'
 
 /** What calls of one source share. */
@@ -29,7 +30,7 @@ export interface CallContext {
   /** Result sets of the same procedure that other sources take. */
   readonly otherSets: ReadonlySet<number>
   readonly signal: AbortSignal
-  readonly onRows: (rows: number, units: number) => void
+  readonly onRows: (rows: number) => void
   readonly onMessage: (message: ServerMessage) => void
 }
 
@@ -84,6 +85,7 @@ async function streamRows(
   const sets = resultSets(context)
   let stage: Stage | undefined
   let positions: readonly number[] = []
+  let arrived = 0
   const sink: CallSink = {
     columns(set, columns) {
       if (!sets.begin(set, columns)) return false
@@ -100,7 +102,8 @@ async function streamRows(
       return true
     },
     rows(_set, cells, rows) {
-      context.onRows(rows, 0)
+      arrived += rows
+      context.onRows(rows)
       return stage?.add(
         positions.map((place) => cells[place] as readonly Cell[]),
         rows,
@@ -112,6 +115,7 @@ async function streamRows(
   sets.assertComplete()
   const staged = await (stage as Stage | undefined)?.finish()
   const { files = [], rows = 0, units = 0 } = staged ?? {}
+  assert(rows === arrived, 'every row that arrived was staged')
   return { files, rows, bytes: units, ...endOf(end), warnings: sets.warnings(), end }
 }
 
@@ -140,13 +144,14 @@ async function copyRows(
   sets.assertComplete()
   const { size: bytes } = await stat(file)
   const before = quarantine.rows
-  const relation = copiedSql(file, arriving, sets.positions(), Object.values(frozen.columns))
+  const constants = Object.values(frozen.columns)
+  const relation = copiedSql(file, arriving, sets.positions(), constants, await longestRecord(file))
   const target = join(folder, 'part-0')
   mkdirSync(target)
   const files = bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target)
   await rm(file)
   const rows = files.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before
-  context.onRows(rows, bytes)
+  context.onRows(rows)
   const written = files.filter((one) => one.rows > 0)
   return { files: written, rows, bytes, ...endOf(end), warnings: sets.warnings(), end }
 }

@@ -6,7 +6,7 @@ import { castColumn } from '../../quality/casts.ts'
 import type { QuarantineWriter } from '../../quality/quarantine.ts'
 import type { ColumnCast, RowRule } from '../../quality/rule.ts'
 import { acceptSql, decodeMask, rowRules } from '../../quality/rules.ts'
-import { quoteIdentifier, quotePath, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 
 /** What is asked of every row: declared columns, then those that keep what a call was made for. */
 export interface RowContract {
@@ -14,8 +14,10 @@ export interface RowContract {
   readonly rules: readonly RowRule[]
 }
 
-const textColumn = (place: number): string => `_sluice_c${place}`
-const rowNumber = '_sluice_row'
+/** The name of a column of text, by its place. */
+export const textColumn = (place: number): string => `_sluice_c${place}`
+/** The name of the column with a row's number in its call. */
+export const rowNumber = '_sluice_row'
 const isGood = '_sluice_is_good'
 
 /** The casts and rules of a source's rows. */
@@ -30,7 +32,7 @@ export function rowContract(source: ProcedureSource): RowContract {
 
 /** Scans relations of text into Parquet; rows that break a rule go to quarantine. */
 export interface Scanner {
-  /** @param relation one of {@link stagedSql} or {@link copiedSql} */
+  /** @param relation text columns and a number for each row, as {@link stagedSql} gives them */
   scan(relation: string, call: string, folder: string): Promise<readonly WrittenFile[]>
 }
 
@@ -81,7 +83,7 @@ export function openScanner(session: Session, contract: RowContract, quarantine:
 }
 
 /** The texts of columns that every row of a call shares. */
-const constantsSql = (constants: readonly string[], from: number): string =>
+export const constantsSql = (constants: readonly string[], from: number): string =>
   constants.map((text, at) => `, ${quoteText(text)} AS ${textColumn(from + at)}`).join('')
 
 /**
@@ -102,40 +104,3 @@ export function stagingSql(table: string, columns: number): string {
 export function stagedSql(table: string, columns: number, constants: readonly string[], before: number): string {
   return `(SELECT *, rowid + ${before + 1} AS ${rowNumber}${constantsSql(constants, columns)} FROM ${quoteIdentifier(table)})`
 }
-
-/**
- * A file that a connection's bulk path wrote, as a relation to scan; its rows have no numbers.
- *
- * @param arriving how many columns it has
- * @param positions for each declared column, its place among them
- */
-export function copiedSql(
-  file: string,
-  arriving: number,
-  positions: readonly number[],
-  constants: readonly string[],
-): string {
-  const columns = Array.from({ length: arriving }, (_, place) => `a${place}: 'VARCHAR'`)
-  const settings = [
-    'auto_detect = false',
-    'hive_partitioning = false',
-    "delim = ','",
-    `quote = '"'`,
-    `escape = '"'`,
-    'header = false',
-    "nullstr = ''",
-    'allow_quoted_nulls = false',
-    'strict_mode = true',
-    'null_padding = false',
-    'ignore_errors = false',
-    // Left alone, DuckDB takes the first CRLF inside a quoted field for the line end.
-    "new_line = '\\n'",
-    `max_line_size = ${longestLine}`,
-    `columns = {${columns.join(', ')}}`,
-  ]
-  const texts = positions.map((place, at) => `a${place} AS ${textColumn(at)}`)
-  return `(SELECT ${texts.join(', ')}, 0 AS ${rowNumber}${constantsSql(constants, positions.length)} FROM read_csv(${quotePath(file)}, ${settings.join(', ')}))`
-}
-
-/** Bytes of a row of a copied file. DuckDB reads in buffers of some of these. */
-const longestLine = 16 * 1024 * 1024

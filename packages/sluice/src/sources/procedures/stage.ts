@@ -65,7 +65,8 @@ export function openStage(options: StageOptions): Stage {
   let isOpen = false
   let parts = 0
   let failure: { readonly error: unknown } | undefined
-  let working: Promise<void> | undefined
+  let isWorking = false
+  let done = Promise.resolve()
 
   const writePart = async (): Promise<void> => {
     const folder = join(options.folder, `part-${parts++}`)
@@ -77,24 +78,20 @@ export function openStage(options: StageOptions): Stage {
     staged.rows = staged.units = 0
   }
   const work = async (): Promise<void> => {
-    for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
-      add(waiting, batch, -1)
-      if (!isOpen) await session.run(stagingSql(table, columns))
-      isOpen = true
-      session.append(table, batch.columns, batch.rows)
-      add(staged, batch)
-      if (staged.rows >= part.rows || staged.units >= part.units) await writePart()
+    try {
+      for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
+        add(waiting, batch, -1)
+        if (!isOpen) await session.run(stagingSql(table, columns))
+        isOpen = true
+        session.append(table, batch.columns, batch.rows)
+        add(staged, batch)
+        if (staged.rows >= part.rows || staged.units >= part.units) await writePart()
+      }
+    } catch (error) {
+      failure ??= { error }
+    } finally {
+      isWorking = false
     }
-  }
-  const start = (): Promise<void> => {
-    working ??= work()
-      .catch((error: unknown) => {
-        failure ??= { error }
-      })
-      .finally(() => {
-        working = undefined
-      })
-    return working
   }
   const throwFailure = (): void => {
     if (failure !== undefined) throw failure.error
@@ -106,12 +103,15 @@ export function openStage(options: StageOptions): Stage {
       const batch = { columns: texts, rows, units: unitsOf(texts, rows) }
       queue.push(batch)
       add(waiting, batch)
-      const done = start()
+      if (!isWorking) {
+        isWorking = true
+        done = work()
+      }
       if (waiting.rows < ahead.rows && waiting.units < ahead.units) return
       return done.then(throwFailure)
     },
     async finish() {
-      while (working !== undefined) await working
+      await done
       throwFailure()
       if (isOpen) await writePart()
       await session.run(`DROP TABLE IF EXISTS ${table}`)

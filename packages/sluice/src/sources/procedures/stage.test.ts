@@ -1,0 +1,167 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, expect, test } from 'vitest'
+import type { Cell } from '../../connections/connection.ts'
+import type { ProcedureSource } from '../../definition/types.ts'
+import { duckDbEngine } from '../../engines/duckdb/engine.ts'
+import type { Session } from '../../engines/engine.ts'
+import { quarantineWriter } from '../../quality/quarantine.ts'
+import { readParquetSql } from '../../sql/quote.ts'
+import { copiedSql, longestRecord } from './copied.ts'
+import { openScanner, rowContract } from './scan.ts'
+import { openStage } from './stage.ts'
+
+const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2, tempDirectory: tmpdir() })
+const folders: string[] = []
+const folder = (): string => {
+  const made = mkdtempSync(join(tmpdir(), 'sluice-stage-'))
+  folders.push(made)
+  return made
+}
+afterEach(() => {
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true })
+})
+
+const source: ProcedureSource = {
+  kind: 'procedure',
+  connection: 'erp',
+  procedure: 'dbo.usp_x',
+  parameters: { region: { $each: { table: 'raw.regions', column: 'region', type: 'text', as: 'region' } } },
+  columns: { id: { type: 'integer' }, name: { type: 'text', nullable: true } },
+  resultSet: 1,
+  evolve: 'none',
+  mode: 'replace',
+  output: {},
+  returnCodes: [0],
+  messages: 'record',
+  checks: [{ kind: 'length', column: 'name', max: 8 }],
+  quarantine: { maxShare: 1 },
+  timeoutSeconds: 60,
+}
+
+async function staging(session: Session) {
+  const scratch = folder()
+  const quarantine = quarantineWriter(session, scratch)
+  return { scratch, quarantine, scanner: openScanner(session, rowContract(source), quarantine) }
+}
+
+const columnar = (rows: readonly (readonly Cell[])[]): readonly (readonly Cell[])[] =>
+  [0, 1].map((column) => rows.map((row) => row[column] as Cell))
+
+/** What a procedure's text may hold: line ends, quotes, commas, nothing at all. */
+const text = fc
+  .oneof(
+    fc.constantFrom('', ',', '"', '""', '\r\n', '\n', '\r', '\\N', 'NULL', ' ', 'é😀', "'"),
+    fc.string({ unit: 'grapheme', maxLength: 12 }),
+  )
+  .filter((one) => !one.includes('\0'))
+const row = fc.tuple(
+  fc.oneof(fc.integer().map(String), fc.constantFrom('x', '', '1.5', '99999999999')),
+  fc.option(text),
+)
+
+const isGood = ([id, name]: readonly Cell[]): boolean =>
+  /^-?\d{1,10}$/.test(id as string) && [...(name ?? '')].length <= 8
+
+test('IN-08, SR-06: every text lands as it is or is refused whole, in its place, by batches and by copied files', async () => {
+  await using session = await engine.open()
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.array(row, { maxLength: 6 }), { maxLength: 4 }), async (batches) => {
+      const rows = batches.flat()
+      const { scratch, quarantine, scanner } = await staging(session)
+      const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ["E'U"] })
+      for (const batch of batches) await stage.add(columnar(batch), batch.length)
+      const staged = await stage.finish()
+      expect(staged.rows).toBe(rows.length)
+      await expectRows(session, staged.files, rows)
+      expect(quarantine.rows).toBe(rows.length - rows.filter(isGood).length)
+      const refused = await quarantine.finish()
+      if (refused !== undefined) {
+        const places = await session.all<{ place: string }>(
+          `SELECT _record AS place FROM ${readParquetSql([refused.localFile])} ORDER BY 1`,
+        )
+        expect(places.map(({ place }) => Number(place))).toEqual(
+          rows.flatMap((one, at) => (isGood(one) ? [] : [at + 1])),
+        )
+      }
+
+      const copied = await staging(session)
+      const file = join(copied.scratch, 'copied.csv')
+      const csv = (cell: Cell): string => (cell === null ? '' : `"${cell.replaceAll('"', '""')}"`)
+      // Columns arrive in another order, with one that is not declared between them.
+      writeFileSync(file, rows.map(([id, name]) => `${csv(name as Cell)},"extra\n",${csv(id as Cell)}\n`).join(''))
+      const into = folder()
+      const relation = copiedSql(file, 3, [2, 0], ["E'U"], await longestRecord(file))
+      const files = rows.length === 0 ? [] : await copied.scanner.scan(relation, 'c', into)
+      await expectRows(
+        session,
+        files.filter((one) => one.rows > 0),
+        rows,
+      )
+      expect(copied.quarantine.rows).toBe(rows.length - rows.filter(isGood).length)
+    }),
+    { numRuns: 25 },
+  )
+})
+
+async function expectRows(
+  session: Session,
+  files: readonly { readonly file: string }[],
+  rows: readonly (readonly Cell[])[],
+): Promise<void> {
+  const found =
+    files.length === 0
+      ? []
+      : await session.all(
+          `SELECT id::VARCHAR AS id, name, region FROM ${readParquetSql(files.map(({ file }) => file))}`,
+        )
+  const sorted = (list: readonly unknown[]): readonly string[] => list.map((one) => JSON.stringify(one)).sort()
+  const good = rows.filter(isGood).map(([id, name]) => ({ id: String(Number(id)), name, region: "E'U" }))
+  expect(sorted(found)).toEqual(sorted(good))
+}
+
+test('SR-13: a result of any size goes through in parts, and the driver waits while one is written', async () => {
+  await using session = await engine.open()
+  const { scratch, quarantine, scanner } = await staging(session)
+  const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
+  const batch = columnar(Array.from({ length: 2048 }, (_, n) => [String(n), 'name']))
+  let waits = 0
+  for (let n = 0; n < 250; n++) {
+    const wait = stage.add(batch, 2048)
+    if (wait !== undefined) waits++
+    await wait
+  }
+  const { rows, files } = await stage.finish()
+  expect(rows).toBe(512_000)
+  expect(files.map((file) => file.rows).reduce((a, b) => a + b, 0)).toBe(512_000)
+  expect(files.length).toBe(3)
+  expect(readdirSync(scratch).length).toBe(3)
+  expect(waits).toBeGreaterThan(0)
+  expect(quarantine.rows).toBe(0)
+})
+
+test('what goes wrong with a part is told to the driver, and to who waits for the end', async () => {
+  await using session = await engine.open()
+  const { scratch, scanner } = await staging(session)
+  const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
+  await stage.add([['1'], ['\ud800']], 1)
+  await expect(stage.finish()).rejects.toMatchObject({ name: 'Engine.TextBroken' })
+  expect(() => stage.add([['1'], ['a']], 1)).toThrow()
+})
+
+test('SR-13: long records of a copied file are measured, however they end', async () => {
+  await using session = await engine.open()
+  const { scanner, scratch } = await staging(session)
+  const file = join(scratch, 'copied.csv')
+  const long = '"",\n'.repeat(900_000)
+  writeFileSync(file, `"x","1",\n"${long}","2",\n"","3",\n`)
+  const longest = await longestRecord(file)
+  expect(longest).toBeGreaterThan(3_600_000)
+  expect(longest).toBeLessThan(3_700_000)
+  const [written] = await scanner.scan(copiedSql(file, 3, [1, 2], ['EU'], longest), 'c', folder())
+  expect(written?.rows).toBe(3)
+  writeFileSync(file, '"1",\n'.repeat(1000))
+  expect(await longestRecord(file)).toBe(2_097_152)
+})
