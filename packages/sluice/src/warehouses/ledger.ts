@@ -5,9 +5,8 @@ import type { LoadInput, LoadLedgerRow, LoadResult } from './warehouse.ts'
 /** Where the ledger's tables are: the dialect knows. */
 type Place = Pick<Dialect, 'ownSchema'>
 
-/** The statements that make the ledger's tables where they are missing. */
+/** The statements that make the ledger's tables where they are missing; their schema is there. */
 export const ledgerTables = ({ ownSchema }: Place): readonly string[] => [
-  `CREATE SCHEMA IF NOT EXISTS ${ownSchema}`,
   `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_ledger (
      load_id VARCHAR NOT NULL PRIMARY KEY, target VARCHAR NOT NULL, ordinal BIGINT NOT NULL, mode VARCHAR NOT NULL, version BIGINT NOT NULL,
      definition VARCHAR NOT NULL,

@@ -24,6 +24,8 @@ export interface LoadSetting {
   readonly clock: Clock
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (table: string) => Promise<readonly FoundColumn[]>
+  /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
+  readonly makeSchema: (name: string) => Promise<void>
   /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
   readonly index?: (table: string, columns: readonly string[]) => Promise<void>
 }
@@ -37,9 +39,8 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const { sql, dialect, staging, clock } = setting
   const mode: LoadModeEntry = loadModes[input.load.mode]
   refuseLongNames(dialect, input)
-  // Only where they are missing: to ask for a schema that is there takes a right that a loader need not have.
-  if ((await setting.columnsOf('sluice.load_ledger')).length === 0)
-    for (const statement of ledgerTables(dialect)) await sql.run(statement)
+  await setting.makeSchema('sluice')
+  for (const statement of ledgerTables(dialect)) await sql.run(statement)
   const [done] = await ledgerRows(sql, dialect, { loadId: input.loadId })
   if (done !== undefined) return { ...done.result, status: 'already-loaded' }
 
@@ -117,7 +118,7 @@ async function fitTarget(
   for (const companion of companions) await createTable(setting, companion)
   if (found.length === 0) {
     const [schema, table] = input.target.split('.', 2)
-    if (table !== undefined) await sql.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema!)}`)
+    if (table !== undefined) await setting.makeSchema(schema!)
     await createTable(setting, { name: quoteName(input.target), columns: mode.columns(input, dialect) })
     return { added: [], rebuilt: false }
   }

@@ -10,6 +10,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { LoadMode } from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
 import type { FoundColumn } from '../drift.ts'
 import { ledgerRows, targetHistory } from '../ledger.ts'
 import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
@@ -76,6 +77,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     staging: duckDbStaging(session),
     clock,
     columnsOf: (table) => columnsOf(session, table),
+    makeSchema: (name) => session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(name)}`),
   }
   const hasLedger = async (): Promise<boolean> => (await columnsOf(session, 'sluice.load_ledger')).length > 0
   let open = true

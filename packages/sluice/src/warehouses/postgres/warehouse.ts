@@ -142,6 +142,7 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
       staging,
       clock,
       columnsOf: (table) => columnsOf(sql, schema, table),
+      makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
       index: (table, columns) => makeIndex(sql, table, columns),
     },
     input,
@@ -153,7 +154,7 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
     assert(command === 'COMMIT', `the server answered the COMMIT of ${input.target} with ${command}`)
   } catch (error) {
     if (!isLost(error)) throw error
-    return askLedger(loader, input, error)
+    return await askLedger(loader, input, error)
   }
   crashPoint('warehouse.load.after_commit')
   return result
@@ -238,9 +239,13 @@ async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise
   return rows.map(({ name, type }) => ({ name, type: engineTypeOf(type) }))
 }
 
-/** Schema and name; `sluice` stands for the schema of Sluice's own tables. */
+/** Schema and name; the schema `sluice` is the one of Sluice's own tables. */
 function tableOf(schema: string, table: string): readonly [string, string] {
   const [first, second] = table.split('.', 2) as [string, string | undefined]
   if (second === undefined) return [schema, first]
-  return [first === 'sluice' ? ownSchemaName(schema) : first, second]
+  return [schemaOf(schema, first), second]
+}
+
+function schemaOf(schema: string, name: string): string {
+  return name === 'sluice' ? ownSchemaName(schema) : name
 }

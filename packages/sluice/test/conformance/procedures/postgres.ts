@@ -164,10 +164,10 @@ const ownStatements: readonly RegExp[] = [
   /^(SET \w+ TO '[\w ,]+'(; )?)+$/,
   /^SHOW server_version$/,
   /^SELECT set_config\(name, '1000', false\) FROM pg_settings WHERE name = 'client_connection_check_interval'$/,
-  /^(BEGIN|COMMIT)$/,
+  /^(BEGIN|COMMIT|DISCARD ALL)$/,
   /^SELECT format_type\(t::oid, m\) FROM unnest\(\$1, \$2\) WITH ORDINALITY AS a\(t, m, i\) ORDER BY i$/,
   /^SELECT n\.nspname, p\.proname, p\.prokind,[^;]+FROM pg_catalog\.pg_proc [^;]+ ORDER BY n\.nspname, p\.proname, p\.oid$/,
-  /^SELECT \* FROM "public"\."[^;]+"\((("\w+" => )?\$\d+(, )?)*\)$/,
+  /^SELECT \* FROM "public"\."([^"]|"")+"\((("\w+" => )?\$\d+(, )?)*\)$/,
   /^CALL "public"\."outputs"\("given" => \$1, "total" => \$2, "said" => \$3\)$/,
 ]
 
