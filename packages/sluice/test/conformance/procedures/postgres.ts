@@ -161,7 +161,8 @@ function statements(sent: Buffer): readonly string[] {
 }
 
 const ownStatements: readonly RegExp[] = [
-  /^(SET \w+ TO '[\w ,]+'(; )?)+$/,
+  /^(SET \w+ TO ('[\w ,]+'|\d+)(; )?)+$/,
+  /^DISCARD ALL$/,
   /^SHOW server_version$/,
   /^SELECT set_config\(name, '1000', false\) FROM pg_settings WHERE name = 'client_connection_check_interval'$/,
   /^(BEGIN|COMMIT|DISCARD ALL)$/,
