@@ -13,7 +13,8 @@ import { procedureSource } from '../sources/procedures/source.ts'
 import type { SourceAdapter } from '../sources/source.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { ProjectContext } from './context.ts'
-import { type Environment, readEnvironment, resolveText } from './secrets.ts'
+import { maskedConnection } from './masked-connection.ts'
+import { type Environment, readEnvironment, redactor, resolveText } from './secrets.ts'
 
 /** Finds the adapter of a kind of server. */
 export type ConnectorOf = (kind: ConnectionConfig['kind']) => Promise<Connector>
@@ -63,7 +64,7 @@ export function projectConnections(context: ConnectionsContext): Connections {
       (context.connectorOf ?? knownConnectors)(config.kind),
       connectionSettings(context.root, name, config),
     ])
-    return connectGuarded(connector, settings, signal, context)
+    return maskedConnection(() => connectGuarded(connector, settings, signal, context), redactor([settings.password]))
   }
   return {
     open,
