@@ -30,9 +30,10 @@ const session: Readonly<Record<string, string>> = {
   idle_in_transaction_session_timeout: '0',
 }
 
-const pins = Object.entries(session)
-  .map(([name, value]) => `SET ${name} TO '${value}'`)
-  .join('; ')
+const sessionSql = (fixed: Readonly<Record<string, string>>): string =>
+  Object.entries(fixed)
+    .map(([name, value]) => `SET ${name} TO '${value}'`)
+    .join('; ')
 
 /** How a connection is opened. */
 export interface ConnectOptions {
@@ -80,7 +81,7 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
   try {
     options.signal?.throwIfAborted()
     await client.connect()
-    await client.query(pins)
+    await client.query(sessionSql(session))
     return client
   } catch (error) {
     dropPostgres(client)
@@ -98,7 +99,7 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
  */
 export async function freshSession(client: pg.Client, timeoutMs: number): Promise<void> {
   await client.query('DISCARD ALL')
-  await client.query(`${pins}; SET statement_timeout TO ${Math.round(timeoutMs)}`)
+  await client.query(sessionSql({ ...session, statement_timeout: String(Math.round(timeoutMs)) }))
   // Ends what the server does for a connection that was dropped, within a second. Servers before 14, and some systems, cannot look.
   const watch = `SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'`
   await client.query(watch).catch(() => undefined)
