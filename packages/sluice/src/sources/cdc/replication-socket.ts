@@ -19,6 +19,8 @@ export interface ReplicationSocket {
   next(): Promise<Buffer | undefined>
   /** Whether there is something for {@link ReplicationSocket.next} already. */
   readonly isReady: boolean
+  /** Sends a command; what it answers comes with {@link ReplicationSocket.next}. */
+  query(command: string): void
   /** Sends CopyData. */
   send(frame: Buffer): void
   /** Ends the stream: what is unread is lost. */
@@ -37,11 +39,14 @@ const highWater = 4 << 20
 const maxMessage = 1 << 29
 
 /**
- * Sends a command, and takes the socket over.
+ * Takes a client's socket over: the client itself can do no more than end.
  *
- * @example const socket = takeOver(client, 'START_REPLICATION SLOT "s" LOGICAL 0/0 (…)')
+ * @example
+ * const socket = takeOver(client)
+ * socket.query('START_REPLICATION SLOT "s" LOGICAL 0/0 (…)')
+ * @param coalesces whether to read in larger pieces, a moment later
  */
-export function takeOver(client: pg.Client, command: string): ReplicationSocket {
+export function takeOver(client: pg.Client, coalesces: boolean): ReplicationSocket {
   const socket = client.connection.stream
   let queue: Buffer[] = []
   let queued = 0
@@ -59,7 +64,7 @@ export function takeOver(client: pg.Client, command: string): ReplicationSocket 
     queue.push(chunk)
     queued += chunk.length
     if (queued >= Math.max(highWater, needed)) socket.pause()
-    else if (chunk.length < coalesceBelow) {
+    else if (coalesces && chunk.length < coalesceBelow) {
       socket.pause()
       resuming ??= setTimeout(resume, coalesceMs)
     }
@@ -106,12 +111,14 @@ export function takeOver(client: pg.Client, command: string): ReplicationSocket 
   socket.once('error', onEnd)
   socket.once('close', () => onEnd())
   socket.resume()
-  const query = Buffer.from(`${command}\0`)
-  const message = Buffer.alloc(5 + query.length)
-  message[0] = 0x51
-  message.writeInt32BE(4 + query.length, 1)
-  query.copy(message, 5)
-  socket.write(message)
+
+  function write(type: number, body: Buffer): void {
+    if (ended) return
+    const header = Buffer.alloc(5)
+    header[0] = type
+    header.writeInt32BE(4 + body.length, 1)
+    socket.write(Buffer.concat([header, body]))
+  }
 
   return {
     async next() {
@@ -128,13 +135,8 @@ export function takeOver(client: pg.Client, command: string): ReplicationSocket 
     get isReady() {
       return queued >= needed || ended
     },
-    send(frame) {
-      if (ended) return
-      const header = Buffer.alloc(5)
-      header[0] = 0x64
-      header.writeInt32BE(4 + frame.length, 1)
-      socket.write(Buffer.concat([header, frame]))
-    },
+    query: (command) => write(0x51, Buffer.from(`${command}\0`)),
+    send: (frame) => write(0x64, frame),
     close() {
       clearTimeout(resuming)
       ended = true

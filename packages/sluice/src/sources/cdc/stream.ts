@@ -119,8 +119,8 @@ export async function openStream(options: StreamOptions): Promise<ChangeStream> 
   const { settings, slot, publication, from, assembler, clock, signal } = options
   const client = await replicationClient(settings, signal)
   const publications = quoteText(quoteIdentifier(publication))
-  const socket = takeOver(
-    client,
+  const socket = takeOver(client, true)
+  socket.query(
     `START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${printLsn(from)} (proto_version '2', streaming 'on', publication_names ${publications})`,
   )
   let flushed = from

@@ -35,8 +35,8 @@ interface Shape {
 const quote = 0x22
 const backslash = 0x5c
 const hex = Buffer.from('0123456789abcdef')
-/** 0: as it is; 1: \u00xx; otherwise the letter behind a backslash. */
-const escapes = new Uint8Array(256)
+/** How JSON writes a byte: 0 as it is; 1 as \u00xx; otherwise the letter behind a backslash. */
+export const escapes = new Uint8Array(256)
 escapes.fill(1, 0, 0x20)
 for (const [byte, letter] of [[8, 'b'], [9, 't'], [10, 'n'], [12, 'f'], [13, 'r']] as const) // biome-ignore format: a table
   escapes[byte] = letter.charCodeAt(0)

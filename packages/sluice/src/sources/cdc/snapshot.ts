@@ -1,0 +1,163 @@
+/**
+ * The initial copy: all rows of the published tables as they were at the slot's point, with no gap and no overlap to the stream.
+ *
+ * The state is exported by the connection that created the slot, and seen by any number of others while that one is open. It cannot be taken up
+ * again after a crash, so an interrupted copy starts anew, with a new slot; nothing of it was published.
+ */
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
+import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { copyReader } from './copy-image.ts'
+import type { ChangeLogWriter, Point } from './log-writer.ts'
+import type { PublishedTable } from './published-tables.ts'
+import { type ReplicationSocket, readRefusal, takeOver } from './replication-socket.ts'
+import type { CreatedSlot } from './stream.ts'
+
+/** What is copied. */
+export interface SnapshotOptions {
+  readonly settings: ConnectionSettings
+  readonly slot: CreatedSlot
+  readonly tables: readonly PublishedTable[]
+  readonly writer: ChangeLogWriter
+  /** Connections at once. @default 2 */
+  readonly connections?: number
+  /** Pages of a chunk. @default 8192, which is 64 MiB */
+  readonly chunkPages?: number
+  readonly signal: AbortSignal
+}
+
+/** A part of a table. */
+interface Chunk {
+  readonly table: PublishedTable
+  readonly sql: string
+}
+
+/**
+ * Copies the tables into the log, as rows of operation S at the slot's point.
+ *
+ * @example await copySnapshot({ settings, slot, tables, writer, signal }) // rows by table
+ * @returns how many rows of each table were copied, as the server counted them
+ * @throws Source.SnapshotLost (transient)
+ */
+export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMap<string, number>> {
+  const { tables, writer, connections = 2, chunkPages = 8192, slot } = options
+  const chunks = tables.flatMap((table) => chunksOf(table, chunkPages))
+  const counts = new Map(tables.map(({ relation }) => [relation.table, 0]))
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  let point: Point | undefined
+  const next = (at: Point): Chunk | undefined => {
+    // The first connection says when the copy was taken; shapes come before rows.
+    if (point === undefined) for (const { relation } of tables) writer.addShape(relation, at)
+    point ??= at
+    return chunks.shift()
+  }
+  const work = async (): Promise<void> => {
+    let copying = 'the tables'
+    try {
+      await using worker = await openWorker(options.settings, slot, signal)
+      for (let chunk = next(worker.point); chunk !== undefined; chunk = next(worker.point)) {
+        copying = chunk.table.relation.table
+        const rows = await copyChunk(worker.socket, chunk, point!, writer)
+        counts.set(copying, counts.get(copying)! + rows)
+      }
+    } catch (error) {
+      failed.abort()
+      options.signal.throwIfAborted()
+      if (isSluiceError(error)) throw error
+      throw sluiceError('Source.SnapshotLost', { table: copying, why: (error as Error).message }, { cause: error })
+    }
+  }
+  const workers = Array.from({ length: Math.max(1, Math.min(connections, chunks.length)) }, work)
+  const outcomes = await Promise.allSettled(workers)
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []))
+  // What failed first made the others stop.
+  const first = failures.find((error) => isSluiceError(error) && error.name !== 'Connection.Unreachable') ?? failures[0]
+  if (first !== undefined) throw first
+  return counts
+}
+
+/** By ranges of pages; the last has no end, so that no row is beyond it. */
+function chunksOf(table: PublishedTable, chunkPages: number): readonly Chunk[] {
+  const { relation, schema, name, isPartitioned, pages, rowFilter } = table
+  const columns = relation.columns.map((column) => quoteIdentifier(column.name)).join(', ')
+  const from = `${isPartitioned ? '' : 'ONLY '}${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
+  const count = Math.max(1, Math.ceil(pages / chunkPages))
+  return Array.from({ length: count }, (_, i) => {
+    const conditions = [
+      ...(i === 0 ? [] : [`ctid >= '(${i * chunkPages},0)'::tid`]),
+      ...(i === count - 1 ? [] : [`ctid < '(${(i + 1) * chunkPages},0)'::tid`]),
+      ...(rowFilter === undefined ? [] : [`(${rowFilter})`]),
+    ]
+    const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+    return { table, sql: `COPY (SELECT ${columns} FROM ${from}${where}) TO STDOUT` }
+  })
+}
+
+interface Worker extends AsyncDisposable {
+  readonly socket: ReplicationSocket
+  readonly point: Point
+}
+
+/** A connection that sees the exported state. */
+async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signal: AbortSignal): Promise<Worker> {
+  const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+  const drop = (): void => dropPostgres(client)
+  signal.addEventListener('abort', drop, { once: true })
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(slot.snapshot)}`)
+    const { rows } = await client.query<{ at: string }>(
+      'SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at',
+    )
+    const socket = takeOver(client, false)
+    return {
+      socket,
+      point: { lsn: slot.consistentPoint, committedAt: BigInt(rows[0]!.at) },
+      async [Symbol.asyncDispose]() {
+        signal.removeEventListener('abort', drop)
+        socket.close()
+      },
+    }
+  } catch (error) {
+    drop()
+    throw error
+  }
+}
+
+/** Copies a chunk; answers its rows, which the server must have counted as many. */
+async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: ChangeLogWriter): Promise<number> {
+  const { relation } = chunk.table
+  const { table } = relation
+  const read = copyReader(relation)
+  const lost = (why: string): Error => sluiceError('Source.SnapshotLost', { table, why })
+  let rows = 0
+  let counted: number | undefined
+  socket.query(chunk.sql)
+  for (;;) {
+    const block = await socket.next()
+    if (block === undefined) throw lost('the connection was lost')
+    for (let p = 0; p < block.length; ) {
+      const start = p + 5
+      const end = p + 1 + block.readInt32BE(p + 1)
+      switch (block[p]) {
+        case 0x64: {
+          const { json, key } = read(block, start, end)
+          rows++
+          if (writer.addCopied({ table, key, image: json, at })) await writer.drain()
+          break
+        }
+        case 0x45:
+          throw lost(readRefusal(block, p).text)
+        case 0x43:
+          counted = Number(/^COPY (\d+)\0$/.exec(block.toString('latin1', start, end))?.[1])
+          break
+        case 0x5a:
+          if (rows !== counted) throw lost(`${rows} rows came, and the server counted ${counted}`)
+          return rows
+      }
+      p = end
+    }
+  }
+}
