@@ -1,8 +1,10 @@
 /** SQL Server over the protocol double: what the protocol and its driver can do to a call. The semantics that all servers share are in the conformance suite. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { Connection, Request } from 'tedious'
 import { expect, test } from 'vitest'
 import { sqlServerConnector } from '../../src/connections/sqlserver/connector.ts'
 import { testCertificates } from '../doubles/certificates.ts'
+import { catalog } from '../doubles/tds/catalog.ts'
 import * as script from '../doubles/tds/script.ts'
 import { startTdsServer } from '../doubles/tds/server.ts'
 import { tokens } from '../doubles/tds/tokens.ts'
@@ -293,7 +295,8 @@ test("the wire test: beside the driver's fixed settings, remote procedure calls 
   expect(new Set(kinds.slice(3))).toEqual(new Set(['rpc']))
   const [batch] = server.messages.filter((m) => m.kind === 'batch')
   expect(batch!.text.split('\n').every((line) => /^set [a-z_ ]+ [a-z0-9_]+$/.test(line))).toBe(true)
-  expect(server.calls().map(({ sentName }) => sentName)).toEqual([
+  expect(server.messages.flatMap((m) => (m.kind === 'rpc' ? [m.sentName] : []))).toEqual([
+    'sp_sproc_columns',
     'p',
     "[1; DROP TABLE customers; EXEC('x') --]",
     'sp_stored_procedures',
@@ -317,6 +320,15 @@ test.each([
   await delay(50)
   expect(server.messages.map(({ kind }) => kind)).toEqual(['prelogin'])
   expect(server.connections).toBe(0)
+})
+
+test('SR-12: a server that insists on TLS is told as that, where TLS was turned off', async () => {
+  await using server = await startTdsServer({ procedures: {}, tls: certificates.right })
+  await expect(connect(server.port)).rejects.toMatchObject({
+    name: 'Connection.Tls',
+    params: { why: expect.stringContaining('without TLS') },
+  })
+  expect(server.messages.map(({ kind }) => kind)).toEqual(['prelogin'])
 })
 
 test('SR-12: verified TLS, another name by option, and TLS without verifying where that is said', async () => {
@@ -347,4 +359,88 @@ test('connecting ends when it is cancelled', async () => {
   const attempt = sqlServerConnector.connect(settingsOf(server.port), AbortSignal.timeout(100))
   await expect(attempt).rejects.toMatchObject({ name: 'Connection.Unreachable' })
   expect(performance.now() - started).toBeLessThan(2_000)
+})
+
+const described = catalog({
+  'dbo.usp_customers': {
+    parameters: [
+      { name: 'region', type: 'nvarchar', precision: 3 },
+      { name: 'since', type: 'datetime2', precision: 27, scale: 7 },
+      { name: 'note', type: 'nvarchar', precision: 0 },
+      { name: 'total', type: 'decimal', precision: 38, scale: 10, output: true },
+    ],
+    result: [
+      ['id', 'int', false],
+      ['amount', 'decimal(18,4)', true],
+      ['changed', 'datetimeoffset(7)', true],
+      ['name', 'nvarchar(max)', true],
+    ],
+  },
+  'dbo.usp_temp': { parameters: [], result: 11_526 },
+  'dbo.uspXtemp': { parameters: [], result: [] },
+})
+
+test('procedures are described by the catalog, without a call; the server may not know the columns', async () => {
+  await using server = await startTdsServer({ procedures: described })
+  await using connection = await connect(server.port)
+  const all = await connection.describe()
+  expect(all.map(({ procedure }) => procedure)).toEqual(['dbo.uspXtemp', 'dbo.usp_customers', 'dbo.usp_temp'])
+  expect(all[1]).toEqual({
+    procedure: 'dbo.usp_customers',
+    parameters: [
+      { name: 'region', serverType: 'nvarchar(3)', type: 'text', output: false },
+      { name: 'since', serverType: 'datetime2(7)', type: 'timestamp', output: false },
+      { name: 'note', serverType: 'nvarchar(max)', type: 'text', output: false },
+      { name: 'total', serverType: 'decimal(38,10)', type: 'decimal(38,10)', output: true },
+    ],
+    columns: [
+      { name: 'id', serverType: 'int', type: 'integer', nullable: false },
+      { name: 'amount', serverType: 'decimal(18,4)', type: 'decimal(18,4)', nullable: true },
+      { name: 'changed', serverType: 'datetimeoffset(7)', type: 'timestamptz', nullable: true },
+      { name: 'name', serverType: 'nvarchar(max)', type: 'text', nullable: true },
+    ],
+  })
+  expect(all[0]!.note).toBe('The server does not know the columns without a call.')
+  expect(all[2]!.note).toContain('The metadata could not be determined.')
+  expect((await connection.describe('dbo.usp_temp')).map(({ procedure }) => procedure)).toEqual(['dbo.usp_temp'])
+  expect(await connection.describe('dbo.none')).toEqual([])
+})
+
+test('SR-11: a text that the procedure would cut is refused; a server that does not tell lengths is called', async () => {
+  await using server = await startTdsServer({
+    procedures: { ...described, 'dbo.usp_customers': () => oneSet, p: () => oneSet },
+  })
+  await using connection = await connect(server.port)
+  const region = (value: string) => ({ parameters: [{ name: 'Region', type: 'text' as const, value }] })
+  await expect(collect(connection, 'dbo.usp_customers', region('north'))).rejects.toMatchObject({
+    name: 'Connection.ValueTooLong',
+    params: { parameter: 'Region', length: 5, limit: 3 },
+  })
+  expect(server.calls()).toEqual([])
+  await collect(connection, 'dbo.usp_customers', region('nor'))
+  await collect(connection, 'p', region('north'))
+  expect(server.calls()).toHaveLength(2)
+  expect(server.messages.filter((m) => m.kind === 'rpc' && m.procedure === 'sp_sproc_columns')).toHaveLength(2)
+})
+
+test('another user of the driver in the same process gets what the driver gives', async () => {
+  await using server = await startTdsServer({
+    procedures: { p: () => script.resultSet([['d', t.decimal(18, 4)]], [['1.5000']]) },
+  })
+  await using connection = await connect(server.port)
+  expect((await collect(connection, 'p')).rows).toEqual([[['1.5000']]])
+  const driver = new Connection({
+    server: '127.0.0.1',
+    authentication: { type: 'default', options: { userName: 'reader', password: 'secret' } },
+    options: { port: server.port, encrypt: false },
+  })
+  await new Promise<void>((resolve, reject) => driver.connect((error) => (error ? reject(error) : resolve())))
+  const values: unknown[] = []
+  await new Promise<void>((resolve, reject) => {
+    const request = new Request('p', (error) => (error ? reject(error) : resolve()))
+    request.on('row', (columns: readonly { value: unknown }[]) => values.push(columns[0]!.value))
+    driver.callProcedure(request)
+  })
+  driver.close()
+  expect(values).toEqual([1.5])
 })

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { connect as connectSocket, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { ConnectionConfiguration, Connection as Driver } from 'tedious'
-import { sluiceError } from '../../base/errors.ts'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
 import { connectError } from './errors.ts'
 import { testDecoder } from './self-test.ts'
@@ -84,7 +84,7 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
   try {
     await login(driver, settings, signal)
   } catch (error) {
-    socket?.destroy()
+    socket?.destroy(error as Error)
     throw connectError(error, settings, refusals)
   }
   let isUsable = true
@@ -122,17 +122,23 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
 
 /** Loads the driver and tests what is ours in it, once. */
 async function loadDriver(connection: string): Promise<{ readonly tedious: Tedious; readonly context: TypeContext }> {
+  const { tedious: expected } = packages
+  let tedious: Tedious
   try {
-    const tedious = await import('tedious')
+    tedious = await import('tedious')
+  } catch (cause) {
+    throw sluiceError('Connection.DriverMissing', { connection, packages: [`tedious@${expected}`] }, { cause })
+  }
+  const { version: found } = createRequire(import.meta.url)('tedious/package.json') as { version: string }
+  try {
     const { Collation } = await import('tedious/lib/collation.js')
-    const { version } = createRequire(import.meta.url)('tedious/package.json') as { version: string }
-    const codePage = (collation: Buffer) => Collation.fromBuffer(collation).codepage
-    const context = { connection, codePage }
-    await testDecoder(context, tedious.Connection.prototype as object, { found: version, expected: packages.tedious })
+    const context = { connection, codePage: (collation: Buffer) => Collation.fromBuffer(collation).codepage }
+    await testDecoder(context, tedious.Connection.prototype, { found, expected })
     return { tedious, context }
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause) || !String(cause.code).endsWith('MODULE_NOT_FOUND')) throw cause
-    throw sluiceError('Connection.DriverMissing', { connection, packages: [`tedious@${packages.tedious}`] }, { cause })
+    if (isSluiceError(cause)) throw cause
+    const why = 'its collations are not where they were'
+    throw sluiceError('Connection.DriverChanged', { package: 'tedious', found, expected, why }, { cause })
   }
 }
 
@@ -182,6 +188,8 @@ function configuration(settings: ConnectionSettings, connector: () => Promise<So
 /** A socket that is destroyed as soon as the server says that it does not encrypt, where it must: the driver would send the password all the same. */
 function guardedSocket(settings: ConnectionSettings): Socket {
   const socket = connectSocket({ host: settings.host, port: settings.port, noDelay: true })
+  // Whoever waits for it hears of it; when nobody does any more, it is no reason to end the process.
+  socket.on('error', () => {})
   if (settings.tls === 'off') return socket
   let answer: Buffer = Buffer.alloc(0)
   const inspect = (chunk: Buffer) => {

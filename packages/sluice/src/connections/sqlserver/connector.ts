@@ -3,6 +3,7 @@ import type { Connector } from '../connection.ts'
 import { callProcedure } from './call.ts'
 import { openConnection, packages } from './connect.ts'
 import { describeProcedures } from './describe.ts'
+import { checkLengths } from './lengths.ts'
 import { maxNameLength } from './names.ts'
 
 /**
@@ -20,7 +21,10 @@ export const sqlServerConnector: Connector = {
     const close = async () => open.drop()
     return {
       server: open.server,
-      call: (call, sink, end) => callProcedure(open, call, sink, end),
+      async call(call, sink, end) {
+        await checkLengths(open, call, end)
+        return await callProcedure(open, call, sink, end)
+      },
       describe: (name) => describeProcedures(open, name),
       get isUsable() {
         return open.isUsable

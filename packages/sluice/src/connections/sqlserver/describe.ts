@@ -1,48 +1,18 @@
 /** What there is to call: from the server's own catalog procedures, by remote procedure calls as everything else. */
 import { isSluiceError } from '../../base/errors.ts'
 import type { ColumnType } from '../../definition/types.ts'
-import type { CallParameter, Cell, ProcedureCall, ProcedureDescription, ResultColumn } from '../connection.ts'
-import { callProcedure } from './call.ts'
+import type { Cell, ProcedureDescription, ResultColumn } from '../connection.ts'
+import { type CatalogRow, catalogRows, literally } from './catalog.ts'
 import type { OpenConnection } from './connect.ts'
 import { parameterName, procedureName, quotedPart, splitName } from './names.ts'
 
 const timeoutMs = 60_000
 
-type Row = ReadonlyMap<string, Cell>
-
-/** The rows of a catalog procedure's first set, by the columns' names in lower case. */
-async function rowsOf(
-  open: OpenConnection,
-  procedure: string,
-  values: Readonly<Record<string, string | null>>,
-): Promise<readonly Row[]> {
-  const parameters = Object.entries(values).map(([name, value]): CallParameter => ({ name, type: 'text', value }))
-  const call: ProcedureCall = { procedure, parameters, output: [], timeoutMs }
-  const rows: Row[] = []
-  let names: readonly string[] = []
-  await callProcedure(
-    open,
-    call,
-    {
-      columns(set, columns) {
-        if (set === 1) names = columns.map(({ name }) => name.toLowerCase())
-        return set === 1
-      },
-      rows(_set, cells, count) {
-        for (let i = 0; i < count; i++) rows.push(new Map(names.map((name, c) => [name, cells[c]?.[i] ?? null])))
-      },
-      message() {},
-    },
-    AbortSignal.timeout(timeoutMs),
-  )
-  return rows
-}
+const ask = (open: OpenConnection, procedure: string, values: Readonly<Record<string, string>>) =>
+  catalogRows(open, procedure, values, AbortSignal.timeout(timeoutMs), timeoutMs)
 
 /** `usp_x;1` without the number. */
 const withoutNumber = (name: Cell | undefined): string => (name ?? '').replace(/;\d+$/, '')
-
-/** In a LIKE pattern, so that `_` and `%` mean themselves. */
-const literally = (name: string): string => name.replace(/[[_%]/g, '[$&]')
 
 const systemSchemas: ReadonlySet<string> = new Set(['sys', 'information_schema'])
 
@@ -56,7 +26,7 @@ export async function describeProcedures(
   name?: string,
 ): Promise<readonly ProcedureDescription[]> {
   const wanted = name === undefined ? [] : splitName(name)
-  const listed = await rowsOf(open, 'sp_stored_procedures', {
+  const listed = await ask(open, 'sp_stored_procedures', {
     ...(wanted.length === 0 ? {} : { sp_name: literally(wanted.at(-1)!) }),
     ...(wanted.length < 2 ? {} : { sp_owner: literally(wanted.at(-2)!) }),
   })
@@ -70,7 +40,7 @@ export async function describeProcedures(
 }
 
 async function describeOne(open: OpenConnection, schema: string, name: string): Promise<ProcedureDescription> {
-  const rows = await rowsOf(open, 'sp_sproc_columns', {
+  const rows = await ask(open, 'sp_sproc_columns', {
     procedure_name: literally(name),
     procedure_owner: literally(schema),
   })
@@ -86,7 +56,7 @@ async function describeOne(open: OpenConnection, schema: string, name: string): 
 }
 
 /** A type by the catalog's words: name, precision, length in bytes, scale. */
-function describedType(row: Row): { readonly serverType: string; readonly type: ColumnType } {
+function describedType(row: CatalogRow): { readonly serverType: string; readonly type: ColumnType } {
   const name = (row.get('type_name') ?? 'sql_variant').toLowerCase()
   const [precision, scale] = [row.get('precision') ?? '18', row.get('scale') ?? '0']
   if (/^(decimal|numeric)$/.test(name)) return typeOfName(`${name}(${precision},${scale})`)
@@ -142,7 +112,7 @@ async function firstResult(
   const tsql = `EXEC ${procedureName(procedure)} ${names.map((name) => `${name} = ${name}`).join(', ')}`.trim()
   const params = parameters.map(({ serverType }, i) => `${names[i]} ${serverType}`).join(', ')
   try {
-    const rows = await rowsOf(open, 'sp_describe_first_result_set', { tsql, params: params === '' ? null : params })
+    const rows = await ask(open, 'sp_describe_first_result_set', { tsql, ...(params === '' ? {} : { params }) })
     const columns = rows
       .filter((row) => row.get('is_hidden') !== 'true')
       .map(

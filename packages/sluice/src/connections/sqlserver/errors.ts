@@ -73,7 +73,7 @@ function causes(error: unknown): readonly (Error & { readonly code?: unknown })[
 }
 
 const certificate =
-  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO|EENCRYPT)/
+  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO)/
 
 /**
  * The error of a connection that did not open.
@@ -93,6 +93,12 @@ export function connectError(
   const why = phrase(refusal?.text ?? found.at(-1)?.message ?? 'the driver gave no reason')
   if (refusal !== undefined && !transient.has(refusal.number))
     return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
+  if (found.some(({ code }) => code === 'EENCRYPT'))
+    return sluiceError(
+      'Connection.Tls',
+      { connection, host, why: 'it takes no connection without TLS' },
+      { cause: error },
+    )
   if (refusal === undefined && found.some(({ code }) => certificate.test(String(code))))
     return sluiceError('Connection.Tls', { connection, host, why }, { cause: error })
   return sluiceError('Connection.Unreachable', { connection, host, port, why }, { cause: error })

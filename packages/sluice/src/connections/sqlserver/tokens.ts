@@ -83,6 +83,7 @@ export class TokenStream extends EventEmitter {
     this.sink = sink
     this.context = context
     message.on('data', (chunk: Buffer) => {
+      if (this.stopped) return
       this.pending.push(chunk)
       this.pendingLength += chunk.length
       if (!this.waiting) this.read()

@@ -45,7 +45,7 @@ export interface TdsServer extends AsyncDisposable {
   readonly port: number
   /** All that was received so far, in order. */
   readonly messages: readonly ReceivedMessage[]
-  /** Calls alone, in order. */
+  /** Calls in order, without those of the catalog (`sp_sproc_columns` and others), which are among the messages. */
   calls(): readonly ReceivedCall[]
   /** Connections that are open now. */
   readonly connections: number
@@ -70,7 +70,7 @@ export async function startTdsServer(options: TdsServerOptions): Promise<TdsServ
   return {
     port: (server.address() as AddressInfo).port,
     messages,
-    calls: () => messages.filter((m) => m.kind === 'rpc'),
+    calls: () => messages.filter((m) => m.kind === 'rpc').filter(({ procedure }) => !isCatalog.test(procedure)),
     get connections() {
       return sockets.size
     },
@@ -80,6 +80,8 @@ export async function startTdsServer(options: TdsServerOptions): Promise<TdsServ
     },
   }
 }
+
+const isCatalog = /(^|\.)sp_(sproc_columns|stored_procedures|describe_first_result_set)$/
 
 interface Client {
   readonly options: TdsServerOptions

@@ -1,0 +1,44 @@
+/** The server's catalog procedures (`sp_sproc_columns` and others), called as every procedure is. */
+import type { CallParameter, Cell } from '../connection.ts'
+import { callProcedure } from './call.ts'
+import type { OpenConnection } from './connect.ts'
+
+/** A row by its columns' names, in lower case. */
+export type CatalogRow = ReadonlyMap<string, Cell>
+
+/**
+ * The rows of a catalog procedure's first result set.
+ *
+ * @example await catalogRows(open, 'sp_sproc_columns', { procedure_name: literally('usp_x') }, signal, 60_000)
+ * @throws what {@link callProcedure} throws
+ */
+export async function catalogRows(
+  open: OpenConnection,
+  procedure: string,
+  values: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Promise<readonly CatalogRow[]> {
+  const parameters = Object.entries(values).map(([name, value]): CallParameter => ({ name, type: 'text', value }))
+  const rows: CatalogRow[] = []
+  let names: readonly string[] = []
+  await callProcedure(
+    open,
+    { procedure, parameters, output: [], timeoutMs },
+    {
+      columns(set, columns) {
+        if (set === 1) names = columns.map(({ name }) => name.toLowerCase())
+        return set === 1
+      },
+      rows(_set, cells, count) {
+        for (let i = 0; i < count; i++) rows.push(new Map(names.map((name, c) => [name, cells[c]?.[i] ?? null])))
+      },
+      message() {},
+    },
+    signal,
+  )
+  return rows
+}
+
+/** In a LIKE pattern, as these procedures take names: `_` and `%` mean themselves. */
+export const literally = (name: string): string => name.replace(/[[_%]/g, '[$&]')
