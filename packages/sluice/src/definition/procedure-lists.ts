@@ -101,6 +101,10 @@ function entriesOf(list: unknown, places: Places, inCode: boolean, problems: Pro
     const { table, ...source } = entry as { readonly table?: unknown; readonly procedure?: unknown }
     const procedure = String(source.procedure ?? `entry ${i + 1}`)
     const named = table === undefined ? tableOf(procedure) : String(table)
+    if (named === '__proto__') {
+      wrong(`The table of entry ${i + 1} of ${whole.toLowerCase()}`, 'another name than __proto__', named, [i])
+      return []
+    }
     const own = inCode ? (places.around?.('table', named) ?? places.around?.('procedure', procedure)) : undefined
     const at: Places['at'] = (path, token) =>
       inCode ? (own ?? places).at(own === undefined ? ['sources'] : path, token) : places.at([i, ...path], token)

@@ -216,6 +216,7 @@ test('a list in a file: its entries are sources, and their problems stand in tha
 - { procedure: dbo.usp_a, columns: { id: integer }, conection: x }
 - { procedure: dbo.usp_a, columns: { id: integer }, connection: x }
 - usp_b
+- { procedure: dbo.usp_a, table: __proto__, columns: { id: integer } }
 `
   const list = readData('pipelines/erp/procedures.yaml', text)
   const raw = { name: 'erp', sources: { ...procedures('erp', 'procedures.yaml') } }
@@ -228,6 +229,7 @@ test('a list in a file: its entries are sources, and their problems stand in tha
     [
       "pipelines/erp/procedures.yaml 6:53 The entry a of a list of procedures has a key "connection" that Sluice does not know.",
       "pipelines/erp/procedures.yaml 7:3 Entry 5 of the list of procedures in pipelines/erp/procedures.yaml must be an object, not a string.",
+      "pipelines/erp/procedures.yaml 8:3 The table of entry 6 of the list of procedures in pipelines/erp/procedures.yaml must be another name than __proto__, not a string.",
       "pipelines/erp/procedures.yaml 4:18 sources.sales.columns.id must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "intger". (integer)",
       "pipelines/erp/procedures.yaml 5:53 sources.a has a key "conection" that Sluice does not know. Allowed: kind, connection, procedure, parameters, columns, resultSet, evolve, mode, key, window, output, returnCodes, messages, rowCount, checks, quarantine, timeoutSeconds, description. (connection)",
     ]
