@@ -149,7 +149,7 @@ test('SR-05: a contract that changed makes no version, and the difference is tol
   const { errors } = await run(root, server)
   expect(errors[0]).toMatchObject({ name: 'Source.ContractChanged', code: 'SLU3030' })
   expect(errors[0]?.message).toMatch(/reordered +additive +name +place 2 +place 3 of 3/)
-  expect(errors[0]?.hint).toContain('sluice crawl erp')
+  expect(errors[0]?.message).toContain('sluice crawl erp')
   expect(await lakeOf(root).current('raw.customers')).toBeUndefined()
   // Taken where the source says so: values go by their names.
   server.procedures = {
@@ -238,4 +238,20 @@ test('SR-10: a refused login is tried once, whatever runs beside it; a corrected
   expect((await run(root, server, new Date(now.getTime() + 59_500))).summary.status).toBe('succeeded')
   expect(server.mostOpen).toBeLessThanOrEqual(4)
   expect(server.open).toBe(0)
+})
+
+test('a procedure that is called for each value of a table without any is not called, and that is told', async () => {
+  const server = scriptedServer({
+    'dbo.usp_regions': () => [{ columns: [arriving('region', 'text', 'varchar(2)')], rows: [] }],
+  })
+  const root = project(`[
+    { procedure: 'dbo.usp_regions', columns: { region: 'text' } },
+    { procedure: 'dbo.usp_sales', columns: { id: 'integer' }, parameters: { region: each('raw.regions', 'region', { as: 'region' }) } },
+  ]`)
+  expect((await run(root, server)).summary).toMatchObject({ status: 'succeeded', warnings: 1 })
+  expect(await lakeOf(root).current('raw.sales')).toMatchObject({
+    rows: 0,
+    fields: [{ name: 'id' }, { name: 'region' }],
+  })
+  expect(server.calls.length).toBe(1)
 })

@@ -154,3 +154,41 @@ test('a failed window moves no watermark: the next one begins where the last goo
   const call = server.calls.at(-1) as ProcedureCall
   expect([bound(call, 'from'), bound(call, 'to')]).toEqual(['2026-01-01 00:00:01.000', '2026-01-01 00:00:03.000'])
 })
+
+test('a merge writes only the files again that hold superseded rows, and small ones together when they are many', async () => {
+  const server = scriptedServer()
+  const root = project(source("}, key: 'id'"))
+  const at = (n: number) => begin + n * 1000
+  const merge = async (n: number, rows: readonly (readonly number[])[]) => {
+    const texts = rows.map(([id, value]) => [String(id), String(value), text(at(n))])
+    server.procedures = { 'dbo.usp_changes': () => [{ columns, rows: texts }] }
+    const { summary } = await run(root, server, new Date(at(n + 1)))
+    expect(summary.rows).toMatchObject({ read: rows.length, accepted: rows.length })
+    const { files, accounting } = (await lakeOf(root).current('raw.changes'))!
+    return { files: files.length, carried: accounting.carried }
+  }
+  for (let n = 0; n < 31; n++)
+    expect(
+      (
+        await merge(n, [
+          [n, n],
+          [n + 1000, n],
+        ])
+      ).files,
+    ).toBe(n + 1)
+  // One file held the row that is superseded: what is left of it is written again, beside the new one.
+  expect(await merge(31, [[7, 77]])).toEqual({ files: 32, carried: 61 })
+  // Now they are many.
+  expect(
+    await merge(32, [
+      [1007, 78],
+      [2000, 1],
+    ]),
+  ).toEqual({ files: 2, carried: 61 })
+  expect(
+    await rowsOf(
+      root,
+      'SELECT count(*)::INTEGER AS rows, count(DISTINCT id)::INTEGER AS ids, sum(value)::INTEGER AS total FROM raw.changes',
+    ),
+  ).toEqual([{ rows: 63, ids: 63, total: 2 * 465 - 7 - 7 + 77 + 78 + 1 }])
+})

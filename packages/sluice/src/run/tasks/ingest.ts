@@ -180,6 +180,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   const checked = { ...candidate, checks: [...candidate.checks, ...results] }
   if (await isUnchanged(context, checked, stays, current)) {
     assertChecks(context, checked.checks)
+    for (const message of candidate.warnings) emit({ type: 'task.warning', task: task.id, message })
     const { accepted, dropped } = candidate.accounting
     const unchanged = accepted === 0 ? dropped : { ...dropped, unchanged: accepted }
     return { refused, unchanged: { ...candidate.accounting, accepted: 0, dropped: unchanged } }

@@ -62,6 +62,9 @@ export interface Carried {
 
 const keys = '_sluice_keys'
 
+/** So many files with so few rows are written as one, with the next that are written again: each window adds a file. */
+const smallFiles = { count: 32, rows: 100_000 }
+
 /** Finds the table's rows whose keys come anew, and writes the files that hold some of them again without those. */
 export async function supersede(files: readonly WrittenFile[], input: MergeInput): Promise<Carried> {
   const { session, current, key } = input
@@ -71,27 +74,27 @@ export async function supersede(files: readonly WrittenFile[], input: MergeInput
     `CREATE OR REPLACE TABLE ${keys} AS SELECT ${names.join(', ')} FROM ${readParquetSql(files.map(({ file }) => file))}`,
   )
   const comes = `EXISTS (SELECT 1 FROM ${keys} AS n WHERE ${names.map((name) => `o.${name} IS NOT DISTINCT FROM n.${name}`).join(' AND ')})`
-  const touched: DataFile[] = []
+  const small = current.files.filter((file) => file.rows < smallFiles.rows)
+  const touched = new Set(small.length < smallFiles.count ? [] : small)
   let superseded = 0
   for (const file of current.files) {
     const [count] = await session.all<{ n: string }>(
       `SELECT count(*) AS n FROM ${await heldSql(input, [file])} AS o WHERE ${comes}`,
     )
     const rows = Number(count?.n)
-    if (rows > 0) touched.push(file)
+    if (rows > 0) touched.add(file)
     superseded += rows
   }
   const rewritten: WrittenFile[] = []
-  const left = touched.reduce((sum, { rows }) => sum + rows, 0) - superseded
+  const left = [...touched].reduce((sum, { rows }) => sum + rows, 0) - superseded
   if (left > 0) {
     const folder = join(input.folder, 'carried')
     mkdirSync(folder, { recursive: true })
-    const rest = `SELECT * FROM ${await heldSql(input, touched)} AS o WHERE NOT ${comes}`
+    const rest = `SELECT * FROM ${await heldSql(input, [...touched])} AS o WHERE NOT ${comes}`
     rewritten.push(...(await session.write(rest, { folder })))
   }
   await session.run(`DROP TABLE ${keys}`)
-  const gone = new Set(touched)
-  return { kept: current.files.flatMap((file) => (gone.has(file) ? [] : [file.path])), rewritten, superseded }
+  return { kept: current.files.flatMap((file) => (touched.has(file) ? [] : [file.path])), rewritten, superseded }
 }
 
 /** Rows of a version's files in the columns of the table that is made; columns that are new to it are NULL. */

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
-import { sourceColumns } from '../../definition/columns.ts'
+import { eachValues, sourceColumns } from '../../definition/columns.ts'
 import type { Check, ProcedureSource } from '../../definition/types.ts'
 import type { WrittenFile } from '../../engines/engine.ts'
 import { contentOf } from '../../lake/content.ts'
@@ -79,10 +79,15 @@ export async function takeCalls(taking: Taking): Promise<Candidate> {
     inputs: called.map((one) => reference(source, one)),
     accounting,
     checks: [...checks, ...tableChecks],
-    warnings: [...new Set(called.flatMap(({ result }) => result.warnings))],
+    warnings: called.length === 0 ? [noCalls(source)] : [...new Set(called.flatMap(({ result }) => result.warnings))],
     ...(taking.frozen.window === undefined ? {} : { watermark: taking.frozen.window.watermark }),
   }
 }
+
+const noCalls = (source: ProcedureSource): string =>
+  `${source.procedure} was not called: ${eachValues(source)
+    .map(({ table, column }) => `${table}.${column}`)
+    .join(', ')} has no value`
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
 
