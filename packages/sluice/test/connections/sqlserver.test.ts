@@ -164,10 +164,32 @@ test('SR-01: a connection that is cut in a row is lost, with the rows that had c
     },
   })
   const lost = await connect(server.port)
-  await expect(collect(lost, 'p')).rejects.toMatchObject({ name: 'Connection.Lost', retryable: true })
+  await expect(collect(lost, 'p')).rejects.toMatchObject({
+    name: 'Connection.Lost',
+    retryable: true,
+    params: { rows: 2 },
+  })
   expect(lost.isUsable).toBe(false)
   await using connection = await connect(server.port)
   expect((await collect(connection, 'p')).rows[0]).toHaveLength(3)
+})
+
+test('SR-01: a sink that is still busy when the connection is lost gets nothing more', async () => {
+  const many = Array.from({ length: 5_000 }, (_, i) => [String(i)])
+  await using server = await startTdsServer({
+    procedures: { p: () => [script.columns([['id', t.int]]), script.rows(many), script.wait(20), script.cut] },
+  })
+  await using connection = await connect(server.port)
+  let batches = 0
+  const slow = async () => {
+    batches++
+    await delay(150)
+  }
+  const call = connection.call(callOf('p'), { ...collector().sink, rows: slow }, never)
+  await expect(call).rejects.toMatchObject({ name: 'Connection.Lost' })
+  const before = batches
+  await delay(300)
+  expect(batches).toBe(before)
 })
 
 test.each([1205, 1222, 40613, 40197, 40501, 49918])('SR-09: error %i is transient', async (number) => {

@@ -49,8 +49,7 @@ export async function callProcedure(
     returnCode: undefined,
     last: 'none',
   }
-  const cancelled = () => sluiceError('Connection.Cancelled', { procedure, rows: progress.rows })
-  if (signal.aborted) throw cancelled()
+  if (signal.aborted) throw sluiceError('Connection.Cancelled', { procedure, rows: 0 })
   return await new Promise<CallEnd>((resolve, reject) => {
     const fail = (error: unknown) => {
       finish()
@@ -59,10 +58,11 @@ export async function callProcedure(
       reject(error)
       open.drop()
     }
-    const onAbort = () => fail(cancelled())
+    const rowsSoFar = () => progress.rows + answer.heldRows()
+    const onAbort = () => fail(sluiceError('Connection.Cancelled', { procedure, rows: rowsSoFar() }))
     const timer = setTimeout(() => {
       const seconds = Math.round(call.timeoutMs / 1000)
-      fail(sluiceError('Connection.Timeout', { procedure, seconds, rows: progress.rows }))
+      fail(sluiceError('Connection.Timeout', { procedure, seconds, rows: rowsSoFar() }))
     }, call.timeoutMs)
     const finish = () => {
       clearTimeout(timer)
@@ -72,6 +72,9 @@ export async function callProcedure(
     const answer = open.answerTo(answerSink(progress, sink, fail))
     const request: DriverRequest = new open.tedious.Request(name, (error: unknown) => {
       finish()
+      progress.rows = rowsSoFar()
+      // A batch may still be in the sink's hands when the connection is lost.
+      answer.stop()
       const end = ending(open, call, progress, error)
       if (end.error !== undefined) {
         if (end.drop) open.drop()

@@ -32,7 +32,7 @@ export interface OpenConnection {
   readonly server: string
   readonly isUsable: boolean
   /** Reads the answers of the next call. */
-  answerTo(sink: AnswerSink): { stop(): void }
+  answerTo(sink: AnswerSink): { stop(): void /** Rows that have come and were not handed on. */; heldRows(): number }
   /** Cuts the connection at once, whatever it is doing. */
   drop(): void
 }
@@ -107,7 +107,7 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
         stream = new TokenStream(message, sink, context)
         return stream
       }
-      return { stop: () => stream?.stop() }
+      return { stop: () => stream?.stop(), heldRows: () => stream?.heldRows ?? 0 }
     },
     drop() {
       // The driver's close calls the request back, which drops.

@@ -95,11 +95,17 @@ export class TokenStream extends EventEmitter {
     })
   }
 
+  /** Rows that have come and were not handed on yet. */
+  get heldRows(): number {
+    return this.rowCount
+  }
+
   /** Reads nothing more. */
   stop(): void {
     this.stopped = true
     this.pending = []
     this.cells = []
+    this.rowCount = 0
   }
 
   pause(): void {
