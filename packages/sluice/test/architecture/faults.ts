@@ -20,7 +20,7 @@ export const answered: readonly string[] = [
   ...numbers('WH', 1, 2, [4, 9], [11, 13], [15, 18]),
   ...numbers('TR', 4, 6, 9),
   ...numbers('NO', [1, 5]),
-  'SR-05',
+  ...numbers('SR', [1, 14]),
   ...numbers('CD', [1, 4], 6, 7, 9, 10, [12, 15], [18, 27]),
   'CO-10',
   'AW-12',
@@ -32,7 +32,6 @@ const put = (why: string, ids: readonly string[]): { readonly [fault: string]: s
 /** Faults that wait, by why. */
 export const later: { readonly [fault: string]: string } = {
   ...put('zip archives are not read: a .zip matches no format and is refused by its content', ['IN-22']),
-  ...put('sources of procedures and queries come later', numbers('SR', [1, 4], [6, 14])),
   ...put('change data capture comes later', numbers('CD', 5, 8, 11, 16, 17, [28, 30])),
   ...put('S3 storage comes later', numbers('LK', 7, 8)),
   ...put('there is no compaction', ['LK-12']),

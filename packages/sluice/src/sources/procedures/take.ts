@@ -75,7 +75,7 @@ export async function takeCalls(taking: Taking): Promise<Candidate> {
     fields: sourceColumns(source),
     files: await candidateFiles([...(carried?.rewritten ?? []), ...files], taking),
     ...(carried === undefined ? {} : { kept: carried.kept }),
-    quarantine: refused === undefined ? [] : [{ ...refused }],
+    quarantine: refused === undefined ? [] : [refused],
     inputs: called.map((one) => reference(source, one)),
     accounting,
     checks: [...checks, ...tableChecks],
