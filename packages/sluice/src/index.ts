@@ -46,7 +46,14 @@ export {
   yearMonth,
 } from './definition/builders/loads.ts'
 export { type NotifyOptions, notify } from './definition/builders/notify.ts'
-export { defineConfig, duckdb, type ModelOptions, model, pipeline } from './definition/builders/pipeline.ts'
+export {
+  defineConfig,
+  duckdb,
+  type ModelOptions,
+  model,
+  pipeline,
+  postgresWarehouse,
+} from './definition/builders/pipeline.ts'
 export { each, parameter, procedures, runDate, windowFrom, windowTo } from './definition/builders/procedures.ts'
 export { csv, files, jsonl, parquet } from './definition/builders/sources.ts'
 export type {

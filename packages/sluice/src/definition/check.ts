@@ -5,6 +5,7 @@ import { inboxProblems } from './inboxes.ts'
 import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
 import { noPlaces, type Path } from './places.ts'
 import { procedureProblems } from './procedures.ts'
+import { suggest } from './suggest.ts'
 import type { Check, Load, Pipeline, Project, Source } from './types.ts'
 
 /** Names of schemas that Sluice or its engines use for themselves. */
@@ -29,9 +30,26 @@ export function checkProject(project: Project, places: PlacesOf = noPlaces): rea
     sourceOptions(pipeline, context)
     procedureProblems(pipeline, project.config.connections, context)
   }
+  warehouseConnection(project, context)
   layerOrder(project, context)
   inboxProblems(project, context)
   return problems
+}
+
+/** A warehouse on a server names a connection to a server of its kind. */
+function warehouseConnection({ config }: Project, { problems }: CheckContext): void {
+  if (config.warehouse.kind === 'duckdb') return
+  const { kind, connection } = config.warehouse
+  const known = Object.keys(config.connections).filter((name) => config.connections[name]?.kind === kind)
+  if (known.includes(connection)) return
+  const meant = suggest(connection, known)
+  problems.push(
+    problem(
+      'Definition.UnknownConnection',
+      { connection, known: known.sort() },
+      meant === undefined ? {} : { suggestion: meant },
+    ),
+  )
 }
 
 function tablesOf(project: Project): Map<string, readonly string[] | undefined> {

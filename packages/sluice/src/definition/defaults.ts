@@ -30,6 +30,7 @@ import type {
   QuarantineLimits,
   Scd2Columns,
   Source,
+  WarehouseConfig,
 } from './types.ts'
 
 /** The layers of a pipeline that names none. */
@@ -57,12 +58,17 @@ export function fillConfig(input: ConfigInput): ProjectConfig {
     name: input.name,
     pipelines: input.pipelines ?? 'pipelines',
     lake: { path: lake?.path ?? 'lake', retention: lake?.retention ?? { versions: 10, days: 7 } },
-    warehouse: input.warehouse ?? { kind: 'duckdb', path: 'warehouse.duckdb' },
+    warehouse: fillWarehouse(input.warehouse),
     connections: mapValues(input.connections ?? {}, fillConnection),
     engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
     concurrency: input.concurrency ?? 2,
     notifications: input.notifications ?? [],
   }
+}
+
+function fillWarehouse(input: ConfigInput['warehouse']): WarehouseConfig {
+  if (input === undefined) return { kind: 'duckdb', path: 'warehouse.duckdb' }
+  return input.kind === 'postgres' ? { ...input, schema: input.schema ?? 'public' } : input
 }
 
 const defaultPorts = { sqlserver: 1433, postgres: 5432, mysql: 3306 } as const

@@ -24,6 +24,7 @@ import type {
   Retention,
   Scd2Columns,
   TableOptions,
+  WarehouseConfig,
 } from './types.ts'
 
 /** The layers of a pipeline that names none. */
@@ -227,6 +228,12 @@ export interface PipelineOptions<Layer extends string = string, Layers extends r
 /** A pipeline, as it is written. */
 export type PipelineInput = PipelineOptions & { readonly name: string; readonly $schema?: string }
 
+/** A warehouse, as it is written. */
+export type WarehouseInput =
+  | Extract<WarehouseConfig, { kind: 'duckdb' }>
+  /** `schema`: @default 'public' */
+  | { readonly kind: 'postgres'; readonly connection: string; readonly schema?: string }
+
 /** `sluice.config.ts`, as it is written. */
 export interface ConfigInput {
   readonly $schema?: string
@@ -236,7 +243,7 @@ export interface ConfigInput {
   /** A path, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
   readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
   /** @default duckdb('warehouse.duckdb') */
-  readonly warehouse?: ProjectConfig['warehouse']
+  readonly warehouse?: WarehouseInput
   /** Database servers that sources call, by the name that sources use. @default {} */
   readonly connections?: { readonly [name: string]: ConnectionInput }
   readonly engine?: Partial<ProjectConfig['engine']>

@@ -212,7 +212,12 @@ export const configSchema = strict({
     .union([belowProject, strict({ path: belowProject.optional(), retention: retention.optional() })])
     .optional()
     .meta({ description: 'Where versions live, and how many are kept. Default: lake' }),
-  warehouse: z.discriminatedUnion('kind', [strict({ kind: z.literal('duckdb'), path: belowProject })]).optional(),
+  warehouse: z
+    .discriminatedUnion('kind', [
+      strict({ kind: z.literal('duckdb'), path: belowProject }),
+      strict({ kind: z.literal('postgres'), connection: z.string(), schema: identifier.optional() }),
+    ])
+    .optional(),
   connections: z
     .record(
       z.string().regex(/^[A-Za-z][\w-]{0,62}$/, 'letters, digits, _ and -, at most 63, starting with a letter'),

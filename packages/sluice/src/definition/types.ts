@@ -381,7 +381,10 @@ export interface Pipeline {
 }
 
 /** A warehouse and how to reach it; later kinds join this union. */
-export type WarehouseConfig = { readonly kind: 'duckdb'; readonly path: string }
+export type WarehouseConfig =
+  | { readonly kind: 'duckdb'; readonly path: string }
+  /** A schema of the database of a connection; `distribution` and `sort` of loads mean nothing there. */
+  | { readonly kind: 'postgres'; readonly connection: string; readonly schema: string }
 
 /** `sluice.config.ts`, in full. */
 export interface ProjectConfig {

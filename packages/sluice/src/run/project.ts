@@ -1,8 +1,7 @@
 /** Opens a project: the only place that wires implementations to contracts. */
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
@@ -12,7 +11,6 @@ import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
-import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { OpenProject } from './api.ts'
 import type { Connections, ConnectionsContext, ConnectorOf } from './connections.ts'
 import type { ProjectContext } from './context.ts'
@@ -21,6 +19,7 @@ import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './lease.ts'
 import { listRuns, readEvents } from './ledger.ts'
 import { taskShare } from './task-share.ts'
+import { projectWarehouse } from './warehouse.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -74,7 +73,6 @@ async function wire(
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateFolder, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
   })
-  const warehousePath = resolve(root, config.warehouse.path)
   let connections: Promise<Connections> | undefined
   const openConnections = (): Promise<Connections> => {
     connections ??= connectionsOf({
@@ -86,7 +84,6 @@ async function wire(
     })
     return connections
   }
-  let queue: Promise<unknown> = Promise.resolve()
   return {
     root,
     project,
@@ -101,23 +98,7 @@ async function wire(
       const { openProcedure } = await import('./connections.ts')
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
-    withWarehouse(work, { signal } = {}) {
-      const next = queue.then(async () => {
-        const { openDuckDbWarehouse } = await duckDbWarehouse()
-        await mkdir(dirname(warehousePath), { recursive: true })
-        await using warehouse = await openDuckDbWarehouse({
-          path: warehousePath,
-          engine,
-          clock,
-          ...(signal === undefined ? {} : { signal }),
-        })
-        return await work(warehouse)
-      })
-      queue = next.catch(() => {})
-      return next
-    },
-    warehouseExists: async () => existsSync(warehousePath),
-    warehouseStamp: () => duckDbStamp(warehousePath),
+    ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock }),
     print: options.print ?? (() => {}),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
@@ -128,8 +109,6 @@ async function wire(
 
 // A command pays for what it uses: everything but the wiring is imported when it is asked for. These stand apart, because the compiler leaves
 // the ending of an import as it is where it is inside a block with `await using`.
-const duckDbWarehouse = (): Promise<typeof import('../warehouses/duckdb/warehouse.ts')> =>
-  import('../warehouses/duckdb/warehouse.ts')
 const connectionsOf = async (context: ConnectionsContext): Promise<Connections> =>
   (await import('./connections.ts')).projectConnections(context)
 const execution = (): Promise<typeof import('./execute.ts')> => import('./execute.ts')

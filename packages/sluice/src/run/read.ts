@@ -1,4 +1,4 @@
-/** Opens a session to read a project: lake tables as views, the warehouse attached read-only, and Sluice's own records as tables. */
+/** Opens a session to read a project: lake tables as views, a DuckDB warehouse attached read-only, and Sluice's own records as tables. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
@@ -27,6 +27,7 @@ export async function openReadSession(
   try {
     await attachTables(context, session, system.versions)
     await attachSystem(context, session, system)
+    if (warehouse.kind !== 'duckdb') await standInForServer(context, session, warehouse)
     return session
   } catch (error) {
     await session.close()
@@ -93,9 +94,31 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
             .join(' UNION ALL ')
     }`,
   )
-  if (session !== undefined && (await context.warehouseExists())) {
+  if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
     await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
   }
+}
+
+/** A warehouse on a server cannot be attached. Its tables are there by name, and say where they can be read. */
+async function standInForServer(
+  { project }: ProjectContext,
+  session: Session,
+  { connection, schema }: { readonly connection: string; readonly schema: string },
+): Promise<void> {
+  await session.run("ATTACH ':memory:' AS warehouse")
+  const targets = project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads))
+  const where = (name: string): string =>
+    quoteText(
+      `The warehouse is a PostgreSQL server, which this query cannot reach. Ask the server itself, as the connection "${connection}" names it: SELECT * FROM ${name}`,
+    )
+  for (const target of targets) {
+    const name = `${quoteIdentifier(schema)}.${quoteIdentifier(target)}`
+    await session.run(
+      `CREATE VIEW warehouse.main.${quoteIdentifier(target)} AS SELECT error(${where(name)}) AS warehouse`,
+    )
+  }
+  const ledger = `${schema === 'public' ? 'sluice' : `sluice_${schema}`}.load_ledger`
+  await session.run(`CREATE VIEW sluice.loads AS SELECT error(${where(ledger)}) AS warehouse`)
 }
 
 function columnNames(columns: string): string {

@@ -38,6 +38,18 @@ export function duckdb(path: string): WarehouseConfig {
   return { kind: 'duckdb', path }
 }
 
+/**
+ * A schema of a PostgreSQL database as the warehouse; `connection` is a name of the configuration's `connections`.
+ *
+ * @example postgresWarehouse('star', { schema: 'mart' })
+ */
+export function postgresWarehouse(
+  connection: string,
+  { schema = 'public' }: { schema?: string } = {},
+): WarehouseConfig {
+  return { kind: 'postgres', connection, schema }
+}
+
 /** What `model()` takes. */
 export interface ModelOptions<Inputs extends readonly string[]> {
   /** The tables it reads, as `<layer>.<table>`. */
