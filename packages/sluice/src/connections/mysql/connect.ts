@@ -235,25 +235,21 @@ function execute(
     }
     command.buildParserFromFields = (fields) => {
       let take: ((row: Packet) => void) | undefined
-      const guarded = (work: () => void): undefined => {
+      const attempt = (work: () => void): void => {
         try {
           work()
         } catch (error) {
+          // The driver would go on with the next packet as if the statement had ended.
+          take = undefined
           reject(error)
         }
-        return undefined
       }
-      guarded(() => {
+      attempt(() => {
         take = reader.fields(fields, (status & outputParameters) !== 0)
       })
       return class {
         next(row: Packet): undefined {
-          try {
-            take?.(row)
-          } catch (error) {
-            take = undefined
-            reject(error)
-          }
+          attempt(() => take?.(row))
         }
       }
     }

@@ -6,7 +6,11 @@ import { type Bound, openWire, packages, type Wire } from './connect.ts'
 import { describeProcedures, select } from './describe.ts'
 import { connectError } from './errors.ts'
 
-/** MySQL from 8.0.17 and MariaDB from 10.5. */
+/**
+ * Reaches MariaDB (from 10.5) and MySQL (from 8.0.17) by prepared calls only.
+ *
+ * @example await using connection = await mysqlConnector.connect(settings, signal)
+ */
 export const mysqlConnector: Connector = {
   kind: 'mysql',
   packages,
