@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { ConnectionSettings } from '../../src/connections/connection.ts'
+import { readSlot } from '../../src/sources/cdc/continuity.ts'
 import { type Lsn, parseLsn } from '../../src/sources/cdc/lsn.ts'
 import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
 import {
@@ -271,4 +272,21 @@ test('a server that goes away is a loss of the stream, which can be tried again'
   await sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'seven'")
   await expect(reading).rejects.toMatchObject({ name: 'Source.StreamLost', retryable: true })
   stream.close()
+})
+
+test('CD-05: a slot that the server gave up is told by its state, and by the stream', async () => {
+  await sql('CREATE TABLE filler (v text)', 'CREATE PUBLICATION "eight ""p"""')
+  const from = await slotOf('eight')
+  expect(await readSlot(client, 'nowhere')).toBeUndefined()
+  expect(await readSlot(client, 'eight')).toMatchObject({
+    ...{ slot: 'eight', plugin: 'pgoutput', walStatus: 'reserved', confirmed: from, activePid: undefined },
+    safeBytes: undefined,
+  })
+  await sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", 'SELECT pg_reload_conf()')
+  for (let i = 0; i < 4; i++)
+    await sql("INSERT INTO filler SELECT repeat('x', 2000) FROM generate_series(1, 3000)", 'SELECT pg_switch_wal()')
+  await sql('CHECKPOINT')
+  await expect.poll(async () => (await readSlot(client, 'eight'))?.walStatus).toBe('lost')
+  expect((await readSlot(client, 'eight'))?.invalidation).toBe('wal_removed')
+  await expect(drain(await open('eight', from))).rejects.toMatchObject({ name: 'Source.SlotLost' })
 })

@@ -18,6 +18,7 @@ export interface CopiedImage {
 const tab = 0x09
 const backslash = 0x5c
 const quote = 0x22
+const nothing = Buffer.from('null')
 /** COPY's escapes that JSON spells the same way. */
 const same = new Set([...'bfnrt\\'].map((letter) => letter.charCodeAt(0)))
 
@@ -31,6 +32,7 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
   const { columns, key, table } = relation
   const prefixes = columns.map(({ name }, place) => Buffer.from(`${place === 0 ? '{' : ','}${JSON.stringify(name)}:`))
   const fixed = prefixes.reduce((sum, { length }) => sum + length + 6, 2)
+  const isAscii = prefixes.every((prefix) => prefix.every((byte) => byte < 128))
   const ends = new Int32Array(columns.length)
   let out = Buffer.allocUnsafe(1 << 16)
 
@@ -45,10 +47,12 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
     let seen = 0
     for (let place = 0; place < columns.length; place++) {
       if (p >= end) throw fault('it has too few values')
-      at += prefixes[place]!.copy(out, at)
+      const prefix = prefixes[place]!
+      for (let i = 0; i < prefix.length; i++) out[at++] = prefix[i]!
       let stop = p
       while (stop < end - 1 && block[stop] !== tab) stop++
-      if (stop - p === 2 && block[p] === backslash && block[p + 1] === 0x4e) at += out.write('null', at, 'latin1')
+      if (stop - p === 2 && block[p] === backslash && block[p + 1] === 0x4e)
+        for (let i = 0; i < 4; i++) out[at++] = nothing[i]!
       else {
         out[at++] = quote
         for (let i = p; i < stop; i++) {
@@ -76,11 +80,14 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
     if (columns.length === 0) out[at++] = 0x7b
     out[at++] = 0x7d
     if (seen >= 128 && !isUtf8(out.subarray(0, at))) throw sluiceError('Source.ChangeText', { table, column: '' })
-    const entry = (place: number): string =>
-      out.toString('utf8', (place === 0 ? 0 : ends[place - 1]!) + 1, ends[place]!)
+    const ascii = isAscii && seen < 128
+    const text = (from: number, to: number): string => out.toString(ascii ? 'latin1' : 'utf8', from, to)
     return {
-      json: out.toString('utf8', 0, at),
-      key: key.length === 0 ? null : `{${key.map(entry).join(',')}}`,
+      json: text(0, at),
+      key:
+        key.length === 0
+          ? null
+          : `{${key.map((place) => text((place === 0 ? 0 : ends[place - 1]!) + 1, ends[place]!)).join(',')}}`,
     }
   }
 }
