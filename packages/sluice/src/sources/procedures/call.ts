@@ -111,12 +111,17 @@ async function streamRows(
     },
     message: messageSink(context),
   }
-  const end = await connection.call(call, sink, context.signal)
-  sets.assertComplete()
-  const staged = await (stage as Stage | undefined)?.finish()
-  const { files = [], rows = 0, units = 0 } = staged ?? {}
-  assert(rows === arrived, 'every row that arrived was staged')
-  return { files, rows, bytes: units, ...endOf(end), warnings: sets.warnings(), end }
+  try {
+    const end = await connection.call(call, sink, context.signal)
+    sets.assertComplete()
+    const staged = await (stage as Stage | undefined)?.finish()
+    const { files = [], rows = 0, units = 0 } = staged ?? {}
+    assert(rows === arrived, 'every row that arrived was staged')
+    return { files, rows, bytes: units, ...endOf(end), warnings: sets.warnings(), end }
+  } catch (error) {
+    await (stage as Stage | undefined)?.abandon()
+    throw error
+  }
 }
 
 /** By the server's own bulk path, where there is one and the procedure allows it. */

@@ -18,6 +18,8 @@ export interface Stage {
   add(columns: readonly (readonly Cell[])[], rows: number): void | Promise<void>
   /** Writes what is left. */
   finish(): Promise<StagedRows>
+  /** Gives everything up, and waits for what is being written: nothing may run in a session that is closed next. */
+  abandon(): Promise<void>
 }
 
 /** What was staged. */
@@ -109,6 +111,10 @@ export function openStage(options: StageOptions): Stage {
       }
       if (waiting.rows < ahead.rows && waiting.units < ahead.units) return
       return done.then(throwFailure)
+    },
+    async abandon() {
+      queue.length = 0
+      await done
     },
     async finish() {
       await done
