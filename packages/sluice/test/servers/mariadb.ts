@@ -90,7 +90,10 @@ function install(): string | undefined {
 export async function startMariaDb(options: MariaDbOptions = {}): Promise<MariaDbServer> {
   const home = mkdtempSync(join(tmpdir(), 'sluice-mariadb-'))
   const data = join(home, 'data')
-  const own = ['--no-defaults', ...(isRoot ? ['--user=root'] : []), `--datadir=${data}`]
+  // A server that starts removes every temporary table in its folder, those of its neighbours, too.
+  const temporary = join(home, 'temporary')
+  mkdirSync(temporary)
+  const own = ['--no-defaults', ...(isRoot ? ['--user=root'] : []), `--datadir=${data}`, `--tmpdir=${temporary}`]
   const install = [...own, '--auth-root-authentication-method=normal', '--skip-test-db']
   execFileSync('mariadb-install-db', install, { stdio: 'pipe' })
   const init = join(home, 'init.sql')
