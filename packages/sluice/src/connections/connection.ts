@@ -66,7 +66,10 @@ export interface ServerMessage {
 export interface CallSink {
   /** A result set begins; sets count from 1. Answers whether its rows are wanted. */
   columns(set: number, columns: readonly ResultColumn[]): boolean
-  /** Up to 2,048 rows of a wanted set, column by column: `cells[column][row]`. The driver waits while a promise is pending. */
+  /**
+   * Up to 2,048 rows of a wanted set, column by column: `cells[column][row]`. The driver waits while a promise is pending. The arrays are the
+   * sink's from then on.
+   */
   rows(set: number, cells: readonly (readonly Cell[])[], rows: number): void | Promise<void>
   message(message: ServerMessage): void
 }
