@@ -183,7 +183,9 @@ export async function openStream(options: StreamOptions): Promise<ChangeStream> 
       waiting.abort()
       if (!came) return false
     }
-    const next = await coming
+    const next = await coming.catch((error: Error) => {
+      throw isSluiceError(error) ? error : lost(settings.name, error.message, error)
+    })
     coming = undefined
     if (next === undefined) throw lost(settings.name, 'the server closed it')
     block = next
@@ -217,7 +219,7 @@ export async function openStream(options: StreamOptions): Promise<ChangeStream> 
         return await read(reading)
       } catch (error) {
         signal.throwIfAborted()
-        throw isSluiceError(error) || !isNetwork(error) ? error : lost(settings.name, (error as Error).message, error)
+        throw error
       }
     },
     get position() {
@@ -232,10 +234,6 @@ export async function openStream(options: StreamOptions): Promise<ChangeStream> 
     },
     close,
   }
-}
-
-function isNetwork(error: unknown): boolean {
-  return typeof (error as NodeJS.ErrnoException).code === 'string' && 'syscall' in (error as object)
 }
 
 function lost(connection: string, why: string, cause?: unknown): Error {
