@@ -8,7 +8,8 @@ import { systemClock } from '../../src/base/clock.ts'
 import type { Load } from '../../src/definition/types.ts'
 import type { Session } from '../../src/engines/engine.ts'
 import { openDuckDbWarehouse, warehouseOver } from '../../src/warehouses/duckdb/warehouse.ts'
-import { columns, engine, inputOf } from './warehouses.ts'
+import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
+import { columns, engine, freshSchema, inputOf, postgresServer } from './warehouses.ts'
 
 const shape = columns({ k: 'BIGINT', v: 'BIGINT' })
 const size = 20_000
@@ -64,6 +65,45 @@ test.each<Load>([
   await look()
   expect([...seen]).toEqual([state(2)])
   await warehouse.close()
+})
+
+test.each<Load>([
+  { mode: 'replace', from: 'a.t' },
+  { mode: 'incremental', from: 'a.t', by: 'k' },
+  { mode: 'upsert', from: 'a.t', key: ['k'], deletes: 'absence' },
+])('WH-15: $mode in PostgreSQL, with a reader that looks all the time and never waits', async (load) => {
+  const place = await freshSchema()
+  await using warehouse = await openPostgresWarehouse({ ...place, engine, clock: systemClock, folder: tmpdir() })
+  const version = (v: number) => ({
+    ...inputOf(v, load, shape, []),
+    relation: `SELECT range AS k, CAST(${v} AS BIGINT) AS v FROM range(${size})`,
+    rows: size,
+  })
+  await warehouse.load(version(1))
+  const reader = await (await postgresServer()).superuserClient()
+  const seen: string[] = []
+  let loading = true
+  const watch = async (): Promise<void> => {
+    while (loading) {
+      const { rows } = await reader.query(
+        `SELECT count(*) AS n, min(v) AS low, max(v) AS high FROM ${place.schema}.target`,
+      )
+      seen.push(JSON.stringify(rows[0]))
+    }
+  }
+  await reader.query("SET statement_timeout = '2s'")
+  const watching = watch()
+  await warehouse.load(version(2)).finally(() => {
+    loading = false
+  })
+  await watching
+  await reader.end()
+  const state = (v: number) => JSON.stringify({ n: String(size), low: String(v), high: String(v) })
+  // In this order, and each of them whole.
+  const last = seen.lastIndexOf(state(1))
+  expect(last).toBeGreaterThan(3)
+  expect(new Set(seen.slice(0, last + 1))).toEqual(new Set([state(1)]))
+  expect(new Set([...seen.slice(last + 1), state(2)])).toEqual(new Set([state(2)]))
 })
 
 test('one process opens a DuckDB file once at a time: the second waits for the first', async () => {

@@ -5,15 +5,16 @@
  * written and nothing committed.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Load, LoadMode } from '../../src/definition/types.ts'
 import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
-import type { LoadInput } from '../../src/warehouses/warehouse.ts'
-import { columns, engine, inputOf, rowsOf } from '../conformance/warehouses.ts'
+import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
+import type { LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
+import { columns, engine, freshSchema, inputOf, rowsOf } from '../conformance/warehouses.ts'
 
 const child = join(import.meta.dirname, 'warehouse-child.ts')
 const shape = columns({ k: 'INTEGER!', a: 'VARCHAR', day: 'DATE!' })
@@ -54,35 +55,59 @@ function inputs(load: Load): readonly LoadInput[] {
   ]
 }
 
-function run(path: string, of: readonly LoadInput[], env: { readonly [name: string]: string }): string | null {
-  const done = spawnSync(process.execPath, ['--import', 'jiti/register', child, path, JSON.stringify(of)], {
-    env: { ...process.env, ...env },
-    encoding: 'utf8',
-  })
+/** Where a child loads to, and how the test looks there. */
+interface Place {
+  readonly argument: object
+  open(): Promise<Warehouse>
+}
+
+const places: { readonly [warehouse: string]: () => Promise<Place> } = {
+  duckdb: async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'warehouse.duckdb')
+    return { argument: { path }, open: () => openDuckDbWarehouse({ path, engine, clock: systemClock }) }
+  },
+  postgres: async () => {
+    const argument = await freshSchema()
+    const folder = tmpdir()
+    return { argument, open: () => openPostgresWarehouse({ ...argument, engine, clock: systemClock, folder }) }
+  },
+}
+
+function run({ argument }: Place, of: readonly LoadInput[], env: { readonly [name: string]: string }): string | null {
+  const done = spawnSync(
+    process.execPath,
+    ['--import', 'jiti/register', child, JSON.stringify(argument), JSON.stringify(of)],
+    {
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+    },
+  )
   if (done.signal === null && done.status !== 0) throw new TypeError(done.stderr)
   return done.signal
 }
 
 /** Every row of the target and the loads in the ledger. */
-async function stateOf(path: string): Promise<{ rows: string; loads: readonly string[] }> {
-  if (!existsSync(path)) return { rows: '[]', loads: [] }
-  await using warehouse = await openDuckDbWarehouse({ path, engine, clock: systemClock })
+async function stateOf(place: Place): Promise<{ rows: string; loads: readonly string[] }> {
+  await using warehouse = await place.open()
   const ledger = await warehouse.ledger({ target: 'target' })
-  const rows = ledger.length === 0 ? [] : await warehouse.query('SELECT * FROM target ORDER BY ALL')
+  const rows = ledger.length === 0 ? [] : await warehouse.query('SELECT * FROM target ORDER BY 1, 2, 3')
   return { rows: JSON.stringify(rows), loads: ledger.map(({ loadId }) => loadId).sort() }
 }
 
-test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at its points, twice', async (mode, load) => {
-  const fresh = () => join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'warehouse.duckdb')
+const cases = Object.entries(places).flatMap(([warehouse, fresh]) =>
+  Object.entries(loads).map(([mode, load]) => ({ warehouse, fresh, mode, load })),
+)
+
+test.each(cases)('WH-01, WH-02: $warehouse, $mode, killed at its points, twice', async ({ fresh, mode, load }) => {
   const all = inputs(load)
   // What is right, and which points there are.
-  const [undisturbed, list] = [fresh(), join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'points')]
+  const [undisturbed, list] = [await fresh(), join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'points')]
   const states = [await stateOf(undisturbed)]
   for (const input of all) {
     run(undisturbed, [input], { SLUICE_CRASH_LIST: list })
     states.push(await stateOf(undisturbed))
   }
-  run(fresh(), all, { SLUICE_CRASH_LIST: `${list}-all` })
+  run(await fresh(), all, { SLUICE_CRASH_LIST: `${list}-all` })
   const points = readFileSync(`${list}-all`, 'utf8')
     .trim()
     .split('\n')
@@ -92,16 +117,16 @@ test.each(Object.entries(loads))('WH-01, WH-02: %s, killed at its points, twice'
   expect(points).toContain(last)
 
   for (const point of mode === 'scd2' ? points : [last]) {
-    const path = fresh()
-    expect(run(path, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
-    const after = await stateOf(path)
+    const place = await fresh()
+    expect(run(place, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
+    const after = await stateOf(place)
     expect(states, point).toContainEqual(after)
     // Killed again while it recovers, at the last moment that can still undo.
     if (after.loads.length < 2) {
-      expect(run(path, all, { SLUICE_CRASH: 'warehouse.load.before_commit#1' })).toBe('SIGKILL')
-      expect(states, `${point}, again`).toContainEqual(await stateOf(path))
+      expect(run(place, all, { SLUICE_CRASH: 'warehouse.load.before_commit#1' })).toBe('SIGKILL')
+      expect(states, `${point}, again`).toContainEqual(await stateOf(place))
     }
-    expect(run(path, all, {})).toBeNull()
-    expect(await stateOf(path), `${point}, recovered`).toEqual(states[2])
+    expect(run(place, all, {})).toBeNull()
+    expect(await stateOf(place), `${point}, recovered`).toEqual(states[2])
   }
 })
