@@ -108,6 +108,8 @@ test('changes of all tables are in one log, in order, with exact texts, position
     [{ _date: '2023-11-14' }, 5],
     [{ _date: '2023-11-15' }, 3],
   ])
+  expect(log.files[0]?.stats).toMatchObject({ _lsn: { min: '4294967551', nulls: 0 }, before: { nulls: 4 } })
+  expect(log.files[0]?.stats['after']).toEqual({ nulls: 0 })
   expect(log.accounting).toEqual({ read: 8, accepted: 8, quarantined: 0, dropped: {} })
   const { localFile } = log.files[0]!
   const fields = await session.describe(

@@ -117,10 +117,10 @@ function logSql(partitionBy: 'hour' | 'day'): string {
 
 /** Rows handed to the engine at once, or characters of images, whichever comes first. */
 const batchRows = 2048
-const batchBytes = 8 << 20
-/** Rows, or characters, of one Parquet file: a row group. */
+const batchBytes = 4 << 20
+/** Rows, or characters, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
 const partRows = 122_880
-const partBytes = 64 << 20
+const partBytes = 16 << 20
 
 /**
  * Begins a log.
@@ -246,7 +246,9 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         files: files.map(({ file, rows: written, partition, stats }) => ({
           localFile: file,
           rows: written,
-          stats,
+          stats: Object.fromEntries(
+            Object.entries(stats).map(([name, of]) => [name, images.has(name) ? { nulls: of.nulls } : of]),
+          ),
           ...(partition === undefined ? {} : { partition }),
           fields: fields.map(({ name }) => name),
         })),
@@ -256,6 +258,9 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     },
   }
 }
+
+/** Their least and greatest say nothing, and may be as long as a value. */
+const images: ReadonlySet<string> = new Set(['key', 'before', 'after', '_unchanged'])
 
 const operations = { insert: 'I', update: 'U', delete: 'D' } as const
 
