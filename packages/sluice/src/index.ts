@@ -5,6 +5,7 @@
  */
 export type { ErrorName, Location, Problem } from './base/errors.ts'
 export { isSluiceError, SluiceError } from './base/errors.ts'
+export { cdc, changes } from './definition/builders/cdc.ts'
 export {
   type Bounds,
   type CheckOf,
@@ -57,17 +58,24 @@ export {
 export { each, parameter, procedures, runDate, windowFrom, windowTo } from './definition/builders/procedures.ts'
 export { csv, files, jsonl, parquet } from './definition/builders/sources.ts'
 export type {
+  CdcInput,
+  CdcOptions,
+  ChangesInput,
+  ChangesOptions,
   ColumnInput,
   ColumnsInput,
   ConfigInput,
   ConnectionInput,
   ConnectionOptions,
   DefaultLayers,
+  DmsOptions,
+  FactOptions,
   FilesInput,
   FilesOptions,
   FormatInput,
   LoadInput,
   LoadOptions,
+  LookupInput,
   ParameterInput,
   ParametersInput,
   PipelineInput,

@@ -1,12 +1,13 @@
 /** What spans the pieces of a project: names across pipelines, columns of known tables, folders that would feed each other. */
 import { type Problem, problem } from '../base/errors.ts'
-import { columnsOf, eachColumns, sourceColumns } from './columns.ts'
+import { changesProblems, lookupsOf } from './cdc.ts'
+import { addedColumns, declaredChecks, declaredColumns, eachColumns, sourceColumns } from './columns.ts'
 import { inboxProblems } from './inboxes.ts'
 import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
 import { noPlaces, type Path } from './places.ts'
 import { procedureProblems } from './procedures.ts'
 import { suggest } from './suggest.ts'
-import type { Check, Load, Pipeline, Project, Source } from './types.ts'
+import type { Check, Load, Model, Pipeline, Project, Source } from './types.ts'
 
 /** Names of schemas that Sluice or its engines use for themselves. */
 const reservedLayers = ['warehouse', 'sluice', 'main', 'temp', 'system', 'information_schema', 'pg_catalog']
@@ -29,6 +30,7 @@ export function checkProject(project: Project, places: PlacesOf = noPlaces): rea
     checkActions(pipeline, context)
     sourceOptions(pipeline, context)
     procedureProblems(pipeline, project.config.connections, context)
+    changesProblems(pipeline, project, context)
   }
   warehouseConnection(project, context)
   layerOrder(project, context)
@@ -56,11 +58,7 @@ function tablesOf(project: Project): Map<string, readonly string[] | undefined> 
   const tables = new Map<string, readonly string[] | undefined>()
   for (const pipeline of project.pipelines) {
     for (const [table, model] of Object.entries(pipeline.models)) {
-      const columns = model.kind === 'code' && model.columns ? columnsOf(model.columns) : undefined
-      tables.set(
-        table,
-        columns?.map((column) => column.name),
-      )
+      tables.set(table, modelColumns(model))
     }
     for (const [table, source] of Object.entries(pipeline.sources)) {
       tables.set(
@@ -70,6 +68,14 @@ function tablesOf(project: Project): Map<string, readonly string[] | undefined> 
     }
   }
   return tables
+}
+
+/** The names of a model's columns, where the definition alone tells them. */
+function modelColumns(model: Model): readonly string[] | undefined {
+  if (model.kind === 'code') return model.columns && Object.keys(model.columns)
+  if (model.kind !== 'changes') return undefined
+  const made = Object.keys(model.transforms).filter((name) => !Object.hasOwn(model.columns, name))
+  return [...Object.keys(model.columns), ...made, ...addedColumns(model.as).map(({ name }) => name)]
 }
 
 /** Pipelines, tables and load targets: each name once in a project. Engines ignore case, so this does, too. */
@@ -90,7 +96,8 @@ function duplicates(project: Project, { problems, places }: CheckContext): void 
       claim('table', `${layers[0]}.${table}`, `a source of ${file}`, file, ['sources', table])
     for (const [table, model] of Object.entries(models)) {
       const where = model.kind === 'sql' ? model.file : file
-      claim('table', table, model.kind === 'sql' ? where : `a code model of ${file}`, where, ['models', table])
+      const by = { sql: where, code: `a code model of ${file}`, changes: `changes in ${file}` }[model.kind]
+      claim('table', table, by, where, model.kind === 'changes' ? ['tables', table] : ['models', table])
     }
     for (const target of Object.keys(loads)) claim('load', target, `a load of ${file}`, file, ['loads', target])
   }
@@ -159,10 +166,16 @@ function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path
   const of = (kind: string, key: string, table: string, checks: readonly Check[] = []) =>
     checks.map((check, i) => ({ check, table, path: [kind, key, 'checks', i] }))
   return [
-    ...Object.entries(pipeline.sources).flatMap(([key, { checks }]) =>
-      of('sources', key, `${pipeline.layers[0]}.${key}`, checks),
+    ...Object.entries(pipeline.sources).flatMap(([key, source]) =>
+      of('sources', key, `${pipeline.layers[0]}.${key}`, declaredChecks(source)),
     ),
-    ...Object.entries(pipeline.tables).flatMap(([key, { checks }]) => of('tables', key, key, checks)),
+    ...Object.entries(pipeline.tables).flatMap(([key, { checks, changes }]) => [
+      ...of('tables', key, key, checks),
+      ...of('tables', key, key, changes?.checks).map((one) => ({
+        ...one,
+        path: ['tables', key, 'changes', ...one.path.slice(2)],
+      })),
+    ]),
   ]
 }
 
@@ -186,11 +199,12 @@ function sourceOptions(pipeline: Pipeline, { problems, places }: CheckContext): 
   const expected = {
     partitionBy: 'left out: the files of a source are kept as they come; partition the model that reads them',
     drops: 'left out: a source accounts for every row of its files by itself',
+    checks: 'left out: changes are checked where tables are made of them',
   }
   for (const [table, options] of Object.entries(pipeline.tables)) {
     if (!isSource(pipeline, table)) continue
-    for (const key of ['partitionBy', 'drops'] as const) {
-      if (options[key] === undefined) continue
+    for (const key of ['partitionBy', 'drops', 'checks'] as const) {
+      if (options[key] === undefined || (key === 'checks' && !isLog(pipeline, table))) continue
       const at = places(pipeline.file).at(['tables', table, key])
       const params = { where: `tables.${table}.${key}`, expected: expected[key], found: 'an object' }
       problems.push(problem('Definition.WrongValue', params, { at }))
@@ -201,6 +215,9 @@ function sourceOptions(pipeline: Pipeline, { problems, places }: CheckContext): 
 const isSource = ({ layers, sources }: Pipeline, table: string): boolean =>
   Object.keys(sources).some((name) => table === `${layers[0]}.${name}`)
 
+const isLog = ({ layers, sources }: Pipeline, table: string): boolean =>
+  Object.entries(sources).some(([name, { kind }]) => kind === 'cdc' && table === `${layers[0]}.${name}`)
+
 /** Columns of a source: those that Sluice adds keep their names, and no two differ in case alone. */
 function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
   const { problems, places } = context
@@ -208,7 +225,7 @@ function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
     const table = `${pipeline.layers[0]}.${key}`
     const path = ['sources', key, 'columns']
     const names = [
-      ...Object.keys(source.columns),
+      ...Object.keys(declaredColumns(source)),
       ...(source.kind === 'procedure' ? Object.keys(eachColumns(source)) : []),
     ]
     names.forEach((name, i) => {
@@ -231,7 +248,7 @@ function sourceColumnNames(pipeline: Pipeline, context: CheckContext): void {
 /** The columns that a source's key names. */
 function keyOf(source: Source): readonly string[] {
   if (source.kind === 'procedure') return source.key ?? []
-  if (source.key === undefined) return []
+  if (source.kind === 'cdc' || source.key === undefined) return []
   const { columns, keep } = source.key
   return keep === 'none' ? columns : [...columns, keep.lastBy]
 }
@@ -269,7 +286,10 @@ function loadColumnNames(pipeline: Pipeline, context: CheckContext): void {
  * @example columnsOfLoad({ mode: 'incremental', from: 'analytics.fact_sales', by: 'date_key' }) // ['date_key']
  */
 export function columnsOfLoad(load: Load): readonly string[] {
-  const named: (string | undefined)[] = [...(load.sort ?? []), load.distribute]
+  const lookedUp = lookupsOf(load)
+  const named: (string | undefined)[] = [...(load.sort ?? []), load.distribute].filter(
+    (name) => name === undefined || !Object.hasOwn(lookedUp, name),
+  )
   if (load.mode === 'incremental') named.push(load.by)
   if (load.mode === 'append') named.push(load.batch)
   if (load.mode === 'upsert' || load.mode === 'scd2') {

@@ -1,5 +1,6 @@
 /** The columns of a source's table, as the engine types them. */
-import type { Column, ColumnType, EachValue, ProcedureSource, Source } from './types.ts'
+import { historyColumns } from './cdc-rules.ts'
+import type { CdcSource, ChangesModel, Check, Column, ColumnType, EachValue, ProcedureSource, Source } from './types.ts'
 
 const engineTypes: { readonly [type in Exclude<ColumnType, `decimal(${number},${number})`>]: string } = {
   text: 'VARCHAR',
@@ -45,11 +46,12 @@ export const systemColumns = ['_file', '_file_date', '_row'] as const
 
 /**
  * The columns of a source's table: its own in order; then for files `_file`, `_file_date` (where a file date is declared) and `_row` (where row
- * numbers are), and for procedures the values that single calls were made for.
+ * numbers are), for procedures the values that single calls were made for, and for changes those of their log.
  *
  * @example sourceColumns(source) // [{ name: 'id', type: 'INTEGER', nullable: false }, { name: '_file', type: 'VARCHAR', nullable: false }]
  */
 export function sourceColumns(source: Source): readonly TableColumn[] {
+  if (source.kind === 'cdc') return logColumns(source.partitionBy)
   if (source.kind === 'procedure') return [...columnsOf(source.columns), ...columnsOf(eachColumns(source))]
   return [
     ...columnsOf(source.columns),
@@ -57,6 +59,60 @@ export function sourceColumns(source: Source): readonly TableColumn[] {
     ...(source.fileDate === undefined ? [] : [{ name: '_file_date', type: 'DATE', nullable: false }]),
     ...(source.rowNumbers === true ? [{ name: '_row', type: 'BIGINT', nullable: false }] : []),
   ]
+}
+
+/**
+ * The columns that a source declares: a log of changes has columns of its own alone.
+ *
+ * @example declaredColumns(source) // { id: { type: 'integer' } }
+ */
+export function declaredColumns(source: Source): { readonly [column: string]: Column } {
+  return source.kind === 'cdc' ? {} : source.columns
+}
+
+/**
+ * The checks that a source declares: changes are checked where tables are made of them.
+ *
+ * @example declaredChecks(source) // [{ kind: 'notNull', column: 'id' }]
+ */
+export function declaredChecks(source: Source): readonly Check[] {
+  return source.kind === 'cdc' ? [] : source.checks
+}
+
+/**
+ * The columns of a log of changes; `_date` and `_hour` are of the commit, in UTC, and what its files are split by.
+ *
+ * @example logColumns('day').map(({ name }) => name) // ['_table', '_op', …]
+ */
+export function logColumns(partitionBy: CdcSource['partitionBy']): readonly TableColumn[] {
+  const instant = 'TIMESTAMP WITH TIME ZONE'
+  const column = (name: string, type: string, nullable = false): TableColumn => ({ name, type, nullable })
+  return [
+    column('_table', 'VARCHAR'),
+    column('_op', 'VARCHAR'),
+    column('_xid', 'BIGINT', true),
+    column('_lsn', 'BIGINT'),
+    column('_position', 'VARCHAR'),
+    column('_seq', 'BIGINT'),
+    column('_committed_at', instant),
+    column('_effective_at', instant),
+    column('key', 'VARCHAR', true),
+    column('before', 'VARCHAR', true),
+    column('after', 'VARCHAR', true),
+    column('_unchanged', 'VARCHAR', true),
+    column('_date', 'DATE'),
+    ...(partitionBy === 'hour' ? [column('_hour', 'INTEGER')] : []),
+  ]
+}
+
+/**
+ * The columns that Sluice adds to a table of changes, after its own: none to current rows, and to a history what happened, when, and its order.
+ *
+ * @example addedColumns('history').map(({ name }) => name) // ['_op', '_lsn', '_seq', '_sequence', '_committed_at', '_effective_at']
+ */
+export function addedColumns(as: ChangesModel['as']): readonly TableColumn[] {
+  if (as === 'current') return []
+  return Object.entries(historyColumns).map(([name, type]) => ({ name, type, nullable: false }))
 }
 
 /**

@@ -1,6 +1,8 @@
 /** What stands where nothing was written. Every default of a definition is in this file, and nowhere else. */
 import { type Problem, problem } from '../base/errors.ts'
 import type {
+  CdcInput,
+  ChangesInput,
   CodeModelInput,
   ColumnInput,
   ColumnsInput,
@@ -13,16 +15,20 @@ import type {
   PipelineInput,
   ProcedureInput,
   SourceInput,
+  TableInput,
 } from './input.ts'
 import type { Places } from './places.ts'
 import type {
+  CdcSource,
   CodeModel,
   Column,
   ColumnType,
   ConnectionConfig,
   FileFormat,
   FilesSource,
+  LagLimits,
   Load,
+  Lookup,
   ParameterValue,
   Pipeline,
   ProcedureSource,
@@ -30,6 +36,7 @@ import type {
   QuarantineLimits,
   Scd2Columns,
   Source,
+  TableOptions,
   WarehouseConfig,
 } from './types.ts'
 
@@ -96,19 +103,21 @@ export function fillPipeline(
   const { schedule, sources: written = {} } = input
   const raw = `${(input.layers ?? defaultLayers)[0]}.`
   const typeOf = (table: string, column: string): ColumnType | undefined => {
-    const declared = table.startsWith(raw) ? written[table.slice(raw.length)]?.columns[column] : undefined
+    const source = table.startsWith(raw) ? written[table.slice(raw.length)] : undefined
+    const declared = source === undefined || source.kind === 'cdc' ? undefined : source.columns[column]
     return declared === undefined ? undefined : fillColumn(declared).type
   }
-  const sources = mapValues<SourceInput, Source>(written, (source, table) =>
-    source.kind === 'procedure' ? fillProcedure(source, typeOf) : fillFiles(table, source, places, problems),
-  )
+  const sources = mapValues<SourceInput, Source>(written, (source, table) => {
+    if (source.kind === 'cdc') return fillCdc(table, source)
+    return source.kind === 'procedure' ? fillProcedure(source, typeOf) : fillFiles(table, source, places, problems)
+  })
   const pipeline: Pipeline = {
     name: input.name,
     file: places.file,
     layers: input.layers ?? defaultLayers,
     sources,
     models: mapValues(input.models ?? {}, (model) => fillModel(model!)),
-    tables: mapValues(input.tables ?? {}, (table) => table!),
+    tables: mapValues(input.tables ?? {}, (table) => fillTable(table!, (from) => sources[from.slice(raw.length)])),
     loads: mapValues(input.loads ?? {}, fillLoad),
     ...(schedule === undefined ? {} : { schedule: { cron: schedule.cron, zone: schedule.zone ?? 'UTC' } }),
     notifications: input.notifications ?? [],
@@ -173,6 +182,56 @@ function fillParameter(
   return { $each: { ...value.$each, type: type ?? typeOf(table, column) ?? 'text' } }
 }
 
+function fillCdc(table: string, input: CdcInput): CdcSource {
+  return {
+    ...input,
+    slot: input.slot ?? `sluice_${table.toLowerCase()}`.slice(0, 63),
+    publication: input.publication ?? `sluice_${table}`.slice(0, 63),
+    partitionBy: input.partitionBy ?? 'day',
+    truncate: input.truncate ?? 'apply',
+    snapshot: { connections: 2, chunkPages: 8192, ...input.snapshot },
+    maxBatchRows: input.maxBatchRows ?? 1_000_000,
+    maxBatchBytes: input.maxBatchBytes ?? 256 * 2 ** 20,
+    memoryBytes: input.memoryBytes ?? 64 * 2 ** 20,
+    spillBytes: input.spillBytes ?? 16 * 2 ** 30,
+    heartbeatSeconds: input.heartbeatSeconds ?? 60,
+    lag: fillLag(input.lag ?? {}),
+  }
+}
+
+/** A limit that is given moves the other of its kind along, where that would be on its wrong side. */
+function fillLag({ warnBytes, alertBytes, warnSeconds, alertSeconds }: Partial<LagLimits>): LagLimits {
+  return {
+    warnBytes: warnBytes ?? Math.min(2 ** 28, alertBytes ?? 2 ** 28),
+    alertBytes: alertBytes ?? Math.max(2 ** 30, warnBytes ?? 0),
+    warnSeconds: warnSeconds ?? Math.min(300, alertSeconds ?? 300),
+    alertSeconds: alertSeconds ?? Math.max(1800, warnSeconds ?? 0),
+  }
+}
+
+function fillTable(input: TableInput, sourceOf: (table: string) => Source | undefined): TableOptions {
+  const { changes, ...options } = input
+  return changes === undefined ? options : { ...options, changes: fillChanges(changes, sourceOf(changes.from)) }
+}
+
+function fillChanges(input: ChangesInput, source: Source | undefined): NonNullable<TableOptions['changes']> {
+  const { table, dms, columns } = input
+  const told = dms === undefined ? undefined : { op: 'Op', ...dms }
+  const delivered = told !== undefined && source?.kind === 'files' ? source.columns : {}
+  const own = Object.entries(delivered).filter(([name]) => name !== told?.op && name !== told?.committedAt)
+  return {
+    from: input.from,
+    ...(table === undefined ? {} : { table }),
+    ...(told === undefined ? {} : { dms: told }),
+    as: input.as ?? 'current',
+    key: listed(input.key),
+    columns: told === undefined ? fillColumns(columns ?? {}) : Object.fromEntries(own),
+    transforms: input.transforms ?? {},
+    checks: input.checks ?? [],
+    quarantine: fillQuarantine(input.quarantine),
+  }
+}
+
 function fillModel({ columns, ...model }: CodeModelInput): CodeModel {
   return columns === undefined ? model : { ...model, columns: fillColumns(columns) }
 }
@@ -220,9 +279,14 @@ export function inboxOf(path: string): string {
 }
 
 function fillLoad(input: LoadInput): Load {
-  if (input.mode === 'upsert') return { ...input, key: listed(input.key) }
-  if (input.mode !== 'scd2') return input
-  return { ...input, key: listed(input.key), columns: { ...defaultScd2Columns, ...input.columns } }
+  if (input.mode === 'scd2')
+    return { ...input, key: listed(input.key), columns: { ...defaultScd2Columns, ...input.columns } }
+  const { lookups, ...load } = input
+  const lookedUp: { readonly lookups?: { readonly [column: string]: Lookup } } =
+    lookups === undefined
+      ? {}
+      : { lookups: mapValues(lookups, (lookup) => ({ ...lookup, missing: lookup.missing ?? 'fail' })) }
+  return load.mode === 'upsert' ? { ...load, ...lookedUp, key: listed(load.key) } : { ...load, ...lookedUp }
 }
 
 function listed(key: string | readonly string[]): readonly string[] {

@@ -4,15 +4,20 @@
  * The builders return these, JSON and YAML files hold them; `resolve.ts` checks them and fills in what was left out.
  */
 import type {
+  CdcSource,
+  ChangesModel,
   Check,
   CodeModel,
   Column,
   ColumnType,
   ConnectionConfig,
   CsvFormat,
+  DmsFiles,
   EachValue,
   FilesSource,
   JsonLinesFormat,
+  LagLimits,
+  Lookup,
   Notifier,
   ParameterValue,
   ParquetFormat,
@@ -152,8 +157,48 @@ export interface ProcedureList {
   readonly list: string | readonly ProcedureOptions[]
 }
 
+/** What `cdc()` takes beside the connection. */
+export type CdcOptions = Pick<CdcSource, 'tables'> &
+  Partial<Omit<CdcSource, 'kind' | 'connection' | 'tables' | 'snapshot' | 'lag'>> & {
+    readonly snapshot?: Partial<CdcSource['snapshot']>
+    readonly lag?: Partial<LagLimits>
+  }
+
+/** Changes as a source, as they are written. */
+export type CdcInput = CdcOptions & { readonly kind: 'cdc'; readonly connection: string }
+
+/** What `changes()` takes of every table of changes. */
+interface ChangesBase<K extends string, C extends string> {
+  /** @default 'current' */
+  readonly as?: 'current' | 'history'
+  readonly key: K | readonly K[]
+  readonly checks?: readonly Check<C>[]
+  readonly quarantine?: QuarantineLimits
+}
+
+/** What `changes()` takes of a table of a log. */
+export interface ChangesOptions<C extends ColumnsInput = ColumnsInput, T extends string = string>
+  extends ChangesBase<NoInfer<keyof C & string>, NoInfer<(keyof C & string) | T>> {
+  readonly columns: C
+  readonly transforms?: { readonly [column in T]: string }
+}
+
+/** What `changes()` takes of files that AWS DMS has written. */
+export interface DmsOptions extends ChangesBase<string, string> {
+  readonly dms: Partial<DmsFiles>
+  readonly transforms?: { readonly [column: string]: string }
+}
+
+/** A table of changes, as it is written. */
+export type ChangesInput = Pick<ChangesModel, 'from' | 'table'> &
+  ChangesBase<string, string> & {
+    readonly dms?: Partial<DmsFiles>
+    readonly columns?: ColumnsInput
+    readonly transforms?: { readonly [column: string]: string }
+  }
+
 /** A source, as it is written. */
-export type SourceInput = FilesInput | ProcedureInput
+export type SourceInput = FilesInput | ProcedureInput | CdcInput
 
 /** Sources by the table that they fill; a list of procedures has no name of its own, so that two of them never stand in each other's place. */
 export interface SourcesInput {
@@ -162,7 +207,10 @@ export interface SourcesInput {
 }
 
 /** What is declared of a table, as it is written. */
-export type TableInput = TableOptions
+export type TableInput = Omit<TableOptions, 'changes'> & {
+  /** Makes the table of changes: it then has no model of its own. */
+  readonly changes?: ChangesInput
+}
 
 /** How rows that vanished are deleted from the target. */
 export type DeletesInput = 'absence' | { readonly column: string; readonly value: string }
@@ -177,8 +225,17 @@ export interface LoadOptions<From extends string = string> {
   readonly timeoutSeconds?: number
 }
 
+/** A lookup, as it is written. */
+export type LookupInput = Omit<Lookup, 'missing'> & Partial<Lookup>
+
+/** What a load takes that may look up the keys of dimensions. */
+export interface FactOptions<From extends string = string> extends LoadOptions<From> {
+  /** Surrogate keys of dimensions, by the column that takes them. */
+  readonly lookups?: { readonly [column: string]: LookupInput }
+}
+
 /** What `upsert` takes. */
-export interface UpsertOptions<From extends string = string> extends LoadOptions<From> {
+export interface UpsertOptions<From extends string = string> extends FactOptions<From> {
   readonly key: string | readonly string[]
   readonly deletes?: DeletesInput
 }
@@ -199,9 +256,9 @@ export interface Scd2Options<From extends string = string> extends LoadOptions<F
 
 /** A load, as it is written. */
 export type LoadInput<From extends string = string> =
-  | (LoadOptions<From> & { readonly mode: 'replace' })
-  | (LoadOptions<From> & { readonly mode: 'incremental'; readonly by: string })
-  | (LoadOptions<From> & { readonly mode: 'append'; readonly batch?: string })
+  | (FactOptions<From> & { readonly mode: 'replace' })
+  | (FactOptions<From> & { readonly mode: 'incremental'; readonly by: string })
+  | (FactOptions<From> & { readonly mode: 'append'; readonly batch?: string })
   | (UpsertOptions<From> & { readonly mode: 'upsert' })
   | (Scd2Options<From> & { readonly mode: 'scd2' })
 

@@ -134,14 +134,14 @@ test('defaults: folders beside the inbox, and the format by the ending', () => {
 })
 
 test('defaults: what is given of the quarantine limits replaces the rest as declared', () => {
-  const limits = (quarantine: object) =>
-    resolvePipeline(
-      { ...retail, sources: { sales: { ...retail.sources.sales, quarantine } } },
-      { places: noPlaces('p.ts'), sqlFiles: [] },
-    ).pipeline!.sources['sales']!.quarantine
-  expect(limits({})).toEqual({ maxShare: 0.01, maxRows: 1000 })
-  expect(limits({ maxShare: 0.3 })).toEqual({ maxShare: 0.3 })
-  expect(limits({ maxRows: 5 })).toEqual({ maxShare: 0.01, maxRows: 5 })
+  const limits = (quarantine: object) => {
+    const sources = { sales: { ...retail.sources.sales, quarantine } }
+    const surroundings = { places: noPlaces('p.ts'), sqlFiles: [] }
+    return resolvePipeline({ ...retail, sources }, surroundings).pipeline!.sources['sales']
+  }
+  expect(limits({})).toHaveProperty('quarantine', { maxShare: 0.01, maxRows: 1000 })
+  expect(limits({ maxShare: 0.3 })).toHaveProperty('quarantine', { maxShare: 0.3 })
+  expect(limits({ maxRows: 5 })).toHaveProperty('quarantine', { maxShare: 0.01, maxRows: 5 })
 })
 
 test('defaults: keys are lists, and SCD2 has its column names', () => {

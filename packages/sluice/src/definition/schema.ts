@@ -4,6 +4,7 @@
  * They only say what is legal; defaults are filled in by `resolve.ts`, so the published JSON Schema is made from exactly these.
  */
 import { z } from 'zod'
+import { cdc, changes, lookups } from './cdc-schema.ts'
 import { csvMisfits } from './consistency.ts'
 import { connection, procedure } from './procedure-schema.ts'
 import { isCron } from './schedule.ts'
@@ -57,6 +58,7 @@ const format = z.union([
 
 const source = z.discriminatedUnion('kind', [
   procedure,
+  cdc,
   strict({
     kind: z.literal('files'),
     path: belowProject.meta({ description: 'Below the project, with * and ? in its last part and ** for folders' }),
@@ -96,6 +98,7 @@ const tableOptions = strict({
     .regex(/^[A-Za-z_]\w*\.[A-Za-z_]\w*$/, 'the full name of a table, <layer>.<table>')
     .optional()
     .meta({ description: 'The table is a copy of the latest version of another: <layer>.<table>' }),
+  changes: changes.optional().meta({ description: 'The table is made of changes' }),
   partitionBy: z
     .discriminatedUnion('kind', [
       strict({ kind: z.literal('value'), column: name }),
@@ -118,10 +121,10 @@ const loadOptions = {
 }
 const deletes = z.union([z.literal('absence'), strict({ column: name, value: z.string() })]).optional()
 const load = z.discriminatedUnion('mode', [
-  strict({ mode: z.literal('replace'), ...loadOptions }),
-  strict({ mode: z.literal('incremental'), ...loadOptions, by: name }),
-  strict({ mode: z.literal('append'), ...loadOptions, batch: name.optional() }),
-  strict({ mode: z.literal('upsert'), ...loadOptions, key: keyColumns, deletes }),
+  strict({ mode: z.literal('replace'), ...loadOptions, lookups }),
+  strict({ mode: z.literal('incremental'), ...loadOptions, lookups, by: name }),
+  strict({ mode: z.literal('append'), ...loadOptions, lookups, batch: name.optional() }),
+  strict({ mode: z.literal('upsert'), ...loadOptions, lookups, key: keyColumns, deletes }),
   strict({
     mode: z.literal('scd2'),
     ...loadOptions,

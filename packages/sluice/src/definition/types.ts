@@ -6,8 +6,10 @@
  * A table's full name is `<layer>.<table>` and is unique in a project.
  */
 
+import type { CdcSource, ChangesModel, Lookup } from './cdc-types.ts'
 import type { ConnectionConfig, ProcedureSource } from './procedure-types.ts'
 
+export type * from './cdc-types.ts'
 export type * from './procedure-types.ts'
 
 /** A reference to a secret; the value is read when it is used, and never stored. */
@@ -87,7 +89,7 @@ export interface CheckOptions {
   readonly name?: string
   /** @default 'error' */
   readonly severity?: Severity
-  /** @default 'quarantine' for rows of a source, 'stop' elsewhere */
+  /** @default 'quarantine' for rows of a source and of changes, 'stop' elsewhere */
   readonly action?: CheckAction
   /** Tolerated failing rows, as a share (0 to 1) or a count; at or below it the check passes. */
   readonly maxShare?: number
@@ -226,7 +228,7 @@ export interface FilesSource {
 }
 
 /** A source of any kind; later kinds join this union. */
-export type Source = FilesSource | ProcedureSource
+export type Source = FilesSource | ProcedureSource | CdcSource
 
 /** How a table's data files are split: by a column's value, or by the year and month of a date. */
 export type PartitionBy =
@@ -237,6 +239,8 @@ export type PartitionBy =
 export interface TableOptions {
   /** Copies the latest version of another table, `<layer>.<table>`: the table then has no model of its own. */
   readonly copy?: string
+  /** Makes the table of changes: it then has no model of its own. */
+  readonly changes?: Omit<ChangesModel, 'kind'>
   readonly partitionBy?: PartitionBy
   readonly checks?: readonly Check[]
   readonly description?: string
@@ -266,6 +270,12 @@ interface LoadBase {
   readonly timeoutSeconds?: number
 }
 
+/** What a load may look up; a dimension's own load looks up nothing. */
+interface LookingUp {
+  /** Surrogate keys of dimensions, by the column that takes them. */
+  readonly lookups?: { readonly [column: string]: Lookup }
+}
+
 /** The names of SCD2's own columns. */
 export interface Scd2Columns {
   readonly effective: string
@@ -275,14 +285,15 @@ export interface Scd2Columns {
 }
 
 export type Load =
-  | (LoadBase & { readonly mode: 'replace' })
-  | (LoadBase & { readonly mode: 'incremental'; readonly by: string })
-  | (LoadBase & { readonly mode: 'append'; readonly batch?: string })
-  | (LoadBase & {
-      readonly mode: 'upsert'
-      readonly key: readonly string[]
-      readonly deletes?: 'absence' | { readonly column: string; readonly value: string }
-    })
+  | (LoadBase & LookingUp & { readonly mode: 'replace' })
+  | (LoadBase & LookingUp & { readonly mode: 'incremental'; readonly by: string })
+  | (LoadBase & LookingUp & { readonly mode: 'append'; readonly batch?: string })
+  | (LoadBase &
+      LookingUp & {
+        readonly mode: 'upsert'
+        readonly key: readonly string[]
+        readonly deletes?: 'absence' | { readonly column: string; readonly value: string }
+      })
   | (LoadBase & {
       readonly mode: 'scd2'
       readonly key: readonly string[]
@@ -327,7 +338,7 @@ export interface SqlModel {
   readonly file: string
 }
 
-export type Model = SqlModel | CodeModel
+export type Model = SqlModel | CodeModel | ChangesModel
 
 /** When a notification is sent. */
 export type NotifyOn = 'success' | 'failure' | 'always'

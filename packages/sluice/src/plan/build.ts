@@ -109,9 +109,10 @@ function orderTasks(
   const dependsOn = new Map(
     declared.map((task) => [
       task.id,
-      task.reads
-        .flatMap((table) => producer.get(table) ?? [])
-        .filter((id) => rank.get(layerOf.get(id)!)! <= rank.get(task.layer)!),
+      [
+        ...task.reads.flatMap((table) => producer.get(table) ?? []),
+        ...task.after.filter((id) => layerOf.has(id)),
+      ].filter((id) => rank.get(layerOf.get(id)!)! <= rank.get(task.layer)!),
     ]),
   )
   const wave = new Map<string, number>()

@@ -9,7 +9,7 @@ import type { PlanInput, PlanTask, SchemaChange, TableState, TargetState, TaskIn
 export interface Decision extends Pick<PlanTask, 'action' | 'reason' | 'detail' | 'inputs' | 'schemaChanges'> {
   /** Whether it may leave a new version behind: then what reads it runs too. */
   readonly produces: boolean
-  /** Whether that depends on what a procedure answers. */
+  /** Whether that depends on what a server answers. */
   readonly perhaps: boolean
   /** Whether it waits for an approval, its own or another's. */
   readonly blocked: boolean
@@ -19,6 +19,15 @@ export interface Decision extends Pick<PlanTask, 'action' | 'reason' | 'detail' 
 export interface Decided {
   readonly producer: ReadonlyMap<string, string>
   readonly decisions: ReadonlyMap<string, Decision>
+}
+
+/** What is known of the tasks before one. */
+interface Upstream {
+  /** The tables that this run makes anew, and whether that depends on what a server answers. */
+  readonly remade: readonly string[]
+  readonly perhaps: boolean
+  /** Dimensions that were never loaded, and are not in this run. */
+  readonly unloaded: readonly string[]
 }
 
 type Outcome = readonly ['run' | 'skip', TaskReason, string]
@@ -34,7 +43,13 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
   const waiting = upstreamOf(task, before).find((id) => before.decisions.get(id)?.blocked)
   const remade = inputs.filter(({ version }) => version === 'this-run').map(({ table }) => table)
   const perhaps = remade.every((table) => before.decisions.get(before.producer.get(table)!)?.perhaps)
-  const wanted = selected ? wantedOutcome(task, input, inputs, schemaChanges, { remade, perhaps }) : notSelected
+  const unloaded = task.after
+    .filter((id) => before.decisions.get(id)?.action !== 'run')
+    .map(tableOf)
+    .filter((target) => input.targets[target] === undefined)
+  const wanted = selected
+    ? wantedOutcome(task, input, inputs, schemaChanges, { remade, perhaps, unloaded })
+    : notSelected
   const unapproved =
     wanted[0] === 'run' && schemaChanges.some(isRisky) && !isApproved(task.table, input.options.approve)
   const [action, reason, detail] = unapproved
@@ -49,7 +64,7 @@ export function decide(task: DeclaredTask, input: PlanInput, selected: boolean, 
     detail,
     inputs,
     schemaChanges,
-    // A source that only has files to put away leaves its table as it is; what a procedure brings is not known before.
+    // A source that only has files to put away leaves its table as it is; what a server brings is not known before.
     produces: action === 'run' && (task.pattern === undefined || (intake?.take ?? 0) > 0 || schemaChanges.length > 0),
     perhaps: reason === 'every-run' || (reason === 'upstream-runs' && perhaps),
     blocked: reason === 'needs-approval',
@@ -70,7 +85,7 @@ const needsApproval = (why: string): Outcome => ['skip', 'needs-approval', why]
 const tableOf = (id: string): string => id.slice(id.indexOf(':') + 1)
 
 function upstreamOf(task: DeclaredTask, before: Decided): readonly string[] {
-  return task.reads.flatMap((table) => before.producer.get(table) ?? [])
+  return [...task.reads.flatMap((table) => before.producer.get(table) ?? []), ...task.after]
 }
 
 function inputsOf(task: DeclaredTask, input: PlanInput, before: Decided): readonly TaskInput[] {
@@ -97,12 +112,13 @@ function wantedOutcome(
   input: PlanInput,
   inputs: readonly TaskInput[],
   schemaChanges: readonly SchemaChange[],
-  { remade, perhaps }: { readonly remade: readonly string[]; readonly perhaps: boolean },
+  { remade, perhaps, unloaded }: Upstream,
 ): Outcome {
   if (task.call !== undefined) return callOutcome(task, task.call, input, inputs)
   if (task.kind === 'ingest') return ingestOutcome(task, input, schemaChanges)
   const missing = missingAmong(inputs)
   if (missing.length > 0) return ['skip', 'no-input', `${missing.join(', ')} has no version yet`]
+  if (unloaded.length > 0) return ['skip', 'no-input', `${unloaded.join(', ')} is not loaded yet`]
   const state = task.kind === 'model' ? input.tables[task.table] : input.targets[task.table]
   if (state === undefined) return ['run', 'first-run', task.kind === 'load' ? 'nothing loaded yet' : 'no version yet']
   if (state.definition !== task.definition) return ['run', 'changed-definition', changeInWords(state, task)]
@@ -117,7 +133,7 @@ function wantedOutcome(
 const missingAmong = (inputs: readonly TaskInput[]): readonly string[] =>
   inputs.filter(({ version }) => version === 'none').map(({ table }) => table)
 
-/** A procedure is called by every run: only its server knows whether it has anything new, and a plan asks no server. */
+/** A server is asked by every run: only it knows whether it has anything new, and a plan asks no server. */
 function callOutcome(
   task: DeclaredTask,
   { text, needs }: NonNullable<DeclaredTask['call']>,
@@ -128,10 +144,9 @@ function callOutcome(
   if (missing.length > 0)
     return ['skip', 'no-input', `${missing.join(', ')} has no version yet, whose values it is called for`]
   const state = input.tables[task.table]
-  const calls = `calls ${text}${needs.length > 0 ? ` for each value of ${needs.join(', ')}` : ''}`
-  if (state === undefined) return ['run', 'first-run', calls]
-  if (state.definition === task.definition) return ['run', 'every-run', calls]
-  return ['run', 'changed-definition', `${changeInWords(state, task)}; ${calls}`]
+  if (state === undefined) return ['run', 'first-run', text]
+  if (state.definition === task.definition) return ['run', 'every-run', text]
+  return ['run', 'changed-definition', `${changeInWords(state, task)}; ${text}`]
 }
 
 function ingestOutcome(task: DeclaredTask, input: PlanInput, schemaChanges: readonly SchemaChange[]): Outcome {

@@ -1,8 +1,9 @@
 /** Every task that a project declares, before anything is known of what is there. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
-import { eachValues } from '../definition/columns.ts'
+import { lookupsOf } from '../definition/cdc.ts'
+import { declaredChecks, eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/suggest.ts'
-import type { Check, Load, Pipeline, TableOptions } from '../definition/types.ts'
+import type { Check, Load, Model, Pipeline, Source, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
 import type { PlanInput, PlanTask } from './types.ts'
 
@@ -23,7 +24,9 @@ export interface DeclaredTask
   readonly at: Location
   /** Files: where they are looked for. */
   readonly pattern?: string
-  /** Procedures: the call that every run makes, and the tables whose values it is made for. */
+  /** The loads of dimensions that it looks up keys in: they come first, and what they load is there before. */
+  readonly after: readonly string[]
+  /** Procedures and streams: what every run asks a server for, and the tables whose values it is asked with. */
   readonly call?: { readonly text: string; readonly needs: readonly string[] }
 }
 
@@ -52,7 +55,7 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
     pipeline: pipeline.name,
     layer,
     table,
-    reads: others(table, [...needs, ...checkedTables([...source.checks, ...(options.checks ?? [])])]),
+    reads: others(table, [...needs, ...checkedTables([...declaredChecks(source), ...(options.checks ?? [])])]),
     definition: sourceDefinition(source, options),
     columns: input.columns[table] ?? [],
     lineage: [],
@@ -61,9 +64,22 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
       options.timeoutSeconds ?? Math.max(timeoutOf(options), source.kind === 'procedure' ? source.timeoutSeconds : 0),
     warnings: [],
     at: { file: pipeline.file },
-    ...(source.kind === 'files'
-      ? { pattern: source.path }
-      : { call: { text: `${source.procedure} on ${source.connection}`, needs } }),
+    after: [],
+    ...asked(name, source, needs),
+  }
+}
+
+/** Where files are looked for, or what a server is asked for. */
+function asked(name: string, source: Source, needs: readonly string[]): Pick<DeclaredTask, 'pattern' | 'call'> {
+  switch (source.kind) {
+    case 'files':
+      return { pattern: source.path }
+    case 'procedure': {
+      const values = needs.length > 0 ? ` for each value of ${needs.join(', ')}` : ''
+      return { call: { text: `calls ${source.procedure} on ${source.connection}${values}`, needs } }
+    }
+    case 'cdc':
+      return { call: { text: `changes of ${name} from the slot ${source.slot}`, needs } }
   }
 }
 
@@ -71,7 +87,7 @@ function modelTask(input: PlanInput, pipeline: Pipeline, table: string): Declare
   const model = pipeline.models[table]!
   const options = pipeline.tables[table] ?? {}
   const analysis = input.analysis[table]
-  const read = model.kind === 'code' ? model.inputs : (analysis?.tables ?? [])
+  const checks = model.kind === 'changes' ? model.checks : (options.checks ?? [])
   return {
     id: `model:${table}`,
     kind: 'model',
@@ -79,7 +95,7 @@ function modelTask(input: PlanInput, pipeline: Pipeline, table: string): Declare
     layer: table.slice(0, table.indexOf('.')),
     table,
     // A model that names its own table stays in, so that the cycle is found.
-    reads: [...new Set([...read, ...others(table, checkedTables(options.checks ?? []))])].sort(),
+    reads: [...new Set([...readBy(model, analysis), ...others(table, checkedTables(checks))])].sort(),
     definition: modelDefinition(model, options),
     columns: input.columns[table] ?? [],
     lineage: analysis?.columns ?? [],
@@ -88,7 +104,13 @@ function modelTask(input: PlanInput, pipeline: Pipeline, table: string): Declare
       (name) => `${name} gives another result each time; the same inputs will not make the same version again`,
     ),
     at: { file: model.kind === 'sql' ? model.file : pipeline.file },
+    after: [],
   }
+}
+
+function readBy(model: Model, analysis: PlanInput['analysis'][string] | undefined): readonly string[] {
+  if (model.kind === 'changes') return [model.from]
+  return model.kind === 'code' ? model.inputs : (analysis?.tables ?? [])
 }
 
 function loadTask(input: PlanInput, pipeline: Pipeline, target: string): DeclaredTask {
@@ -107,6 +129,7 @@ function loadTask(input: PlanInput, pipeline: Pipeline, target: string): Declare
     timeoutSeconds: load.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
     warnings: [],
     at: { file: pipeline.file },
+    after: [...new Set(Object.values(lookupsOf(load)).map(({ dimension }) => `load:${dimension}`))].sort(),
   }
 }
 

@@ -1,6 +1,17 @@
 /** What decides a task's result, as digests: one per part, so that a plan can say which part has changed. */
 import { digest } from '../base/json.ts'
-import type { FilesSource, Load, Model, ProcedureSource, Source, TableOptions } from '../definition/types.ts'
+import { declaredChecks, declaredColumns } from '../definition/columns.ts'
+import type {
+  CdcSource,
+  ChangesModel,
+  Column,
+  FilesSource,
+  Load,
+  Model,
+  ProcedureSource,
+  Source,
+  TableOptions,
+} from '../definition/types.ts'
 import type { PlanColumn } from './types.ts'
 
 /** Raised when an engine's result for the same SQL over the same inputs would be written differently; then every model is made again. */
@@ -12,17 +23,31 @@ const DIGEST_LENGTH = 32
 type Parts = { readonly [part: string]: unknown }
 
 /**
- * The digest of a source: contract, format or call, checks and rules; not its folders, its server, its description or its pace.
+ * The digest of a source: contract, format, call or stream, checks and rules; not its folders, its server, its description or its pace.
  *
  * @example sourceDefinition(source, options)
  */
 export function sourceDefinition(source: Source, options: TableOptions): string {
   return join({
-    columns: Object.entries(source.columns).map(([name, { description: _, ...column }]) => [name, column]),
-    checks: [source.checks, options.checks ?? []],
-    ...(source.kind === 'files' ? filesParts(source) : procedureParts(source)),
+    columns: contractOf(declaredColumns(source)),
+    checks: [declaredChecks(source), options.checks ?? []],
+    ...partsOf(source),
     partition: options.partitionBy,
   })
+}
+
+const contractOf = (columns: { readonly [column: string]: Column }): unknown =>
+  Object.entries(columns).map(([name, { description: _, ...column }]) => [name, column])
+
+function partsOf(source: Source): Parts {
+  switch (source.kind) {
+    case 'files':
+      return filesParts(source)
+    case 'procedure':
+      return procedureParts(source)
+    case 'cdc':
+      return streamParts(source)
+  }
 }
 
 function filesParts(source: FilesSource): Parts {
@@ -50,23 +75,44 @@ function procedureParts(source: ProcedureSource): Parts {
   return { call: { connection, procedure, parameters: Object.entries(parameters), resultSet, window }, rules }
 }
 
+function streamParts({ connection, slot, publication, tables, partitionBy, truncate }: CdcSource): Parts {
+  return { stream: { connection, slot, publication }, tables: [...tables].sort(), rules: { partitionBy, truncate } }
+}
+
 /**
  * The digest of a model. SQL is compared as it is written but for white space around it: any finer equality is a matter of the engine.
  *
  * @example modelDefinition({ kind: 'sql', sql: 'SELECT 1 AS a', file: 'stage/a.sql' }, {})
  */
 export function modelDefinition(model: Model, options: TableOptions): string {
-  const made: Parts =
-    model.kind === 'sql'
-      ? { sql: model.sql.trim() }
-      : { code: model.make.toString(), inputs: model.inputs, columns: Object.entries(model.columns ?? {}) }
   return join({
-    ...made,
     checks: options.checks ?? [],
+    ...madeBy(model),
     partition: options.partitionBy,
     drops: options.drops,
     engine: RESULT_FORMAT,
   })
+}
+
+function madeBy(model: Model): Parts {
+  switch (model.kind) {
+    case 'sql':
+      return { sql: model.sql.trim() }
+    case 'code':
+      return { code: model.make.toString(), inputs: model.inputs, columns: Object.entries(model.columns ?? {}) }
+    case 'changes':
+      return changesParts(model)
+  }
+}
+
+function changesParts({ from, table, dms, as, key, columns, transforms, checks, quarantine }: ChangesModel): Parts {
+  return {
+    changes: { from, table, dms, as, key },
+    columns: contractOf(columns),
+    transforms: Object.entries(transforms),
+    checks,
+    rules: { quarantine },
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Columns that a definition names, against the columns that the tables will have. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
+import { lookupsOf } from '../definition/cdc.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Check, Load, TableOptions } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
@@ -51,6 +52,8 @@ function columnsOfCheck(table: string, check: Check): readonly ColumnUse[] {
 }
 
 function columnsOfLoad(target: string, load: Load): readonly ColumnUse[] {
+  const lookedUp = lookupsOf(load)
+  const isOwn = (column: string | undefined): boolean => column !== undefined && Object.hasOwn(lookedUp, column)
   const named: readonly (readonly [string, readonly (string | undefined)[]])[] = [
     ['by', load.mode === 'incremental' ? [load.by] : []],
     ['batch', load.mode === 'append' ? [load.batch] : []],
@@ -59,9 +62,10 @@ function columnsOfLoad(target: string, load: Load): readonly ColumnUse[] {
     ['track', load.mode === 'scd2' ? (load.track ?? []) : []],
     ['effective', load.mode === 'scd2' ? [load.effective] : []],
     ['sequence', load.mode === 'scd2' ? [load.sequence] : []],
-    ['distribute', [load.distribute]],
+    ['lookups', Object.values(lookedUp).flatMap(({ key, at }) => [...Object.keys(key), at])],
+    ['distribute', isOwn(load.distribute) ? [] : [load.distribute]],
     // SCD2 adds columns of its own, which it may be sorted by.
-    ['sort', load.mode === 'scd2' ? [] : (load.sort ?? [])],
+    ['sort', load.mode === 'scd2' ? [] : (load.sort ?? []).filter((column) => !isOwn(column))],
   ]
   return named.flatMap(([part, columns]) =>
     columns.flatMap((column) =>

@@ -7,7 +7,7 @@ import type { OpenProject } from '../run/api.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import { sourceTable } from './tables.ts'
 
-/** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), files (`inbox/sales_*.csv`), or procedures (`erp:dbo.usp_sales`). */
+/** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), files (`inbox/sales_*.csv`), procedures (`erp:dbo.usp_sales`), or a database's tables (`oltp:public.sales`). */
 export interface LineageEdge {
   readonly from: string
   readonly to: string
@@ -76,6 +76,7 @@ export function tableEdges(
 /** Where a source's rows come from: for a procedure also the tables whose values it is called for. */
 function originsOf(source: Source): readonly string[] {
   if (source.kind === 'files') return [source.path]
+  if (source.kind === 'cdc') return source.tables.map((table) => `${source.connection}:${table}`)
   return [`${source.connection}:${source.procedure}`, ...eachValues(source).map(({ table }) => table)]
 }
 

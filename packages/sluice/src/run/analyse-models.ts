@@ -1,8 +1,8 @@
 /** Analyses models: dependencies and lineage by parsing, output columns by asking the engine over empty tables. */
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../base/errors.ts'
-import { duckDbType, sourceColumns } from '../definition/columns.ts'
-import type { Model, Project, Source } from '../definition/types.ts'
+import { declaredColumns, duckDbType, sourceColumns } from '../definition/columns.ts'
+import type { CodeModel, Column, Model, Project, SqlModel } from '../definition/types.ts'
 import type { Engine, Session } from '../engines/engine.ts'
 import type { PlanColumn } from '../plan/types.ts'
 import { castColumn } from '../quality/casts.ts'
@@ -10,6 +10,7 @@ import type { SqlAnalysis, TableSchema } from '../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { ProjectAnalysis } from './analyse.ts'
+import { analyseChanges, originOf } from './analyse-changes.ts'
 
 /**
  * Analyses every model of a project, those that are read before those that read them.
@@ -21,20 +22,32 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
   const analysis: Record<string, SqlAnalysis> = {}
   const problems: Problem[] = []
   const models: Record<string, Model> = {}
+  const files = new Map<string, string>()
   for (const pipeline of project.pipelines) {
     for (const [name, source] of Object.entries(pipeline.sources)) {
       columns[`${pipeline.layers[0]}.${name}`] = sourceColumns(source)
-      problems.push(...unreadable(source, pipeline.file))
+      problems.push(...unreadable(declaredColumns(source), pipeline.file))
+    }
+    for (const [table, model] of Object.entries(pipeline.models)) {
+      files.set(table, pipeline.file)
+      if (model.kind === 'changes' && model.dms === undefined)
+        problems.push(...unreadable(model.columns, pipeline.file))
     }
     Object.assign(models, pipeline.models)
   }
-  const parser = Object.values(models).some(({ kind }) => kind === 'sql') ? await openParser() : undefined
+  const parser = Object.values(models).some(isParsed) ? await openParser() : undefined
   await using session = await engine.open()
   for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
   const known = new Set([...Object.keys(columns), ...Object.keys(models)])
   for (const table of inOrder(models, parser, known)) {
     const model = models[table] as Model
-    const found = await analyseModel(session, parser, table, model, columns, known)
+    const found =
+      model.kind === 'changes'
+        ? await analyseChanges(session, parser, table, model, {
+            file: files.get(table)!,
+            origin: originOf(project, model),
+          })
+        : await analyseModel(session, parser, table, model, columns, known)
     analysis[table] = found.analysis
     problems.push(...found.analysis.problems, ...found.problems)
     if (found.columns.length > 0) {
@@ -45,8 +58,13 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
   return { analysis, columns, problems }
 }
 
+/** Whether a model has SQL of the user's. */
+function isParsed(model: Model): boolean {
+  return model.kind === 'sql' || (model.kind === 'changes' && Object.keys(model.transforms).length > 0)
+}
+
 /** Columns whose pattern, zone or separators contradict themselves: no file could be read by them. */
-function unreadable({ columns }: Source, file: string): readonly Problem[] {
+function unreadable(columns: { readonly [column: string]: Column }, file: string): readonly Problem[] {
   return Object.entries(columns).flatMap(([name, column]) => {
     try {
       castColumn(name, column, 'text')
@@ -76,9 +94,7 @@ function inOrder(
   const reads = new Map(
     Object.entries(models).map(([table, model]) => [
       table,
-      (model.kind === 'sql' ? (parser?.tablesOf(model.sql, [...known]) ?? []) : model.inputs).filter(
-        (input) => input in models,
-      ),
+      readBy(model, parser, known).filter((input) => input in models),
     ]),
   )
   const order: string[] = []
@@ -93,11 +109,16 @@ function inOrder(
   return order
 }
 
+function readBy(model: Model, parser: SqlParser | undefined, known: ReadonlySet<string>): readonly string[] {
+  if (model.kind === 'changes') return [model.from]
+  return model.kind === 'sql' ? (parser?.tablesOf(model.sql, [...known]) ?? []) : model.inputs
+}
+
 async function analyseModel(
   session: Session,
   parser: SqlParser | undefined,
   table: string,
-  model: Model,
+  model: SqlModel | CodeModel,
   columns: Readonly<Record<string, readonly PlanColumn[]>>,
   known: ReadonlySet<string>,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
@@ -127,7 +148,7 @@ async function analyseModel(
 async function analyseCode(
   session: Session,
   table: string,
-  model: Extract<Model, { kind: 'code' }>,
+  model: CodeModel,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
   const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
   if (model.columns !== undefined) {

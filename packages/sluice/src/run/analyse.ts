@@ -1,8 +1,8 @@
 /** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
 import type { Problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
-import { sourceColumns } from '../definition/columns.ts'
-import type { Pipeline, Project } from '../definition/types.ts'
+import { declaredColumns, sourceColumns } from '../definition/columns.ts'
+import type { Model, Pipeline, Project } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { PlanColumn } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
@@ -45,16 +45,16 @@ function analysed(pipeline: Pipeline): unknown {
   return {
     layers: pipeline.layers,
     sources: Object.fromEntries(
-      Object.entries(pipeline.sources).map(([name, source]) => [name, [source.columns, sourceColumns(source)]]),
-    ),
-    models: Object.fromEntries(
-      Object.entries(pipeline.models).map(([table, model]) => [
-        table,
-        model.kind === 'sql' ? model : { ...model, make: model.make.toString() },
+      Object.entries(pipeline.sources).map(([name, source]) => [
+        name,
+        [declaredColumns(source), sourceColumns(source)],
       ]),
     ),
+    models: Object.fromEntries(Object.entries(pipeline.models).map(([table, model]) => [table, textOf(model)])),
   }
 }
+
+const textOf = (model: Model): unknown => (model.kind === 'code' ? { ...model, make: model.make.toString() } : model)
 
 /** A damaged cache counts as none. */
 function parse(bytes: Uint8Array | undefined): Kept | undefined {

@@ -71,8 +71,8 @@ async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
   for (const pipeline of context.project.pipelines) {
     for (const [name, source] of Object.entries(pipeline.sources)) {
       const table = `${pipeline.layers[0]}.${name}`
-      // A plan reaches no server: what a procedure has is known when it is called.
-      if (source.kind === 'procedure') continue
+      // A plan reaches no server: what a procedure or a stream has is known when it is read.
+      if (source.kind !== 'files') continue
       const adapter = await context.openSource(table, source)
       const inputs = await adapter.discover(await context.lake.knownInputs(table))
       const count = (decision: string): number => inputs.filter((input) => input.decision === decision).length

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { type Problem, sluiceError } from '../base/errors.ts'
+import { assert, type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
@@ -95,6 +95,7 @@ async function wire(
     openSource: async (table, source) => {
       if (source.kind === 'files')
         return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+      assert(source.kind !== 'cdc', 'a log of changes is opened by its own adapter')
       const { openProcedure } = await import('./connections.ts')
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },

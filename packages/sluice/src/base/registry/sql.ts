@@ -122,6 +122,17 @@ const modelErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Sql.Transform': entry<{ table: string; column: string; detail: string }>({
+    code: 'SLU2015',
+    title: 'A transform cannot be used.',
+    message: ({ table, column, detail }) =>
+      `The transform that makes "${column}" of ${table} cannot be used: ${detail}.`,
+    hint: () => 'A transform is one SQL expression over the columns of its own row. Correct it, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'A table of changes is made of the changes that came since, and has to be what all of them together would make: what a row becomes may depend on nothing but the row.',
+  }),
   'Sql.NotPortable': entry<{ construct: string; target: string }>({
     code: 'SLU2012',
     title: 'A model uses SQL that is not known to mean the same on a target.',

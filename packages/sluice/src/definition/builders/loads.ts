@@ -1,5 +1,5 @@
 /** Builders of loads, one for each load mode, and of partitions. */
-import type { LoadInput, LoadOptions, Scd2Options, UpsertOptions } from '../input.ts'
+import type { FactOptions, LoadInput, Scd2Options, UpsertOptions } from '../input.ts'
 import type { LoadMode, PartitionBy } from '../types.ts'
 
 /** A load of one mode. */
@@ -10,7 +10,7 @@ export type LoadOf<Mode extends LoadMode, From extends string = string> = Extrac
  *
  * @example replace({ from: 'analytics.dim_customer' })
  */
-export function replace<const From extends string>(options: LoadOptions<From>): LoadOf<'replace', From> {
+export function replace<const From extends string>(options: FactOptions<From>): LoadOf<'replace', From> {
   return { mode: 'replace', ...options }
 }
 
@@ -20,7 +20,7 @@ export function replace<const From extends string>(options: LoadOptions<From>): 
  * @example incremental({ from: 'analytics.fact_sales', by: 'date_key' })
  */
 export function incremental<const From extends string>(
-  options: LoadOptions<From> & { readonly by: string },
+  options: FactOptions<From> & { readonly by: string },
 ): LoadOf<'incremental', From> {
   return { mode: 'incremental', ...options }
 }
@@ -31,7 +31,7 @@ export function incremental<const From extends string>(
  * @example append({ from: 'stage.events' })
  */
 export function append<const From extends string>(
-  options: LoadOptions<From> & { readonly batch?: string },
+  options: FactOptions<From> & { readonly batch?: string },
 ): LoadOf<'append', From> {
   return { mode: 'append', ...options }
 }

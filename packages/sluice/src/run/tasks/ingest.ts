@@ -86,6 +86,8 @@ function sourceOf({ project, task }: TaskContext): { source: Source; comparisons
   const pipeline = project.pipelines.find(({ name }) => name === task.pipeline)
   const source = pipeline?.sources[task.table.slice(task.table.indexOf('.') + 1)]
   assert(source !== undefined, `the plan's source ${task.table} is defined`)
+  // Changes are checked where tables are made of them.
+  if (source.kind === 'cdc') return { source, comparisons: [] }
   const checks = [...source.checks, ...(pipeline?.tables[task.table]?.checks ?? [])]
   const compares = ({ kind }: Check): boolean => kind === 'reference' || kind === 'reconcile'
   return {
@@ -197,7 +199,14 @@ function publishOptions(
   { source, current }: Taking,
 ): Pick<PublishOptions, 'taskKey' | 'operation' | 'expectedParent'> {
   const expectedParent = current?.version ?? 0
-  const operation = source.mode === 'append' ? 'append' : 'replace'
+  const operation = isAppending(source) ? 'append' : 'replace'
+  // How far a log was read is in its record: what follows that record follows no other.
+  if (source.kind === 'cdc')
+    return {
+      taskKey: digest({ definition: context.task.definition, after: expectedParent }),
+      operation,
+      expectedParent,
+    }
   if (source.kind === 'procedure') return { taskKey: callKey(context), operation, expectedParent }
   const taken = inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
   const key = { definition: context.task.definition, inputs: taken }
@@ -206,9 +215,11 @@ function publishOptions(
   return { taskKey: digest({ ...key, after: expectedParent }), operation, expectedParent }
 }
 
+const isAppending = (source: Source): boolean => source.kind === 'cdc' || source.mode === 'append'
+
 /** The current version's files that the next one has, too. */
-function staysOf({ kept }: Candidate, { mode }: Source, current: CommitRecord | undefined): readonly DataFile[] {
-  if (mode === 'append') return current?.files ?? []
+function staysOf({ kept }: Candidate, source: Source, current: CommitRecord | undefined): readonly DataFile[] {
+  if (isAppending(source)) return current?.files ?? []
   const paths = new Set(kept)
   return current?.files.filter(({ path }) => paths.has(path)) ?? []
 }

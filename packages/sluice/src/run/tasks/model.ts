@@ -1,7 +1,7 @@
 /** Makes a version of a model's table from exactly the versions that it reads. */
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
-import type { CodeModel, Model, TableOptions } from '../../definition/types.ts'
+import type { CodeModel, SqlModel, TableOptions } from '../../definition/types.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
@@ -22,6 +22,7 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   const pipeline = context.project.pipelines.find(({ name }) => name === task.pipeline)
   const model = pipeline?.models[task.table]
   assert(model !== undefined, `the plan's model ${task.table} is defined`)
+  assert(model.kind !== 'changes', 'a table of changes is made by its own task')
   const records = await resolveInputs(context)
   const inputs = records.map((record) => ({ kind: 'table' as const, table: record.table, version: record.version }))
   const forced = task.reason === 'forced' ? { forced: context.run } : {}
@@ -57,7 +58,7 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   }
 }
 
-async function modelSql(context: TaskContext, session: Session, model: Model): Promise<string> {
+async function modelSql(context: TaskContext, session: Session, model: SqlModel | CodeModel): Promise<string> {
   if (model.kind === 'sql') return trimSql(model.sql)
   try {
     return await codeModelSql(context, session, model satisfies CodeModel)
