@@ -51,7 +51,7 @@ export const commandTable = {
     options: {
       template: {
         kind: 'text',
-        choices: ['retail', 'file-drop', 'medallion'],
+        choices: ['retail', 'file-drop', 'medallion', 'procedures'],
         default: 'retail',
         summary: 'what it starts from',
       },
@@ -86,10 +86,22 @@ export const commandTable = {
   },
   crawl: {
     group: 'Author',
-    summary: 'look at foreign files and propose a contract',
-    details: 'Nothing is changed: the proposal, and how it differs from the source that is there, are yours to review.',
-    arguments: [{ name: 'path', summary: 'a file, or a pattern in quotes' }],
-    examples: ["sluice crawl 'inbox/sales_*.csv'"],
+    summary: "look at foreign files or at a server's procedures, and propose contracts",
+    details:
+      'Nothing is changed: the proposal, and its difference from the sources that are there, are yours to review. With --call the procedure runs; its rows are thrown away.',
+    arguments: [
+      { name: 'what', summary: "a file, a pattern in quotes, or a connection's name" },
+      { name: 'procedure', optional: true, summary: 'of the connection; default: all that may be called' },
+    ],
+    options: {
+      call: { kind: 'flag', summary: 'call the procedure to see its columns, where the server does not describe them' },
+      parameter: { kind: 'values', value: 'name=value', summary: 'a parameter of the call; a name alone is NULL' },
+    },
+    examples: [
+      "sluice crawl 'inbox/sales_*.csv'",
+      'sluice crawl erp',
+      'sluice crawl erp dbo.usp_sales --call --parameter year=2025',
+    ],
   },
 
   run: {

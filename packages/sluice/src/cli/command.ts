@@ -6,8 +6,11 @@ import type { Terminal } from './terminal.ts'
 
 /** One option of a command. */
 export interface OptionSpec {
-  /** `flag` is true or false; `texts` can be given several times, or as a list with commas. */
-  readonly kind: 'flag' | 'text' | 'texts' | 'number'
+  /**
+   * `flag` is true or false; `texts` can be given several times, or as a list with commas; `values` is `name=value`, and can be given several times
+   * (a name alone is NULL).
+   */
+  readonly kind: 'flag' | 'text' | 'texts' | 'values' | 'number'
   readonly summary: string
   readonly short?: string
   /** What stands for the value in the help. @default the option's name */
@@ -44,17 +47,19 @@ type ValueOf<O> = O extends { readonly kind: 'flag' }
   ? boolean
   : O extends { readonly kind: 'texts' }
     ? readonly string[]
-    : O extends { readonly kind: 'number'; readonly default: number }
-      ? number
-      : O extends { readonly kind: 'number' }
-        ? number | undefined
-        : O extends { readonly choices: readonly (infer C)[]; readonly default: string }
-          ? C
-          : O extends { readonly choices: readonly (infer C)[] }
-            ? C | undefined
-            : O extends { readonly default: string }
-              ? string
-              : string | undefined
+    : O extends { readonly kind: 'values' }
+      ? { readonly [name: string]: string | null }
+      : O extends { readonly kind: 'number'; readonly default: number }
+        ? number
+        : O extends { readonly kind: 'number' }
+          ? number | undefined
+          : O extends { readonly choices: readonly (infer C)[]; readonly default: string }
+            ? C
+            : O extends { readonly choices: readonly (infer C)[] }
+              ? C | undefined
+              : O extends { readonly default: string }
+                ? string
+                : string | undefined
 
 type OptionsOf<S> = S extends { readonly options: infer O } ? { readonly [K in keyof O]: ValueOf<O[K]> } : unknown
 

@@ -378,6 +378,17 @@ describe('other commands', () => {
     expect((await sluice(['crawl', 'inbox/x.csv'])).out).toBe(
       "sales: files('inbox/*.csv', { columns: { id: 'integer' } })\n",
     )
+    expect(
+      (await sluice(['crawl', 'erp', 'dbo.usp_sales', '--call', '--parameter', 'a=1,2=3', '--parameter', 'b'])).err,
+    ).toMatch(/Against raw.sales: 1 difference[\s\S]+destructive +qty +missing[\s\S]+dbo.usp_later: only a call/)
+    expect(project.calls.findLast(([name]) => name === 'crawl')?.[2]).toMatchObject({
+      procedure: 'dbo.usp_sales',
+      call: true,
+      parameters: { a: '1,2=3', b: null },
+    })
+    expect((await sluice(['crawl', 'erp', '--call'])).code).toBe(2)
+    expect((await sluice(['crawl', 'epr'])).err).toContain('Did you mean "erp"?')
+    expect((await sluice(['crawl', 'erp', 'x', '--parameter', '=1'])).err).toContain('name=value')
     expect((await sluice(['render', 'stage.sales'])).out).toBe('SELECT id, qty * price AS revenue FROM raw.sales\n')
     expect(json((await sluice(['render', 'shop-master'])).out)).toMatchObject({ StartAt: 'raw' })
     const rendered = json((await sluice(['render', 'stage.sales', '--json'])).out)

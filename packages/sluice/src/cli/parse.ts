@@ -17,7 +17,8 @@ export type Parsed =
     }
 
 type Specs = { readonly [name: string]: OptionSpec }
-type Values = { [name: string]: string | boolean | number | string[] | undefined }
+type Given = { readonly [name: string]: string | null }
+type Values = { [name: string]: string | boolean | number | string[] | Given | undefined }
 
 /**
  * Reads the arguments after `sluice`.
@@ -84,7 +85,7 @@ function readOptions(
 ): { values: Values; positionals: string[] } {
   const values: Values = {}
   for (const [name, spec] of Object.entries(specs)) {
-    values[name] = spec.kind === 'flag' ? spec.negatable === true : spec.kind === 'texts' ? [] : spec.default
+    values[name] = initialValue(spec)
   }
   const positionals: string[] = []
   const { tokens } = parseArgs({ args: [...argv], options: nodeOptions(specs), strict: false, tokens: true })
@@ -103,6 +104,12 @@ function readOptions(
   return { values, positionals }
 }
 
+function initialValue(spec: OptionSpec): Values[string] {
+  if (spec.kind === 'flag') return spec.negatable === true
+  if (spec.kind === 'texts') return []
+  return spec.kind === 'values' ? {} : spec.default
+}
+
 function readValue(
   token: { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined },
   spec: OptionSpec,
@@ -117,6 +124,11 @@ function readValue(
     throw sluiceError('Cli.BadValue', { option, value: value ?? '', expected: 'it needs a value' })
   }
   if (spec.kind === 'texts') return [...(before as string[]), ...value.split(',').filter((part) => part !== '')]
+  if (spec.kind === 'values') {
+    const [, name = '', text] = /^([^=]*)(?:=(.*))?$/s.exec(value) ?? []
+    if (name === '') throw sluiceError('Cli.BadValue', { option, value, expected: 'it is written name=value' })
+    return { ...(before as Given), [name]: text ?? null }
+  }
   if (spec.kind === 'number') {
     if (!/^[1-9]\d{0,14}$/.test(value)) {
       throw sluiceError('Cli.BadValue', { option, value, expected: 'a whole number above 0' })

@@ -69,6 +69,8 @@ export interface OpenProject extends AsyncDisposable {
   replayQuarantine(table: string, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Proposes a contract for foreign files, as a definition to review and a diff against the source that is there. */
   crawl(path: string): Promise<CrawlProposal>
+  /** Proposes contracts for the procedures of a connection, as a definition to review and a diff against the sources that are there. */
+  crawlConnection(connection: string, options?: CrawlConnectionOptions): Promise<ConnectionProposal>
   /** Removes what no kept version needs; with `dryRun`, only says what. */
   clean(options?: {
     readonly dryRun?: boolean
@@ -83,7 +85,16 @@ export interface OpenProject extends AsyncDisposable {
   >
 }
 
-/** What a crawl found. */
+/** A difference between what a crawl found and the source that is there. */
+export interface CrawlDifference {
+  readonly column: string
+  readonly change: string
+  readonly class: 'additive' | 'widening' | 'lossy' | 'destructive'
+  readonly from?: string
+  readonly to?: string
+}
+
+/** What a crawl of files found. */
 export interface CrawlProposal {
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly rows: number }[]
   /** TypeScript, ready to paste. */
@@ -96,11 +107,52 @@ export interface CrawlProposal {
   }[]
   /** Against the source whose pattern matches, where there is one. */
   readonly against?: string
-  readonly diff: readonly {
-    readonly column: string
-    readonly change: string
-    readonly class: 'additive' | 'widening' | 'lossy' | 'destructive'
-    readonly from?: string
-    readonly to?: string
+  readonly diff: readonly CrawlDifference[]
+}
+
+/** What a crawl of a connection looks at. */
+export interface CrawlConnectionOptions {
+  /** @default all that the login may call */
+  readonly procedure?: string
+  /** Calls the procedure to see its columns, for servers and procedures that do not describe them. */
+  readonly call?: boolean
+  /** Values of that call, as text; NULL as null. */
+  readonly parameters?: { readonly [name: string]: string | null }
+  readonly signal?: AbortSignal
+}
+
+/** What a crawl of a connection found. */
+export interface ConnectionProposal {
+  readonly connection: string
+  /** The server's product and version. */
+  readonly server: string
+  /** TypeScript, ready to paste. */
+  readonly definition: string
+  readonly procedures: readonly {
+    readonly procedure: string
+    readonly parameters: readonly {
+      readonly name: string
+      readonly type: string
+      readonly serverType: string
+      readonly output: boolean
+      readonly hasDefault?: boolean
+    }[]
+    /** Result sets whose columns are known. */
+    readonly sets: readonly {
+      readonly set: number
+      readonly table: string
+      readonly columns: readonly {
+        readonly name: string
+        readonly type: string
+        readonly serverType: string
+        /** Where the server says. */
+        readonly nullable?: boolean
+        readonly note?: string
+      }[]
+      /** The table of the source that takes this set today. */
+      readonly against?: string
+      readonly diff: readonly CrawlDifference[]
+    }[]
+    readonly note?: string
   }[]
 }

@@ -8,6 +8,7 @@ import type { Plan, PlanTask } from '../plan/types.ts'
 import type { SourceAdapter } from '../sources/source.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
+import type { Connections } from './connections.ts'
 import type { NewRunEvent } from './events.ts'
 
 /** An opened project's parts. */
@@ -23,6 +24,8 @@ export interface ProjectContext {
   readonly lake: Lake
   readonly engine: Engine
   openSource(table: string, source: Source): Promise<SourceAdapter>
+  /** The project's connections to servers; they end with the project. */
+  connections(): Promise<Connections>
   /** Warehouses that only one process may open are opened by one task at a time. */
   withWarehouse<T>(work: (warehouse: Warehouse) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>
   /** Whether the warehouse exists already; a missing one has no ledger and nothing to read. */

@@ -99,6 +99,7 @@ async function wire(
       const { openProcedure } = await import('./connections.ts')
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
+    connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock }),
     print: options.print ?? (() => {}),
     async close() {
@@ -170,6 +171,8 @@ function projectOver(
     rollback: async (table, version) => (await maintenance()).rollback(context, table, version),
     replayQuarantine: async (table, options) => (await import('./replay.ts')).replayQuarantine(context, table, options),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
+    crawlConnection: async (name, options) =>
+      (await import('./crawl-connection.ts')).crawlConnection(context, name, options),
     clean: async (options) => (await maintenance()).clean(context, options),
     doctor: async () =>
       (await import('./doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project)),

@@ -144,7 +144,12 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
   writeFileSync(join(root, 'sluice.config.ts'), 'export default {}\n')
   const quarantined = await makeFiles(lake)
   const definition = {
-    config: { name: 'shop', lake: { path: 'lake' }, notifications: [{ kind: 'email', password: 'hunter2hunter2' }] },
+    config: {
+      name: 'shop',
+      lake: { path: 'lake' },
+      connections: { erp: {} },
+      notifications: [{ kind: 'email', password: 'hunter2hunter2' }],
+    },
     pipelines: [pipeline],
   } as unknown as Project
   const records = [record('raw.sales', 1, 3, quarantined), record('stage.sales', 1, 2), record('stage.sales', 2, 3)]
@@ -233,6 +238,30 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
       against: 'raw.sales',
       diff: [{ column: 'qty', change: 'removed', class: 'destructive' }],
     }),
+    crawlConnection: async (connection, options) => {
+      calls.push(['crawl', connection, options])
+      return {
+        connection,
+        server: 'PostgreSQL 18.4',
+        definition: "...procedures('erp', [\n]),\n",
+        procedures: [
+          {
+            procedure: 'dbo.usp_sales',
+            parameters: [],
+            sets: [
+              {
+                set: 1,
+                table: 'sales',
+                columns: [{ name: 'id', type: 'integer', serverType: 'int', nullable: false }],
+                against: 'raw.sales',
+                diff: [{ column: 'qty', change: 'missing', class: 'destructive', from: 'integer', to: '(none)' }],
+              },
+            ],
+          },
+          { procedure: 'dbo.usp_later', parameters: [], sets: [], note: 'only a call shows its columns' },
+        ],
+      }
+    },
     clean: async (options) => {
       calls.push(['clean', options])
       return { removed: ['raw/sales/data/x.parquet'], bytes: 2048 }

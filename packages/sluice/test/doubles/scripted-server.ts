@@ -5,6 +5,7 @@ import type {
   Connection,
   Connector,
   ProcedureCall,
+  ProcedureDescription,
   ResultColumn,
   ServerMessage,
 } from '../../src/connections/connection.ts'
@@ -26,6 +27,8 @@ export interface ScriptedServer {
   readonly connectorOf: () => Promise<Connector>
   /** By name: what the call does. Missing ones fail the test. */
   procedures: { [name: string]: (call: ProcedureCall) => readonly Step[] | Promise<readonly Step[]> }
+  /** What its catalog says. */
+  described: readonly ProcedureDescription[]
   /** Fails the next logins, in order. */
   readonly logins: Error[]
   readonly calls: ProcedureCall[]
@@ -63,6 +66,7 @@ export function scriptedServer(procedures: ScriptedServer['procedures'] = {}): S
     },
     connectorOf: async () => server.connector,
     procedures,
+    described: [],
     logins: [],
     calls: [],
     tried: 0,
@@ -85,7 +89,7 @@ function connection(server: ScriptedServer): Connection {
     },
     close,
     [Symbol.asyncDispose]: close,
-    describe: async () => [],
+    describe: async (name) => server.described.filter(({ procedure }) => name === undefined || procedure === name),
     async call(call, sink, signal) {
       server.calls.push(call)
       const script = server.procedures[call.procedure]
