@@ -255,3 +255,50 @@ test('a procedure that is called for each value of a table without any is not ca
   })
   expect(server.calls.length).toBe(1)
 })
+
+const mapped = `[
+  { procedure: 'dbo.usp_regions', columns: { region: 'text' } },
+  { procedure: 'dbo.usp_sales', columns: { id: 'integer' }, parameters: { region: each('raw.regions', 'region', { as: 'region' }) } },
+]`
+const regions = Array.from({ length: 10 }, (_, n) => [`R${n}`])
+const regionColumns = [arriving('region', 'text', 'varchar(2)')]
+
+test('calls for each value are made side by side, within the connections; every row is there once', async () => {
+  let [running, most] = [0, 0]
+  const server = scriptedServer({
+    'dbo.usp_regions': () => [{ columns: regionColumns, rows: regions }],
+    'dbo.usp_sales': async ({ parameters }) => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      running--
+      const first = Number(parameters[0]?.value?.slice(1)) * 5000
+      const rows = Array.from({ length: 5000 }, (_, n) => [String(first + n)])
+      return [{ columns: [arriving('id', 'integer')], rows }]
+    },
+  })
+  const root = project(mapped)
+  expect((await run(root, server)).summary).toMatchObject({ status: 'succeeded', rows: { accepted: 50_010 } })
+  expect([most, server.mostOpen]).toEqual([4, 4])
+  const sql =
+    'SELECT region, count(DISTINCT id)::INTEGER AS n, min(id) AS first FROM raw.sales GROUP BY region ORDER BY 1'
+  expect(await rowsOf(root, sql)).toEqual(regions.map(([region], n) => ({ region, n: 5000, first: n * 5000 })))
+})
+
+test('SR-02: where one of the calls for each value fails, the others end, and nothing of any is published', async () => {
+  const server = scriptedServer({
+    'dbo.usp_regions': () => [{ columns: regionColumns, rows: regions }],
+    'dbo.usp_sales': async ({ parameters }) => {
+      const columns = [arriving('id', 'integer')]
+      if (parameters[0]?.value !== 'R2') return [{ columns, rows: [['1']] }]
+      const why = { procedure: 'dbo.usp_sales', code: '50000', severity: 16, why: 'no', rows: 1, more: 0 }
+      return [{ columns, rows: [['1']] }, { fails: sluiceError('Connection.CallFailed', why) }]
+    },
+  })
+  const root = project(mapped)
+  const { summary, errors } = await run(root, server)
+  expect(summary.status).toBe('failed')
+  expect(errors).toMatchObject([{ name: 'Connection.CallFailed' }])
+  expect(await lakeOf(root).current('raw.sales')).toBeUndefined()
+  expect(server.calls.length).toBeLessThan(11)
+  expect(server.open).toBe(0)
+})

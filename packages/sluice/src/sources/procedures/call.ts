@@ -25,6 +25,8 @@ import { openStage, type Stage } from './stage.ts'
 export interface CallContext {
   readonly source: ProcedureSource
   readonly session: Session
+  /** Work in the session, which calls side by side share. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
   readonly scanner: Scanner
   readonly quarantine: QuarantineWriter
   /** Result sets of the same procedure that other sources take. */
@@ -81,7 +83,7 @@ async function streamRows(
   folder: string,
   context: CallContext,
 ): Promise<Ended> {
-  const { source, session, scanner } = context
+  const { source, session, inTurn, scanner } = context
   const sets = resultSets(context)
   let stage: Stage | undefined
   let positions: readonly number[] = []
@@ -93,6 +95,7 @@ async function streamRows(
       const constants = Object.values(frozen.columns)
       stage = openStage({
         session,
+        inTurn,
         scanner,
         folder,
         call: callText(source, frozen),
@@ -133,7 +136,7 @@ async function copyRows(
   context: CallContext,
 ): Promise<Ended | undefined> {
   if (connection.copy === undefined) return undefined
-  const { source, scanner, quarantine } = context
+  const { source, inTurn, scanner, quarantine } = context
   const sets = resultSets(context)
   let arriving = 0
   const file = join(folder, 'copied.csv')
@@ -148,14 +151,16 @@ async function copyRows(
   if (end === undefined) return undefined
   sets.assertComplete()
   const { size: bytes } = await stat(file)
-  const before = quarantine.rows
   const constants = Object.values(frozen.columns)
   const relation = copiedSql(file, arriving, sets.positions(), constants, await longestRecord(file))
   const target = join(folder, 'part-0')
   mkdirSync(target)
-  const files = bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target)
+  const { files, rows } = await inTurn(async () => {
+    const before = quarantine.rows
+    const found = bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target)
+    return { files: found, rows: found.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before }
+  })
   await rm(file)
-  const rows = files.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before
   context.onRows(rows)
   const written = files.filter((one) => one.rows > 0)
   return { files: written, rows, bytes, ...endOf(end), warnings: sets.warnings(), end }

@@ -3,6 +3,8 @@ import type { Connection } from '../../connections/connection.ts'
 
 /** Connections of one name. */
 export interface ConnectionPool extends AsyncDisposable {
+  /** Connections at a time. */
+  readonly max: number
   /**
    * Hands a connection to `work`, and keeps it for the next where it is still usable. Waits while all are in use; logins happen one after the
    * other, so that a wrong password is tried once and not once a task.
@@ -63,6 +65,7 @@ export function connectionPool(open: (signal: AbortSignal) => Promise<Connection
   }
 
   return {
+    max,
     async use(signal, work) {
       await enter(signal)
       try {

@@ -13,6 +13,7 @@ import { copiedSql, longestRecord } from './copied.ts'
 import { openScanner, rowContract } from './scan.ts'
 import { openStage } from './stage.ts'
 
+const inTurn = <T>(work: () => Promise<T>): Promise<T> => work()
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2, tempDirectory: tmpdir() })
 const folders: string[] = []
 const folder = (): string => {
@@ -71,7 +72,7 @@ test('IN-08, SR-06: every text lands as it is or is refused whole, in its place,
     fc.asyncProperty(fc.array(fc.array(row, { maxLength: 6 }), { maxLength: 4 }), async (batches) => {
       const rows = batches.flat()
       const { scratch, quarantine, scanner } = await staging(session)
-      const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ["E'U"] })
+      const stage = openStage({ session, inTurn, scanner, folder: scratch, call: 'c', columns: 2, constants: ["E'U"] })
       for (const batch of batches) await stage.add(columnar(batch), batch.length)
       const staged = await stage.finish()
       expect(staged.rows).toBe(rows.length)
@@ -125,7 +126,7 @@ async function expectRows(
 test('SR-13: a result of any size goes through in parts, and the driver waits while one is written', async () => {
   await using session = await engine.open()
   const { scratch, quarantine, scanner } = await staging(session)
-  const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
+  const stage = openStage({ session, inTurn, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
   const batch = columnar(Array.from({ length: 2048 }, (_, n) => [String(n), 'name']))
   let waits = 0
   for (let n = 0; n < 250; n++) {
@@ -145,7 +146,7 @@ test('SR-13: a result of any size goes through in parts, and the driver waits wh
 test('what goes wrong with a part is told to the driver, and to who waits for the end', async () => {
   await using session = await engine.open()
   const { scratch, scanner } = await staging(session)
-  const stage = openStage({ session, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
+  const stage = openStage({ session, inTurn, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
   await stage.add([['1'], ['\ud800']], 1)
   await expect(stage.finish()).rejects.toMatchObject({ name: 'Engine.TextBroken' })
   expect(() => stage.add([['1'], ['a']], 1)).toThrow()

@@ -10,7 +10,7 @@ const part = { rows: 204_800, units: 64 * 1024 * 1024 }
 /** What is taken from the driver while a part is being written; beyond, the driver waits. */
 const ahead = { rows: 32_768, units: 16 * 1024 * 1024 }
 
-const table = '_sluice_staged'
+let stages = 0
 
 /** Where the rows of one result set go. */
 export interface Stage {
@@ -39,6 +39,8 @@ interface Batch {
 /** What the rows of a stage have in common. */
 export interface StageOptions {
   readonly session: Session
+  /** Work in the session, which stages share. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
   readonly scanner: Scanner
   /** An empty local folder. */
   readonly folder: string
@@ -58,7 +60,8 @@ export interface StageOptions {
  * const { files, rows } = await stage.finish()
  */
 export function openStage(options: StageOptions): Stage {
-  const { session, scanner, columns } = options
+  const { session, inTurn, scanner, columns } = options
+  const table = `_sluice_staged_${stages++}`
   const queue: Batch[] = []
   const waiting = { rows: 0, units: 0 }
   const staged = { rows: 0, units: 0 }
@@ -79,15 +82,18 @@ export function openStage(options: StageOptions): Stage {
     add(total, staged)
     staged.rows = staged.units = 0
   }
+  const stageBatch = async (batch: Batch): Promise<void> => {
+    if (!isOpen) await session.run(stagingSql(table, columns))
+    isOpen = true
+    session.append(table, batch.columns, batch.rows)
+    add(staged, batch)
+    if (staged.rows >= part.rows || staged.units >= part.units) await writePart()
+  }
   const work = async (): Promise<void> => {
     try {
       for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
         add(waiting, batch, -1)
-        if (!isOpen) await session.run(stagingSql(table, columns))
-        isOpen = true
-        session.append(table, batch.columns, batch.rows)
-        add(staged, batch)
-        if (staged.rows >= part.rows || staged.units >= part.units) await writePart()
+        await inTurn(() => stageBatch(batch))
       }
     } catch (error) {
       failure ??= { error }
@@ -119,8 +125,10 @@ export function openStage(options: StageOptions): Stage {
     async finish() {
       await done
       throwFailure()
-      if (isOpen) await writePart()
-      await session.run(`DROP TABLE IF EXISTS ${table}`)
+      await inTurn(async () => {
+        if (isOpen) await writePart()
+        await session.run(`DROP TABLE IF EXISTS ${table}`)
+      })
       return { files: files.filter(({ rows }) => rows > 0), ...total }
     },
   }

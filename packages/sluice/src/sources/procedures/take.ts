@@ -91,25 +91,31 @@ const noCalls = (source: ProcedureSource): string =>
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
 
-/** One after the other: what they return goes through one session. */
+/**
+ * Makes the calls side by side, as many as the pool has connections; what they return goes into the session in turn. The first failure ends
+ * the others, and is waited for: nothing may run in a session that is closed next.
+ */
 async function makeCalls(
   { source, context, take, frozen, attempt }: Taking,
   quarantine: ReturnType<typeof quarantineWriter>,
   scanner: ReturnType<typeof openScanner>,
 ): Promise<readonly Called[]> {
   const called: Called[] = []
+  const failed = new AbortController()
+  const signal = AbortSignal.any([take.signal, failed.signal])
+  const inTurn = takeTurns()
   let [rows, bytes] = [0, 0]
-  for (const [at, call] of frozen.calls.entries()) {
+  const makeCall = async (call: FrozenCall, at: number): Promise<void> => {
     const startedAt = context.clock.now()
-    const folder = join(take.scratch, `call-${at}`)
-    const result = await context.pool.use(take.signal, (connection) =>
-      runCall(connection, call, folder, {
+    const result = await context.pool.use(signal, (connection) =>
+      runCall(connection, call, join(take.scratch, `call-${at}`), {
         source,
         session: take.session,
+        inTurn,
         scanner,
         quarantine,
         otherSets: context.otherSets,
-        signal: take.signal,
+        signal,
         onRows: (more) => {
           rows += more
           attempt.arrived(rows)
@@ -120,9 +126,34 @@ async function makeCalls(
     )
     bytes += result.bytes
     attempt.called(result, bytes)
-    called.push({ call, startedAt, result })
+    called[at] = { call, startedAt, result }
   }
+  const left = frozen.calls.entries()
+  const worker = async (): Promise<void> => {
+    for (const [at, call] of left) {
+      if (signal.aborted) return
+      await makeCall(call, at)
+    }
+  }
+  let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown): void => {
+    failure ??= { error }
+    failed.abort(error)
+  }
+  await Promise.all(Array.from({ length: context.pool.max }, () => worker().catch(fail)))
+  if (failure !== undefined) throw (failure as { readonly error: unknown }).error
+  take.signal.throwIfAborted()
   return called
+}
+
+/** Work that must not overlap, in the order in which it comes. */
+function takeTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const turn = last.then(work)
+    last = turn.catch(() => {})
+    return turn
+  }
 }
 
 /** @throws Source.CallRowCount */
