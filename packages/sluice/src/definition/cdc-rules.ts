@@ -27,7 +27,7 @@ export function cdcMisfits({ tables, lag = {} }: CdcInput): readonly Misfit[] {
     (alertBytes !== undefined && alertBytes < warnBytes) ||
     (alertSeconds !== undefined && alertSeconds < warnSeconds)
   )
-    misfits.push({ key: 'lag', expected: 'with alerts that are not below the warnings' })
+    misfits.push({ key: 'lag', expected: 'made of alerts that are not below the warnings' })
   return misfits
 }
 

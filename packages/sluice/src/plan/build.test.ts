@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { marketplace } from '../../test/golden/changes.ts'
 import { erp } from '../../test/golden/procedures.ts'
 import {
   afterRun,
@@ -14,7 +15,7 @@ import {
   withOptions,
 } from '../../test/golden/project.ts'
 import { canonicalJson } from '../base/json.ts'
-import type { Pipeline, ProcedureSource } from '../definition/types.ts'
+import type { ChangesModel, Pipeline, ProcedureSource } from '../definition/types.ts'
 import { buildPlan } from './build.ts'
 import type { PlanInput, PlanTask } from './types.ts'
 
@@ -416,4 +417,49 @@ test('a value of a later layer is a problem, as it would be of another day', () 
   const each = { $each: { table: 'stage.regions', column: 'region_id', type: 'integer' } } as const
   const { problems } = buildPlan(call(erp, { parameters: { region: each } }))
   expect(problems).toMatchObject([{ name: 'Plan.LaterLayer' }])
+})
+
+test('a log of changes is read by every run, and what is made of it may find nothing new', () => {
+  const again = afterRun(marketplace)
+  expect(decision(again, 'ingest:raw.shop')).toEqual({
+    action: 'run',
+    reason: 'every-run',
+    detail: 'changes of shop from the slot sluice_shop',
+  })
+  expect(decision(again, 'model:stage.customers')).toEqual({
+    action: 'run',
+    reason: 'upstream-runs',
+    detail: 'raw.shop may have a new version',
+  })
+})
+
+test('facts are loaded after the dimensions that they look keys up in, and not before those were ever loaded', () => {
+  const { plan } = buildPlan(marketplace)
+  expect(plan.layers.at(-1)).toEqual({ name: 'warehouse', waves: [['load:dim_customer'], ['load:fact_orders']] })
+  expect(taskOf(plan, 'load:fact_orders').dependsOn).toEqual(['model:stage.orders', 'load:dim_customer'])
+  const alone = withOptions(afterRun(marketplace), { select: ['fact_orders'] })
+  expect(decision(alone, 'load:fact_orders')).toMatchObject({ action: 'skip', reason: 'unchanged' })
+  const never = { ...alone, targets: {} }
+  expect(decision(never, 'load:fact_orders')).toEqual({
+    action: 'skip',
+    reason: 'no-input',
+    detail: 'dim_customer is not loaded yet',
+  })
+  const together = withOptions(marketplace, { select: ['+fact_orders'] })
+  expect(decision(together, 'load:dim_customer')).toMatchObject({ action: 'run' })
+})
+
+test('what a table of changes is made by: its log, its columns, its transforms, its checks, each by its name', () => {
+  const settledShop = afterRun(marketplace)
+  const [own] = marketplace.project.pipelines as readonly [Pipeline]
+  const model = own.models['stage.customers'] as ChangesModel
+  const changed = (change: Partial<ChangesModel>): string => {
+    const models = { ...own.models, 'stage.customers': { ...model, ...change } }
+    return decision({ ...settledShop, project: projectOf({ ...own, models }) }, 'model:stage.customers').detail
+  }
+  expect(changed({ transforms: { email: 'upper(email)' } })).toBe('changed: transforms')
+  expect(changed({ table: 'public.people' })).toBe('changed: changes')
+  expect(changed({ columns: { ...model.columns, id: { type: 'integer' } } })).toBe('changed: columns')
+  expect(changed({ checks: [{ kind: 'notNull', column: 'email' }] })).toBe('changed: checks')
+  expect(changed({ quarantine: { maxRows: 7 } })).toBe('changed: rules')
 })

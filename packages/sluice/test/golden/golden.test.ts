@@ -4,6 +4,7 @@ import { buildPlan } from '../../src/plan/build.ts'
 import { explainPlan } from '../../src/plan/explain.ts'
 import type { PlanInput } from '../../src/plan/types.ts'
 import { compileStateMachines } from '../../src/statemachine/compile.ts'
+import { marketplace } from './changes.ts'
 import { erp } from './procedures.ts'
 import { afterRun, column, shop } from './project.ts'
 
@@ -57,4 +58,14 @@ test('the plan of procedures: on the first day, and on any other', async () => {
   await expect(lines([...explainPlan(first), '', ...explainPlan(later)])).toMatchFileSnapshot(
     'golden/procedures-plan.txt',
   )
+})
+
+test('the plan of changes: on the first day, and on any other; facts are loaded after the dimension that they look up', async () => {
+  const first = buildPlan(marketplace)
+  expect(first.problems).toEqual([])
+  const later = buildPlan(afterRun(marketplace))
+  await expect(lines([...explainPlan(first), '', ...explainPlan(later)])).toMatchFileSnapshot('golden/changes-plan.txt')
+  const [, ...machines] = compileStateMachines(first.plan, { transientErrors })
+  const warehouse = machines.find(({ name }) => name === 'shop-warehouse')
+  await expect(json(warehouse?.definition)).toMatchFileSnapshot('golden/changes-warehouse.asl.json')
 })
