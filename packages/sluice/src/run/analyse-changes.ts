@@ -52,7 +52,7 @@ export async function analyseChanges(
     for (const name of found?.nondeterministic ?? []) nondeterministic.add(name)
     const error = found?.problems.find(({ severity }) => severity === 'error')
     if (error !== undefined) {
-      tell(column, error.message)
+      tell(column, error.name.endsWith('UnknownTable') ? 'it reads another table' : error.message)
       continue
     }
     made.set(
@@ -65,8 +65,10 @@ export async function analyseChanges(
   }
   const names = [...new Set([...declared.map(({ name }) => name), ...types.keys()])]
   const columns = names.map((name): PlanColumn => {
-    const type = types.get(name)
-    return type === undefined ? declared.find((column) => column.name === name)! : { name, type, nullable: true }
+    const column = declared.find((one) => one.name === name)
+    // Of a row that was deleted, a history knows the key alone.
+    const nullable = !model.key.includes(name) && (model.as === 'history' || column?.nullable !== false)
+    return { name, type: types.get(name) ?? column!.type, nullable }
   })
   const lineage = names.map((column) => ({ column, from: made.get(column) ?? [nameIn(column)] }))
   const analysis = { tables: [model.from], columns: lineage, nondeterministic: [...nondeterministic].sort(), problems }
@@ -81,12 +83,15 @@ async function typeOf(
   expression: string,
 ): Promise<{ readonly name: string } | { readonly why: string }> {
   const list = columns.map(({ name, type }) => `NULL::${type} AS ${quoteIdentifier(name)}`)
+  const relation = `(SELECT 1 AS _sluice_row, ${list.join(', ')})`
   try {
-    const described = await session.describe(transformSql(`(SELECT ${list.join(', ')})`, [], { [column]: expression }))
-    return { name: described[0]!.type }
+    // Beside a column that is none of its own, an aggregate is refused.
+    const described = await session.describe(transformSql(relation, ['_sluice_row'], { [column]: expression }))
+    return { name: described[1]!.type }
   } catch (error) {
     if (!isSluiceError(error)) throw error
-    return { why: String(error.params['detail'] ?? error.message).split('\n', 1)[0]! }
+    const why = String(error.params['detail'] ?? error.message).split('\n', 1)[0]!
+    return { why: why.includes('_sluice_row') ? 'it is over many rows, as aggregates are' : why }
   }
 }
 
