@@ -314,9 +314,11 @@ test("the wire test: beside the driver's fixed settings, remote procedure calls 
   await connection.describe('dbo.p').catch(() => {})
   const kinds = server.messages.map(({ kind }) => kind)
   expect(kinds.slice(0, 3)).toEqual(['prelogin', 'login', 'batch'])
-  expect(new Set(kinds.slice(3))).toEqual(new Set(['rpc']))
-  const [batch] = server.messages.filter((m) => m.kind === 'batch')
-  expect(batch!.text.split('\n').every((line) => /^set [a-z_ ]+ [a-z0-9_]+$/.test(line))).toBe(true)
+  expect(new Set(kinds.slice(3))).toEqual(new Set(['rpc', 'batch']))
+  const batches = server.messages.filter((m) => m.kind === 'batch')
+  expect(batches.map(({ resets }) => resets)).toEqual([false, true])
+  expect(new Set(batches.map(({ text }) => text))).toHaveProperty('size', 1)
+  expect(batches[0]!.text.split('\n').every((line) => /^set [a-z_ ]+ [a-z0-9_]+$/.test(line))).toBe(true)
   expect(server.messages.flatMap((m) => (m.kind === 'rpc' ? [m.sentName] : []))).toEqual([
     'sp_sproc_columns',
     'p',
@@ -373,6 +375,45 @@ test('a transaction that a procedure leaves open is not handed to the next call'
   await using connection = await connect(server.port)
   expect((await collect(connection, 'p')).rows[0]).toHaveLength(2)
   expect(connection.isUsable).toBe(false)
+})
+
+test('SR-14: between two calls the server resets the session, and the driver sets it again; a line that is cut then is lost', async () => {
+  await using server = await startTdsServer({ procedures: { p: () => oneSet, broken: () => [...oneSet, raise] } })
+  await using connection = await connect(server.port)
+  await collect(connection, 'p')
+  await expect(collect(connection, 'broken')).rejects.toMatchObject({ name: 'Connection.CallFailed' })
+  expect((await collect(connection, 'p')).end.rows).toEqual([2])
+  const heard = server.messages.flatMap((m): (string | boolean)[] =>
+    m.kind === 'batch' ? [m.resets] : m.kind === 'rpc' ? [m.sentName] : [],
+  )
+  expect(heard).toEqual([false, 'p', true, 'broken', true, 'p'])
+  const cancelled = connection.call(callOf('p'), collector().sink, AbortSignal.abort())
+  await expect(cancelled).rejects.toMatchObject({ name: 'Connection.Cancelled' })
+  await expect(collect(connection, 'p')).rejects.toMatchObject({ name: 'Connection.Lost', retryable: true })
+})
+
+test('a server that answers as Babelfish does: numbers of its own, no name, counts of SETs, wide numerics', async () => {
+  const unmapped = (text: string) => [script.error(33_557_097, text)]
+  await using server = await startTdsServer({
+    procedures: {
+      p: () => [
+        script.bytes(tokens.done(0xff, 0x10, 0)),
+        script.columns([['n', t.numeric(38, 4)]]),
+        script.rows([['12345678901234.5678'], [null]]),
+        script.bytes(tokens.done(0xff, 0x11, 2)),
+        script.bytes(tokens.done(0xff, 1, 0)),
+        script.returns(0),
+      ],
+      forbidden: () => unmapped('permission denied for procedure forbidden'),
+      nowhere: () => unmapped("Could not find stored procedure 'nowhere'."),
+    },
+  })
+  await using connection = await connect(server.port)
+  const { rows, columns, end } = await collect(connection, 'p')
+  expect([rows, columns[0]![0]!.type]).toEqual([[[['12345678901234.5678'], [null]]], 'decimal(38,4)'])
+  expect(end.rows).toEqual([2])
+  await expect(collect(connection, 'forbidden')).rejects.toMatchObject({ name: 'Connection.Forbidden', exit: 3 })
+  await expect(collect(connection, 'nowhere')).rejects.toMatchObject({ name: 'Connection.NoProcedure' })
 })
 
 test('connecting ends when it is cancelled', async () => {

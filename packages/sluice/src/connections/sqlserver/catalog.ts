@@ -9,7 +9,7 @@ export type CatalogRow = ReadonlyMap<string, Cell>
 /**
  * The rows of a catalog procedure's first result set.
  *
- * @example await catalogRows(open, 'sp_sproc_columns', { procedure_name: literally('usp_x') }, signal, 60_000)
+ * @example await catalogRows(open, 'sp_sproc_columns', { procedure_name: patternOf('usp_x') }, signal, 60_000)
  * @throws what {@link callProcedure} throws
  */
 export async function catalogRows(
@@ -40,5 +40,15 @@ export async function catalogRows(
   return rows
 }
 
-/** In a LIKE pattern, as these procedures take names: `_` and `%` mean themselves. */
-export const literally = (name: string): string => name.replace(/[[_%]/g, '[$&]')
+/** A name as these procedures take it, in a LIKE: `_` and `%` match more than themselves, and `[_]` is not known to every server, so {@link isNamed} sifts. */
+export const patternOf = (name: string): string => name.replaceAll('[', '_')
+
+/** A procedure's name without its number: `usp_x;1`. */
+export const withoutNumber = (name: Cell | undefined): string => (name ?? '').replace(/;\d+$/, '')
+
+/** Whether a row is of this procedure, and of this schema where one is given. */
+export function isNamed(row: CatalogRow, name: string, schema?: string): boolean {
+  const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase()
+  const owner = row.get('procedure_owner') ?? 'dbo'
+  return same(withoutNumber(row.get('procedure_name')), name) && (schema === undefined || same(owner, schema))
+}

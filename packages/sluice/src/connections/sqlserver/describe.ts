@@ -1,8 +1,8 @@
 /** What there is to call: from the server's own catalog procedures, by remote procedure calls as everything else. */
 import { isSluiceError } from '../../base/errors.ts'
 import type { ColumnType } from '../../definition/types.ts'
-import type { Cell, ProcedureDescription, ResultColumn } from '../connection.ts'
-import { type CatalogRow, catalogRows, literally } from './catalog.ts'
+import type { ProcedureDescription, ResultColumn } from '../connection.ts'
+import { type CatalogRow, catalogRows, isNamed, patternOf, withoutNumber } from './catalog.ts'
 import type { OpenConnection } from './connect.ts'
 import { parameterName, procedureName, quotedPart, splitName } from './names.ts'
 
@@ -10,9 +10,6 @@ const timeoutMs = 60_000
 
 const ask = (open: OpenConnection, procedure: string, values: Readonly<Record<string, string>>) =>
   catalogRows(open, procedure, values, AbortSignal.timeout(timeoutMs), timeoutMs)
-
-/** `usp_x;1` without the number. */
-const withoutNumber = (name: Cell | undefined): string => (name ?? '').replace(/;\d+$/, '')
 
 const systemSchemas: ReadonlySet<string> = new Set(['sys', 'information_schema'])
 
@@ -25,15 +22,16 @@ export async function describeProcedures(
   open: OpenConnection,
   name?: string,
 ): Promise<readonly ProcedureDescription[]> {
-  const wanted = name === undefined ? [] : splitName(name)
+  const [wanted, owner] = name === undefined ? [] : [...splitName(name)].reverse()
   const listed = await ask(open, 'sp_stored_procedures', {
-    ...(wanted.length === 0 ? {} : { sp_name: literally(wanted.at(-1)!) }),
-    ...(wanted.length < 2 ? {} : { sp_owner: literally(wanted.at(-2)!) }),
+    ...(wanted === undefined ? {} : { sp_name: patternOf(wanted) }),
+    ...(owner === undefined ? {} : { sp_owner: patternOf(owner) }),
   })
   const found: ProcedureDescription[] = []
   for (const row of listed) {
     const schema = row.get('procedure_owner') ?? 'dbo'
     if (systemSchemas.has(schema.toLowerCase())) continue
+    if (wanted !== undefined && !isNamed(row, wanted, owner)) continue
     found.push(await describeOne(open, schema, withoutNumber(row.get('procedure_name'))))
   }
   return found.sort((a, b) => (a.procedure < b.procedure ? -1 : 1))
@@ -41,11 +39,11 @@ export async function describeProcedures(
 
 async function describeOne(open: OpenConnection, schema: string, name: string): Promise<ProcedureDescription> {
   const rows = await ask(open, 'sp_sproc_columns', {
-    procedure_name: literally(name),
-    procedure_owner: literally(schema),
+    procedure_name: patternOf(name),
+    procedure_owner: patternOf(schema),
   })
   const parameters = rows
-    .filter((row) => row.get('column_type') !== '5')
+    .filter((row) => isNamed(row, name, schema) && row.get('column_type') !== '5')
     .map((row) => ({
       name: (row.get('column_name') ?? '').replace(/^@/, ''),
       ...describedType(row),

@@ -41,7 +41,13 @@ test('an error that has no number of its own is told by its text', () => {
   const unmapped = (text: string) => callError([word(33_557_097, text)], settings, 'p', 0).name
   expect(unmapped('permission denied for procedure p')).toBe('Connection.Forbidden')
   expect(unmapped('procedure p does not exist')).toBe('Connection.NoProcedure')
+  expect(unmapped('function nope() does not exist')).toBe('Connection.NoProcedure')
+  expect(unmapped("Could not find stored procedure 'p'.")).toBe('Connection.NoProcedure')
+  expect(unmapped('deadlock detected')).toBe('Connection.Deadlock')
+  expect(unmapped('terminating connection due to administrator command')).toBe('Connection.Deadlock')
   expect(unmapped('relation "x" does not exist')).toBe('Connection.CallFailed')
+  const starting = word(33_557_097, 'the database system is starting up')
+  expect(connectError(new Error('x'), settings, [starting]).name).toBe('Connection.Unreachable')
 })
 
 const socketError = (code: string, message = 'inner') =>

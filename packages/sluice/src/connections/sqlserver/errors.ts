@@ -15,16 +15,24 @@ const forbidden: ReadonlySet<number> = new Set([229, 230, 262, 297, 300, 916, 15
 /** No such procedure, or not with these parameters. */
 const unknown: ReadonlySet<number> = new Set([201, 2812, 8144, 8145, 8146, 8162])
 
-/** Babelfish's number for every error of PostgreSQL that it has no number for; its text tells. */
-const unmapped = 33_557_097
-
 type Kind = 'transient' | 'forbidden' | 'unknown' | 'failed'
 
+/** Babelfish's number for every error of PostgreSQL that it has no number for; its text tells, by the words of PostgreSQL. */
+const unmapped = 33_557_097
+const unmappedKinds: readonly (readonly [Kind, RegExp])[] = [
+  [
+    'transient',
+    /^(deadlock detected|could not serialize access|terminating connection|the database system is|sorry, too many|remaining connection slots)/i,
+  ],
+  ['forbidden', /^permission denied/i],
+  ['unknown', /^could not find stored procedure|^(procedure|function) .*does not exist/i],
+]
+
 function kindOf({ number, text }: ServerWord): Kind {
+  if (number === unmapped) return unmappedKinds.find(([, words]) => words.test(text))?.[0] ?? 'failed'
   if (transient.has(number)) return 'transient'
-  if (forbidden.has(number) || (number === unmapped && text.startsWith('permission denied'))) return 'forbidden'
-  const isMissing = /^could not find stored procedure|^procedure .*does not exist/i.test(text)
-  return unknown.has(number) || (number === unmapped && isMissing) ? 'unknown' : 'failed'
+  if (forbidden.has(number)) return 'forbidden'
+  return unknown.has(number) ? 'unknown' : 'failed'
 }
 
 /** Ends with one full stop less, for a place inside a sentence. */
@@ -91,7 +99,7 @@ export function connectError(
   const known = found.find((cause) => isSluiceError(cause))
   if (known !== undefined) return known as SluiceError
   const why = phrase(refusal?.text ?? found.at(-1)?.message ?? 'the driver gave no reason')
-  if (refusal !== undefined && !transient.has(refusal.number))
+  if (refusal !== undefined && kindOf(refusal) !== 'transient')
     return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
   if (found.some(({ code }) => code === 'EENCRYPT'))
     return sluiceError(

@@ -1,7 +1,7 @@
 /** Declared lengths of parameters: the server would cut a longer value in silence (fault SR-11). */
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ProcedureCall } from '../connection.ts'
-import { catalogRows, literally } from './catalog.ts'
+import { catalogRows, isNamed, patternOf } from './catalog.ts'
 import type { OpenConnection } from './connect.ts'
 import { parameterName, quotedPart, splitName } from './names.ts'
 
@@ -38,9 +38,10 @@ async function declaredLengths(open: OpenConnection, call: ProcedureCall, signal
   const catalog = `${database === undefined ? '' : `${quotedPart(database)}.sys.`}sp_sproc_columns`
   const lengths = new Map<string, number>()
   try {
-    const owner = schema === undefined ? {} : { procedure_owner: literally(schema) }
-    const rows = await catalogRows(open, catalog, { procedure_name: literally(name), ...owner }, signal, call.timeoutMs)
+    const owner = schema === undefined ? {} : { procedure_owner: patternOf(schema) }
+    const rows = await catalogRows(open, catalog, { procedure_name: patternOf(name), ...owner }, signal, call.timeoutMs)
     for (const row of rows) {
+      if (!isNamed(row, name, schema)) continue
       const limit = Number(row.get('precision'))
       const isLimited = /^(n?(var)?char|(var)?binary)$/i.test(row.get('type_name') ?? '') && limit > 0 && limit <= 8_000
       if (isLimited) lengths.set((row.get('column_name') ?? '').replace(/^@/, '').toLowerCase(), limit)

@@ -9,6 +9,8 @@ test.each([
   ['dbo.[usp.customers]', 'dbo.[usp.customers]'],
   ['[a]]b]', '[a]]b]'],
   ['1st', '[1st]'],
+  ['@variable', '[@variable]'],
+  ['Select.from_x', '[Select].from_x'],
   ['žluť.kůň', 'žluť.kůň'],
   ['x"; DROP TABLE y --', '[x"; DROP TABLE y --]'],
   ['sp_get_customers', 'sp_get_customers'],

@@ -5,8 +5,21 @@ import { isWhole } from './cells.ts'
 /** Longest part of a name, in UTF-16 units. */
 export const maxNameLength = 128
 
-/** Letters, digits, `_`, `@`, `$`, `#`, not beginning with a digit or `$`: what needs no brackets. */
-const regular = /^[\p{L}_#@][\p{L}\p{Nd}_@$#]*$/u
+/** Letters, digits, `_`, `@`, `$`, `#`, beginning with a letter, `_` or `#` (with `@` it would be a variable): what needs no brackets. */
+const regular = /^[\p{L}_#][\p{L}\p{Nd}_@$#]*$/u
+/** Transact-SQL's reserved words: SQL Server takes them as names of calls, Babelfish makes a statement of the name and does not. */
+const reserved: ReadonlySet<string> = new Set(
+  `add all alter and any as asc authorization backup begin between break browse bulk by cascade case check checkpoint close clustered coalesce collate
+  column commit compute constraint contains containstable continue convert create cross current current_date current_time current_timestamp
+  current_user cursor database dbcc deallocate declare default delete deny desc disk distinct distributed double drop dump else end errlvl escape
+  except exec execute exists exit external fetch file fillfactor for foreign freetext freetexttable from full function goto grant group having
+  holdlock identity identity_insert identitycol if in index inner insert intersect into is join key kill left like lineno load merge national
+  nocheck nonclustered not null nullif of off offsets on open opendatasource openquery openrowset openxml option or order outer over percent pivot
+  plan precision primary print proc procedure public raiserror read readtext reconfigure references replication restore restrict return revert
+  revoke right rollback rowcount rowguidcol rule save schema securityaudit select session_user set setuser shutdown some statistics system_user
+  table tablesample textsize then to top tran transaction trigger truncate try_convert tsequal union unique unpivot update updatetext use user
+  values varying view waitfor when where while with within writetext`.split(/\s+/),
+)
 const control = /\p{Cc}/u
 
 /** Procedures of the server that take a text of SQL, or a command, and run it. */
@@ -35,7 +48,7 @@ export function splitName(name: string): readonly string[] {
 
 /** A part of a name as the server takes it: in brackets, where it needs them. */
 export function quotedPart(part: string): string {
-  return regular.test(part) ? part : `[${part.replaceAll(']', ']]')}]`
+  return regular.test(part) && !reserved.has(part.toLowerCase()) ? part : `[${part.replaceAll(']', ']]')}]`
 }
 
 function check(name: string, part: string): void {

@@ -1,4 +1,4 @@
-/** Parameters as the driver's types: exact text wherever the driver would send a number or a Date through a double (faults SR-06, SR-11). */
+/** Parameters as the driver's types: exact text wherever the driver would send a number or a time through a double (faults SR-06, SR-11). */
 import type { Request, TYPES } from 'tedious'
 import { sluiceError } from '../../base/errors.ts'
 import type { ColumnType } from '../../definition/types.ts'
@@ -49,12 +49,32 @@ const isDay = (text: string) => {
 const timeOfDay = String.raw`(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,7})?)?`
 const moment = new RegExp(`^(\\d{4}-\\d\\d-\\d\\d)[ T](${timeOfDay})(Z|[+-]\\d\\d:\\d\\d)?$`)
 
-/** The form that every language and type of the server reads alike; zeros go, because `datetime` takes three digits and no more. */
-const timestamp = (zoned: boolean) => (text: string) => {
+/**
+ * A moment with its offset, for the driver's own type: Babelfish does not make one of a text. The driver asks a Date for the offset of this process,
+ * and for the year that it has here, so this Date answers for itself.
+ */
+const zoned = (text: string) => {
   const [, day = '', time = '', zone] = moment.exec(text) ?? []
-  if (!isDay(day) || (zone !== undefined) !== zoned) return undefined
+  if (!isDay(day) || zone === undefined) return undefined
+  const [clock, digits = ''] = time.split('.')
+  const second = Date.parse(`${day}T${clock}${zone}`)
+  const offset = (Date.parse(`${day}T${clock}Z`) - second) / 60_000
+  const date = new Date(second + Number(digits.slice(0, 3).padEnd(3, '0')))
+  const year = date.getUTCFullYear()
+  if (Math.abs(offset) > 14 * 60 || year < 1 || year > 9999) return undefined
+  return Object.assign(date, {
+    nanosecondDelta: Number(digits.slice(3).padEnd(4, '0')) / 1e7,
+    getTimezoneOffset: () => -offset,
+    getFullYear: () => year,
+  })
+}
+
+/** The form that every language and type of the server reads alike; zeros go, because `datetime` takes three digits and no more. */
+const timestamp = (text: string) => {
+  const [, day = '', time = '', zone] = moment.exec(text) ?? []
+  if (!isDay(day) || zone !== undefined) return undefined
   const seconds = time.length === 5 ? `${time}:00` : time
-  return `${day}T${seconds.replace(/\.?0+$/, (end) => (seconds.includes('.') ? '' : end))}${zone === 'Z' ? '+00:00' : (zone ?? '')}`
+  return `${day}T${seconds.replace(/\.?0+$/, (end) => (seconds.includes('.') ? '' : end))}`
 }
 
 const unicode = (text: string) => (isWhole(text) ? text : undefined)
@@ -82,14 +102,13 @@ const sendings: { readonly [type: string]: Sending } = {
   timestamp: {
     in: 'VarChar',
     out: 'DateTime2',
-    value: timestamp(false),
+    value: timestamp,
     form: 'a local time, as 2024-02-29 23:59:59.1234567',
   },
   timestamptz: {
-    in: 'VarChar',
-    out: 'DateTimeOffset',
-    value: timestamp(true),
-    form: 'a time with its offset, as 2024-02-29 23:59:59+01:00',
+    in: 'DateTimeOffset',
+    value: zoned,
+    form: 'a time with its offset (14 hours at most), as 2024-02-29 23:59:59+01:00',
   },
   binary: { in: 'VarBinary', value: bytes, form: 'bytes in hex' },
   uuid: { in: 'UniqueIdentifier', value: guid, form: 'written as 8-4-4-4-12 hex digits' },

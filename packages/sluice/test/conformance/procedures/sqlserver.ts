@@ -266,6 +266,8 @@ function catalog(): Procedures {
     sp_sproc_columns: (call) => [
       ...resultSet(
         [
+          ['PROCEDURE_OWNER', word],
+          ['PROCEDURE_NAME', word],
           ['COLUMN_NAME', word],
           ['COLUMN_TYPE', wire.smallint],
           ['TYPE_NAME', word],
@@ -273,7 +275,7 @@ function catalog(): Procedures {
           ['SCALE', wire.smallint],
         ],
         given(call, 'procedure_name') === 'outputs'
-          ? parameters.map(([name, kind, type]) => [name as string, kind as string, type as string, '50', null])
+          ? parameters.map(([name = '', kind = '', type = '']) => ['dbo', 'outputs;1', name, kind, type, '50', null])
           : [],
       ),
       ...ended,

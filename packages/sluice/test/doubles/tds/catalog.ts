@@ -18,8 +18,11 @@ export interface DescribedProcedure {
   readonly result: readonly (readonly [name: string, type: string, nullable: boolean])[] | number
 }
 
-const isLike = (pattern: string | undefined, name: string) =>
-  pattern === undefined || pattern.replace(/\[(.)\]/g, '$1').toLowerCase() === name.toLowerCase()
+/** LIKE, of which only `_` and `%` are known: a pattern in brackets is one of Babelfish's differences. */
+const isLike = (pattern: string | undefined, name: string) => {
+  const escaped = (pattern ?? '%').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${escaped.replaceAll('_', '.').replaceAll('%', '.*')}$`, 'i').test(name)
+}
 
 /** The value of a parameter by its name. */
 const sentValue = (call: ReceivedCall, name: string): string | undefined =>
@@ -62,6 +65,8 @@ export function catalog(described: { readonly [name: string]: DescribedProcedure
           isLike(sentValue(call, 'procedure_name'), bare) && isLike(sentValue(call, 'procedure_owner'), schema),
       )
       const columns = [
+        ['PROCEDURE_OWNER', text],
+        ['PROCEDURE_NAME', text],
         ['COLUMN_NAME', text],
         ['COLUMN_TYPE', t.smallint],
         ['TYPE_NAME', text],
@@ -70,9 +75,11 @@ export function catalog(described: { readonly [name: string]: DescribedProcedure
       ] as const
       return resultSet(
         columns,
-        found.flatMap(({ parameters }) => [
-          ['@RETURN_VALUE', '5', 'int', '10', '0'],
+        found.flatMap(({ schema, bare, parameters }) => [
+          [schema, `${bare};1`, '@RETURN_VALUE', '5', 'int', '10', '0'],
           ...parameters.map((p) => [
+            schema,
+            `${bare};1`,
             `@${p.name}`,
             p.output === true ? '2' : '1',
             p.type,

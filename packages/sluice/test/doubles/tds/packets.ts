@@ -18,9 +18,11 @@ const headerLength = 8
 export class MessageReader {
   private waiting: Buffer = Buffer.alloc(0)
   private parts: Buffer[] = []
-  private readonly onMessage: (type: number, body: Buffer) => void
+  private resets = false
+  private readonly onMessage: (type: number, body: Buffer, resets: boolean) => void
 
-  constructor(onMessage: (type: number, body: Buffer) => void) {
+  /** @param onMessage hears of each message, and whether its client wants the session reset before it (RESETCONNECTION) */
+  constructor(onMessage: (type: number, body: Buffer, resets: boolean) => void) {
     this.onMessage = onMessage
   }
 
@@ -32,10 +34,13 @@ export class MessageReader {
       const packet = this.waiting.subarray(0, length)
       this.waiting = this.waiting.subarray(length)
       this.parts.push(packet.subarray(headerLength))
+      this.resets ||= (packet[1]! & 8) !== 0
       if ((packet[1]! & 1) === 0) continue
       const body = Buffer.concat(this.parts)
+      const { resets } = this
       this.parts = []
-      this.onMessage(packet[0]!, body)
+      this.resets = false
+      this.onMessage(packet[0]!, body, resets)
     }
   }
 }

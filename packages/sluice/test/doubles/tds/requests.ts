@@ -85,7 +85,24 @@ function shortValue(type: number, bytes: Buffer, scale: number): string | null {
   if (type === 0x68) return bytes[0] === 1 ? 'true' : 'false'
   if (type === 0x6d) return String(bytes.length === 8 ? bytes.readDoubleLE() : bytes.readFloatLE())
   if (type === 0x6a || type === 0x6c) return `${bytes[0] === 1 ? '' : '-'}${littleEndian(bytes.subarray(1))}e-${scale}`
+  if (type === 0x2b) return momentText(bytes, scale)
   return bytes.toString('hex')
+}
+
+/** A datetimeoffset (MS-TDS 2.2.5.5.1.9): time of day and day in UTC, then minutes; as its local time with the offset. */
+function momentText(bytes: Buffer, scale: number): string {
+  const at = bytes.length - 5
+  const offset = bytes.readInt16LE(at + 3)
+  const unit = 10n ** BigInt(scale)
+  const ticks =
+    littleEndian(bytes.subarray(0, at)) +
+    (littleEndian(bytes.subarray(at, at + 3)) * 86_400n + BigInt(offset * 60)) * unit
+  const seconds = new Date(Date.parse('0001-01-01T00:00:00Z') + Number(ticks / unit) * 1000).toISOString().slice(0, 19)
+  const fraction = scale === 0 ? '' : `.${String(ticks % unit).padStart(scale, '0')}`
+  const [hours, minutes] = [Math.trunc(Math.abs(offset) / 60), Math.abs(offset) % 60].map((n) =>
+    String(n).padStart(2, '0'),
+  )
+  return `${seconds.replace('T', ' ')}${fraction}${offset < 0 ? '-' : '+'}${hours}:${minutes}`
 }
 
 function readParameter(cursor: Cursor): ReceivedParameter {

@@ -24,7 +24,7 @@ export type ReceivedMessage = { readonly raw: Buffer } & (
       readonly application: string
       readonly language: string
     }
-  | { readonly kind: 'batch'; readonly text: string }
+  | { readonly kind: 'batch'; readonly text: string; readonly resets: boolean }
   | ({ readonly kind: 'rpc' } & ReceivedCall)
 )
 
@@ -96,7 +96,7 @@ function serve(socket: Socket, options: TdsServerOptions, receive: (message: Rec
   let turn = Promise.resolve()
   const listen = (stream: Duplex) => {
     client.stream = stream
-    const reader = new MessageReader((type, raw) => {
+    const reader = new MessageReader((type, raw, resets) => {
       if (type === packetType.attention) {
         client.attention = true
         receive({ kind: 'attention', raw })
@@ -106,20 +106,21 @@ function serve(socket: Socket, options: TdsServerOptions, receive: (message: Rec
         if (options.tls === undefined) return
         socket.removeAllListeners('data')
         listen(startTls(socket, options.tls))
-      } else turn = turn.then(() => handle(client, type, raw)).catch(() => void socket.destroy())
+      } else turn = turn.then(() => handle(client, type, raw, resets)).catch(() => void socket.destroy())
     })
     stream.on('data', (chunk: Buffer) => reader.push(chunk))
   }
   listen(socket)
 }
 
-async function handle(client: Client, type: number, raw: Buffer): Promise<void> {
+async function handle(client: Client, type: number, raw: Buffer, resets: boolean): Promise<void> {
   const writer = new MessageWriter(client.stream, client.packetSize)
   if (type === packetType.login) await login(client, raw, writer)
   else if (type === packetType.rpc) return await call(client, raw, writer)
   else if (type === packetType.batch) {
     const text = batchText(raw)
-    client.receive({ kind: 'batch', raw, text })
+    client.receive({ kind: 'batch', raw, text, resets })
+    if (resets) await writer.write(tokens.change(18, '', ''))
     // The driver sets its session with one batch of SETs; any other text is somebody's SQL.
     const isSettings = text.split('\n').every((line) => /^set [a-z_ ]+ [a-z0-9_]+$/.test(line))
     if (!isSettings)
