@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { digest } from '../base/json.ts'
+import type { ProcedureSource } from '../definition/types.ts'
 import { loadProject } from './load.ts'
 
 const templates = fileURLToPath(new URL('../../templates', import.meta.url))
-const example = fileURLToPath(new URL('../../../../examples/retail', import.meta.url))
+const examples = fileURLToPath(new URL('../../../../examples', import.meta.url))
 
 let folder: string
 beforeAll(async () => {
@@ -55,14 +56,29 @@ describe.each(['retail', 'file-drop', 'medallion'])('the template %s', (name) =>
   })
 })
 
-// To update: cp -r packages/sluice/templates/retail/{pipelines,generate.mjs,sluice.config.ts,README.md,AGENTS.md,tsconfig.json} examples/retail/
-test('the example is the template retail', async () => {
-  const files = await contents(templates, ['retail'])
+// To update, for each: rsync -a --exclude package.json --exclude gitignore packages/sluice/templates/<name>/ examples/<name>/
+test.each(['retail', 'procedures'])('the example %s is the template', async (name) => {
+  const files = await contents(templates, [name])
   for (const [file, text] of Object.entries(files)) {
-    const path = relative('retail', file)
-    const copy = await readFile(join(example, path === 'gitignore' ? '.gitignore' : path), 'utf8')
-    expect(copy, path).toBe(path === 'package.json' ? text.replace('"retail"', '"example-retail"') : text)
+    const path = relative(name, file)
+    const copy = await readFile(join(examples, name, path === 'gitignore' ? '.gitignore' : path), 'utf8')
+    expect(copy, path).toBe(path === 'package.json' ? text.replace(`"${name}"`, `"example-${name}"`) : text)
   }
+})
+
+test('the template procedures is a project without problems, and what one role may call is what its sources call', async () => {
+  const root = join(folder, 'procedures')
+  const { project, problems } = await loadProject(root)
+  expect(problems).toEqual([])
+  expect(Object.keys(project!.config.connections)).toEqual(['orion', 'vega'])
+  const called = Object.values(project!.pipelines[0]!.sources).map((source) => (source as ProcedureSource).procedure)
+  const texts = await Promise.all(
+    ['orion', 'vega'].map((system) => readFile(join(root, 'erp', `${system}.sql`), 'utf8')),
+  )
+  const made = [...texts.join('').matchAll(/^CREATE (?:FUNCTION|PROCEDURE) ([\w.]+)/gm)].map(
+    ([, procedure]) => procedure,
+  )
+  expect([...new Set(called)].sort()).toEqual(made.sort())
 })
 
 const retailInYaml = `

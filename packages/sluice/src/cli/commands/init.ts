@@ -38,7 +38,8 @@ export const run: Run<'init'> = async (context, { dir, template, force }) => {
   const steps = [
     ...(place === '' ? [] : [`cd ${visible(place)}`]),
     ...(existsSync(join(folder, 'package.json')) ? ['npm install'] : []),
-    'npx sluice run',
+    // Where something has to be up before the first run, a template says how.
+    existsSync(join(folder, 'start.mjs')) ? 'npm start' : 'npx sluice run',
   ]
   await terminal.next(steps.join(' && '), true)
   return 0
