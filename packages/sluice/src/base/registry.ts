@@ -9,6 +9,7 @@
  * The registry is assembled from one file per range under `registry/`.
  */
 import { cdcErrors } from './registry/cdc.ts'
+import { changesErrors } from './registry/changes.ts'
 import { cliErrors } from './registry/cli.ts'
 import { connectionErrors } from './registry/connections.ts'
 import { definitionErrors } from './registry/definition.ts'
@@ -32,6 +33,7 @@ export const registry = {
   ...connectionErrors,
   ...sourceErrors,
   ...cdcErrors,
+  ...changesErrors,
   ...lakeErrors,
   ...engineErrors,
   ...runErrors,

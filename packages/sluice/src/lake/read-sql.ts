@@ -19,8 +19,8 @@ export async function latestSql(storage: Storage, record: Pick<CommitRecord, 'fi
 }
 
 /**
- * A SELECT of all given versions' rows, with `_version`, `_committed_at` and `_version_date` (its day, UTC), in the columns of the newest.
- * Each file is read once, whatever the number of versions that hold it; for some versions or days, only their files are.
+ * A SELECT of all given versions' rows, with `_version`, `_committed_at` and `_version_date` (its day, UTC), in the columns of the newest; a column of
+ * the table that has one of these names stands in its place, as a log of changes has its own `_committed_at`. Each file is read once, whatever the number of versions that hold it; for some versions or days, only their files are.
  */
 export async function snapshotSql(storage: Storage, records: readonly CommitRecord[]): Promise<string> {
   const ordered = [...records].sort((a, b) => b.version - a.version)
@@ -35,7 +35,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
       let files = known.get(shape)
       if (files === undefined) {
         const own = fields.map((field) => here.get(field.id))
-        const list = fields.map(({ name, type }, at) => column(name, type, physical(file, own[at]))).join(', ')
+        const list = fields.map(({ name, type }, at) => column(name, type, physical(file, own[at]), '_f.')).join(', ')
         const inFile = own.map((field) => field && (file.types?.[physical(file, field) ?? ''] ?? field.type))
         const id = JSON.stringify([list, inFile])
         const group = groups.get(id) ?? { list, files: new Map<string, number[]>() }
@@ -52,6 +52,12 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
     ({ version, committedAt }) =>
       `(${version}, TIMESTAMPTZ ${quoteText(committedAt)}, DATE ${quoteText(committedAt.slice(0, 10))})`,
   )
+  const taken = new Set(fields.map(({ name }) => key(name)))
+  const added = [
+    { name: '_version', type: 'INTEGER' },
+    { name: '_committed_at', type: 'TIMESTAMP WITH TIME ZONE' },
+    { name: '_version_date', type: 'DATE' },
+  ].filter(({ name }) => !taken.has(name))
   const selects: string[] = []
   for (const { list, files } of groups.values()) {
     const spans: string[] = []
@@ -59,7 +65,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
       for (const [first, last] of ranges(held))
         spans.push(`(${quoteText(await storage.localPath(path))}, ${first}, ${last})`)
     selects.push(
-      `SELECT ${list}, _v._version, _v._committed_at, _v._version_date FROM ${await relation(
+      `SELECT ${[list, ...added.map(({ name }) => `_v.${name}`)].join(', ')} FROM ${await relation(
         storage,
         [...files.keys()].map((path) => ({ path })),
         '_sluice_file',
@@ -69,12 +75,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
     )
   }
   if (selects.length > 0) return selects.join(' UNION ALL ')
-  return emptySelect([
-    ...fields,
-    { name: '_version', type: 'INTEGER' },
-    { name: '_committed_at', type: 'TIMESTAMP WITH TIME ZONE' },
-    { name: '_version_date', type: 'DATE' },
-  ])
+  return emptySelect([...fields, ...added])
 }
 
 /** Files that hold the same columns in the same types can be read as one relation. */
@@ -101,8 +102,8 @@ function physical(file: DataFile | undefined, field: Field | undefined): string 
   return file?.fields.find((name) => key(name) === key(field.name))
 }
 
-function column(name: string, type: string, inFile: string | undefined): string {
-  const value = inFile === undefined ? 'NULL' : quoteIdentifier(inFile)
+function column(name: string, type: string, inFile: string | undefined, relation = ''): string {
+  const value = inFile === undefined ? 'NULL' : `${relation}${quoteIdentifier(inFile)}`
   return `CAST(${value} AS ${type}) AS ${quoteIdentifier(name)}`
 }
 

@@ -6,6 +6,7 @@
 import { rm } from 'node:fs/promises'
 import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
+import type { Model } from '../definition/types.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
 import { maxRetries } from '../statemachine/states.ts'
 import type { RunOptions } from './api.ts'
@@ -18,13 +19,30 @@ import { planProject } from './planning.ts'
 /** What runs each kind of task: the same handlers that a function on AWS calls; imported when one runs. */
 const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) => Promise<TaskOutcome> } = {
   ingest: async (context) => (await import('./tasks/ingest.ts')).runIngest(context),
-  model: async (context) => (await import('./tasks/model.ts')).runModel(context),
+  model: async (context) =>
+    modelOf(context)?.kind === 'changes'
+      ? (await import('./tasks/changes.ts')).runChanges(context)
+      : (await import('./tasks/model.ts')).runModel(context),
   load: async (context) => (await import('./tasks/load.ts')).runLoad(context),
 }
+
+const modelOf = ({ project, task }: TaskContext): Model | undefined =>
+  project.pipelines.find(({ name }) => name === task.pipeline)?.models[task.table]
 
 /** Apart, because the compiler leaves the ending of an import as it is where it is inside a block with `await using`. */
 const notifying = (): Promise<typeof import('./notify.ts')> => import('./notify.ts')
 const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
+
+/** What a run that follows another knows of it. */
+export interface Following {
+  /** The failures that were told of already, as {@link failureKey} has them; a run that did nothing is then forgotten. */
+  readonly told?: ReadonlySet<string>
+}
+
+/** @example failureKey('ingest:raw.shop', 'Source.SlotBusy') // 'ingest:raw.shop Source.SlotBusy' */
+export function failureKey(task: string, error: string): string {
+  return `${task} ${error}`
+}
 
 /**
  * Runs a project once.
@@ -34,7 +52,7 @@ const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./
  */
 export async function executeRun(
   context: ProjectContext,
-  options: RunOptions = {},
+  options: RunOptions & Following = {},
 ): Promise<{ id: string; summary: RunSummary }> {
   const id = newId(context.clock)
   await using lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: id })
@@ -56,13 +74,14 @@ export async function executeRun(
   await run.execute()
   const summary = run.summary(context.clock.now().getTime() - started.getTime())
   const { config, pipelines: defined } = context.project
-  if ([config, ...defined].some(({ notifications }) => notifications.length > 0)) {
+  if (isNews(run, summary, options) && [config, ...defined].some(({ notifications }) => notifications.length > 0)) {
     const { sendNotifications } = await notifying()
     const { failures, outcomes, emit } = run
     await sendNotifications(context, { id, plan, summary, failures, outcomes, emit })
   }
   run.emit({ type: 'run.finished', summary })
-  await entry.finish(context.clock.now().toISOString(), summary)
+  if (options.told !== undefined && isNothing(summary)) await entry.forget()
+  else await entry.finish(context.clock.now().toISOString(), summary)
   // After the run is told of, because it is no part of it: what cannot be removed now is removed another day.
   if (!isIdle(plan) && summary.status === 'succeeded')
     await (await maintenance()).cleanDaily(context).catch(() => undefined)
@@ -318,6 +337,18 @@ class Run {
       durationMs,
     }
   }
+}
+
+/** Whether a run did nothing that anybody would look for. */
+function isNothing({ status, tasks, refusedFiles, warnings }: RunSummary): boolean {
+  return status === 'succeeded' && tasks.succeeded + refusedFiles + warnings === 0
+}
+
+/** Whether a run is to be told of: not one that did nothing, or failed as the one before, where they follow each other. */
+function isNews({ failures }: Run, { status, tasks, refusedFiles }: RunSummary, { told }: Following): boolean {
+  if (told === undefined || tasks.succeeded + refusedFiles > 0) return true
+  if (status === 'succeeded') return false
+  return failures.size === 0 || [...failures].some(([task, { name }]) => !told.has(failureKey(task, name)))
 }
 
 /** Whether a plan has nothing to run. */

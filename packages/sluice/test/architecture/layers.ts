@@ -10,6 +10,7 @@ export const layers = [
   'engines',
   'connections',
   'quality',
+  'changes',
   'sources',
   'warehouses',
   'notifications',

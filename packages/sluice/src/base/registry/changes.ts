@@ -1,0 +1,51 @@
+/** 326x: tables that are made of changes. */
+import { entry } from './entry.ts'
+
+const kept = 'The table stays as it is, the log keeps every change, and other tables of the source go on.'
+
+/** Errors of tables that are made of changes. */
+export const changesErrors = {
+  'Changes.ValueNotHeld': entry<{ table: string; column: string; key: string }>({
+    code: 'SLU3260',
+    title: 'A value that stayed as it was is not held.',
+    message: ({ table, column, key }) =>
+      `A change of ${table} (key ${key}) left "${column}" as it was, so the server did not send its value; and the log has no earlier change of that row.`,
+    hint: ({ table }) =>
+      `${kept} To bring the row whole, run: sluice cdc resnapshot. So that it cannot happen again, on the server: ALTER TABLE ${table} REPLICA IDENTITY FULL`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault CD-11. PostgreSQL does not send large values (TOAST) that an update did not touch. They come from the earlier changes of the row; a table that was added without a copy has none.',
+  }),
+  'Changes.KeyMissing': entry<{ table: string; key: string; changes: number }>({
+    code: 'SLU3261',
+    title: 'Changes do not have the declared key.',
+    message: ({ table, key, changes }) =>
+      `${changes} changes of ${table} have no value for its key (${key}), so nobody can say which row they are of.`,
+    hint: ({ table }) =>
+      `${kept} Declare the columns of the primary key as \`key\`. A table without one needs on the server: ALTER TABLE ${table} REPLICA IDENTITY FULL`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Faults CD-12 and CD-14.',
+  }),
+  'Changes.KeyDiffers': entry<{ table: string; declared: string; found: string }>({
+    code: 'SLU3262',
+    title: 'The declared key is not that of the table.',
+    message: ({ table, declared, found }) =>
+      `Rows of ${table} are declared to be known by ${declared}; the server knows them by ${found}.`,
+    hint: ({ found }) => `${kept} Declare \`key: [${found}]\`, by the names of your columns, then: sluice run`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Faults CD-13 and CD-17: with a part of the key two rows would be taken for one.',
+  }),
+  'Changes.TooManyRefused': entry<{ table: string; limit: string; reasons: string }>({
+    code: 'SLU3263',
+    title: 'Too many changes were refused.',
+    message: ({ table, limit, reasons }) => `${table}: ${limit} (${reasons}).`,
+    hint: () => `${kept} See what is wrong with them, or raise \`quarantine\` of the table, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'A refused change is kept in quarantine; beyond the declared limits nothing of the batch is published.',
+  }),
+} as const

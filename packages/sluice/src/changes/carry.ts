@@ -1,0 +1,171 @@
+/**
+ * Values that a change did not bring, since they stayed as they were: found in the row's earlier changes, through changes of its key.
+ *
+ * What is followed are places, not values: a large value is read once, when the image is put together, and never held.
+ */
+import { sluiceError } from '../base/errors.ts'
+import type { Session } from '../engines/engine.ts'
+import { jsonPointer } from './log-rows.ts'
+
+/** Names of the working tables. */
+const [wanted, earlier, references] = ['changes_wanted', 'changes_earlier', 'changes_references']
+
+/** A change, without its image. */
+interface LightChange {
+  readonly s: string
+  readonly op: string
+  readonly k: string | null
+  readonly was: string | null
+  readonly unchanged: string | null
+}
+
+/** Where a row's values are: all in the change at `own`, but for some in older ones. */
+interface Holder {
+  readonly own: Place
+  readonly older: ReadonlyMap<string, Place>
+}
+
+/** The place of a change; or that of a key at the beginning, whose earlier changes are not known yet; or none, where the row has no earlier change. */
+type Place = { readonly s: string } | { readonly root: string } | { readonly lost: string }
+
+/** A value that a change takes from elsewhere. */
+interface Reference {
+  readonly s: string
+  readonly column: string
+  readonly from: Place
+}
+
+/** What is carried, and from where. */
+export interface CarryInput {
+  readonly session: Session
+  /** The table, for messages. */
+  readonly table: string
+  /** The chunk's rows: the name of a table with the columns of `logRowsSql`. */
+  readonly rows: string
+  /** A SELECT of all rows before the chunk, of the same columns. */
+  readonly before: string
+  /** A SELECT of all rows up to the chunk's end. */
+  readonly all: string
+}
+
+/**
+ * Makes a table of patches: what is to be merged into the images of the changes at `s`.
+ *
+ * @example await carryValues({ session, table, rows, before, all }) // 'changes_patches'
+ * @returns the table's name, with columns `s` and `patch`
+ * @throws Changes.ValueNotHeld where the log does not have an earlier change of the row
+ */
+export async function carryValues(input: CarryInput): Promise<string> {
+  const { session, table, rows } = input
+  // A row is followed back through changes of keys alone.
+  const related = `SELECT k FROM ${rows} WHERE unchanged IS NOT NULL OR was IS NOT NULL UNION SELECT was FROM ${rows} WHERE was IS NOT NULL`
+  const chunk = await follow(session, `FROM ${rows} WHERE k IN (${related}) OR op = 'T'`, (root) => ({ root }))
+  const roots = new Set(chunk.references.flatMap(({ from }) => ('root' in from ? [from.root] : [])))
+  const held = roots.size === 0 ? undefined : await followBack(input, roots)
+  const resolved = chunk.references.map(({ s, column, from }) => {
+    const holder = 'root' in from ? held?.get(from.root) : undefined
+    const source = 'root' in from ? (holder?.older.get(column) ?? holder?.own) : from
+    if (source !== undefined && 's' in source) return { s, column, from: source.s }
+    throw notHeld(table, column, 'root' in from ? from.root : 'lost' in from ? from.lost : '')
+  })
+  return patches(input, resolved)
+}
+
+function notHeld(table: string, column: string, key: string): Error {
+  return sluiceError('Changes.ValueNotHeld', { table, column, key })
+}
+
+/** Goes through changes in their order; answers what they refer to, and where each key's values are at the end. */
+async function follow(
+  session: Session,
+  from: string,
+  begin: (key: string) => Place,
+): Promise<{ readonly references: readonly Reference[]; readonly state: ReadonlyMap<string, Holder | undefined> }> {
+  const state = new Map<string, Holder | undefined>()
+  const references: Reference[] = []
+  let isCleared = false
+  const placeOf = (key: string, column: string): Place => {
+    const holder = state.get(key)
+    if (holder !== undefined) return holder.older.get(column) ?? holder.own
+    return isCleared || state.has(key) ? { lost: key } : begin(key)
+  }
+  for await (const batch of session.stream(`SELECT s, op, k, was, unchanged ${from} ORDER BY s`)) {
+    for (const { s, op, k, was, unchanged } of batch as unknown as readonly LightChange[]) {
+      if (op === 'T') {
+        state.clear()
+        isCleared = true
+        continue
+      }
+      const key = k as string
+      const older = new Map<string, Place>()
+      for (const column of unchanged === null ? [] : (JSON.parse(unchanged) as string[])) {
+        const place = placeOf(was ?? key, column)
+        older.set(column, place)
+        references.push({ s, column, from: place })
+      }
+      if (was !== null) state.set(was, undefined)
+      state.set(key, op === 'D' ? undefined : { own: { s }, older })
+    }
+  }
+  return { references, state }
+}
+
+/** Where the values of keys are before the chunk. Only what comes after a row's last whole image is looked at. */
+async function followBack(
+  { session, before }: CarryInput,
+  roots: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Holder | undefined>> {
+  await session.run(`CREATE OR REPLACE TABLE ${wanted} (k VARCHAR, round VARCHAR)`)
+  await session.run(
+    `CREATE OR REPLACE TABLE ${earlier} (s HUGEINT, op VARCHAR, k VARCHAR, was VARCHAR, unchanged VARCHAR)`,
+  )
+  let next: readonly string[] = [...roots]
+  for (let round = 0; next.length > 0; round++) {
+    session.append(wanted, [next, next.map(() => `${round}`)], next.length)
+    const asked = `(SELECT k FROM ${wanted} WHERE round = '${round}')`
+    await session.run(
+      `INSERT INTO ${earlier} SELECT s, op, k, was, unchanged FROM (
+         SELECT *, max(CASE WHEN unchanged IS NULL AND op <> 'D' THEN s END) OVER (PARTITION BY k) AS whole
+         FROM (SELECT s, op, k, was, unchanged FROM (${before}) WHERE k IN ${asked})) WHERE whole IS NULL OR s >= whole`,
+    )
+    const more = await session.all<{ was: string }>(
+      `SELECT DISTINCT was FROM ${earlier} WHERE was IS NOT NULL AND unchanged IS NOT NULL AND was NOT IN (SELECT k FROM ${wanted})`,
+    )
+    next = more.map(({ was }) => was)
+  }
+  const { state } = await follow(session, `FROM ${earlier}`, (lost) => ({ lost }))
+  return state
+}
+
+/** Reads the values, each from the change that brought it. */
+async function patches(
+  { session, table, all }: CarryInput,
+  resolved: readonly { readonly s: string; readonly column: string; readonly from: string }[],
+): Promise<string> {
+  await session.run(`CREATE OR REPLACE TABLE ${references} (s VARCHAR, name VARCHAR, pointer VARCHAR, source VARCHAR)`)
+  for (let at = 0; at < resolved.length; at += 2048) {
+    const some = resolved.slice(at, at + 2048)
+    const columns = [
+      some.map(({ s }) => s),
+      some.map(({ column }) => column),
+      some.map(({ column }) => jsonPointer(column)),
+      some.map(({ from }) => from),
+    ]
+    session.append(references, columns, some.length)
+  }
+  const lowest = resolved.reduce(
+    (least, { from }) => (BigInt(from) < least ? BigInt(from) : least),
+    BigInt(resolved[0]!.from),
+  )
+  await session.run(`
+    CREATE OR REPLACE TABLE changes_patches AS
+    SELECT r.s::HUGEINT AS s, json_group_object(r.name, l.image ->> r.pointer)::VARCHAR AS patch,
+      min(CASE WHEN l.image ->> r.pointer IS NULL THEN r.name END) AS missing, any_value(l.k) AS k
+    FROM ${references} AS r LEFT JOIN (SELECT s, k, image FROM (${all}) WHERE s >= ${lowest}::HUGEINT) AS l ON l.s = r.source::HUGEINT
+    GROUP BY r.s`)
+  const [lost] = await session.all<{ missing: string; k: string | null }>(
+    'SELECT missing, k FROM changes_patches WHERE missing IS NOT NULL LIMIT 1',
+  )
+  if (lost !== undefined) throw notHeld(table, lost.missing, lost.k ?? '')
+  return 'changes_patches'
+}

@@ -1,0 +1,164 @@
+/** Turns resolved changes into rows: strict casts, transforms, row checks, and capture of what is refused, in one scan. */
+import type { Check, Column } from '../definition/types.ts'
+import type { EngineColumn, Session, WrittenFile } from '../engines/engine.ts'
+import { castColumn } from '../quality/casts.ts'
+import type { QuarantineWriter } from '../quality/quarantine.ts'
+import type { ColumnCast, RowRule } from '../quality/rule.ts'
+import { acceptSql, decodeMask, rowRules } from '../quality/rules.ts'
+import { quoteIdentifier, quoteText } from '../sql/quote.ts'
+import { jsonPointer, keyPartSql } from './log-rows.ts'
+
+/** What rows must be. */
+export interface RowShape {
+  /** By their names here. */
+  readonly key: readonly string[]
+  readonly columns: { readonly [column: string]: Column }
+  /** SQL over the cast row, by the column that it makes or replaces. */
+  readonly transforms: { readonly [column: string]: string }
+  /** Those of rows are judged here; the others are left to the caller. */
+  readonly checks: readonly Check[]
+}
+
+/** Columns of every change, beside its own; `sluice_` begins no column of a user. */
+export const own = {
+  op: 'sluice_op',
+  s: 'sluice_s',
+  lsn: 'sluice_lsn',
+  seq: 'sluice_seq',
+  committedAt: 'sluice_committed_at',
+  effectiveAt: 'sluice_effective_at',
+} as const
+
+/** Judges changes. */
+export interface Judge {
+  /** The columns of an accepted row, without its {@link own}. */
+  readonly columns: readonly EngineColumn[]
+  readonly rules: readonly RowRule[]
+  /**
+   * Writes the changes that obey, in their order.
+   *
+   * @param changes a SELECT of `s`, `op` (I, U, D), `lsn`, `seq`, `committed_at`, `effective_at`, `k` and `image`
+   * @param select what is written of an accepted row
+   */
+  write(changes: string, select: string, folder: string): Promise<readonly WrittenFile[]>
+}
+
+const text = (place: number): string => `sluice_c${place}`
+
+/**
+ * Makes a judge. A delete has the columns of its key alone, and obeys by them: it is not lost for what a row was.
+ *
+ * @example const judge = await openJudge(session, shape, quarantine, 'public.customers')
+ * @throws Quality.ColumnInvalid, Engine.Failed where a transform is no SQL over the row
+ */
+export async function openJudge(
+  session: Session,
+  shape: RowShape,
+  quarantine: QuarantineWriter,
+  table: string,
+): Promise<Judge> {
+  const names = Object.keys(shape.columns)
+  const isKey = (name: string | undefined): boolean => name !== undefined && shape.key.includes(name)
+  const casts = Object.entries(shape.columns).map(([name, column], place): ColumnCast => {
+    // A row is known by its key: none of it can be missing.
+    const cast = castColumn(name, column, text(place))
+    return isKey(name) ? { ...cast, nullable: false } : cast
+  })
+  const forDelete = (rule: RowRule): RowRule =>
+    rule.kind !== 'cast' && rule.kind !== 'required'
+      ? { ...rule, valid: `(${own.op} = 'D' OR ${rule.valid})` }
+      : isKey(rule.columns[0])
+        ? rule
+        : { ...rule, valid: `(${own.op} = 'D' OR ${rule.valid})` }
+  const rules = rowRules(casts, shape.checks, { defaultAction: 'quarantine' }).map(forDelete)
+  const isCast = ({ kind }: RowRule): boolean => kind === 'cast' || kind === 'required'
+  const [castRules, checkRules] = [rules.filter(isCast), rules.filter((rule) => !isCast(rule))]
+  const [accepts, obeys] = [acceptSql(castRules), acceptSql(checkRules)]
+
+  const layers = (changes: string): string => {
+    const texts = names.map((_, place) => `t[${place + 1}] AS ${text(place)}`)
+    const typed = casts.map(({ name, value }) => `${value} AS ${quoteIdentifier(name)}`)
+    const masks = [accepts.mask, ...accepts.moreMasks].map((mask, at) => `${mask} AS sluice_mask${at}`)
+    return transformed(
+      `SELECT *, ${accepts.predicate} AS sluice_is_cast, ${masks.join(', ')}
+       FROM (SELECT *, ${typed.join(', ')} FROM (SELECT * EXCLUDE (t), ${texts.join(', ')} FROM (${textsSql(shape, changes)})))`,
+      shape,
+    )
+  }
+  const described = await session.describe(`SELECT * FROM (${layers(nothing)})`)
+  const made = [...names, ...Object.keys(shape.transforms).filter((name) => !names.includes(name))]
+  const columns = made.map((name) => described.find((column) => column.name === name) as EngineColumn)
+
+  const capture = `sluice_refuse_change_${captures(session)}`
+  session.capture(capture, (_, fields) => {
+    const castMasks = 1 + accepts.moreMasks.length
+    const masks = fields.slice(0, castMasks + 1 + obeys.moreMasks.length).map((mask) => BigInt(mask ?? 0))
+    const [op, lsn, seq, image, ...texts] = fields.slice(masks.length)
+    const broken = decodeMask(masks[0]!, castRules, masks.slice(1, castMasks))
+    // Checks of a row that could not be cast say nothing.
+    const failed = broken.length > 0 ? [] : decodeMask(masks[castMasks]!, checkRules, masks.slice(castMasks + 1))
+    const row = { _op: op ?? null, ...Object.fromEntries(names.map((name, place) => [name, texts[place] ?? null])) }
+    quarantine.add({
+      file: table,
+      line: 0,
+      record: Number(seq),
+      offset: Number(lsn),
+      bytes: Buffer.from(image ?? JSON.stringify(row)),
+      reasons: [...broken, ...failed],
+      fields: row,
+    })
+  })
+  const captured = [
+    ...[accepts.mask, ...accepts.moreMasks].map((_, at) => `sluice_mask${at}::VARCHAR`),
+    ...[obeys.mask, ...obeys.moreMasks].map((mask) => `(${mask})::VARCHAR`),
+    ...[own.op, own.lsn, own.seq, 'sluice_image', ...names.map((_, place) => text(place))].map(
+      (name) => `${name}::VARCHAR`,
+    ),
+  ]
+  return {
+    columns,
+    rules,
+    write: (changes, select, folder) =>
+      session.write(
+        `SELECT ${select} FROM (SELECT *, sluice_is_cast AND ${obeys.predicate} AS sluice_is_good FROM (${layers(changes)}))
+         WHERE CASE WHEN sluice_is_good THEN true ELSE ${capture}(0::UBIGINT, [${captured.join(', ')}]) END ORDER BY ${own.s}`,
+        { folder, ordered: true },
+      ),
+  }
+}
+
+const nothing = `SELECT 0::HUGEINT AS s, '' AS op, 0::BIGINT AS lsn, 0::BIGINT AS seq, now() AS committed_at, now() AS effective_at, '' AS k, '' AS image WHERE false`
+
+const counts = new WeakMap<Session, number>()
+
+/** Functions of a session have names of their own. */
+function captures(session: Session): number {
+  const count = (counts.get(session) ?? 0) + 1
+  counts.set(session, count)
+  return count
+}
+
+/** The texts of a change's columns, as a list `t`: of a row from its image, of a delete those of its key. */
+function textsSql({ columns, key }: RowShape, changes: string): string {
+  const pointers = Object.entries(columns).map(([name, { from }]) => quoteText(jsonPointer(from ?? name)))
+  const ofKey = Object.keys(columns).map((name) =>
+    key.includes(name) ? keyPartSql(key, key.indexOf(name), 'k') : 'NULL',
+  )
+  return `
+    SELECT s AS ${own.s}, op AS ${own.op}, lsn AS ${own.lsn}, seq AS ${own.seq}, committed_at AS ${own.committedAt},
+      effective_at AS ${own.effectiveAt}, image AS sluice_image,
+      CASE WHEN op = 'D' THEN [${ofKey.join(', ')}]::VARCHAR[] ELSE json_extract_string(image, [${pointers.join(', ')}]) END AS t
+    FROM (${changes})`
+}
+
+/** Each transform sees the row as it was cast; none sees a row that could not be, or a delete. */
+function transformed(rows: string, { columns, transforms }: RowShape): string {
+  // The line break ends a comment at the end of what the user wrote.
+  const value = ([name, sql]: readonly [string, string]): string =>
+    `CASE WHEN sluice_is_cast AND ${own.op} <> 'D' THEN (${sql}\n) END AS ${quoteIdentifier(name)}`
+  const replaced = Object.entries(transforms).filter(([name]) => Object.hasOwn(columns, name))
+  const added = Object.entries(transforms).filter(([name]) => !Object.hasOwn(columns, name))
+  if (replaced.length + added.length === 0) return rows
+  const replace = replaced.length === 0 ? '' : ` REPLACE (${replaced.map(value).join(', ')})`
+  return `SELECT *${replace}${added.map((one) => `, ${value(one)}`).join('')} FROM (${rows})`
+}

@@ -1,0 +1,88 @@
+/**
+ * The rows of one table in a change log, in the columns that all of this folder works with.
+ *
+ * | column | what |
+ * |---|---|
+ * | `s` | HUGEINT: the row's place in the order of everything: commit position, copied rows after those of a transaction that ends there, number in it; a multiple of 10 |
+ * | `lsn`, `seq`, `committed_at`, `effective_at` | as the log has them |
+ * | `op` | I, U, D, S (a row of a copy) or T (all rows are gone) |
+ * | `k` | the key's text; NULL for T |
+ * | `was` | the key before, where a change gave the row another one |
+ * | `image` | the row after the change, as JSON; NULL for D and T |
+ * | `unchanged` | the columns that are not in the image since their values stayed, as a JSON list |
+ */
+import { quoteText } from '../sql/quote.ts'
+
+/** Which rows of a log are of a table, and how it knows them. */
+export interface LogTable {
+  /** As the log names it: `public.customers`. */
+  readonly table: string
+  /** The columns that identify a row, by their names in the table. */
+  readonly key: readonly string[]
+}
+
+/** So many places are between two commit positions: for copied rows or not, a number of 13 digits, and the halves of a change. */
+const placesPerLsn = '1000000000000000'
+
+/** Whether a change comes before the first change of a chunk, or in it. */
+export interface Span {
+  /** Exclusive; a decimal number. @default from the beginning */
+  readonly after?: string
+  /** Inclusive. @default to the end */
+  readonly upTo?: string
+}
+
+/**
+ * A SELECT of a table's rows in a span of a log.
+ *
+ * @example logRowsSql('SELECT * FROM log', { table: 'public.customers', key: ['id'] }, { after: '0' })
+ * @param log a SELECT of the log, or of some files of it
+ */
+export function logRowsSql(log: string, { table, key }: LogTable, { after, upTo }: Span = {}): string {
+  const conditions = [
+    `_table = ${quoteText(table)}`,
+    `_op <> 'R'`,
+    // Both on the log's own column, which whole groups of rows are skipped by, and on the exact place.
+    ...(after === undefined ? [] : [`_lsn >= ${lsnOf(after)}`, `${place} > ${after}::HUGEINT`]),
+    ...(upTo === undefined ? [] : [`_lsn <= ${lsnOf(upTo)}`, `${place} <= ${upTo}::HUGEINT`]),
+  ]
+  const before = `CASE WHEN _op = 'U' AND before IS NOT NULL THEN ${keyText(key, 'before')} END`
+  return `
+    SELECT s, lsn, seq, committed_at, effective_at, op, k, CASE WHEN before_k <> k THEN before_k END AS was, image, unchanged
+    FROM (SELECT ${place} AS s, _lsn AS lsn, _seq AS seq, _committed_at AS committed_at, _effective_at AS effective_at, _op AS op,
+        coalesce(${['key', 'after', 'before'].map((image) => keyText(key, image)).join(', ')}) AS k,
+        ${before} AS before_k, CASE WHEN _op <> 'D' THEN after END AS image, _unchanged AS unchanged
+      FROM (${log}) WHERE ${conditions.join(' AND ')})`
+}
+
+const place = `(_lsn::HUGEINT * ${placesPerLsn}::HUGEINT + CASE WHEN _xid IS NULL THEN 100000000000000::BIGINT ELSE 0::BIGINT END + _seq * 10)`
+
+/** @example lsnOf('4294967296000000000000000') // '4294967296' */
+function lsnOf(s: string): string {
+  return `${BigInt(s) / BigInt(placesPerLsn)}`
+}
+
+/** A key as one text, the same for the same key whatever image it comes from. NULL where a part is missing. */
+function keyText(key: readonly string[], image: string): string {
+  const parts = key.map((name) => `(${image} ->> ${quoteText(jsonPointer(name))})`)
+  if (parts.length === 1) return parts[0]!
+  return `CASE WHEN ${parts.map((part) => `${part} IS NOT NULL`).join(' AND ')} THEN json_array(${parts.join(', ')})::VARCHAR END`
+}
+
+/**
+ * The texts of a key's columns, from its text.
+ *
+ * @example keyPartSql(['id'], 0, 'k') // 'k'
+ */
+export function keyPartSql(key: readonly string[], part: number, k: string): string {
+  return key.length === 1 ? k : `(${k} ->> '/${part}')`
+}
+
+/**
+ * A member's place in a JSON object, whatever its name (RFC 6901).
+ *
+ * @example jsonPointer('a/b') // '/a~1b'
+ */
+export function jsonPointer(name: string): string {
+  return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}

@@ -1,0 +1,211 @@
+/** Makes a version of a table of changes: from those that came since its last version, or from all of them where that would not be the same. */
+import { assert, sluiceError } from '../../base/errors.ts'
+import { digest } from '../../base/json.ts'
+import { currentRows } from '../../changes/current.ts'
+import { foldChanges, foldedSelect, historySelect } from '../../changes/fold.ts'
+import { type Judge, openJudge } from '../../changes/judge.ts'
+import { addedColumns } from '../../definition/columns.ts'
+import type { ChangesModel } from '../../definition/types.ts'
+import type { Session, WrittenFile } from '../../engines/engine.ts'
+import type { CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
+import { exceedsLimits, ruleResults } from '../../quality/accounting.ts'
+import { quarantineWriter, type WrittenQuarantine } from '../../quality/quarantine.ts'
+import { isRowCheck } from '../../quality/rules.ts'
+import { runTableChecks } from '../../quality/table-checks.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
+import type { TaskContext, TaskOutcome } from '../context.ts'
+import { candidateFiles, candidateSql, type ModelCandidate, relatedTables } from './check.ts'
+import { resolveInputs } from './inputs.ts'
+import { publish } from './publish.ts'
+
+/** How far a version has come in the log. */
+interface Mark {
+  /** The log's version. */
+  readonly version: number
+  /** A digest of the files that the log had then: where they are still its first ones, the rest is new. */
+  readonly files: string
+}
+
+/** What a task works with. */
+interface Making {
+  readonly context: TaskContext
+  readonly session: Session
+  readonly model: ChangesModel
+  readonly log: CommitRecord
+  readonly current: CommitRecord | undefined
+  /** The log's files that are new; all of them for a version from scratch. */
+  readonly fresh: readonly DataFile[]
+  readonly isIncremental: boolean
+}
+
+/**
+ * Runs the task of a table of changes.
+ *
+ * @throws Changes.*, Quality.ChecksFailed
+ */
+export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
+  const { project, task, lake } = context
+  const model = project.pipelines.find(({ name }) => name === task.pipeline)?.models[task.table]
+  assert(model?.kind === 'changes', `the plan's table of changes ${task.table} is defined`)
+  const [log] = await resolveInputs(context)
+  assert(log !== undefined, 'a table of changes has one input')
+  const inputs = [{ kind: 'table' as const, table: log.table, version: log.version }]
+  const forced = task.reason === 'forced' ? { forced: context.run } : {}
+  const taskKey = digest({ definition: task.definition, inputs, ...forced })
+  const current = await lake.current(task.table)
+  if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
+
+  await using session = await context.engine.open({ signal: context.signal })
+  const since = isForced(context) ? undefined : sinceOf(task.definition, current, log)
+  const fresh = since === undefined ? log.files : log.files.filter(({ addedIn }) => addedIn > since)
+  const making: Making = { context, session, model, log, current, fresh, isIncremental: since !== undefined }
+  const candidate = await makeCandidate(making)
+  if (since !== undefined && current !== undefined && candidate.accounting.read === 0)
+    return { status: 'unchanged', version: current.version, accounting: candidate.accounting }
+  const isAppend = model.as === 'history' && making.isIncremental
+  const record = await publish(
+    context,
+    session,
+    { ...candidate, inputs, watermark: JSON.stringify(markOf(log)) },
+    { taskKey, operation: isAppend ? 'append' : 'replace', expectedParent: current?.version ?? 0 },
+  )
+  return { status: 'succeeded', version: record.version, accounting: record.accounting }
+}
+
+const isForced = ({ task }: TaskContext): boolean => task.reason === 'forced'
+
+function markOf({ version, files }: CommitRecord, upTo = version): Mark {
+  const paths = files.filter(({ addedIn }) => addedIn <= upTo).map(({ path }) => path)
+  return { version: upTo, files: digest(paths.sort()) }
+}
+
+/** The version of the log that the current version was made of, where it was made by this definition and the log has only grown since. */
+function sinceOf(definition: string, current: CommitRecord | undefined, log: CommitRecord): number | undefined {
+  if (current?.watermark === undefined || current.definition !== definition) return undefined
+  const mark = JSON.parse(current.watermark) as Mark
+  return mark.version <= log.version && markOf(log, mark.version).files === mark.files ? mark.version : undefined
+}
+
+async function makeCandidate(making: Making): Promise<ModelCandidate> {
+  const { context, session, model, log, fresh } = making
+  const { task, lake, emit } = context
+  const table = model.table ?? model.from
+  const scratch = await context.scratch('folded')
+  const quarantine = quarantineWriter(session, scratch)
+  const judge = await openJudge(session, model, quarantine, table)
+  const names = judge.columns.map(({ name }) => quoteIdentifier(name))
+  const select = [...names, ...(model.as === 'history' ? historySelect : foldedSelect)].join(', ')
+  const versions = [...new Set(fresh.map(({ addedIn }) => addedIn))].sort((a, b) => a - b)
+  const parts = await Promise.all(
+    versions.map(async (version) => {
+      const files = fresh.filter(({ addedIn }) => addedIn === version)
+      return { sql: await lake.latestSql({ ...log, files }), rows: files.reduce((sum, { rows }) => sum + rows, 0) }
+    }),
+  )
+  const folded = await foldChanges({
+    session,
+    judge,
+    table: { table, key: model.key.map((name) => model.columns[name]?.from ?? name) },
+    log: await lake.latestSql(log),
+    parts,
+    select,
+    folder: scratch,
+    progress: (rows) => emit({ type: 'task.progress', task: task.id, rows, bytes: 0 }),
+  })
+  const refused = await quarantine.finish()
+  const checks = judgeRefused(model, judge, refused, folded.read)
+  const made = await (model.as === 'history' ? historyOf : currentOf)(making, judge, folded.files, scratch)
+  const candidate: ModelCandidate = {
+    fields: fieldsOf(model, judge),
+    files: made.files,
+    ...(made.kept === undefined ? {} : { kept: made.kept }),
+    quarantine: refused === undefined ? [] : [refused],
+    accounting: { read: folded.read, quarantined: refused?.rows ?? 0, ...made.accounting },
+    checks,
+    warnings: task.warnings,
+  }
+  return { ...candidate, checks: [...checks, ...(await checkTable(making, candidate))] }
+}
+
+/** What a fold came to, as files of the new version. */
+interface Made {
+  readonly files: ModelCandidate['files']
+  readonly kept?: readonly string[]
+  readonly accounting: Pick<RowAccounting, 'accepted' | 'dropped' | 'carried'>
+}
+
+async function historyOf({ model }: Making, judge: Judge, files: readonly WrittenFile[]): Promise<Made> {
+  const names = fieldsOf(model, judge).map(({ name }) => name)
+  const accepted = files.reduce((sum, { rows }) => sum + rows, 0)
+  return { files: candidateFiles(files, names), accounting: { accepted, dropped: {} } }
+}
+
+async function currentOf(making: Making, judge: Judge, changes: readonly WrittenFile[], folder: string): Promise<Made> {
+  const { context, session, model, current, isIncremental } = making
+  const columns = judge.columns.map(({ name }) => name)
+  const files = isIncremental && current !== undefined ? current.files : []
+  if (current !== undefined && files.length > 0) await context.lake.verify(current)
+  const before = await Promise.all(
+    files.map(async (file) => ({
+      path: file.path,
+      rows: file.rows,
+      sql: await context.lake.latestSql({ fields: current!.fields, files: [file] }),
+    })),
+  )
+  const write = (select: string, target: string) => session.write(select, { folder: target })
+  const rows = await currentRows({ session, key: model.key, columns, changes, before, write, folder })
+  const dropped = Object.entries({ deleted: rows.deleted, superseded: rows.superseded }).filter(
+    ([, count]) => count > 0,
+  )
+  return {
+    files: candidateFiles(rows.files, columns),
+    kept: rows.kept,
+    accounting: { accepted: rows.accepted, dropped: Object.fromEntries(dropped), carried: rows.carried },
+  }
+}
+
+/** A delete has nothing but its key, so that in a history every other column may be NULL. */
+function fieldsOf({ as, key, columns }: ChangesModel, judge: Judge): ModelCandidate['fields'] {
+  const nullable = (name: string): boolean =>
+    !key.includes(name) && (as === 'history' || columns[name] === undefined || columns[name].nullable === true)
+  return [...judge.columns.map(({ name, type }) => ({ name, type, nullable: nullable(name) })), ...addedColumns(as)]
+}
+
+/** @throws Changes.TooManyRefused */
+function judgeRefused(
+  model: ChangesModel,
+  judge: Judge,
+  refused: WrittenQuarantine | undefined,
+  read: number,
+): ModelCandidate['checks'] {
+  const limit = exceedsLimits(model.quarantine, refused?.rows ?? 0, read)
+  if (limit !== undefined) {
+    const reasons = Object.entries(refused?.reasons ?? {}).map(([reason, rows]) => `${reason} ${rows}`)
+    throw sluiceError('Changes.TooManyRefused', {
+      table: model.table ?? model.from,
+      limit,
+      reasons: reasons.join(', '),
+    })
+  }
+  return ruleResults(judge.rules, refused?.broken ?? new Map(), read)
+}
+
+/** Checks of the whole table, and those that only warn: of current rows over all of them, of a history over what is new. */
+async function checkTable(making: Making, candidate: ModelCandidate): Promise<ModelCandidate['checks']> {
+  const { context, session, model, current } = making
+  const checks = model.checks.filter((check) => !isRowCheck(check) || check.severity === 'warn')
+  if (checks.length === 0) return []
+  const kept = new Set(candidate.kept)
+  const held = current?.files.filter(({ path }) => kept.has(path)) ?? []
+  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const relation =
+    current === undefined || held.length === 0
+      ? rows
+      : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql({ fields: current.fields, files: held })})`
+  return runTableChecks(session, {
+    relation: `(${relation})`,
+    checks,
+    related: await relatedTables(context, checks),
+    now: context.clock.now(),
+  })
+}

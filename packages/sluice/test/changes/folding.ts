@@ -1,0 +1,136 @@
+/** Change logs made from the model of a server, and their folds, for tests. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { currentRows } from '../../src/changes/current.ts'
+import { foldChanges, foldedSelect, historySelect } from '../../src/changes/fold.ts'
+import { openJudge, type RowShape } from '../../src/changes/judge.ts'
+import type { Session, WrittenFile } from '../../src/engines/engine.ts'
+import { quarantineWriter } from '../../src/quality/quarantine.ts'
+import { changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
+import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
+import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
+import { quoteIdentifier, readParquetSql } from '../../src/sql/quote.ts'
+import { keyText, type ModelServer, type ModelTable, type Row } from '../cdc/model.ts'
+
+/** Writes a server's changes as a log; a part ends after each of some numbers of transactions. */
+export async function writeLog(
+  session: Session,
+  folder: string,
+  server: ModelServer,
+  cuts: readonly number[],
+): Promise<{
+  readonly parts: readonly { readonly files: readonly string[]; readonly rows: number }[]
+  readonly ends: readonly bigint[]
+}> {
+  const parts: { files: string[]; rows: number }[] = []
+  const ends: bigint[] = []
+  const limits = { folder, memoryBytes: 1 << 20, diskBytes: 1 << 30 }
+  const tables = new Set(server.tables.map(({ table }) => table))
+  const decoder = pgoutputDecoder(server.keys)
+  const assembler = transactionAssembler(decoder, 0n, limits)
+  let [shapes, effectiveAt]: [ReadonlyMap<string, string>, bigint] = [new Map(), 0n]
+  let taken = 0
+  let writer: Awaited<ReturnType<typeof changeLogWriter>> | undefined
+  const finish = async (): Promise<void> => {
+    if (writer === undefined) return
+    const log = await writer.finish()
+    ;[shapes, effectiveAt, writer] = [log.shapes, log.effectiveAt, undefined]
+    parts.push({ files: log.files.map(({ localFile }) => localFile), rows: log.accounting.accepted })
+    ends.push(assembler.position)
+  }
+  for (const message of server.connect(0n)) {
+    const transaction = assembler.push(message, 0, message.length)
+    if (transaction === undefined) continue
+    if (writer === undefined) {
+      const own = join(folder, `part-${parts.length}`)
+      mkdirSync(own)
+      writer = await changeLogWriter({
+        session,
+        folder: own,
+        partitionBy: 'day',
+        tables,
+        shapes,
+        types: decoder.types,
+        effectiveAt,
+      })
+    }
+    await writer.add(transaction)
+    taken++
+    if (cuts.includes(taken)) await finish()
+  }
+  await finish()
+  assembler.close()
+  return { parts, ends }
+}
+
+/** What is declared of a table of the model. */
+export function shapeOf({ relation, key }: ModelTable): RowShape {
+  const columns = relation.columns.map(({ name }) => [name, { type: 'text', nullable: !key.includes(name) }] as const)
+  return { key, columns: Object.fromEntries(columns), transforms: {}, checks: [] }
+}
+
+/** A SELECT of files. */
+export const filesSql = (files: readonly string[]): string => `SELECT * FROM ${readParquetSql(files)}`
+
+/** Folds parts of a log; those before are its beginning. */
+export async function fold(
+  session: Session,
+  table: string,
+  shape: RowShape,
+  as: 'history' | 'current',
+  log: {
+    readonly before: readonly string[]
+    readonly parts: readonly { readonly files: readonly string[]; readonly rows: number }[]
+  },
+  folder: string,
+): Promise<{ readonly files: readonly WrittenFile[]; readonly read: number; readonly refused: number }> {
+  mkdirSync(folder)
+  const quarantine = quarantineWriter(session, folder)
+  const judge = await openJudge(session, shape, quarantine, table)
+  const parts = log.parts.filter(({ files }) => files.length > 0)
+  const names = judge.columns.map(({ name }) => quoteIdentifier(name))
+  const all = [...log.before, ...parts.flatMap(({ files }) => files)]
+  if (all.length === 0) return { files: [], read: 0, refused: 0 }
+  const folded = await foldChanges({
+    session,
+    judge,
+    table: { table, key: shape.key },
+    log: filesSql(all),
+    parts: parts.map(({ files, rows }) => ({ sql: filesSql(files), rows })),
+    select: [...names, ...(as === 'history' ? historySelect : foldedSelect)].join(', '),
+    folder,
+    progress: () => {},
+  })
+  return { ...folded, refused: quarantine.rows }
+}
+
+/** The rows of a table after some changes, over those of before. */
+export async function applyCurrent(
+  session: Session,
+  shape: RowShape,
+  changes: readonly WrittenFile[],
+  before: readonly WrittenFile[],
+  folder: string,
+): Promise<readonly WrittenFile[]> {
+  mkdirSync(folder)
+  const made = await currentRows({
+    session,
+    key: shape.key,
+    columns: Object.keys(shape.columns),
+    changes,
+    before: before.map(({ file, rows }) => ({ path: file, rows, sql: filesSql([file]) })),
+    write: (select, target) => session.write(select, { folder: target }),
+    folder,
+  })
+  const kept = new Set(made.kept)
+  const files = [...before.filter(({ file }) => kept.has(file)), ...made.files].filter(({ rows }) => rows > 0)
+  const rows = files.reduce((sum, file) => sum + file.rows, 0)
+  if (rows !== made.accepted + made.carried)
+    throw new Error(`${rows} rows, ${made.accepted} + ${made.carried} accounted for`)
+  return files
+}
+
+/** Rows by key, as the model has them. */
+export function byKey(table: ModelTable, rows: readonly Row[]): ReadonlyMap<string, Row> {
+  return new Map(rows.map((row) => [keyText(table, row), row]))
+}
