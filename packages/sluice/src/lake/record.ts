@@ -64,6 +64,18 @@ export type InputReference =
       readonly startedAt: string
       readonly rows: number
     }
+  | {
+      /** A piece of a server's log of changes. */
+      readonly kind: 'changes'
+      readonly connection: string
+      readonly slot: string
+      /** Exclusive, as the server writes positions; absent for the first copy. */
+      readonly from?: string
+      /** Inclusive. */
+      readonly to: string
+      readonly transactions: number
+      readonly rows: number
+    }
 
 /** Rows read = accepted + quarantined + dropped, checked before the commit. Byte counts for files. */
 export interface RowAccounting {

@@ -70,6 +70,7 @@ function ofRecord(record: CommitRecord): Omit<CatalogEntry, 'table' | 'kind'> {
 
 function inputInWords(input: InputReference): string {
   if (input.kind === 'table') return `${input.table} v${input.version}`
+  if (input.kind === 'changes') return `${input.connection}: ${input.slot} to ${input.to}`
   return input.kind === 'call' ? `${input.connection}: ${input.procedure}` : input.path
 }
 

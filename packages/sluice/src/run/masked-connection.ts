@@ -51,7 +51,7 @@ export async function maskedConnection(open: () => Promise<Connection>, redact: 
 }
 
 /** The same error with its values masked, where it needs that; without its cause, whose texts are not ours. */
-function maskedError(error: unknown, redact: Redact): unknown {
+export function maskedError(error: unknown, redact: Redact): unknown {
   if (!isSluiceError(error) || redact(error.message) === error.message) return error
   const params = JSON.parse(redact(JSON.stringify(error.params)))
   return sluiceError(error.name as never, params as never)

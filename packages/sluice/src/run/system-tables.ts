@@ -97,6 +97,7 @@ function inputRow(input: InputReference): Row {
   const { kind } = input
   if (kind === 'table') return { kind, input: input.table, input_version: input.version }
   if (kind === 'file') return { kind, input: input.path, rows: input.accounting.read }
+  if (kind === 'changes') return { kind, input: `${input.connection}: ${input.slot} to ${input.to}`, rows: input.rows }
   return { kind, input: `${input.connection}: ${input.procedure}`, rows: input.rows }
 }
 

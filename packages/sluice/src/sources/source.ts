@@ -84,7 +84,12 @@ export interface SourceAdapter {
   take(
     inputs: readonly DiscoveredInput[],
     context: TakeContext,
-  ): Promise<{ readonly candidate: Candidate | undefined; readonly refused: readonly RefusedInput[] }>
+  ): Promise<{
+    readonly candidate: Candidate | undefined
+    readonly refused: readonly RefusedInput[]
+    /** Once the candidate is committed and settled, there is another one to take. */
+    readonly more?: boolean
+  }>
   /** After the commit (or after it was found that there is nothing to commit, or that the task failed): tells the source what became of it. Optional. */
   settle?(outcome: Settlement): Promise<void>
   /** After the commit: archive what was taken or known, move what was refused to the error folder with its report. */

@@ -136,4 +136,74 @@ export const cdcErrors = {
     exit: 3,
     explanation: 'Faults CD-10, CD-11 and CD-14.',
   }),
+  'Source.PublicationUnfit': entry<{ connection: string; publication: string; why: readonly string[] }>({
+    code: 'SLU3214',
+    title: 'A publication does not publish what is captured.',
+    message: ({ connection, publication, why }) =>
+      `The publication "${publication}" of the connection "${connection}" cannot be read: ${why.join('; ')}.`,
+    hint: () => `${kept} See the statements that mend it, and run them with --yes: sluice cdc setup`,
+    retry: 'terminal',
+    exit: 3,
+    explanation:
+      'Faults CD-27 and CD-28. A partitioned table is published under its own name where the publication has publish_via_partition_root.',
+  }),
+  'Source.PublicationChanged': entry<{ connection: string; publication: string; table: string }>({
+    code: 'SLU3215',
+    title: 'A publication was altered.',
+    message: ({ connection, publication, table }) =>
+      `What the publication "${publication}" of the connection "${connection}" publishes of ${table} (its operations, rows or columns) is not what it was: changes may be missing since.`,
+    hint: () => 'What was committed stays as it is. To find what is missing, run: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Faults CD-27 and CD-28.',
+  }),
+  'Source.ReplicaIdentity': entry<{ table: string }>({
+    code: 'SLU3216',
+    title: 'Nothing names the rows of a table.',
+    message: ({ table }) =>
+      `The table ${table} has no primary key and no other replica identity: nobody could tell which row was updated or deleted.`,
+    hint: ({ table }) =>
+      `Nothing was read. Give it a primary key, or run on the server: ALTER TABLE ${table} REPLICA IDENTITY FULL. Then: sluice run`,
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-14.',
+  }),
+  'Source.TableNotCopied': entry<{ table: string }>({
+    code: 'SLU3217',
+    title: 'A table is captured that was never copied.',
+    message: ({ table }) => `The table ${table} is captured now, but its rows up to now are not in the log.`,
+    hint: ({ table }) => `${kept} Copy it at a point of the stream: sluice cdc resnapshot <source> ${table}`,
+    retry: 'terminal',
+    exit: 3,
+  }),
+  'Source.SlotForeign': entry<{ slot: string; connection: string }>({
+    code: 'SLU3218',
+    title: "A replication slot is not this project's.",
+    message: ({ slot, connection }) =>
+      `The server of the connection "${connection}" has a slot "${slot}" that this project has not made, and nothing of it is committed here.`,
+    hint: () => 'Nothing was read. Choose another `slot` for the source, or remove that one: sluice cdc drop',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-07: a slot has one reader, and another project may need it.',
+  }),
+  'Source.ChangeStall': entry<{ slot: string; position: string; server: string; seconds: number }>({
+    code: 'SLU3219',
+    title: 'The stream of changes does not move.',
+    message: ({ slot, position, server, seconds }) =>
+      `The server is at ${server}, and nothing came from its slot "${slot}" for ${seconds} seconds; ${position} was reached.`,
+    hint: () => `${kept} Read on: sluice retry`,
+    retry: 'transient',
+    exit: 3,
+    explanation: 'Fault CD-30: no rows is a success only where the server says that there are none.',
+  }),
+  'Source.TableWaits': entry<{ table: string }>({
+    code: 'SLU3220',
+    title: 'The changes of a table wait.',
+    message: ({ table }) =>
+      `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
+    hint: () => 'The other tables go on. See what happened, and take it: sluice cdc accept',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Faults CD-15, CD-16 and CD-17.',
+  }),
 } as const

@@ -52,7 +52,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   }
   const record = done?.record
   const version = record?.version ?? current?.version
-  const accounting = record?.accounting ?? done?.unchanged
+  const accounting = done?.read ?? record?.accounting ?? done?.unchanged
   return {
     status: record === undefined ? (refused.length > 0 ? 'succeeded' : 'unchanged') : 'succeeded',
     ...(version === undefined ? {} : { version }),
@@ -67,6 +67,10 @@ interface Done {
   readonly record?: CommitRecord
   /** The rows, where they are what the table holds already. */
   readonly unchanged?: RowAccounting
+  /** Of several pieces: what all of them had. */
+  readonly read?: RowAccounting
+  /** Whether the source has another piece. */
+  readonly more?: boolean
 }
 
 /** That a delivery is known already is worth a word: otherwise nobody could tell it from one that was not seen. */
@@ -128,8 +132,27 @@ async function takeContract(
   return { refused: [], record: await publish(context, session, candidate, { taskKey, operation: 'append' }) }
 }
 
-/** Takes and publishes, and tells the source how it ended. */
+/** Takes and publishes until there is no more; each piece is a version. */
 async function takeInputs(context: TaskContext, adapter: SourceAdapter, taking: Taking): Promise<Done> {
+  let all = await takePiece(context, adapter, taking)
+  while (all.more === true) {
+    const piece = await takePiece(context, adapter, { ...taking, current: all.record })
+    const counts = [all, piece].flatMap(({ record, read = record?.accounting }) => read ?? [])
+    all = { ...all, more: false, ...piece, ...(counts.length === 0 ? {} : { read: sumOf(counts) }) }
+  }
+  return all
+}
+
+function sumOf(counts: readonly RowAccounting[]): RowAccounting {
+  const dropped: Record<string, number> = {}
+  for (const count of counts)
+    for (const [reason, rows] of Object.entries(count.dropped)) dropped[reason] = (dropped[reason] ?? 0) + rows
+  const sum = (of: 'read' | 'accepted' | 'quarantined'): number => counts.reduce((rows, count) => rows + count[of], 0)
+  return { read: sum('read'), accepted: sum('accepted'), quarantined: sum('quarantined'), dropped }
+}
+
+/** Takes and publishes, and tells the source how it ended. */
+async function takePiece(context: TaskContext, adapter: SourceAdapter, taking: Taking): Promise<Done> {
   let done: Done
   try {
     done = await takeAndPublish(context, adapter, taking)
@@ -167,7 +190,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   if (current !== undefined && current.taskKey === callKey(context)) return { refused: [], record: current }
   await using session = await context.engine.open({ signal: context.signal })
   const scratch = await context.scratch('taken')
-  const { candidate, refused } = await adapter.take(inputs, {
+  const { candidate, refused, more } = await adapter.take(inputs, {
     session,
     scratch,
     signal: context.signal,
@@ -187,7 +210,8 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     const unchanged = accepted === 0 ? dropped : { ...dropped, unchanged: accepted }
     return { refused, unchanged: { ...candidate.accounting, accepted: 0, dropped: unchanged } }
   }
-  return { refused, record: await publish(context, session, checked, publishOptions(context, candidate, taking)) }
+  const record = await publish(context, session, checked, publishOptions(context, candidate, taking))
+  return { refused, record, ...(more === true && { more }) }
 }
 
 /** A call belongs to its run: the next one calls again. */

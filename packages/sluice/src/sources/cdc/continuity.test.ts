@@ -3,8 +3,11 @@ import { assertContinuous, type SlotState } from './continuity.ts'
 import { type Cursor, readCursor, writeCursor } from './cursor.ts'
 
 const cursor: Cursor = {
-  ...{ position: 0x1_0000_0100n, system: '7400000000000000001', timeline: 1, slot: 'shop', publication: 'ab' },
+  ...{ position: 0x1_0000_0100n, system: '7400000000000000001', timeline: 1, slot: 'shop' },
+  published: { 'public.t': 'ab' },
   shapes: { 'public.t': '0123456789abcdef' },
+  effectiveAt: 1_700_000_000_123_456n,
+  waiting: [],
 }
 const server = { system: cursor.system, timeline: 1, position: 0x2_0000_0000n }
 const slot: SlotState = {

@@ -1,6 +1,7 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
 import { type Lsn, parseLsn, printLsn } from './lsn.ts'
+import type { Micros } from './pgoutput.ts'
 
 /** A position, and what it is a position of. */
 export interface Cursor {
@@ -10,21 +11,28 @@ export interface Cursor {
   readonly system: string
   readonly timeline: number
   readonly slot: string
-  /** Digest of what the publication publishes. */
-  readonly publication: string
+  /** Digests of what the publication publishes, by table. */
+  readonly published: { readonly [table: string]: string }
   /** Digests of the shapes that the log holds already, by table. */
   readonly shapes: { readonly [table: string]: string }
+  /** The `_effective_at` of the last transaction: the next one's is later. */
+  readonly effectiveAt: Micros
+  /** Tables whose changes wait in the log until a person has looked; see `waiting.ts`. */
+  readonly waiting: readonly string[]
 }
 
 /** Writes a cursor as the text of a watermark. @example writeCursor(cursor) */
-export function writeCursor({ position, ...rest }: Cursor): string {
-  return JSON.stringify({ position: printLsn(position), ...rest })
+export function writeCursor({ position, effectiveAt, ...rest }: Cursor): string {
+  return JSON.stringify({ position: printLsn(position), effectiveAt: `${effectiveAt}`, ...rest })
 }
 
 /** Reads a watermark. @example readCursor(record.watermark) */
 export function readCursor(watermark: string): Cursor {
-  const { position, ...rest } = JSON.parse(watermark) as Omit<Cursor, 'position'> & { readonly position: string }
-  return { position: parseLsn(position), ...rest }
+  const { position, effectiveAt, ...rest } = JSON.parse(watermark) as Omit<Cursor, 'position' | 'effectiveAt'> & {
+    readonly position: string
+    readonly effectiveAt: string
+  }
+  return { position: parseLsn(position), effectiveAt: BigInt(effectiveAt), ...rest }
 }
 
 /** A shape's digest, short enough to keep one for each table. @example shapeDigest(relationShape(relation, types)) */

@@ -5,6 +5,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { logColumns } from '../../definition/columns.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import { assertBalanced } from '../../quality/accounting.ts'
@@ -14,6 +15,7 @@ import type { Lsn } from './lsn.ts'
 import type { Micros } from './pgoutput.ts'
 import { type Relation, relationShape } from './relation.ts'
 import type { Transaction } from './transactions.ts'
+import { waitingName } from './waiting.ts'
 
 /** What a row of the log is: a change, a row of the initial copy (S), or the shape that a table has from here on (R). */
 export type LogOperation = 'I' | 'U' | 'D' | 'T' | 'S' | 'R'
@@ -30,6 +32,14 @@ export interface ChangeLogOptions {
   readonly shapes: ReadonlyMap<string, string>
   /** Names of types that are not built in, by oid; those of the decoder. */
   readonly types: ReadonlyMap<number, string>
+  /** The `_effective_at` of what was committed last. @default 0n */
+  readonly effectiveAt?: Micros
+  /** Tables whose changes wait. @default none */
+  readonly waiting?: ReadonlySet<string>
+  /** Whether a table waits from here on, since its shape is another one. @default none does */
+  readonly waits?: (table: string, shape: string) => Promise<boolean>
+  /** Whether a TRUNCATE makes its table wait. @default 'apply' */
+  readonly truncate?: 'apply' | 'pause'
 }
 
 /** What was written. */
@@ -39,6 +49,8 @@ export interface WrittenLog {
   readonly accounting: RowAccounting
   /** Digests of the shapes that the log holds now. */
   readonly shapes: ReadonlyMap<string, string>
+  readonly effectiveAt: Micros
+  readonly waiting: ReadonlySet<string>
 }
 
 /** A log that is being written. */
@@ -67,28 +79,13 @@ export interface Point {
 /** A row of the initial copy. */
 export interface CopiedRow {
   readonly table: string
+  /** @default 'S' */
+  readonly op?: 'S' | 'I' | 'U' | 'D'
   readonly key: string | null
-  readonly image: string
+  /** @default null */
+  readonly before?: string | null
+  readonly image: string | null
   readonly at: Point
-}
-
-/** The columns of a log; `_date` and `_hour` are of the commit, in UTC. */
-export function logFields(partitionBy: 'hour' | 'day'): Candidate['fields'] {
-  return [
-    { name: '_table', type: 'VARCHAR', nullable: false },
-    { name: '_op', type: 'VARCHAR', nullable: false },
-    { name: '_xid', type: 'BIGINT', nullable: true },
-    { name: '_lsn', type: 'BIGINT', nullable: false },
-    { name: '_position', type: 'VARCHAR', nullable: false },
-    { name: '_seq', type: 'BIGINT', nullable: false },
-    { name: '_committed_at', type: 'TIMESTAMP WITH TIME ZONE', nullable: false },
-    { name: 'key', type: 'VARCHAR', nullable: true },
-    { name: 'before', type: 'VARCHAR', nullable: true },
-    { name: 'after', type: 'VARCHAR', nullable: true },
-    { name: '_unchanged', type: 'VARCHAR', nullable: true },
-    { name: '_date', type: 'DATE', nullable: false },
-    ...(partitionBy === 'hour' ? [{ name: '_hour', type: 'INTEGER', nullable: false }] : []),
-  ]
 }
 
 const staged = [
@@ -98,18 +95,22 @@ const staged = [
   '_lsn',
   '_seq',
   '_committed_at',
+  '_effective_at',
   'key',
   'before',
   'after',
   '_unchanged',
 ] as const
 
-/** In the order of {@link logFields}. */
+const [beforeAt, afterAt] = [staged.indexOf('before'), staged.indexOf('after')]
+
+/** In the order of `logColumns`. */
 function logSql(partitionBy: 'hour' | 'day'): string {
   return `
     SELECT _table, _op, _xid::BIGINT AS _xid, _lsn::BIGINT AS _lsn,
       printf('%X/%X', _lsn::BIGINT >> 32, _lsn::BIGINT & 4294967295) AS _position,
-      _seq::BIGINT AS _seq, make_timestamptz(_committed_at::BIGINT) AS _committed_at, key, before, after, _unchanged,
+      _seq::BIGINT AS _seq, make_timestamptz(_committed_at::BIGINT) AS _committed_at,
+      make_timestamptz(_effective_at::BIGINT) AS _effective_at, key, before, after, _unchanged,
       make_timestamp(_committed_at::BIGINT)::DATE AS _date
       ${partitionBy === 'hour' ? ', hour(make_timestamp(_committed_at::BIGINT))::INTEGER AS _hour' : ''}
     FROM change_log`
@@ -133,6 +134,9 @@ const partBytes = 16 << 20
 export async function changeLogWriter(options: ChangeLogOptions): Promise<ChangeLogWriter> {
   const { session, tables, types } = options
   const shapes = new Map(options.shapes)
+  const waiting = new Set(options.waiting)
+  let effectiveAt = options.effectiveAt ?? 0n
+  let copiedAt: Micros | undefined
   const files: WrittenFile[] = []
   let columns = emptyColumns()
   let [rows, bytes, pendingBytes, uncaptured] = [0, 0, 0, 0]
@@ -144,7 +148,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
 
   function add(cells: readonly (string | null)[]): boolean {
     for (let i = 0; i < cells.length; i++) columns[i]!.push(cells[i]!)
-    const size = (cells[7]?.length ?? 0) + (cells[8]?.length ?? 0)
+    const size = (cells[beforeAt]?.length ?? 0) + (cells[afterAt]?.length ?? 0)
     rows++
     bytes += size
     pendingBytes += size
@@ -188,25 +192,34 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   }
 
   async function addTransaction(transaction: Transaction): Promise<void> {
-    const [xid, lsn, at] = [`${transaction.xid}`, `${transaction.endLsn}`, `${transaction.committedAt}`]
+    effectiveAt = later(transaction.committedAt, effectiveAt)
+    const { xid, endLsn, committedAt } = transaction
     let seq = 0
+    const row = (table: string, op: LogOperation, ...images: readonly (string | null)[]): boolean => {
+      const name = waiting.has(table) ? waitingName(table) : table
+      return add([name, op, `${xid}`, `${endLsn}`, `${seq++}`, `${committedAt}`, `${effectiveAt}`, ...images])
+    }
     for (const message of transaction.messages()) {
       let full = false
       if (message.kind === 'type') continue
       if (message.kind === 'truncate') {
         for (const { table } of message.relations)
-          if (tables.has(table)) full = add([table, 'T', xid, lsn, `${seq++}`, at, null, null, null, null])
-          else uncaptured++
+          if (tables.has(table)) {
+            if (options.truncate === 'pause') waiting.add(table)
+            full = row(table, 'T', null, null, null, null)
+          } else uncaptured++
       } else {
         const { table } = message.relation
         if (!tables.has(table)) {
           if (message.kind !== 'relation') uncaptured++
         } else if (message.kind === 'relation') {
           const shape = newShape(message.relation)
-          if (shape !== undefined) full = add([table, 'R', xid, lsn, `${seq++}`, at, null, null, shape, null])
+          if (shape === undefined) continue
+          if (await options.waits?.(table, shape)) waiting.add(table)
+          full = row(table, 'R', null, null, shape, null)
         } else {
           const { kind, key, before, after, unchanged } = message
-          full = add([table, operations[kind], xid, lsn, `${seq++}`, at, key, before, after, unchanged])
+          full = row(table, operations[kind], key, before, after, unchanged)
         }
       }
       if (full) await drain()
@@ -214,14 +227,18 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     transaction.close()
   }
 
+  /** All copied rows are of one moment. */
+  function copy(table: string, op: LogOperation, at: Point, ...images: readonly (string | null)[]): boolean {
+    copiedAt ??= effectiveAt = later(at.committedAt, effectiveAt)
+    return add([table, op, null, `${at.lsn}`, `${copied++}`, `${at.committedAt}`, `${copiedAt}`, ...images, null])
+  }
+
   return {
     add: addTransaction,
-    addCopied: ({ table, key, image, at }) =>
-      add([table, 'S', null, `${at.lsn}`, `${copied++}`, `${at.committedAt}`, key, null, image, null]),
+    addCopied: ({ table, op, key, before, image, at }) => copy(table, op ?? 'S', at, key, before ?? null, image),
     addShape(relation, at) {
       const shape = newShape(relation)
-      if (shape !== undefined)
-        add([relation.table, 'R', null, `${at.lsn}`, `${copied++}`, `${at.committedAt}`, null, null, shape, null])
+      if (shape !== undefined) copy(relation.table, 'R', at, null, null, shape)
     },
     drain,
     get rows() {
@@ -240,7 +257,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         accounting,
         files.reduce((sum, file) => sum + file.rows, 0),
       )
-      const fields = logFields(options.partitionBy)
+      const fields = logColumns(options.partitionBy)
       return {
         fields,
         files: files.map(({ file, rows: written, partition, stats }) => ({
@@ -254,9 +271,16 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         })),
         accounting,
         shapes,
+        effectiveAt,
+        waiting,
       }
     },
   }
+}
+
+/** So that no two transactions share an instant, whatever the server's clock does. */
+function later(committedAt: Micros, last: Micros): Micros {
+  return committedAt > last ? committedAt : last + 1n
 }
 
 /** Their least and greatest say nothing, and may be as long as a value. */

@@ -35,6 +35,20 @@ export function tableName(schema: string, name: string): string {
   return `${part(schema)}.${part(name)}`
 }
 
+/**
+ * The parts of a table's name, as {@link tableName} writes it.
+ *
+ * @example parseTableName('"a.b".c') // { schema: 'a.b', name: 'c' }
+ */
+export function parseTableName(table: string): { readonly schema: string; readonly name: string } {
+  const [schema = '', name = ''] = table.match(/"(?:[^"]|"")*"|[^."]+/g) ?? []
+  return { schema: plain(schema), name: plain(name) }
+}
+
+function plain(part: string): string {
+  return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part
+}
+
 function part(name: string): string {
   return /[."]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name
 }

@@ -1,0 +1,77 @@
+/** What must be so on the server before a log of changes is read: the publication, and what names the rows of its tables. */
+import type pg from 'pg'
+import { sluiceError } from '../../base/errors.ts'
+import { digest } from '../../base/json.ts'
+import type { CdcSource } from '../../definition/types.ts'
+import type { Cursor } from './cursor.ts'
+import { type Published, publishedTables } from './published-tables.ts'
+
+/** The captured tables, as they are published. */
+export interface Captured extends Published {
+  /** What is published of each: digests for the cursor. */
+  readonly digests: ReadonlyMap<string, string>
+  /** What a log needs and the publication does not do, in words. */
+  readonly misfits: readonly string[]
+}
+
+const operations = ['insert', 'update', 'delete', 'truncate'] as const
+
+const publicationSql = `SELECT pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
+    to_jsonb(p) ->> 'pubviaroot' AS pubviaroot FROM pg_publication p WHERE pubname = $1`
+
+const columnListsSql = `SELECT r.prrelid AS oid, to_jsonb(r) ->> 'prattrs' AS attributes
+  FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1`
+
+/**
+ * Asks the catalog for the tables of a source.
+ *
+ * @example const { tables, misfits } = await capturedTables(client, source)
+ */
+export async function capturedTables(client: pg.Client, source: CdcSource): Promise<Captured> {
+  const { publication } = source
+  const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
+  const found = rows[0]
+  if (found === undefined)
+    return {
+      ...{ tables: [], types: new Map(), keys: new Map(), digests: new Map() },
+      misfits: [`there is no publication "${publication}"`],
+    }
+  const published = await publishedTables(client, publication)
+  const lists = await client.query<{ oid: string; attributes: string | null }>(columnListsSql, [publication])
+  const listOf = new Map(lists.rows.map(({ oid, attributes }) => [Number(oid), attributes]))
+  const tables = published.tables.filter(({ relation }) => source.tables.includes(relation.table))
+  const digests = tables.map(({ relation, rowFilter }): [string, string] => {
+    const columns = listOf.get(relation.id) ?? null
+    return [relation.table, digest({ ...found, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
+  })
+  const isOn = (flag: string | null | undefined): boolean => flag === 't' || flag === 'true'
+  const missing = source.tables.filter((table) => !tables.some(({ relation }) => relation.table === table))
+  const misfits = [
+    ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
+    ...missing.map((table) => `it does not publish ${table}`),
+  ]
+  return { ...published, tables, digests: new Map(digests), misfits }
+}
+
+/**
+ * Refuses to read where changes would be missing, or could not be told apart.
+ *
+ * @example assertPublished(source, await capturedTables(client, source), cursor)
+ * @throws Source.PublicationUnfit, Source.PublicationChanged, Source.TableNotCopied, Source.ReplicaIdentity
+ */
+export function assertPublished(source: CdcSource, captured: Captured, cursor: Cursor | undefined): void {
+  const { connection, publication } = source
+  const [misfit] = captured.misfits
+  if (misfit !== undefined)
+    throw sluiceError('Source.PublicationUnfit', { connection, publication, why: captured.misfits })
+  for (const { relation } of captured.tables) {
+    const { table } = relation
+    // An identity that is said to be an index may have lost it.
+    if (relation.key.length === 0) throw sluiceError('Source.ReplicaIdentity', { table })
+    if (cursor === undefined) continue
+    const known = cursor.published[table]
+    if (known === undefined) throw sluiceError('Source.TableNotCopied', { table })
+    if (known !== captured.digests.get(table))
+      throw sluiceError('Source.PublicationChanged', { connection, publication, table })
+  }
+}
