@@ -3,16 +3,17 @@ import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../base/errors.ts'
-import type { OpenProject } from './api.ts'
+import type { CdcControl, CdcStatus, OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 
-type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
+/** One thing that was looked at. */
+export type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
 
 /** Free space below which a run is likely to stop half-way. */
 const lowDiskBytes = 1024 ** 3
 
 /**
- * Examines machine, folders, engine, warehouse and secrets; changes nothing but making `.sluice`.
+ * Examines machine, folders, engine, warehouse, secrets and connections; changes nothing but making `.sluice`.
  *
  * @example for (const { name, status } of await doctor(context, [])) …
  */
@@ -25,6 +26,7 @@ export async function doctor(context: ProjectContext, missingSecrets: readonly s
     await lake(context),
     await warehouse(context),
     secrets(missingSecrets),
+    ...(await connections(context)),
   ]
 }
 
@@ -127,3 +129,64 @@ function secrets(missing: readonly string[]): Finding {
         fix: 'Set them in the environment or in .env.local.',
       }
 }
+
+async function connections(context: ProjectContext): Promise<readonly Finding[]> {
+  if (Object.keys(context.project.config.connections).length === 0) return []
+  const { examineConnections } = await import('./doctor-connections.ts')
+  return examineConnections(context)
+}
+
+/** Each log of changes: what a run needs on its server, how far behind it is, and the tables that wait for a person. */
+async function changes(
+  { project }: ProjectContext,
+  cdc: (table: string) => Promise<CdcControl>,
+): Promise<readonly Finding[]> {
+  const logs = project.pipelines.flatMap(({ layers, sources }) =>
+    Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
+  )
+  const found = await Promise.all(
+    logs.map(async (log): Promise<readonly Finding[]> => {
+      try {
+        return findingsOf(log, await (await cdc(log)).status())
+      } catch (error) {
+        if (!isSluiceError(error)) throw error
+        return [
+          {
+            name: log,
+            status: 'fail',
+            detail: error.message,
+            ...(error.hint === undefined ? {} : { fix: error.hint }),
+          },
+        ]
+      }
+    }),
+  )
+  return found.flat()
+}
+
+/** What is well is one line; what is not has one each. */
+function findingsOf(log: string, { slot, slotStatus, lag, findings, tables }: CdcStatus): readonly Finding[] {
+  const wrong = findings.flatMap(({ name, status, detail, fix }): Finding[] =>
+    status === 'ok' ? [] : [{ name: log, status, detail: `${name}: ${detail}`, ...(fix === undefined ? {} : { fix }) }],
+  )
+  const waiting = tables.flatMap(({ table, status, detail = status }): Finding[] =>
+    status === 'paused'
+      ? [{ name: log, status: 'warn', detail: `${table} waits: ${detail}`, fix: `sluice cdc accept ${log} ${table}` }]
+      : [],
+  )
+  const late: readonly Finding[] =
+    lag === undefined || lag.level === 'ok'
+      ? []
+      : [
+          {
+            name: log,
+            status: 'warn',
+            detail: `${mib(lag.bytes)} behind; the server keeps ${mib(lag.keptBytes)} for it`,
+            fix: 'sluice run',
+          },
+        ]
+  const problems = [...wrong, ...waiting, ...late]
+  return problems.length > 0 ? problems : [{ name: log, status: 'ok', detail: `slot ${slot}, ${slotStatus}` }]
+}
+
+const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`

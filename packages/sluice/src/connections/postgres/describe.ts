@@ -4,7 +4,7 @@ import type { ProcedureDescription } from '../connection.ts'
 import { resultColumns, returnsCursors, returnsRows } from './call.ts'
 import { guarded, type Session } from './guard.ts'
 import { describeStatement } from './portal.ts'
-import { callableRoutines, callStatement, findRoutines, parseName, type Routine } from './routine.ts'
+import { callableRoutines, callStatement, parseName, type Routine } from './routine.ts'
 import { columnType } from './types.ts'
 
 /**
@@ -20,8 +20,7 @@ export async function describeRoutines(session: Session, name?: string): Promise
   const asked = { procedure: name ?? 'the catalog', timeoutMs: 60_000 }
   return guarded(session, asked, { message: () => undefined }, new AbortController().signal, async () => {
     const described: ProcedureDescription[] = []
-    for (const routine of await (parts === undefined ? callableRoutines(client) : findRoutines(client, parts)))
-      described.push(await describe(client, routine))
+    for (const routine of await callableRoutines(client, parts)) described.push(await describe(client, routine))
     return described
   })
 }

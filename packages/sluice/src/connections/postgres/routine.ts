@@ -93,24 +93,27 @@ const order = ' ORDER BY n.nspname, p.proname, p.oid'
  * @example await findRoutines(client, ['erp', 'usp_customers'])
  */
 export async function findRoutines(client: pg.Client, name: readonly string[]): Promise<readonly Routine[]> {
-  const text =
-    name.length === 2
-      ? ' AND p.proname = $1 AND n.nspname = $2'
-      : ' AND p.proname = $1 AND pg_function_is_visible(p.oid)'
-  return routines(client, routinesSql + text + order, [...name].reverse())
+  return routines(client, named(name), name)
 }
 
 /**
  * Every routine outside of the system's schemas and of extensions that this role may call.
  *
+ * @param name only those that it stands for
  * @example await callableRoutines(client)
  */
-export async function callableRoutines(client: pg.Client): Promise<readonly Routine[]> {
-  return routines(client, routinesSql + callable + order, [])
+export async function callableRoutines(client: pg.Client, name: readonly string[] = []): Promise<readonly Routine[]> {
+  return routines(client, callable + named(name), name)
 }
 
-async function routines(client: pg.Client, text: string, values: readonly string[]): Promise<readonly Routine[]> {
-  const { rows } = await runStatement(client, { text, types: values.map(() => 25), values })
+const named = (name: readonly string[]): string =>
+  ['', ' AND p.proname = $1 AND pg_function_is_visible(p.oid)', ' AND p.proname = $1 AND n.nspname = $2'][
+    name.length
+  ] as string
+
+async function routines(client: pg.Client, where: string, name: readonly string[]): Promise<readonly Routine[]> {
+  const text = routinesSql + where + order
+  const { rows } = await runStatement(client, { text, types: name.map(() => 25), values: [...name].reverse() })
   return rows.map(([schema, name, kind, returnsSet, returns, args]) => ({
     schema: schema as string,
     name: name as string,
