@@ -112,6 +112,37 @@ export const commandTable = {
     options: { ...selection, ...concurrency },
     examples: ['sluice run', 'sluice run --select stage.sales --force'],
   },
+  watch: {
+    group: 'Run',
+    summary: 'run again and again: follow changes, and take what comes',
+    details:
+      'One line for each run that did something; one that finds nothing leaves no trace. While runs fail, the pauses grow up to a minute. With --json, one object a line. Ctrl-C ends it cleanly.',
+    options: {
+      every: { kind: 'text', value: 'time', default: '5s', summary: 'the pause between runs: 500ms, 5s, 2m' },
+      select: selection.select,
+      exclude: selection.exclude,
+      ...concurrency,
+    },
+    examples: ['sluice watch', 'sluice watch --every 1m --select +fact_orders'],
+  },
+  cdc: {
+    group: 'Run',
+    summary: 'a log of changes by hand: how it stands, setup, drop, resnapshot, accept',
+    details:
+      'setup and drop print SQL, and run it with --yes. resnapshot compares whole tables with what was committed, and adds what was missed, deletes included. accept takes a changed table as it is. status exits with 1 where somebody is needed.',
+    arguments: [
+      { name: 'action', optional: true, summary: 'status (default), setup, drop, resnapshot or accept' },
+      { name: 'source', optional: true, summary: 'a source of changes; default: the only one' },
+      { name: 'table', optional: true, summary: 'one of its tables, for resnapshot and accept: public.orders' },
+    ],
+    examples: [
+      'sluice cdc',
+      'sluice cdc setup shop',
+      'sluice cdc setup shop --yes',
+      'sluice cdc resnapshot shop public.orders',
+      'sluice cdc accept shop public.orders',
+    ],
+  },
   retry: {
     group: 'Run',
     summary: 'run again what failed or was skipped',

@@ -1,71 +1,18 @@
-import { EventEmitter } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { commandLine, type Result, type Setting } from '../../test/cli/command-line.ts'
 import { type Fake, fakeProject, invalidDefinition, runEvents, summary } from '../../test/cli/fake-project.ts'
 import { sluiceError } from '../base/errors.ts'
 import type { OpenProject } from '../run/api.ts'
-import { execute, type Opener } from './execute.ts'
-
-interface Result {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
-class Sink extends Writable {
-  text = ''
-  readonly isTTY: boolean
-  readonly columns = 100
-  readonly rows = 40
-  constructor(isTTY: boolean) {
-    super()
-    this.isTTY = isTTY
-  }
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString()
-    done()
-  }
-}
 
 let project: Fake
 beforeAll(async () => {
   project = await fakeProject()
 })
 
-interface Setting {
-  readonly tty?: boolean
-  readonly env?: Record<string, string>
-  readonly stdin?: string
-  readonly open?: Opener
-  readonly cwd?: string
-  /** Called with the signals' emitter once the command has begun. */
-  readonly during?: (signals: EventEmitter) => void
-}
-
-async function sluice(argv: readonly string[], setting: Setting = {}): Promise<Result> {
-  const [stdout, stderr] = [new Sink(setting.tty === true), new Sink(setting.tty === true)]
-  const stdin = Object.assign(Readable.from(setting.stdin === undefined ? [] : [setting.stdin]), {
-    isTTY: setting.tty === true,
-  })
-  const signals = new EventEmitter()
-  const surroundings = {
-    stdout,
-    stderr,
-    stdin,
-    env: setting.env ?? {},
-    cwd: () => setting.cwd ?? project.root,
-    on: signals.on.bind(signals),
-    off: signals.off.bind(signals),
-    exit: (code: number) => void signals.emit('exit', code),
-  }
-  setting.during?.(signals)
-  const code = await execute(argv, surroundings, setting.open ?? (async () => project))
-  return { code, out: stdout.text, err: stderr.text }
-}
-
+const sluice = (argv: readonly string[], setting?: Setting): Promise<Result> => commandLine(project, argv, setting)
 const failing = (error: unknown): Setting => ({ open: async () => Promise.reject(error) })
 const withProject = (over: Partial<OpenProject>): Setting => ({ open: async () => ({ ...project, ...over }) })
 const json = (text: string): unknown => JSON.parse(text)

@@ -7,7 +7,10 @@ import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
+import type { CdcControl } from './cdc-api.ts'
 import type { EventSink, RunEvent, RunSummary } from './events.ts'
+
+export type * from './cdc-api.ts'
 
 /** What selects and steers a plan or a run. */
 export interface PlanOptions {
@@ -22,6 +25,26 @@ export interface RunOptions extends PlanOptions {
   readonly signal?: AbortSignal
   /** Tasks at a time. @default the project's */
   readonly concurrency?: number
+}
+
+/** What steers runs that follow each other. */
+export interface WatchOptions extends Omit<RunOptions, 'onEvent'> {
+  /** Milliseconds from the end of a run to the beginning of the next; more while runs fail. */
+  readonly everyMs: number
+  /** Told of every run that did something, or failed. */
+  readonly onCycle: (cycle: WatchCycle) => void
+}
+
+/** One of the runs that follow each other. */
+export interface WatchCycle {
+  /** Another run held the project: nothing was run. */
+  readonly isBusy: boolean
+  readonly id?: string
+  readonly summary?: RunSummary
+  /** Of the run, in order. */
+  readonly events: readonly RunEvent[]
+  /** Milliseconds until the next. */
+  readonly nextMs: number
 }
 
 /** One run of the ledger. `interrupted`: it has no end, and its lease has run out. */
@@ -44,6 +67,14 @@ export interface OpenProject extends AsyncDisposable {
   plan(options?: PlanOptions): Promise<PlanResult>
   stateMachines(plan: Plan): Promise<readonly StateMachine[]>
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
+  /**
+   * Runs again and again until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+   *
+   * @throws what ends a run before it begins, such as Definition.Invalid; not Run.Busy
+   */
+  watch(options: WatchOptions): Promise<void>
+  /** A log of changes, by its table: what is done with it by hand. */
+  cdc(table: string): Promise<CdcControl>
   /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
   retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   runs(limit?: number): Promise<readonly RunInfo[]>

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../base/errors.ts'
-import type { CdcControl, CdcStatus, OpenProject } from './api.ts'
+import type { CdcControl, OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 
 /** One thing that was looked at. */
@@ -13,11 +13,15 @@ export type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
 const lowDiskBytes = 1024 ** 3
 
 /**
- * Examines machine, folders, engine, warehouse, secrets and connections; changes nothing but making `.sluice`.
+ * Examines machine, folders, engine, warehouse, secrets, connections and logs of changes; changes nothing but making `.sluice`.
  *
- * @example for (const { name, status } of await doctor(context, [])) …
+ * @example for (const { name, status } of await doctor(context, [], project.cdc)) …
  */
-export async function doctor(context: ProjectContext, missingSecrets: readonly string[]): Promise<readonly Finding[]> {
+export async function doctor(
+  context: ProjectContext,
+  missingSecrets: readonly string[],
+  cdc: (table: string) => Promise<CdcControl>,
+): Promise<readonly Finding[]> {
   return [
     nodeVersion(),
     await stateFolder(context),
@@ -27,6 +31,7 @@ export async function doctor(context: ProjectContext, missingSecrets: readonly s
     await warehouse(context),
     secrets(missingSecrets),
     ...(await connections(context)),
+    ...(await changes(context, cdc)),
   ]
 }
 
@@ -136,7 +141,6 @@ async function connections(context: ProjectContext): Promise<readonly Finding[]>
   return examineConnections(context)
 }
 
-/** Each log of changes: what a run needs on its server, how far behind it is, and the tables that wait for a person. */
 async function changes(
   { project }: ProjectContext,
   cdc: (table: string) => Promise<CdcControl>,
@@ -144,49 +148,7 @@ async function changes(
   const logs = project.pipelines.flatMap(({ layers, sources }) =>
     Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
   )
-  const found = await Promise.all(
-    logs.map(async (log): Promise<readonly Finding[]> => {
-      try {
-        return findingsOf(log, await (await cdc(log)).status())
-      } catch (error) {
-        if (!isSluiceError(error)) throw error
-        return [
-          {
-            name: log,
-            status: 'fail',
-            detail: error.message,
-            ...(error.hint === undefined ? {} : { fix: error.hint }),
-          },
-        ]
-      }
-    }),
-  )
-  return found.flat()
+  if (logs.length === 0) return []
+  const { examineChanges } = await import('./doctor-changes.ts')
+  return (await Promise.all(logs.map(async (log) => examineChanges(log, await cdc(log))))).flat()
 }
-
-/** What is well is one line; what is not has one each. */
-function findingsOf(log: string, { slot, slotStatus, lag, findings, tables }: CdcStatus): readonly Finding[] {
-  const wrong = findings.flatMap(({ name, status, detail, fix }): Finding[] =>
-    status === 'ok' ? [] : [{ name: log, status, detail: `${name}: ${detail}`, ...(fix === undefined ? {} : { fix }) }],
-  )
-  const waiting = tables.flatMap(({ table, status, detail = status }): Finding[] =>
-    status === 'paused'
-      ? [{ name: log, status: 'warn', detail: `${table} waits: ${detail}`, fix: `sluice cdc accept ${log} ${table}` }]
-      : [],
-  )
-  const late: readonly Finding[] =
-    lag === undefined || lag.level === 'ok'
-      ? []
-      : [
-          {
-            name: log,
-            status: 'warn',
-            detail: `${mib(lag.bytes)} behind; the server keeps ${mib(lag.keptBytes)} for it`,
-            fix: 'sluice run',
-          },
-        ]
-  const problems = [...wrong, ...waiting, ...late]
-  return problems.length > 0 ? problems : [{ name: log, status: 'ok', detail: `slot ${slot}, ${slotStatus}` }]
-}
-
-const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`

@@ -26,6 +26,8 @@ export interface LedgerEntry {
   /** Waits until everything recorded so far is durable. */
   flush(): Promise<void>
   finish(finishedAt: string, summary: RunSummary): Promise<void>
+  /** In place of {@link finish}: as if there had been no run. */
+  forget(): Promise<void>
 }
 
 /**
@@ -64,6 +66,11 @@ export async function startRun(storage: Storage, start: RunStart, plan: Plan): P
       await storage.create(`runs/${start.id}/end.json`, canonicalJson({ finishedAt, summary }))
       crashPoint('run.ledger.after_end')
     },
+    async forget() {
+      await writing.catch(() => {})
+      // Without the first of these, the others are of no run.
+      for (const file of ['run.json', 'plan.json', 'events.jsonl']) await storage.remove(`runs/${start.id}/${file}`)
+    },
   }
 }
 
@@ -96,6 +103,7 @@ export function idleRun(storage: Storage, start: RunStart, plan: Plan): LedgerEn
       await storage.create(`runs/${start.id}/run.json`, canonicalJson(whole))
       crashPoint('run.ledger.after_idle')
     },
+    forget: async () => {},
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { assert, type Problem, sluiceError } from '../base/errors.ts'
+import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
@@ -95,7 +95,8 @@ async function wire(
     openSource: async (table, source) => {
       if (source.kind === 'files')
         return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
-      assert(source.kind !== 'cdc', 'a log of changes is opened by its own adapter')
+      if (source.kind === 'cdc')
+        return (await import('./cdc.ts')).openChanges(table, source, { root, project, clock, lake, state })
       const { openProcedure } = await import('./connections.ts')
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
@@ -134,6 +135,9 @@ function projectOver(
     if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
     return events
   }
+  const cdc = async (table: string): ReturnType<OpenProject['cdc']> => {
+    throw sluiceError('Internal', { why: `the log ${table} has no control` })
+  }
   return {
     root,
     definition: project,
@@ -148,6 +152,8 @@ function projectOver(
         concurrency: project.config.concurrency,
       }),
     run: async (options) => (await execution()).executeRun(context, options),
+    watch: async (options) => (await import('./watch.ts')).watchProject(context, options),
+    cdc,
     retry: async (runId, options) =>
       (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
     runs,
@@ -175,7 +181,7 @@ function projectOver(
       (await import('./crawl-connection.ts')).crawlConnection(context, name, options),
     clean: async (options) => (await maintenance()).clean(context, options),
     doctor: async () =>
-      (await import('./doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project)),
+      (await import('./doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
     [Symbol.asyncDispose]: () => context.close(),
   }
 }

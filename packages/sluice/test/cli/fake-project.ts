@@ -206,6 +206,14 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
         ReturnType<OpenProject['stateMachines']>
       >,
     run: (options) => running('run', options),
+    watch: async (options) => {
+      calls.push(['watch', options])
+      options.onCycle({ isBusy: true, events: [], nextMs: options.everyMs })
+      options.onCycle({ isBusy: false, id: info.id, summary, events: runEvents(), nextMs: options.everyMs })
+    },
+    cdc: async (table) => {
+      throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: [] })
+    },
     retry: (id, options) => running('retry', id, options),
     runs: async () => [info],
     events: async () => runEvents(),

@@ -68,19 +68,31 @@ function capturedBy({ definition }: OpenProject, log: string): readonly string[]
 async function status({ terminal, signal }: Context, project: OpenProject, logs: readonly string[]): Promise<number> {
   const found: CdcStatus[] = []
   for (const log of logs) found.push(await (await project.cdc(log)).status({ signal }))
-  const failing = found.find(({ findings, slotStatus }) => slotStatus === 'lost' || findings.some(isFailure))
+  const failing = found.find(needsSomebody)
   if (terminal.json) await terminal.out.json(found)
   else for (const one of found) await terminal.out.write(`${statusLines(one, terminal.out).join('\n')}\n`)
   if (failing !== undefined) await terminal.next(nextAfter(failing))
   return failing === undefined ? 0 : 1
 }
 
-const isFailure = ({ status: found }: CdcStatus['findings'][number]): boolean => found === 'fail'
-
-function nextAfter({ table, slotStatus, tables }: CdcStatus): string {
-  if (slotStatus === 'lost') return `sluice cdc resnapshot ${table}`
-  return tables.some((one) => one.status === 'paused') ? `sluice cdc accept ${table}` : `sluice cdc setup ${table}`
+/** Whether nothing will mend by itself what is wrong with a log, or its server runs out of room. */
+function needsSomebody({ slotStatus, findings, tables, lag }: CdcStatus): boolean {
+  return (
+    slotStatus === 'lost' ||
+    lag?.level === 'alert' ||
+    findings.some(({ status: found }) => found === 'fail') ||
+    tables.some((one) => one.status === 'paused' || isMissing(one))
+  )
 }
+
+function nextAfter({ table, slotStatus, findings, tables }: CdcStatus): string {
+  if (slotStatus === 'lost') return `sluice cdc resnapshot ${table}`
+  if (tables.some((one) => one.status === 'paused')) return `sluice cdc accept ${table}`
+  const isUnprepared = findings.some(({ status: found }) => found === 'fail') || tables.some(isMissing)
+  return isUnprepared ? `sluice cdc setup ${table}` : 'sluice run'
+}
+
+const isMissing = ({ status: state }: CdcStatus['tables'][number]): boolean => state === 'missing'
 
 const marks = { ok: ['green', '✔'], warn: ['yellow', '!'], fail: ['red', '✖'] } as const
 const levels = { ok: 'green', warn: 'yellow', alert: 'red' } as const

@@ -1,0 +1,60 @@
+/** Runs a project again and again: a stream of changes is followed by runs that each take what came since. */
+import { isSluiceError } from '../base/errors.ts'
+import type { WatchOptions } from './api.ts'
+import type { ProjectContext } from './context.ts'
+import type { RunEvent } from './events.ts'
+import { executeRun, failureKey } from './execute.ts'
+
+/** While runs fail, the pause doubles up to this. */
+const longestPauseMs = 60_000
+
+/**
+ * Runs until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+ *
+ * @example await watchProject(context, { everyMs: 5000, onCycle: ({ summary }) => …, signal })
+ * @throws Definition.Invalid, and whatever else ends a run before it begins; not Run.Busy
+ */
+export async function watchProject(context: ProjectContext, options: WatchOptions): Promise<void> {
+  const { everyMs, onCycle, signal, ...rest } = options
+  let told = new Set<string>()
+  let failing = 0
+  let wasBusy = false
+  while (signal?.aborted !== true) {
+    const events: RunEvent[] = []
+    const ended = await unlessBusy(() =>
+      executeRun(context, {
+        ...rest,
+        ...(signal === undefined ? {} : { signal }),
+        told,
+        onEvent: (event) => {
+          if (event.type !== 'task.progress') events.push(event)
+        },
+      }),
+    )
+    const failures = events.flatMap((event) =>
+      event.type === 'task.finished' && event.error !== undefined ? [failureKey(event.task, event.error.name)] : [],
+    )
+    const isNew = failures.some((failure) => !told.has(failure)) || failures.length < told.size
+    failing = ended?.summary.status === 'failed' ? failing + 1 : 0
+    const nextMs = failing === 0 ? everyMs : Math.max(everyMs, Math.min(everyMs * 2 ** failing, longestPauseMs))
+    if (ended === undefined) {
+      if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
+    } else {
+      const { tasks, refusedFiles, status } = ended.summary
+      const did = tasks.succeeded + refusedFiles > 0 || (status === 'failed' && isNew) || status === 'cancelled'
+      if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events, nextMs })
+      told = new Set(failures)
+    }
+    wasBusy = ended === undefined
+    await context.clock.sleep(nextMs, signal)
+  }
+}
+
+async function unlessBusy<T>(run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run()
+  } catch (error) {
+    if (isSluiceError(error, 'Run.Busy')) return undefined
+    throw error
+  }
+}
