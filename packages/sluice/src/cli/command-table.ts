@@ -116,7 +116,7 @@ export const commandTable = {
     group: 'Run',
     summary: 'run again and again: follow changes, and take what comes',
     details:
-      'One line for each run that did something; one that finds nothing leaves no trace. While runs fail, the pauses grow up to a minute. With --json, one object a line. Ctrl-C ends it cleanly.',
+      'One line for each run that did something; one that finds nothing leaves no trace. Pauses grow while runs fail. With --json, one object a line. Ctrl-C ends it.',
     options: {
       every: { kind: 'text', value: 'time', default: '5s', summary: 'the pause between runs: 500ms, 5s, 2m' },
       select: selection.select,
@@ -129,7 +129,7 @@ export const commandTable = {
     group: 'Run',
     summary: 'a log of changes by hand: how it stands, setup, drop, resnapshot, accept',
     details:
-      'setup and drop print SQL, and run it with --yes. resnapshot compares whole tables with what was committed, and adds what was missed, deletes included. accept takes a changed table as it is. status exits with 1 where somebody is needed.',
+      'setup and drop print SQL, and run it with --yes. resnapshot compares whole tables with the log and adds what was missed, deletes included. accept takes a changed table as it is. status exits with 1 where somebody is needed.',
     arguments: [
       { name: 'action', optional: true, summary: 'status (default), setup, drop, resnapshot or accept' },
       { name: 'source', optional: true, summary: 'a source of changes; default: the only one' },
@@ -182,7 +182,7 @@ export const commandTable = {
     group: 'Look',
     summary: 'ask the lake and the warehouse, in SQL',
     details:
-      'One statement that reads: lake tables as <layer>.<table>, loaded tables as warehouse.main.<table>, and the system views sluice.runs, sluice.versions, sluice.checks, sluice.quarantine, sluice.files, sluice.inputs, sluice.extractions and sluice.loads.',
+      'One statement that reads: lake tables as <layer>.<table>, loaded tables as warehouse.main.<table>, and system views in the schema sluice: runs, versions, checks, quarantine, files, inputs, extractions and loads.',
     arguments: [{ name: 'sql', optional: true, summary: 'the SQL; - reads it from stdin' }],
     options: {
       file: { kind: 'text', short: 'f', value: 'file', summary: 'read the SQL from a file' },
