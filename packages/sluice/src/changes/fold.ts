@@ -57,6 +57,7 @@ const chunkBytes = 64 << 20
  * @throws Changes.ValueNotHeld, Changes.KeyMissing, Changes.KeyDiffers
  */
 export async function foldChanges(input: FoldInput): Promise<Folded> {
+  const { session, judge, table } = input
   const files: WrittenFile[] = []
   let read = 0
   let chunks = 0
@@ -64,17 +65,26 @@ export async function foldChanges(input: FoldInput): Promise<Folded> {
     for (const span of await spansOf(input, part)) {
       const folder = join(input.folder, `chunk-${chunks++}`)
       mkdirSync(folder, { recursive: true })
-      await stageRows(input, part, span)
-      read += await resolveRows(input, span)
-      files.push(...(await input.judge.write(`FROM ${resolved}`, input.select, folder)))
+      const rows = logRowsSql(part.sql, table, { after: `${BigInt(span.first) - 1n}`, upTo: span.last })
+      const changes = span.isPlain ? plainSql(rows) : await resolveRows(input, span, rows)
+      const written = await judge.write(changes, input.select, folder)
+      files.push(...written)
+      read += span.rows - span.truncates
+      if (!span.isPlain) read += span.moves + (span.truncates === 0 ? 0 : await countOf(session, truncatedRows))
       input.progress(read)
     }
   }
-  for (const name of [staged, resolved]) await input.session.run(`DROP TABLE IF EXISTS ${name}`)
+  await session.run(`DROP TABLE IF EXISTS ${staged}`)
   return { files: files.filter(({ rows }) => rows > 0), read }
 }
 
-const [staged, resolved] = ['changes_staged', 'changes_resolved']
+const staged = 'changes_staged'
+const truncatedRows = 'changes_truncated'
+
+async function countOf(session: Session, table: string): Promise<number> {
+  const [count] = await session.all<{ n: string }>(`SELECT count(*) AS n FROM ${table}`)
+  return Number(count?.n)
+}
 
 /** Small parts together, so that many of them are not many chunks. */
 function gathered(parts: readonly LogPart[]): readonly LogPart[] {
@@ -87,61 +97,81 @@ function gathered(parts: readonly LogPart[]): readonly LogPart[] {
   return groups
 }
 
-/** Where a part is cut: between any two changes. */
-interface PartSpan {
-  /** Inclusive. */
+/** A chunk of a part, cut between any two changes. */
+interface Chunk {
+  /** Places, inclusive. */
   readonly first: string
   readonly last: string
+  readonly rows: number
+  /** Rows that changed the key. */
+  readonly moves: number
+  readonly truncates: number
+  readonly carries: boolean
+  /** Whether each of its rows is a change as it is. */
+  readonly isPlain: boolean
 }
 
-async function spansOf({ session, table }: FoldInput, part: LogPart): Promise<readonly PartSpan[]> {
-  return session.all<{ first: string; last: string } & PartSpan>(`
-    SELECT min(s)::VARCHAR AS first, max(s)::VARCHAR AS last
-    FROM (SELECT s, row_number() OVER places AS rows, sum(bytes) OVER places AS bytes
-      FROM (SELECT s, coalesce(strlen(image), 0) AS bytes FROM (${logRowsSql(part.sql, table)}))
-      WINDOW places AS (ORDER BY s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
-    GROUP BY greatest((rows - 1) // ${chunkRows}, bytes // ${chunkBytes}) ORDER BY min(s)`)
-}
-
-/** Brings the rows of a span, all with keys. */
-async function stageRows({ session, table }: FoldInput, part: LogPart, { first, last }: PartSpan): Promise<void> {
-  const span = { after: `${BigInt(first) - 1n}`, upTo: last }
-  await session.run(`CREATE OR REPLACE TABLE ${staged} AS ${logRowsSql(part.sql, table, span)}`)
-  const [bad] = await session.all<{ lsn: string; keyless: string }>(
-    `SELECT min(lsn) AS lsn, count(*) AS keyless FROM ${staged} WHERE k IS NULL AND op <> 'T' HAVING count(*) > 0`,
+/** @throws Changes.KeyMissing */
+async function spansOf({ session, table }: FoldInput, part: LogPart): Promise<readonly Chunk[]> {
+  const light = `SELECT s, k, was, op, unchanged, coalesce(strlen(image), 0) AS bytes FROM (${logRowsSql(part.sql, table)})`
+  const whole = await chunksOf(session, `SELECT *, 0 AS chunk FROM (${light})`)
+  const keyless = whole.reduce((sum, chunk) => sum + chunk.keyless, 0)
+  if (keyless > 0)
+    throw sluiceError('Changes.KeyMissing', { table: table.table, key: table.key.join(', '), changes: keyless })
+  if (whole.every(({ rows, bytes }) => rows <= chunkRows && bytes <= chunkBytes)) return whole
+  return chunksOf(
+    session,
+    `SELECT *, greatest((row_number() OVER places - 1) // ${chunkRows}, sum(bytes) OVER places // ${chunkBytes}) AS chunk
+     FROM (${light}) WINDOW places AS (ORDER BY s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)`,
   )
-  if (bad !== undefined)
-    throw sluiceError('Changes.KeyMissing', {
-      table: table.table,
-      key: table.key.join(', '),
-      changes: Number(bad.keyless),
-    })
 }
 
-/** Makes the changes of the rows that are staged; answers how many. */
-async function resolveRows({ session, table, log }: FoldInput, { first, last }: PartSpan): Promise<number> {
-  const [has] = await session.all<{ carries: boolean; truncates: boolean }>(
-    `SELECT bool_or(unchanged IS NOT NULL) AS carries, bool_or(op = 'T') AS truncates FROM ${staged}`,
-  )
-  const before = logRowsSql(log, table, { upTo: `${BigInt(first) - 1n}` })
-  const all = logRowsSql(log, table, { upTo: last })
-  const patches =
-    has?.carries === true ? await carryValues({ session, table: table.table, rows: staged, before, all }) : undefined
-  const truncated = has?.truncates === true ? await findTruncated({ session, rows: staged, before }) : undefined
-  const place = 'r.lsn, r.seq, r.committed_at, r.effective_at'
+async function chunksOf(
+  session: Session,
+  rows: string,
+): Promise<readonly (Chunk & { readonly bytes: number; readonly keyless: number })[]> {
+  const found = await session.all<Record<string, string>>(`
+    SELECT min(s)::VARCHAR AS first, max(s)::VARCHAR AS last, count(*) AS rows, sum(bytes) AS bytes, count(was) AS moves,
+      count(*) FILTER (op = 'T') AS truncates, count(unchanged) AS carries, count(*) FILTER (k IS NULL AND op <> 'T') AS keyless
+    FROM (${rows}) GROUP BY chunk ORDER BY min(s)`)
+  return found.map(({ first, last, ...counts }) => {
+    const [rows, bytes, moves, truncates, carries, keyless] = [
+      'rows',
+      'bytes',
+      'moves',
+      'truncates',
+      'carries',
+      'keyless',
+    ].map((name) => Number(counts[name])) as [number, number, number, number, number, number]
+    const isPlain = moves + truncates + carries === 0
+    return { first: first!, last: last!, rows, bytes, moves, truncates, carries: carries > 0, keyless, isPlain }
+  })
+}
+
+const place = 'r.lsn, r.seq, r.committed_at, r.effective_at'
+
+const plainSql = (rows: string): string =>
+  `SELECT r.s, CASE WHEN r.op = 'S' THEN 'I' ELSE r.op END AS op, ${place}, r.k, r.image FROM (${rows}) AS r`
+
+/** The changes of a chunk's rows, as a SELECT. */
+async function resolveRows({ session, table, log }: FoldInput, chunk: Chunk, rows: string): Promise<string> {
+  await session.run(`CREATE OR REPLACE TABLE ${staged} AS ${rows}`)
+  const before = logRowsSql(log, table, { upTo: `${BigInt(chunk.first) - 1n}` })
+  const all = logRowsSql(log, table, { upTo: chunk.last })
+  const patches = chunk.carries
+    ? await carryValues({ session, table: table.table, rows: staged, before, all })
+    : undefined
+  if (chunk.truncates > 0) await findTruncated({ session, rows: staged, before, into: truncatedRows })
   const image =
     patches === undefined
       ? 'r.image'
       : 'CASE WHEN p.patch IS NULL THEN r.image ELSE json_merge_patch(r.image, p.patch)::VARCHAR END'
-  await session.run(`
-    CREATE OR REPLACE TABLE ${resolved} AS
+  return `
     SELECT r.s + CASE WHEN r.was IS NULL THEN 0 ELSE 1 END AS s,
       CASE WHEN r.op = 'S' OR r.was IS NOT NULL THEN 'I' ELSE r.op END AS op, ${place}, r.k, ${image} AS image
     FROM ${staged} AS r ${patches === undefined ? '' : `LEFT JOIN ${patches} AS p ON p.s = r.s`} WHERE r.op <> 'T'
     UNION ALL SELECT r.s, 'D', ${place}, r.was, NULL FROM ${staged} AS r WHERE r.was IS NOT NULL
-    ${truncated === undefined ? '' : `UNION ALL SELECT r.s, 'D', ${place}, t.k, NULL FROM ${truncated} AS t JOIN ${staged} AS r ON r.s = t.s`}`)
-  const [count] = await session.all<{ n: string }>(`SELECT count(*) AS n FROM ${resolved}`)
-  return Number(count?.n)
+    ${chunk.truncates === 0 ? '' : `UNION ALL SELECT r.s, 'D', ${place}, t.k, NULL FROM ${truncatedRows} AS t JOIN ${staged} AS r ON r.s = t.s`}`
 }
 
 /** What a history has of a change, after its own columns; in the order of the definition's `historyColumns`. */

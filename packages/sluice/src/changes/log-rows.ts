@@ -42,9 +42,12 @@ export function logRowsSql(log: string, { table, key }: LogTable, { after, upTo 
   const conditions = [
     `_table = ${quoteText(table)}`,
     `_op <> 'R'`,
-    // Both on the log's own column, which whole groups of rows are skipped by, and on the exact place.
+    // Both on the log's own columns, which whole groups of rows are skipped by, and on the exact place.
     ...(after === undefined ? [] : [`_lsn >= ${lsnOf(after)}`, `${place} > ${after}::HUGEINT`]),
     ...(upTo === undefined ? [] : [`_lsn <= ${lsnOf(upTo)}`, `${place} <= ${upTo}::HUGEINT`]),
+    ...(after === undefined || upTo === undefined || half(after) !== half(upTo)
+      ? []
+      : [`_seq BETWEEN ${seqOf(after)} AND ${seqOf(upTo)}`]),
   ]
   const before = `CASE WHEN _op = 'U' AND before IS NOT NULL THEN ${keyText(key, 'before')} END`
   return `
@@ -55,7 +58,14 @@ export function logRowsSql(log: string, { table, key }: LogTable, { after, upTo 
       FROM (${log}) WHERE ${conditions.join(' AND ')})`
 }
 
-const place = `(_lsn::HUGEINT * ${placesPerLsn}::HUGEINT + CASE WHEN _xid IS NULL THEN 100000000000000::BIGINT ELSE 0::BIGINT END + _seq * 10)`
+const copiedFrom = 100000000000000n
+
+const place = `(_lsn::HUGEINT * ${placesPerLsn}::HUGEINT + CASE WHEN _xid IS NULL THEN ${copiedFrom}::BIGINT ELSE 0::BIGINT END + _seq * 10)`
+
+/** What two places of one transaction, or of one copy, have in common. */
+const half = (s: string): bigint => BigInt(s) / copiedFrom
+
+const seqOf = (s: string): bigint => (BigInt(s) % copiedFrom) / 10n
 
 /** @example lsnOf('4294967296000000000000000') // '4294967296' */
 function lsnOf(s: string): string {

@@ -8,23 +8,23 @@ export interface TruncatedInput {
   readonly rows: string
   /** A SELECT of all rows before the chunk, of the same columns. */
   readonly before: string
+  /** The name of the table that is made. */
+  readonly into: string
 }
 
 /**
  * Makes a table of the keys that each TRUNCATE of a chunk deletes.
  *
- * @example await findTruncated({ session, rows, before }) // 'changes_truncated'
- * @returns the table's name, with columns `s` (the TRUNCATE's) and `k`
+ * @example await findTruncated({ session, rows, before, into: 'gone' }) // columns `s` (the TRUNCATE's) and `k`
  */
-export async function findTruncated({ session, rows, before }: TruncatedInput): Promise<string> {
+export async function findTruncated({ session, rows, before, into }: TruncatedInput): Promise<void> {
   await session.run(`
-    CREATE OR REPLACE TABLE changes_truncated AS
+    CREATE OR REPLACE TABLE ${into} AS
     WITH moves AS (SELECT k, s, true AS lives FROM (${liveKeysSql(before)}) UNION ALL ${movesSql(rows)}),
       ends AS (SELECT *, lead(s) OVER (PARTITION BY k ORDER BY s) AS next FROM moves),
       truncates AS (SELECT s FROM ${rows} WHERE op = 'T')
     SELECT t.s, e.k FROM ends AS e ASOF JOIN truncates AS t ON e.s < t.s
     WHERE e.lives AND (e.next IS NULL OR e.next > t.s)`)
-  return 'changes_truncated'
 }
 
 /**
