@@ -21,7 +21,7 @@ await onEachServer('logins', (start, kind) => {
     const { settings } = await start()
     const proxy = await startProxy(settings)
     const password = 'wrong-Secret-77'
-    const wrong = { ...settings, port: proxy.port, password }
+    const wrong = { ...proxy.through(settings), password }
     const error = await connector.connect(wrong, never).catch((error: unknown) => error)
     expect(error).toMatchObject({ name: 'Connection.LoginFailed', retryable: false, exit: 3 })
     for (let at: unknown = error; at instanceof Error; at = at.cause)
@@ -40,11 +40,12 @@ await onEachServer('logins', (start, kind) => {
     const { settings } = await start()
     const silent = createServer((socket) => socket.on('error', () => undefined).resume())
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const host = '127.0.0.1'
     const port = (silent.address() as { port: number }).port
-    const slow = connector.connect({ ...settings, port, connectTimeoutSeconds: 1 }, never)
+    const slow = connector.connect({ ...settings, host, port, connectTimeoutSeconds: 1 }, never)
     await expect(slow).rejects.toMatchObject({ name: 'Connection.Unreachable', retryable: true })
     await new Promise((resolve) => silent.close(resolve))
-    const gone = connector.connect({ ...settings, port }, never)
+    const gone = connector.connect({ ...settings, host, port }, never)
     await expect(gone).rejects.toMatchObject({ name: 'Connection.Unreachable', retryable: true })
   })
 
@@ -103,7 +104,7 @@ await onEachServer('logins', (start, kind) => {
     const proxy = await startProxy(settings)
     const value = "x'); DELETE FROM kept; --"
     {
-      await using connection = await connector.connect({ ...settings, port: proxy.port }, never)
+      await using connection = await connector.connect(proxy.through(settings), never)
       await hear(connection, callOf('long_text', { parameters: [given(parameter('value'), value)] }))
       await hear(connection, callOf('two_sets'))
       await hear(

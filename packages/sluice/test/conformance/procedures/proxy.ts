@@ -1,9 +1,13 @@
 /** A proxy between a client and a server on the loopback: it keeps each byte that the client sends, and can cut the line. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
+import type { ConnectionSettings } from '../../../src/connections/connection.ts'
+
 /** A running proxy. */
 export interface Proxy {
   readonly port: number
+  /** The same settings by way of it. */
+  through(settings: ConnectionSettings): ConnectionSettings
   /** All that clients have sent until now. */
   sent(): Buffer
   /** Bytes that the server has sent. */
@@ -47,8 +51,10 @@ export async function startProxy(server: { readonly host: string; readonly port:
     upstream.pipe(client)
   })
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
   return {
-    port: (listener.address() as AddressInfo).port,
+    port,
+    through: (settings) => ({ ...settings, host: '127.0.0.1', port }),
     sent: () => Buffer.concat(sent),
     received: () => received,
     cutAfter: (bytes) => {

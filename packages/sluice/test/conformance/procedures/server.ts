@@ -43,6 +43,8 @@ export interface ServerUnderTest {
   readonly cutsLongValues: boolean
   /** Whether a login to a database that is not there is refused. */
   readonly knowsDatabases: boolean
+  /** Why a test, by its title, can prove nothing on this server: it is skipped with this reason. */
+  unproven?(title: string): string | undefined
   /** The texts of the statements (or names of the procedures) in what a client sent without TLS, each whole. */
   statements(sent: Buffer): readonly string[]
   /** Every statement of the adapter's own, whole: another one on the wire fails the suite. */

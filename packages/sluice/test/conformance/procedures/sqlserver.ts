@@ -1,4 +1,7 @@
-/** The TDS double with the suite's procedures, as scripts of what a SQL Server sends for them. */
+/**
+ * The TDS double with the suite's procedures, as scripts of what a SQL Server sends for them. `SLUICE_TEST_SQLSERVER_URL` points the same suite at a real
+ * one, too: `sqlserver-real.ts`.
+ */
 import type { ConnectionSettings } from '../../../src/connections/connection.ts'
 import { sqlServerConnector } from '../../../src/connections/sqlserver/connector.ts'
 import type { ReceivedCall } from '../../doubles/tds/requests.ts'
@@ -21,7 +24,8 @@ import type { ServerKind, TypeCase } from './server.ts'
 const user = 'reader'
 const password = 'Reader-Secret-1'
 
-const cases: readonly (TypeCase & { readonly wire: WireType })[] = [
+/** The types, for a real server, too. */
+export const cases: readonly (TypeCase & { readonly wire: WireType })[] = [
   { declared: 'bit', wire: wire.bit, type: 'boolean', values: ['true', 'false'] },
   { declared: 'tinyint', wire: wire.tinyint, type: 'smallint', values: ['0', '255'] },
   { declared: 'smallint', wire: wire.smallint, type: 'smallint', values: ['-32768', '32767'] },
@@ -112,7 +116,7 @@ const cases: readonly (TypeCase & { readonly wire: WireType })[] = [
   },
 ]
 
-const oddNames = [
+export const oddNames = [
   '[x"]];DROP TABLE kept]',
   "it's",
   'back`tick',
@@ -284,6 +288,13 @@ function catalog(): Procedures {
   }
 }
 
+/** Beside the driver's settings, calls by name are all that is sent. */
+export const ownStatements: readonly RegExp[] = [
+  /^(set [a-z_ ]+ [a-z0-9_]+\n?)+$/,
+  /^(long_text|two_sets|outputs)$/,
+  /^sp_(stored_procedures|sproc_columns|describe_first_result_set)$/,
+]
+
 /** What the driver set, as the double heard it: `set dateformat ymd`. */
 function sessionSettings(server: () => TdsServer): Procedures {
   return {
@@ -350,11 +361,7 @@ export const sqlServer: ServerKind = {
         server.messages.flatMap((received) =>
           received.kind === 'batch' ? [received.text] : received.kind === 'rpc' ? [received.sentName] : [],
         ),
-      ownStatements: [
-        /^(set [a-z_ ]+ [a-z0-9_]+\n?)+$/,
-        /^(long_text|two_sets|outputs)$/,
-        /^sp_(stored_procedures|sproc_columns|describe_first_result_set)$/,
-      ],
+      ownStatements,
       stop: async () => server[Symbol.asyncDispose](),
     }
   },

@@ -65,7 +65,7 @@ await onEachServer('streams', (start, { connector, name }) => {
   test('SR-13: a sink that is slow makes the server wait', async () => {
     const { settings } = await start()
     const proxy = await startProxy(settings)
-    await using connection = await connector.connect({ ...settings, port: proxy.port }, never)
+    await using connection = await connector.connect(proxy.through(settings), never)
     let release: () => void = () => undefined
     const held = new Promise<void>((resolve) => {
       release = resolve
@@ -106,7 +106,7 @@ await onEachServer('streams', (start, { connector, name }) => {
   test('a call that is cancelled between rows is dropped at once', async () => {
     const { settings } = await start()
     const proxy = await startProxy(settings)
-    await using connection = await connector.connect({ ...settings, port: proxy.port }, never)
+    await using connection = await connector.connect(proxy.through(settings), never)
     const cancelling = new AbortController()
     const { sink, count } = counting((rows) => {
       if (rows > 20_000) cancelling.abort()
@@ -135,7 +135,7 @@ await onEachServer('streams', (start, { connector, name }) => {
   test('SR-01: a line that is cut after some rows is an error that may be repeated', async () => {
     const { settings } = await start()
     const proxy = await startProxy(settings)
-    await using connection = await connector.connect({ ...settings, port: proxy.port }, never)
+    await using connection = await connector.connect(proxy.through(settings), never)
     proxy.cutAfter(3 * megabyte)
     const { sink, count } = counting()
     const error = await connection.call(await manyRows(wanted), sink, never).catch((error: unknown) => error)
