@@ -51,7 +51,7 @@ export const commandTable = {
     options: {
       template: {
         kind: 'text',
-        choices: ['retail', 'file-drop', 'medallion', 'procedures'],
+        choices: ['retail', 'file-drop', 'medallion', 'procedures', 'marketplace'],
         default: 'retail',
         summary: 'what it starts from',
       },

@@ -3,9 +3,14 @@
 import type { z } from 'zod'
 import type { configSchema, pipelineDataSchema } from '../../src/definition/schema.ts'
 import {
+  append,
+  type CdcInput,
+  type ChangesInput,
   type Check,
   type Column,
   type ConfigInput,
+  cdc,
+  changes,
   decimal,
   defineConfig,
   duckdb,
@@ -118,6 +123,49 @@ procedures('erp', [{ procedure: 'dbo.usp_sales' }])
 // @ts-expect-error a bound is one of two
 procedures('erp', [{ procedure: 'dbo.usp_a', columns: { id: 'bigint' }, parameters: { since: { $window: 'form' } } }])
 
+// Changes: a table of them names its own columns, and those that its transforms make.
+const customers = { id: 'bigint', email: nullable('text') } as const
+pipeline('shop', {
+  sources: {
+    shop: cdc('oltp', { tables: ['public.customers'], lag: { alertBytes: 1e9 }, snapshot: { connections: 4 } }),
+  },
+  tables: {
+    'stage.customers': changes('raw.shop', 'public.customers', {
+      columns: customers,
+      key: 'id',
+      transforms: { domain: "split_part(email, '@', 2)" },
+      checks: [notNull('domain'), notNull('email')],
+    }),
+    'stage.history': {
+      ...changes('raw.shop', 'public.customers', { as: 'history', columns: customers, key: ['id'] }),
+      description: 'all',
+    },
+    'stage.delivered': changes('raw.files', { dms: { op: 'Op' }, key: 'id' }),
+  },
+  loads: {
+    fact: append({
+      from: 'stage.orders',
+      lookups: { customer_sk: { dimension: 'dim', key: { customer_id: 'id' }, at: 'at' } },
+    }),
+  },
+})
+// @ts-expect-error a log captures tables
+cdc('oltp', {})
+// @ts-expect-error a key is of the columns
+changes('raw.shop', 'public.customers', { columns: customers, key: 'nr' })
+// @ts-expect-error and so is what a check names
+changes('raw.shop', 'public.customers', { columns: customers, key: 'id', checks: [notNull('domain')] })
+// @ts-expect-error a table is made as one of two
+changes('raw.shop', 'public.customers', { columns: customers, key: 'id', as: 'now' })
+// @ts-expect-error files have the columns of their source
+changes('raw.files', { dms: { op: 'Op' }, key: 'id', columns: customers })
+// @ts-expect-error a table of a log has columns
+changes('raw.shop', 'public.customers', { key: 'id' })
+// @ts-expect-error a dimension looks up nothing
+scd2({ from: 'analytics.dim', key: 'id', lookups: {} })
+// @ts-expect-error a lookup has a time
+append({ from: 'stage.orders', lookups: { customer_sk: { dimension: 'dim', key: { customer_id: 'id' } } } })
+
 // The layers of a pipeline.
 pipeline('retail', { loads: { fact: incremental({ from: 'analytics.fact', by: 'date_key' }) } })
 pipeline('retail', {
@@ -185,6 +233,8 @@ defineConfig({
 type Checked = z.input<typeof pipelineDataSchema>
 type CheckedSource = NonNullable<Checked['sources']>[string]
 type CheckedFiles = Extract<CheckedSource, { kind: 'files' }>
+type CheckedLog = Extract<CheckedSource, { kind: 'cdc' }>
+type CheckedChanges = NonNullable<NonNullable<Checked['tables']>[string]['changes']>
 type CheckedProcedure = Extract<CheckedSource, { kind: 'procedure' }>
 type Shared = 'name' | 'loads' | 'schedule' | 'notifications' | 'description'
 export const loads: { readonly [target: string]: Loose<LoadInput> } = {} as NonNullable<Checked['loads']>
@@ -197,6 +247,9 @@ export const configFromChecked: Loose<ConfigInput> = {} as z.input<typeof config
 export const checks: readonly Loose<Check>[] = [] as NonNullable<CheckedFiles['checks']>
 export const filesSource: Loose<Omit<FilesInput, 'columns'>> = {} as Omit<CheckedFiles, 'columns'>
 export const procedure: Loose<Omit<ProcedureInput, Typed>> = {} as Omit<CheckedProcedure, Typed>
+export const log: Loose<CdcInput> = {} as CheckedLog
+export const tableOfChanges: Loose<Omit<ChangesInput, 'columns'>> = {} as Omit<CheckedChanges, 'columns'>
+export const changesToChecked: Loose<CheckedChanges> = {} as ChangesInput
 export const sourceToChecked: Loose<CheckedSource> = {} as SourceInput
 export const column: Loose<Omit<Column, 'type'>> = {} as Omit<
   Exclude<CheckedProcedure['columns'][string], string>,
