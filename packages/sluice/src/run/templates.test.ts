@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { digest } from '../base/json.ts'
-import type { ProcedureSource } from '../definition/types.ts'
+import type { CdcSource, ProcedureSource } from '../definition/types.ts'
 import { loadProject } from './load.ts'
 
 const templates = fileURLToPath(new URL('../../templates', import.meta.url))
@@ -57,7 +57,7 @@ describe.each(['retail', 'file-drop', 'medallion'])('the template %s', (name) =>
 })
 
 // To update, for each: rsync -a --exclude package.json --exclude gitignore packages/sluice/templates/<name>/ examples/<name>/
-test.each(['retail', 'procedures'])('the example %s is the template', async (name) => {
+test.each(['retail', 'procedures', 'marketplace'])('the example %s is the template', async (name) => {
   const files = await contents(templates, [name])
   for (const [file, text] of Object.entries(files)) {
     const path = relative(name, file)
@@ -79,6 +79,20 @@ test('the template procedures is a project without problems, and what one role m
     ([, procedure]) => procedure,
   )
   expect([...new Set(called)].sort()).toEqual(made.sort())
+})
+
+test('the template marketplace is a project without problems, and what its one role may read is what its source captures', async () => {
+  const root = join(folder, 'marketplace')
+  const { project, problems } = await loadProject(root)
+  expect(problems).toEqual([])
+  const { tables } = project!.pipelines[0]!.sources['shop'] as CdcSource
+  const text = await readFile(join(root, 'shop/capture.sql'), 'utf8')
+  const granted = [
+    ...text.matchAll(
+      /^(?:CREATE PUBLICATION sluice_shop FOR TABLE|GRANT SELECT ON) ([\w, ]+?)(?: TO sluice_reader)?;$/gm,
+    ),
+  ]
+  expect(granted.map(([, names]) => names!.split(', ').map((name) => `public.${name}`))).toEqual([tables, tables])
 })
 
 const retailInYaml = `
