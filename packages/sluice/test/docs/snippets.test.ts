@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { makeProject, packageRoot, sluice } from '../acceptance/project.ts'
@@ -61,6 +61,8 @@ describe.each(pages)('%s', (page) => {
   if (snippets.some(({ info }) => info.has('file') || info.has('run')))
     test('runs, top to bottom', async () => {
       const root = makeProject({})
+      // What `npm install` would make; pages that say it show it as text.
+      symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'))
       const bin = join(root, '.bin')
       mkdirSync(bin)
       writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${sluice}" "$@"\n`)
