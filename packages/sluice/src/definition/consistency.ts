@@ -94,6 +94,7 @@ export function procedureMisfits(source: ProcedureInput): readonly Misfit[] {
   const wrong = (key: string, expected: string, when: boolean): readonly Misfit[] => (when ? [{ key, expected }] : [])
   return [
     ...windowMisfits(source),
+    ...keyMisfits(source),
     ...wrong(
       'parameters',
       'free of a second { $each }, as there is one call for each value of one column',
@@ -102,6 +103,17 @@ export function procedureMisfits(source: ProcedureInput): readonly Misfit[] {
     ...wrong('parameters', `free of { as: ${taken} }, as that is a column of the result`, taken !== undefined),
     ...wrong('output', `free of "${both}", which is a parameter already`, both !== undefined),
   ]
+}
+
+/** Rows are merged by their keys: one that is NULL would stand for all that have none. */
+function keyMisfits({ columns, key, mode, window }: ProcedureInput): readonly Misfit[] {
+  if (key === undefined || (mode ?? (window === undefined ? 'replace' : 'merge')) !== 'merge') return []
+  const nullable = [key].flat().find((name) => {
+    const column = Object.hasOwn(columns, name) ? columns[name] : undefined
+    return typeof column === 'object' && column.nullable === true
+  })
+  const expected = `made of columns that are not nullable, as rows are merged by it: not "${nullable}"`
+  return nullable === undefined ? [] : [{ key: 'key', expected }]
 }
 
 function windowMisfits({ parameters = {}, window, key, mode }: ProcedureInput): readonly Misfit[] {

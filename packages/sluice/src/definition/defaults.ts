@@ -189,7 +189,7 @@ function fillCdc(table: string, input: CdcInput): CdcSource {
     publication: input.publication ?? `sluice_${table}`.slice(0, 63),
     partitionBy: input.partitionBy ?? 'day',
     truncate: input.truncate ?? 'apply',
-    snapshot: { connections: 2, chunkPages: 8192, ...input.snapshot },
+    snapshot: { connections: input.snapshot?.connections ?? 2, chunkPages: input.snapshot?.chunkPages ?? 8192 },
     maxBatchRows: input.maxBatchRows ?? 1_000_000,
     maxBatchBytes: input.maxBatchBytes ?? 256 * 2 ** 20,
     memoryBytes: input.memoryBytes ?? 64 * 2 ** 20,
@@ -216,7 +216,7 @@ function fillTable(input: TableInput, sourceOf: (table: string) => Source | unde
 
 function fillChanges(input: ChangesInput, source: Source | undefined): NonNullable<TableOptions['changes']> {
   const { table, dms, columns } = input
-  const told = dms === undefined ? undefined : { op: 'Op', ...dms }
+  const told = dms && { op: dms.op ?? 'Op', ...(dms.committedAt && { committedAt: dms.committedAt }) }
   const delivered = told !== undefined && source?.kind === 'files' ? source.columns : {}
   const own = Object.entries(delivered).filter(([name]) => name !== told?.op && name !== told?.committedAt)
   return {

@@ -38,12 +38,38 @@ const whole = {
       output: { n: { type: 'integer', equals: 'rows' } },
       returnCodes: [0],
     },
+    shop: {
+      kind: 'cdc',
+      connection: 'oltp',
+      tables: ['public.customers'],
+      snapshot: { connections: 2 },
+      lag: { warnBytes: 1, alertSeconds: 9 },
+    },
   },
   tables: {
     'stage.sales': { copy: 'raw.sales' },
+    'stage.customers': {
+      changes: {
+        from: 'raw.shop',
+        table: 'public.customers',
+        as: 'history',
+        key: 'id',
+        columns: { id: 'bigint', mail: { type: 'text', nullable: true } },
+        transforms: { mail: 'lower(mail)' },
+        checks: [{ kind: 'notNull', column: 'mail' }],
+      },
+    },
+    'stage.delivered': { changes: { from: 'raw.sales', dms: { op: 'id' }, key: ['at'] } },
     'raw.sales': { partitionBy: { kind: 'yearMonth', column: 'at' }, retention: { days: 1 } },
   },
-  loads: { d: { mode: 'scd2', from: 'raw.sales', key: ['id'], deletes: { column: 'id', value: 'x' } } },
+  loads: {
+    d: { mode: 'scd2', from: 'raw.sales', key: ['id'], deletes: { column: 'id', value: 'x' } },
+    f: {
+      mode: 'append',
+      from: 'stage.customers',
+      lookups: { sk: { dimension: 'd', key: { id: 'id' }, at: '_effective_at', missing: 'infer' } },
+    },
+  },
   schedule: { cron: '* * * * *', zone: 'UTC' },
   notifications: [{ kind: 'webhook', url: 'https://example.com', secret: { $secret: 'S' } }],
 }
