@@ -75,6 +75,8 @@ export type InputReference =
       readonly to: string
       readonly transactions: number
       readonly rows: number
+      /** How far behind the server's log it was when its run began. */
+      readonly lagBytes?: number
     }
 
 /** Rows read = accepted + quarantined + dropped, checked before the commit. Byte counts for files. */

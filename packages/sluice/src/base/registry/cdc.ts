@@ -206,4 +206,22 @@ export const cdcErrors = {
     exit: 1,
     explanation: 'Faults CD-15, CD-16 and CD-17.',
   }),
+  'Source.LogMissing': entry<{ table: string }>({
+    code: 'SLU3221',
+    title: 'A log of changes has no version yet.',
+    message: ({ table }) => `The log ${table} has no version yet: there is nothing to compare with, or to accept.`,
+    hint: () => 'Nothing was changed. Make its first copy: sluice run',
+    retry: 'terminal',
+    exit: 1,
+  }),
+  'Source.PositionBehind': entry<{ table: string; position: string; found: string }>({
+    code: 'SLU3222',
+    title: "Another server's positions are behind those of the log.",
+    message: ({ table, position, found }) =>
+      `The log ${table} ends at ${position}, and this server is at ${found}: what it sends would stand before what is in the log.`,
+    hint: () => 'What was committed stays as it is. Capture this server into a log of another name.',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Fault CD-08: a fail-over that lost transactions, or a server that was restored or made anew.',
+  }),
 } as const

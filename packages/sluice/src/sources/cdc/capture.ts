@@ -10,6 +10,7 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { Candidate, SourceAdapter, TakeContext } from '../source.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
 import { type Cursor, readCursor, writeCursor } from './cursor.ts'
+import { idleBytes, lagInWords, lagOf } from './lag.ts'
 import { type ChangeLogWriter, changeLogWriter } from './log-writer.ts'
 import { type Lsn, printLsn } from './lsn.ts'
 import { pgoutputDecoder } from './pgoutput.ts'
@@ -40,9 +41,6 @@ export interface Capture {
   close(): Promise<void>
 }
 
-/** Bytes of the server's log without a change of ours, after which the cursor moves alone, so that the server can forget them (CD-23). */
-const idleBytes = 16n << 20n
-
 /** What is open, or known, for all batches. */
 interface Opened {
   readonly table: string
@@ -55,6 +53,16 @@ interface Opened {
   readonly walsender: pg.Client
   readonly server: ServerIdentity
   readonly captured: Captured
+  /** How far behind it was when it was opened. */
+  readonly lagBytes?: number
+  readonly warnings?: readonly string[]
+  readonly until?: Until
+}
+
+/** Where a reading ends that is not one of a run: exactly there, and without some tables. */
+export interface Until {
+  readonly position: Lsn
+  readonly except: ReadonlySet<string>
 }
 
 /**
@@ -67,6 +75,7 @@ export async function openCapture(
   source: CdcSource,
   context: CdcContext,
   { signal, current, scratch }: TakeContext,
+  until?: Until,
 ): Promise<Capture> {
   const settings = await context.settings()
   const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
@@ -76,11 +85,22 @@ export async function openCapture(
     const server = await identifyServer(walsender)
     const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
     const captured = await capturedTables(client, source)
-    assertPublished(source, captured, cursor)
+    assertPublished(source, captured, cursor, until?.except)
     const opened: Opened = { table, source, context, settings, client, walsender, server, captured }
     if (cursor === undefined) return firstCopy(opened)
-    assertContinuous(source.connection, cursor, server, await readSlot(client, cursor.slot))
-    return await streaming(opened, cursor, scratch, signal)
+    const slot = await readSlot(client, cursor.slot)
+    assertContinuous(source.connection, cursor, server, slot)
+    const lag = lagOf({
+      ...{ position: cursor.position, server: server.position, keptBytes: slot!.keptBytes, limits: source.lag },
+      ...{ committedAt: new Date(current!.committedAt), now: context.clock.now() },
+    })
+    const warnings = lagInWords(source.slot, lag, source.lag)
+    return await streaming(
+      { ...opened, warnings, lagBytes: lag.bytes, ...(until && { until }) },
+      cursor,
+      scratch,
+      signal,
+    )
   } catch (error) {
     dropPostgres(client)
     if (walsender !== undefined) dropPostgres(walsender)
@@ -156,7 +176,7 @@ async function streaming(opened: Opened, from: Cursor, folder: string, signal: A
   })
   const { clock } = context
   const stream = await openStream({ settings, slot, publication, from: from.position, assembler, clock, signal })
-  const until = server.position
+  const { until } = opened
   let cursor = from
   let next = from
   let isMore = false
@@ -164,25 +184,33 @@ async function streaming(opened: Opened, from: Cursor, folder: string, signal: A
     async take(take) {
       const writer = await openWriter(opened, take, cursor)
       let transactions = 0
-      const isFull = (): boolean => writer.rows >= source.maxBatchRows || writer.bytes >= source.maxBatchBytes
+      let isBeyond = false
+      const isFull = (): boolean =>
+        isBeyond || writer.rows >= source.maxBatchRows || writer.bytes >= source.maxBatchBytes
       const ended = await readOn(opened, stream, assembler, {
         async take(transaction) {
+          // It comes again.
+          if (until !== undefined && transaction.endLsn > until.position) {
+            isBeyond = true
+            return transaction.close()
+          }
           await writer.add(transaction)
           transactions++
           take.progress({ rows: writer.rows, bytes: writer.bytes })
         },
         isFull,
-        until,
+        until: until?.position ?? server.position,
       })
       const log = await writer.finish()
       crashPoint('sources.cdc.after_read')
-      isMore = ended === 'full'
+      isMore = ended === 'full' && !isBeyond
+      const position = isMore ? stream.position : (until?.position ?? stream.position)
       const { effectiveAt, accounting } = log
       const waiting = [...log.waiting].sort()
       const refused = waitingTables(source.connection, waiting)
-      if (accounting.accepted === 0 && stream.position - cursor.position < idleBytes && !isMore)
+      if (accounting.accepted === 0 && Number(position - cursor.position) < idleBytes && !isMore && until === undefined)
         return { candidate: undefined, refused }
-      next = { ...cursor, position: stream.position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
+      next = { ...cursor, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
       return { candidate: candidateOf(opened, log, next, cursor.position, transactions), refused, more: isMore }
     },
     async committed() {
@@ -241,7 +269,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor?: Cursor): P
     session: take.session,
     folder: take.scratch,
     partitionBy: source.partitionBy,
-    tables: new Set(source.tables),
+    tables: new Set(source.tables.filter((one) => opened.until?.except.has(one) !== true)),
     shapes: new Map(Object.entries(cursor?.shapes ?? {})),
     types: captured.types,
     effectiveAt: cursor?.effectiveAt ?? 0n,
@@ -252,7 +280,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor?: Cursor): P
 }
 
 function candidateOf(
-  { source, settings }: Opened,
+  { source, settings, lagBytes, warnings = [] }: Opened,
   log: Awaited<ReturnType<ChangeLogWriter['finish']>>,
   cursor: Cursor,
   from: Lsn | undefined,
@@ -260,12 +288,13 @@ function candidateOf(
 ): Candidate {
   const { fields, files, accounting } = log
   return {
-    ...{ fields, files, accounting, quarantine: [], checks: [], warnings: [] },
+    ...{ fields, files, accounting, quarantine: [], checks: [], warnings },
     inputs: [
       {
         ...{ kind: 'changes', connection: settings.name, slot: source.slot },
         ...(from === undefined ? {} : { from: printLsn(from) }),
         ...{ to: printLsn(cursor.position), transactions, rows: accounting.accepted },
+        ...(lagBytes === undefined ? {} : { lagBytes }),
       },
     ],
     watermark: writeCursor(cursor),

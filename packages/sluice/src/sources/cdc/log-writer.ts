@@ -179,7 +179,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     if (partCount === 0) return
     const folder = join(options.folder, `log-${parts++}`)
     mkdirSync(folder)
-    const partitionBy = options.partitionBy === 'hour' ? ['_date', '_hour'] : ['_date']
+    const partitionBy = partitionColumns(options.partitionBy)
     files.push(...(await session.write(logSql(options.partitionBy), { folder, partitionBy, ordered: true })))
     partCount = partSize = 0
     await session.run(create)
@@ -260,15 +260,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       const fields = logColumns(options.partitionBy)
       return {
         fields,
-        files: files.map(({ file, rows: written, partition, stats }) => ({
-          localFile: file,
-          rows: written,
-          stats: Object.fromEntries(
-            Object.entries(stats).map(([name, of]) => [name, images.has(name) ? { nulls: of.nulls } : of]),
-          ),
-          ...(partition === undefined ? {} : { partition }),
-          fields: fields.map(({ name }) => name),
-        })),
+        files: logFiles(files, options.partitionBy),
         accounting,
         shapes,
         effectiveAt,
@@ -278,9 +270,26 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   }
 }
 
-/** So that no two transactions share an instant, whatever the server's clock does. */
-function later(committedAt: Micros, last: Micros): Micros {
+/** So that no two transactions share an instant, whatever the server's clock does. @example later(committedAt, effectiveAt) */
+export function later(committedAt: Micros, last: Micros): Micros {
   return committedAt > last ? committedAt : last + 1n
+}
+
+/** Written files, as a candidate has them. @example logFiles(await session.write(select, into), 'day') */
+export function logFiles(written: readonly WrittenFile[], partitionBy: 'hour' | 'day'): Candidate['files'] {
+  const fields = logColumns(partitionBy).map(({ name }) => name)
+  return written.map(({ file, rows, partition, stats }) => ({
+    ...{ localFile: file, rows, fields },
+    stats: Object.fromEntries(
+      Object.entries(stats).map(([name, of]) => [name, images.has(name) ? { nulls: of.nulls } : of]),
+    ),
+    ...(partition === undefined ? {} : { partition }),
+  }))
+}
+
+/** How a log's files are split. @example partitionColumns('hour') // ['_date', '_hour'] */
+export function partitionColumns(partitionBy: 'hour' | 'day'): readonly string[] {
+  return partitionBy === 'hour' ? ['_date', '_hour'] : ['_date']
 }
 
 /** Their least and greatest say nothing, and may be as long as a value. */

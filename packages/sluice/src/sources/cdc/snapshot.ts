@@ -14,12 +14,15 @@ import type { PublishedTable } from './published-tables.ts'
 import { type ReplicationSocket, readRefusal, takeOver } from './replication-socket.ts'
 import type { CreatedSlot } from './stream.ts'
 
+/** Where copied rows go. */
+export type CopySink = Pick<ChangeLogWriter, 'addShape' | 'addCopied' | 'drain'>
+
 /** What is copied. */
 export interface SnapshotOptions {
   readonly settings: ConnectionSettings
   readonly slot: CreatedSlot
   readonly tables: readonly PublishedTable[]
-  readonly writer: ChangeLogWriter
+  readonly writer: CopySink
   /** Connections at once. @default 2 */
   readonly connections?: number
   /** Pages of a chunk. @default 8192, which is 64 MiB */
@@ -127,7 +130,7 @@ async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signa
 }
 
 /** Copies a chunk; answers its rows, which the server must have counted as many. */
-async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: ChangeLogWriter): Promise<number> {
+async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: CopySink): Promise<number> {
   const { relation } = chunk.table
   const { table } = relation
   const read = copyReader(relation)

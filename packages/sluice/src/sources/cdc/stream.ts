@@ -92,10 +92,16 @@ export async function identifyServer(client: pg.Client): Promise<ServerIdentity>
 /**
  * Creates a slot, and exports the state of the database at its point. The connection must do nothing else while the snapshot is used.
  *
+ * @param temporary gone with the connection: for a look at the state at a position
  * @throws Source.StreamRefused
  */
-export async function createSlot(client: pg.Client, slot: string, connection: string): Promise<CreatedSlot> {
-  const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT`
+export async function createSlot(
+  client: pg.Client,
+  slot: string,
+  connection: string,
+  temporary = false,
+): Promise<CreatedSlot> {
+  const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput EXPORT_SNAPSHOT`
   try {
     const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(command)
     const { consistent_point, snapshot_name } = rows[0]!
