@@ -42,7 +42,7 @@ export const cdcErrors = {
     title: 'A transaction is larger than may be kept on disk.',
     message: ({ xid, bytes, limit }) =>
       `Transaction ${xid} would take ${bytes} bytes on disk before its commit; the limit is ${limit}.`,
-    hint: () => `${kept} Raise \`spillLimit\` of the source (the disk must have the room), then: sluice run`,
+    hint: () => `${kept} Raise \`spillBytes\` of the source (the disk must have the room), then: sluice run`,
     retry: 'terminal',
     exit: 1,
     explanation:
