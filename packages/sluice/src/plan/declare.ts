@@ -13,6 +13,9 @@ export const WAREHOUSE_LAYER = 'warehouse'
 /** Seconds before a task is stopped, where nothing else is declared. */
 const DEFAULT_TIMEOUT_SECONDS = 3600
 
+/** Seconds that a log of changes has to copy its tables. */
+const FIRST_COPY_TIMEOUT_SECONDS = 86_400
+
 /** A task as far as the definition alone decides it. */
 export interface DeclaredTask
   extends Pick<PlanTask, 'id' | 'kind' | 'pipeline' | 'layer' | 'table' | 'definition' | 'columns' | 'lineage'> {
@@ -59,15 +62,17 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
     definition: sourceDefinition(source, options),
     columns: input.columns[table] ?? [],
     lineage: [],
-    // A call may take its time.
-    timeoutSeconds:
-      options.timeoutSeconds ?? Math.max(timeoutOf(options), source.kind === 'procedure' ? source.timeoutSeconds : 0),
+    // A call may take its time, and a first copy a day.
+    timeoutSeconds: options.timeoutSeconds ?? Math.max(timeoutOf(options), patience(source)),
     warnings: [],
     at: { file: pipeline.file },
     after: [],
     ...asked(name, source, needs),
   }
 }
+
+const patience = (source: Source): number =>
+  source.kind === 'cdc' ? FIRST_COPY_TIMEOUT_SECONDS : source.kind === 'procedure' ? source.timeoutSeconds : 0
 
 /** Where files are looked for, or what a server is asked for. */
 function asked(name: string, source: Source, needs: readonly string[]): Pick<DeclaredTask, 'pattern' | 'call'> {

@@ -1,5 +1,6 @@
 /** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
 import { sluiceError } from '../base/errors.ts'
+import { lookupsOf } from '../definition/cdc.ts'
 import { eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/suggest.ts'
 import type { Project, Source } from '../definition/types.ts'
@@ -69,7 +70,13 @@ export function tableEdges(
     ...Object.entries(pipeline.models).flatMap(([to, model]) =>
       (model.kind === 'code' ? model.inputs : (analysis[to]?.tables ?? [])).map((from) => ({ from, to })),
     ),
-    ...Object.entries(pipeline.loads).map(([target, load]) => ({ from: load.from, to: `warehouse.${target}` })),
+    ...Object.entries(pipeline.loads).flatMap(([target, load]) => [
+      { from: load.from, to: `warehouse.${target}` },
+      ...[...new Set(Object.values(lookupsOf(load)).map(({ dimension }) => dimension))].map((dimension) => ({
+        from: `warehouse.${dimension}`,
+        to: `warehouse.${target}`,
+      })),
+    ]),
   ])
 }
 
@@ -94,7 +101,21 @@ function columnEdges(
       (columns.get(from) ?? []).map((column) => ({ from: `${from}.${column}`, to: `warehouse.${target}.${column}` })),
     ),
   )
-  return [...inModels, ...inLoads]
+  return [...inModels, ...inLoads, ...lookupEdges(project)]
+}
+
+/** A surrogate key that a load looks up comes from the dimension's. */
+function lookupEdges({ pipelines }: Project): readonly LineageEdge[] {
+  const loads = pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
+  const surrogates = new Map(
+    loads.flatMap(([target, load]) => (load.mode === 'scd2' ? [[target, load.columns.surrogate] as const] : [])),
+  )
+  return loads.flatMap(([target, load]) =>
+    Object.entries(lookupsOf(load)).map(([column, { dimension }]) => ({
+      from: `warehouse.${dimension}.${surrogates.get(dimension)}`,
+      to: `warehouse.${target}.${column}`,
+    })),
+  )
 }
 
 async function columnsOfTables(project: OpenProject): Promise<ReadonlyMap<string, readonly string[]>> {
