@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { assert, sluiceError } from '../base/errors.ts'
+import { canonicalJson } from '../base/json.ts'
 import type { Connection, ConnectionSettings, Connector } from '../connections/connection.ts'
 import { connectGuarded } from '../connections/login-guard.ts'
 import { isReference } from '../definition/references.ts'
@@ -144,19 +145,22 @@ export async function openProcedure(
   context: Pick<ProjectContext, 'project' | 'clock' | 'lake'> & { readonly connections: Connections },
 ): Promise<SourceAdapter> {
   const { project, clock, lake, connections } = context
-  const { connection, procedure } = source
   const current = await lake.current(table)
   const siblings = project.pipelines
     .flatMap(({ sources }) => Object.values(sources))
-    .filter((other) => other.kind === 'procedure' && other.connection === connection && other.procedure === procedure)
+    .filter((other) => other.kind === 'procedure' && callOf(other) === callOf(source))
   return procedureSource(table, source, {
     clock,
     lake,
-    pool: connections.pool(connection),
+    pool: connections.pool(source.connection),
     otherSets: new Set(siblings.map((other) => (other as ProcedureSource).resultSet)),
     previousRows: rowsOfCalls(current),
   })
 }
+
+/** Sources of one call may share its result sets: what another call returns is another thing. */
+const callOf = ({ connection, procedure, parameters }: ProcedureSource): string =>
+  canonicalJson([connection, procedure, parameters])
 
 /** The rows of a version's calls, for the guard of the next. */
 function rowsOfCalls(record: CommitRecord | undefined): readonly number[] {

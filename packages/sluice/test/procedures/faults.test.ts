@@ -269,7 +269,9 @@ test('calls for each value are made side by side, within the connections; every 
     'dbo.usp_regions': () => [{ columns: regionColumns, rows: regions }],
     'dbo.usp_sales': async ({ parameters }) => {
       most = Math.max(most, ++running)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 20))
+      await pause()
+      for (let wait = 0; most < 4 && wait < 500; wait++) await pause()
       running--
       const first = Number(parameters[0]?.value?.slice(1)) * 5000
       const rows = Array.from({ length: 5000 }, (_, n) => [String(first + n)])
@@ -301,4 +303,29 @@ test('SR-02: where one of the calls for each value fails, the others end, and no
   expect(await lakeOf(root).current('raw.sales')).toBeUndefined()
   expect(server.calls.length).toBeLessThan(11)
   expect(server.open).toBe(0)
+})
+
+test('SR-04: a set that only another call is asked for is refused, not left out', async () => {
+  const server = scriptedServer({
+    'dbo.usp_two': () => [
+      { columns: ids, rows: [['1']] },
+      { columns: ids, rows: [['7']] },
+    ],
+  })
+  const root = project(`[
+    { procedure: 'dbo.usp_two', table: 'one', parameters: { region: 'EU' }, columns: { id: 'integer' } },
+    { procedure: 'dbo.usp_two', table: 'other', parameters: { region: 'US' }, resultSet: 2, columns: { id: 'integer' } },
+  ]`)
+  expect((await run(root, server)).errors.map(({ name }) => name)).toEqual(['Source.ResultSet', 'Source.ResultSet'])
+})
+
+test('a damaged file is written anew by the next call, whose rows are the same', async () => {
+  const server = scriptedServer({ 'dbo.usp_ids': () => [{ columns: ids, rows: [['1']] }] })
+  const root = project("[{ procedure: 'dbo.usp_ids', columns: { id: 'integer' } }]")
+  await run(root, server)
+  const [file] = (await lakeOf(root).current('raw.ids'))?.files ?? []
+  writeFileSync(join(root, 'lake', file?.path ?? ''), 'PAR1, but not for long: PAR1')
+  expect((await run(root, server)).summary.status).toBe('succeeded')
+  expect((await lakeOf(root).current('raw.ids'))?.version).toBe(2)
+  expect(await rowsOf(root, 'SELECT id FROM raw.ids')).toEqual([{ id: 1 }])
 })

@@ -1,7 +1,10 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { sluiceError } from '../../src/base/errors.ts'
 import type { ProcedureCall } from '../../src/connections/connection.ts'
+import { openProject } from '../../src/run/project.ts'
 import { arriving, scriptedServer } from '../doubles/scripted-server.ts'
 import { lakeOf, project, rowsOf, run } from './project.ts'
 
@@ -191,4 +194,46 @@ test('a merge writes only the files again that hold superseded rows, and small o
       'SELECT count(*)::INTEGER AS rows, count(DISTINCT id)::INTEGER AS ids, sum(value)::INTEGER AS total FROM raw.changes',
     ),
   ).toEqual([{ rows: 63, ids: 63, total: 2 * 465 - 7 - 7 + 77 + 78 + 1 }])
+})
+
+test('SR-08: a clock that was set back beyond the overlap stops the source; from the version before, nothing is lost', async () => {
+  const server = scriptedServer({ 'dbo.usp_changes': () => [{ columns, rows: [['1', '1', '2026-01-01 00:00:00']] }] })
+  const root = project(source("overlapSeconds: 60 }, key: 'id'"))
+  const at = (seconds: number) => new Date(begin + seconds * 1000)
+  await run(root, server, at(100))
+  await run(root, server, at(99_000))
+  server.procedures = { 'dbo.usp_changes': () => [{ columns, rows: [['2', '2', '2026-01-01 00:02:30']] }] }
+  await run(root, server, at(98_940))
+  expect(server.calls).toHaveLength(3)
+  const { errors } = await run(root, server, at(200))
+  expect(errors).toMatchObject([{ name: 'Source.ClockBehind', message: expect.stringContaining('raw.changes') }])
+  expect(server.calls).toHaveLength(3)
+  {
+    await using opened = await openProject(root)
+    await opened.rollback('raw.changes', 1)
+  }
+  expect((await run(root, server, at(200))).summary.status).toBe('succeeded')
+  expect(bound(server.calls.at(-1) as ProcedureCall, 'from')).toBe('2026-01-01 00:00:40.000')
+  expect(await rowsOf(root, 'SELECT id FROM raw.changes ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }])
+})
+
+test('rows that are carried into a wider column have its type; the sign of a zero is a change', async () => {
+  const call = (type: 'integer' | 'bigint', rows: readonly (readonly string[])[]) => ({
+    'dbo.usp_wide': () => [{ columns: [arriving('id', type), arriving('n', type), arriving('x', 'float')], rows }],
+  })
+  const list = (type: string): string =>
+    `[{ procedure: 'dbo.usp_wide', mode: 'merge', key: 'id', columns: { id: '${type}', n: '${type}', x: 'float' } }]`
+  const root = project(list('integer'))
+  const before = [
+    ['1', '1', '0'],
+    ['2', '2', '2'],
+  ]
+  expect((await run(root, scriptedServer(call('integer', before)))).summary.status).toBe('succeeded')
+  expect((await run(root, scriptedServer(call('integer', [['1', '1', '-0']])))).summary.status).toBe('succeeded')
+  expect(await rowsOf(root, 'SELECT x::VARCHAR AS x FROM raw.wide ORDER BY id')).toEqual([{ x: '-0.0' }, { x: '2.0' }])
+  const pipeline = join(root, 'pipelines/erp/pipeline.ts')
+  writeFileSync(pipeline, readFileSync(pipeline, 'utf8').replace(list('integer'), list('bigint')))
+  const { errors } = await run(root, scriptedServer(call('bigint', [['1', '9999999999', '1']])))
+  expect(errors).toEqual([])
+  expect(await rowsOf(root, 'SELECT n FROM raw.wide ORDER BY id')).toEqual([{ n: '9999999999' }, { n: '2' }])
 })

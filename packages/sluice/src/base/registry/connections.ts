@@ -71,7 +71,7 @@ export const connectionErrors = {
     title: 'A connection was lost during a call.',
     message: ({ connection, procedure, rows, why }) =>
       `The connection "${connection}" was lost while ${procedure} was running, after ${rows} rows: ${why}.`,
-    hint: () => `${kept} The call is repeated whole, with the same parameters, by: sluice retry`,
+    hint: () => `${kept} The call is made again, whole, by: sluice retry`,
     retry: 'transient',
     exit: 3,
     explanation: 'Fault SR-01.',
@@ -80,7 +80,7 @@ export const connectionErrors = {
     code: 'SLU3108',
     title: 'The server gave a call up in favour of another.',
     message: ({ procedure, code, why }) => `${procedure} was ended by the server (${code}): ${why}.`,
-    hint: () => `${kept} The call is repeated whole, with the same parameters, by: sluice retry`,
+    hint: () => `${kept} The call is made again, whole, by: sluice retry`,
     retry: 'transient',
     exit: 1,
     explanation: 'Fault SR-09: deadlock victims, lock timeouts and fail-overs.',

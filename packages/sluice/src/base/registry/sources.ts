@@ -247,7 +247,7 @@ export const sourceErrors = {
     title: 'A server counted other rows than arrived.',
     message: ({ procedure, server, received }) =>
       `The server counted ${server} rows of ${procedure}, and ${received} arrived.`,
-    hint: () => `${tableAsItWas} The call is repeated whole, with the same parameters, by: sluice retry`,
+    hint: () => `${tableAsItWas} The call is made again, whole, by: sluice retry`,
     retry: 'transient',
     exit: 1,
     explanation: 'Fault SR-01.',
@@ -323,5 +323,17 @@ export const sourceErrors = {
     retry: 'terminal',
     exit: 1,
     explanation: 'Stands in the execution log only; the next run calls again.',
+  }),
+  'Source.ClockBehind': entry<{ procedure: string; table: string; watermark: string; now: string }>({
+    code: 'SLU3041',
+    title: 'The clock is behind the watermark of a table.',
+    message: ({ procedure, table, watermark, now }) =>
+      `The rows of ${procedure} were taken up to ${watermark}, and it is only ${now}: what changes until then would be in no window of ${table}.`,
+    hint: ({ table }) =>
+      `Nothing was called; the table is as it was. Correct the clock. Where it is right, an earlier run's was ahead: find the version before that run with sluice show ${table} --versions, make it current with sluice rollback ${table} <version>, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault SR-08. A clock that was set back by less than the lag and the overlap of a window costs nothing.',
   }),
 }

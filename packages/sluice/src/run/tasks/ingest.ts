@@ -14,6 +14,7 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateSql, relatedTables } from './check.ts'
+import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
 
 /**
@@ -248,14 +249,17 @@ function staysOf({ kept }: Candidate, source: Source, current: CommitRecord | un
   return current?.files.filter(({ path }) => paths.has(path)) ?? []
 }
 
-/** Whether a candidate, made by the same definition, holds what the table holds, row for row, and refused what was refused. */
+/**
+ * Whether a candidate, made by the same definition, holds what the table holds, row for row, and refused what was refused. What it could
+ * replace is verified first: a damaged file is written anew.
+ */
 async function isUnchanged(
-  { task }: TaskContext,
+  context: TaskContext,
   candidate: Candidate,
   stays: readonly DataFile[],
   current: CommitRecord | undefined,
 ): Promise<boolean> {
-  if (current === undefined || current.definition !== task.definition) return false
+  if (current === undefined || current.definition !== context.task.definition) return false
   // A file that was taken is known by its record.
   if (!candidate.inputs.every(({ kind }) => kind === 'call')) return false
   const isSame =
@@ -265,7 +269,8 @@ async function isUnchanged(
   if (!isSame) return false
   const digests = await Promise.all(candidate.quarantine.map(({ localFile }) => digestFile(localFile)))
   const known = new Set(current.quarantine.map(({ sha256 }) => sha256))
-  return digests.length === known.size && digests.every(({ sha256 }) => known.has(sha256))
+  if (digests.length !== known.size || !digests.every(({ sha256 }) => known.has(sha256))) return false
+  return candidate.files.length === 0 || isIntact(context, current)
 }
 
 /** Compares with other tables: the new rows by their references, and what the version would hold, earlier rows included, by its totals. */

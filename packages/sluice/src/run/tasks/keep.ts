@@ -65,7 +65,8 @@ function sameFields({ fields }: ModelCandidate, current: CommitRecord): boolean 
   return shape(fields) === shape(current.fields)
 }
 
-async function isIntact({ lake }: TaskContext, record: CommitRecord): Promise<boolean> {
+/** Whether every file of a version is what was committed. */
+export async function isIntact({ lake }: Pick<TaskContext, 'lake'>, record: CommitRecord): Promise<boolean> {
   try {
     await lake.verify(record)
     return true

@@ -29,7 +29,7 @@ export interface CallContext {
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
   readonly scanner: Scanner
   readonly quarantine: QuarantineWriter
-  /** Result sets of the same procedure that other sources take. */
+  /** Result sets of the same call that other sources take. */
   readonly otherSets: ReadonlySet<number>
   readonly signal: AbortSignal
   readonly onRows: (rows: number) => void
@@ -197,7 +197,11 @@ function resultSets({ source, otherSets }: CallContext): ResultSets {
       if (set !== source.resultSet) {
         if (otherSets.has(set)) return false
         const names = columns.map(({ name }) => name).join(', ')
-        throw sluiceError('Source.ResultSet', { procedure, set, why: `is taken by no source; its columns: ${names}` })
+        throw sluiceError('Source.ResultSet', {
+          procedure,
+          set,
+          why: `is taken by no source of this call; its columns: ${names}`,
+        })
       }
       const match = matchContract(source.columns, columns)
       const refused = match.differences.filter((difference) => !isTaken(difference, source.evolve))

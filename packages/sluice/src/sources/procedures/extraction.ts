@@ -31,7 +31,7 @@ export interface Attempt {
 /**
  * Begins an attempt: freezes the run's parameters, or takes those that an earlier attempt of the run has frozen.
  *
- * @throws Source.EachTable
+ * @throws Source.EachTable, Source.ClockBehind
  */
 export async function openAttempt(
   table: string,
@@ -41,6 +41,7 @@ export async function openAttempt(
 ): Promise<Attempt> {
   const { lake, clock } = context
   await closeInterrupted(table, context, take)
+  assertClock(table, source, take)
   const before = await lake.extraction(table, take.run.id)
   const window = source.window && windowOf(source.window, take.current?.watermark, take.run.startedAt)
   const texts = before?.calls ?? (await freeze(source, context, take, window))
@@ -98,6 +99,14 @@ export async function openAttempt(
       crashPoint('sources.procedures.after_settle')
     },
   }
+}
+
+/** From a watermark ahead of the clock, windows would leave out what changes until the clock is there. */
+function assertClock(table: string, { procedure, window }: ProcedureSource, { current, run }: TakeContext): void {
+  const watermark = current?.watermark
+  if (window === undefined || watermark === undefined) return
+  if (Date.parse(watermark) - window.overlapSeconds * 1000 <= run.startedAt.getTime()) return
+  throw sluiceError('Source.ClockBehind', { procedure, table, watermark, now: run.startedAt.toISOString() })
 }
 
 function freeze(

@@ -34,7 +34,7 @@ export async function dropSeen(
   input: MergeInput,
 ): Promise<{ readonly files: readonly WrittenFile[]; readonly seen: number }> {
   const { session, columns } = input
-  const same = columns.map(({ name }) => `o.${quoteIdentifier(name)} IS NOT DISTINCT FROM n.${quoteIdentifier(name)}`)
+  const same = columns.flatMap(({ name, type }) => sameSql(quoteIdentifier(name), type))
   const kept: WrittenFile[] = []
   let seen = 0
   const held = await heldSql(input, input.current.files)
@@ -49,6 +49,13 @@ export async function dropSeen(
     else if (rows > 0) kept.push(...(await session.write(fresh, { folder })))
   }
   return { files: kept, seen }
+}
+
+/** For DuckDB, a zero is equal to one of the other sign. */
+function sameSql(column: string, type: string): readonly string[] {
+  const isSame = (value: (row: string) => string): string => `${value('o')} IS NOT DISTINCT FROM ${value('n')}`
+  const signs = type === 'DOUBLE' || type === 'FLOAT' ? [isSame((row) => `signbit(${row}.${column})`)] : []
+  return [isSame((row) => `${row}.${column}`), ...signs]
 }
 
 /** The part of a version that stays, beside new files. */
@@ -97,11 +104,11 @@ export async function supersede(files: readonly WrittenFile[], input: MergeInput
   return { kept: current.files.flatMap((file) => (touched.has(file) ? [] : [file.path])), rewritten, superseded }
 }
 
-/** Rows of a version's files in the columns of the table that is made; columns that are new to it are NULL. */
+/** Rows of a version's files in the columns of the table that is made, with their types; columns that are new to it are NULL. */
 async function heldSql({ lake, current, columns }: MergeInput, files: readonly DataFile[]): Promise<string> {
   const known = new Set(current.fields.map(({ name }) => name))
-  const select = columns.map(({ name, type }) =>
-    known.has(name) ? quoteIdentifier(name) : `NULL::${type} AS ${quoteIdentifier(name)}`,
+  const select = columns.map(
+    ({ name, type }) => `${known.has(name) ? quoteIdentifier(name) : 'NULL'}::${type} AS ${quoteIdentifier(name)}`,
   )
   return `(SELECT ${select.join(', ')} FROM (${await lake.latestSql({ fields: current.fields, files })}))`
 }

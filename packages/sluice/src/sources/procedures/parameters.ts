@@ -23,31 +23,20 @@ export interface ParameterContext {
   readonly window: Window | undefined
 }
 
-/** A combination of values, by the key of the `each` that they are of. */
-type Values = ReadonlyMap<string, string>
-
 /** The values of one call as text, by parameter: what is frozen. */
 export type BoundTexts = { readonly [parameter: string]: string | null }
 
 /**
- * The values of a run's calls: of one, or one for each combination of the values of other tables.
- *
- * Values of one table come together as its rows have them; those of different tables are all combined.
+ * The values of a run's calls: of one, or of one for each value of another table.
  *
  * @throws Source.EachTable where another table has no version
  */
 export async function freezeTexts(source: ProcedureSource, context: ParameterContext): Promise<readonly BoundTexts[]> {
-  const each = eachValues(source)
-  let combinations: readonly Values[] = [new Map()]
-  for (const table of new Set(each.map((one) => one.table))) {
-    const columns = [...new Map(each.filter((one) => one.table === table).map((one) => [keyOf(one), one])).values()]
-    const found = await distinctValues(source, table, columns, context)
-    combinations = combinations.flatMap((values) => found.map((more) => new Map([...values, ...more])))
-  }
-  return combinations.map((values) =>
-    Object.fromEntries(
-      Object.entries(source.parameters).map(([name, value]) => [name, textOf(value, values, context)]),
-    ),
+  const [each] = eachValues(source)
+  const values = each === undefined ? [null] : await distinctValues(source.procedure, each, context)
+  const declared = Object.entries(source.parameters)
+  return values.map((value) =>
+    Object.fromEntries(declared.map(([name, parameter]) => [name, textOf(parameter, value, context)])),
   )
 }
 
@@ -69,27 +58,21 @@ export function frozenCall(source: ProcedureSource, texts: BoundTexts): FrozenCa
   }
 }
 
-const keyOf = ({ table, column }: EachValue): string => `${table} ${column}`
-
 async function distinctValues(
-  { procedure }: ProcedureSource,
-  table: string,
-  columns: readonly EachValue[],
+  procedure: string,
+  { table, column, type }: EachValue,
   { lake, session }: ParameterContext,
-): Promise<readonly Values[]> {
+): Promise<readonly string[]> {
   const record = await lake.current(table)
   if (record === undefined) throw sluiceError('Source.EachTable', { procedure, table, why: 'has no version yet' })
-  const lacking = columns.find(({ column }) => !record.fields.some(({ name }) => name === column))
-  if (lacking !== undefined)
-    throw sluiceError('Source.EachTable', { procedure, table, why: `has no column "${lacking.column}"` })
+  if (!record.fields.some(({ name }) => name === column))
+    throw sluiceError('Source.EachTable', { procedure, table, why: `has no column "${column}"` })
   await lake.verify(record)
-  const names = columns.map(({ column }) => quoteIdentifier(column))
-  const texts = columns.map(({ type }, place) => `${textSql(names[place] as string, type)} AS v${place}`)
-  const present = names.map((name) => `${name} IS NOT NULL`).join(' AND ')
-  const rows = await session.all<Record<string, string>>(
-    `SELECT ${texts.join(', ')} FROM (SELECT DISTINCT ${names.join(', ')} FROM (${await lake.latestSql(record)}) WHERE ${present}) ORDER BY ${names.join(', ')}`,
+  const name = quoteIdentifier(column)
+  const rows = await session.all<{ value: string }>(
+    `SELECT ${textSql(name, type)} AS value FROM (SELECT DISTINCT ${name} FROM (${await lake.latestSql(record)}) WHERE ${name} IS NOT NULL) ORDER BY ${name}`,
   )
-  return rows.map((row) => new Map(columns.map((one, place) => [keyOf(one), row[`v${place}`] as string])))
+  return rows.map(({ value }) => value)
 }
 
 const textSql = (name: string, type: ColumnType): string =>
@@ -99,9 +82,9 @@ type Declared = Extract<ParameterValue, object>
 
 const isObject = (value: ParameterValue): value is Declared => typeof value === 'object' && value !== null
 
-function textOf(value: ParameterValue, values: Values, { startedAt, window }: ParameterContext): string | null {
+function textOf(value: ParameterValue, each: string | null, { startedAt, window }: ParameterContext): string | null {
   if (!isObject(value)) return value === null ? null : String(value)
-  if ('$each' in value) return values.get(keyOf(value.$each)) as string
+  if ('$each' in value) return each
   if ('$runDate' in value) return localText(startedAt.getTime(), value.$runDate.zone).slice(0, 10)
   if ('$window' in value) return window?.[value.$window] ?? null
   return value.value === null ? null : String(value.value)

@@ -12,7 +12,7 @@ export interface ProceduresContext {
   readonly clock: Clock
   readonly lake: Pick<Lake, 'current' | 'latestSql' | 'verify' | 'extraction' | 'writeExtraction'>
   readonly pool: ConnectionPool
-  /** Result sets of the same procedure that other sources take. */
+  /** Result sets of the same call that other sources take. */
   readonly otherSets: ReadonlySet<number>
   /** How many rows the call before returned, for the guard; nothing where there was none. */
   readonly previousRows: readonly number[]

@@ -27,7 +27,7 @@ export function windowOf(window: ProcedureWindow, watermark: string | undefined,
   const { zone, overlapSeconds, lagSeconds } = window
   const start = startText(window.start)
   const before = watermark === undefined ? undefined : Date.parse(watermark)
-  // A clock that was set back, or a lag that was made longer, makes an empty window: never one that runs backwards.
+  // A clock that was set back a little, or a lag that was made longer, makes an empty window: never one that runs backwards.
   const until = outsideRepeated(Math.max(startedAt.getTime() - lagSeconds * 1000, before ?? 0), zone)
   const from =
     before === undefined ? start : later(start, localText(outsideRepeated(before - overlapSeconds * 1000, zone), zone))
