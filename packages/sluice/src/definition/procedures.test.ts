@@ -113,6 +113,10 @@ test('a bound of a window needs the window, and the window a bound; what comes t
   expect(misfit({ window })).toEqual(['sources.a.window must '])
   expect(misfit({ mode: 'merge' })).toEqual(['sources.a needs a "key'])
   expect(misfit({ parameters: both, window: { ...window, overlapSeconds: 60 } })).toEqual(['sources.a needs a "key'])
+  const nullable = { columns: { id: { type: 'integer', nullable: true } }, key: 'id' }
+  expect(misfit(nullable)).toEqual([])
+  expect(misfit({ ...nullable, mode: 'merge' })).toEqual(['sources.a.key must be '])
+  expect(misfit({ ...nullable, parameters: both, window })).toEqual(['sources.a.key must be '])
 })
 
 test('what was left out takes its default, and a value of another table the type that it has there', () => {
