@@ -39,9 +39,9 @@ export function classifyDrift(
         const change = altered ? 'destructive' : nullable || rewritten ? 'additive' : 'lossy'
         return [{ column: name, kind: 'missing', expected: type, change }]
       }
-      if (holds(is, type)) return []
+      if (isHeldBy(is, type)) return []
       return [
-        { column: name, kind: 'retyped', expected: type, found: is, change: holds(type, is) ? 'widening' : 'lossy' },
+        { column: name, kind: 'retyped', expected: type, found: is, change: isHeldBy(type, is) ? 'widening' : 'lossy' },
       ]
     }),
     ...found
@@ -66,8 +66,12 @@ export function exactNumbers(a: string, b: string): boolean {
   return digitsOf(a) !== undefined && digitsOf(b) !== undefined
 }
 
-/** Whether `wide` holds every value of `narrow` unchanged. */
-function holds(wide: string, narrow: string): boolean {
+/**
+ * Whether `wide` holds every value of `narrow` unchanged.
+ *
+ * @example isHeldBy('BIGINT', 'INTEGER') // true
+ */
+export function isHeldBy(wide: string, narrow: string): boolean {
   if (wide === narrow) return true
   if (wide === 'DOUBLE' && narrow === 'FLOAT') return true
   const [w, n] = [digitsOf(wide), digitsOf(narrow)]
@@ -77,6 +81,15 @@ function holds(wide: string, narrow: string): boolean {
     return w.signed === n.signed ? w.bits >= n.bits : w.signed && w.bits > n.bits
   }
   return w.bits === undefined && w.whole >= n.whole && w.scale >= n.scale
+}
+
+/**
+ * Whether a type is one of integers.
+ *
+ * @example isInteger('UBIGINT') // true
+ */
+export function isInteger(type: string): boolean {
+  return digitsOf(type)?.bits !== undefined
 }
 
 interface Digits {

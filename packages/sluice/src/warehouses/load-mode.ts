@@ -2,6 +2,7 @@
 import { sluiceError } from '../base/errors.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
+import type { FittedLookup } from './lookups.ts'
 import type { Staging } from './staging.ts'
 import type { LoadColumn, LoadInput, LoadResult } from './warehouse.ts'
 
@@ -17,6 +18,8 @@ export interface LoadContext {
   readonly source: string
   /** The target's types as the engine spells them, by lower-case name: those of the input, or types that hold its values. */
   readonly types: ReadonlyMap<string, string>
+  /** What the rows look up; their surrogates are the target's last columns. */
+  readonly lookups: readonly FittedLookup[]
   /** Columns that were added to the target in this transaction. */
   readonly added: readonly string[]
   /** Whether columns of the target were made anew, so that every row has to be written again. */
@@ -30,9 +33,9 @@ export type LoadCounts = Omit<LoadResult, 'status' | 'total'>
 export interface LoadModeEntry {
   /** Whether it can write every row of the target anew, from the version alone. */
   readonly rewrites: boolean
-  /** The columns that the target must have. */
+  /** The columns that the target must have, beside those that are looked up. */
   columns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[]
-  /** Tables of Sluice's own that hold the same columns as the target and change with it; by name, quoted. */
+  /** Tables of Sluice's own that hold columns of the target and change with it; by name, quoted. */
   companions(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly Companion[]
   /** The columns by which it finds rows again, in the target and its companions: what an index is for, where there are indexes. */
   findsBy(load: LoadInput['load']): readonly string[]
@@ -99,13 +102,15 @@ export async function countOf(sql: SqlRunner, statement: string, params?: readon
   return Number(Object.values(row ?? { n: 0 })[0] ?? 0)
 }
 
-/** Adds rows of the lake to the target, by the input's columns; `from` is what stands after FROM. */
-export async function insertRows(
-  { staging, input, target }: Pick<LoadContext, 'staging' | 'input' | 'target'>,
-  from: string,
+/** Makes a working table anew, from tables of the warehouse. */
+export async function create(
+  { sql, dialect }: Pick<LoadContext, 'sql' | 'dialect'>,
+  name: string,
+  select: string,
 ): Promise<void> {
-  const names = input.columns.map((column) => column.name)
-  await staging.insert(target, names, `SELECT ${columnList(names)} FROM ${from}`)
+  await sql.run(`DROP TABLE IF EXISTS ${name}`)
+  await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
+  if (dialect.statistics !== undefined) await sql.run(dialect.statistics(name))
 }
 
 /**

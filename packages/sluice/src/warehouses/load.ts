@@ -11,8 +11,17 @@ import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { classifyDrift, driftText, exactNumbers, type FoundColumn, shapeOf } from './drift.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
-import { type Companion, countOf, type LoadContext, type LoadModeEntry, sampleText } from './load-mode.ts'
+import {
+  type Companion,
+  countOf,
+  type LoadContext,
+  type LoadCounts,
+  type LoadModeEntry,
+  sampleText,
+} from './load-mode.ts'
+import { fitLookups, lookedUpBy, lookUpAgain, lookupColumns, lookupState, refuseFanOut } from './lookups.ts'
 import { loadModes } from './modes.ts'
+import { membersTable } from './scd2/members.ts'
 import type { Staging } from './staging.ts'
 import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
 
@@ -33,7 +42,8 @@ export interface LoadSetting {
 /**
  * Loads; the caller commits on return and rolls back on an error.
  *
- * @throws Warehouse.NameTooLong, Warehouse.Fenced, Warehouse.Drift, Warehouse.TargetVanished, Warehouse.RowsDiffer, Warehouse.OutOfRange and what the mode raises
+ * @throws Warehouse.NameTooLong, Warehouse.Fenced, Warehouse.Drift, Warehouse.TargetVanished, Warehouse.RowsDiffer, Warehouse.OutOfRange, Warehouse.DimensionMissing,
+ *   Warehouse.LookupMissing, Warehouse.GrainBroken and what the mode raises
  */
 export async function loadInTransaction(setting: LoadSetting, input: LoadInput): Promise<LoadResult> {
   const { sql, dialect, staging, clock } = setting
@@ -55,7 +65,9 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const fitted = await fitTarget(setting, input, history)
   const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
   const types = new Map((await setting.columnsOf(input.target)).map(({ name, type }) => [name.toLowerCase(), type]))
-  const counts = await mode.run({ sql, dialect, staging, input, target, source, types, ...fitted })
+  const lookups = await fitLookups(dialect, input, setting.columnsOf)
+  const context: LoadContext = { sql, dialect, staging, input, target, source, types, lookups, ...fitted }
+  const counts = await lookUp(context, () => mode.run(context))
   for (const table of [target, ...mode.companions(input, dialect).map(({ name }) => name)])
     await setting.index?.(table, mode.findsBy(input.load))
 
@@ -65,10 +77,9 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     `every row that was read for ${input.target} is accounted for: ${JSON.stringify(counts)}`,
   )
   if (input.load.mode !== 'scd2') {
-    assert(
-      total === before + counts.inserted - counts.deleted,
-      `${input.target} has ${total} rows, not those it was given`,
-    )
+    const expected = before + counts.inserted - counts.deleted
+    if (lookups.length > 0) refuseFanOut(context, expected, total)
+    assert(total === expected, `${input.target} has ${total} rows, not those it was given`)
   }
   const result: LoadResult = { status: 'loaded', ...counts, total }
   crashPoint('warehouse.load.before_ledger')
@@ -79,6 +90,28 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     ordinal: history.loads + 1,
   })
   return result
+}
+
+/** Runs the mode; rows that were loaded before look up again where what they found may be gone or mean something else. */
+async function lookUp(context: LoadContext, run: () => Promise<LoadCounts>): Promise<LoadCounts> {
+  const { sql, dialect, input, lookups } = context
+  if (lookups.length === 0) return run()
+  const members = async (): Promise<number> => {
+    let sum = 0
+    for (const dimension of lookedUpBy(input.load))
+      sum += await countOf(sql, `SELECT count(*) FROM ${membersTable(dimension, dialect)}`)
+    return sum
+  }
+  const before = await members()
+  const state = await lookupState(context)
+  const [last] = await sql.all<{ result: string }>(
+    `SELECT result FROM ${dialect.ownSchema}.load_ledger WHERE target = $1 ORDER BY ordinal DESC LIMIT 1`,
+    [input.target],
+  )
+  const known = last === undefined ? state : (JSON.parse(last.result) as LoadResult).lookups
+  if (known !== state && input.load.mode !== 'replace' && !context.rebuilt) await lookUpAgain(context)
+  const counts = await run()
+  return { ...counts, inferred: (await members()) - before, lookups: state }
 }
 
 /** Compares the target with what the load needs; changes nothing. */
@@ -99,7 +132,10 @@ function driftOf(
 ): readonly TargetDrift[] {
   const altered = history.shape !== undefined && history.shape !== shapeOf(found)
   const mode: LoadModeEntry = loadModes[input.load.mode]
-  return classifyDrift(heldColumns(mode.columns(input, dialect), dialect), found, { altered, rewritten: mode.rewrites })
+  return classifyDrift(heldColumns(targetColumns(input, dialect), dialect), found, {
+    altered,
+    rewritten: mode.rewrites,
+  })
 }
 
 /** Makes the target, or mends it where nothing can be lost, or makes its columns anew where that is approved. */
@@ -119,7 +155,7 @@ async function fitTarget(
   if (found.length === 0) {
     const [schema, table] = input.target.split('.', 2)
     if (table !== undefined) await setting.makeSchema(schema!)
-    await createTable(setting, { name: quoteName(input.target), columns: mode.columns(input, dialect) })
+    await createTable(setting, { name: quoteName(input.target), columns: targetColumns(input, dialect) })
     return { added: [], rebuilt: false }
   }
 
@@ -137,9 +173,10 @@ async function fitTarget(
       await refuseUnfitValues(setting, input, column, is)
     }
   }
-  const tables = [quoteName(input.target), ...companions.map(({ name }) => name)]
-  for (const statement of drift.flatMap((one) => mend(dialect, one, rebuilt))) {
-    for (const table of tables) await sql.run(`ALTER TABLE ${table} ${statement}`)
+  for (const one of drift) {
+    const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === one.column))
+    for (const table of [quoteName(input.target), ...beside.map(({ name }) => name)])
+      for (const statement of mend(dialect, one, rebuilt)) await sql.run(`ALTER TABLE ${table} ${statement}`)
   }
   return { added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column), rebuilt }
 }
@@ -180,6 +217,11 @@ async function createTable({ sql, dialect }: LoadSetting, { name, columns }: Com
   await sql.run(`CREATE TABLE IF NOT EXISTS ${name} (${list.join(', ')})`)
 }
 
+/** The columns of the target: those of its mode, then those that are looked up. */
+function targetColumns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[] {
+  return [...loadModes[input.load.mode].columns(input, dialect), ...lookupColumns(input)]
+}
+
 /** The columns with the types that the warehouse has for them. */
 function heldColumns(columns: readonly LoadColumn[], dialect: Dialect): readonly LoadColumn[] {
   return columns.map((column) => ({ ...column, type: dialect.heldAs(column.type) }))
@@ -187,7 +229,7 @@ function heldColumns(columns: readonly LoadColumn[], dialect: Dialect): readonly
 
 /** A longer name would be cut in silence, and might then be another's. */
 function refuseLongNames(dialect: Dialect, input: LoadInput): void {
-  const names = loadModes[input.load.mode].columns(input, dialect).map(({ name }) => name)
+  const names = targetColumns(input, dialect).map(({ name }) => name)
   for (const name of [...input.target.split('.'), ...names]) {
     const bytes = Buffer.byteLength(name)
     const limit = dialect.maxIdentifierBytes

@@ -30,6 +30,8 @@ export interface LoadInput {
   readonly rows: number
   /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
   readonly added?: readonly { readonly version: number; readonly relation: string; readonly rows: number }[]
+  /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
+  readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
   /** Whether drift that can lose data is approved: a mode that writes every row anew then makes the target's columns anew too. */
   readonly approve?: boolean
   readonly run: string
@@ -55,6 +57,12 @@ export interface LoadResult {
   readonly total: number
   /** SCD2: current versions afterwards. */
   readonly current?: number
+  /** Versions that late changes of this load made vanish; facts that found them look up again. */
+  readonly vanished?: number
+  /** Members that this load inferred in the dimensions that it looks up. */
+  readonly inferred?: number
+  /** What the surrogates that were looked up depend on, as a digest. */
+  readonly lookups?: string
   /** Incremental: which keys were replaced. */
   readonly keys?: readonly string[]
 }

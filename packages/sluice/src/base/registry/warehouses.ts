@@ -246,4 +246,37 @@ export const warehouseErrors = {
     exit: 1,
     explanation: 'Fault WH-01: the transaction was rolled back, its ledger row with it.',
   }),
+  'Warehouse.DimensionMissing': entry<{ target: string; dimension: string }>({
+    code: 'SLU6025',
+    title: 'A dimension that is looked up is not there.',
+    message: ({ target, dimension }) =>
+      `The load of "${target}" looks keys up in "${dimension}", which no scd2 load has made in this warehouse yet.`,
+    hint: ({ dimension }) => `${safe} Load "${dimension}" first, or mend the load that failed. Then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-10.',
+  }),
+  'Warehouse.LookupMissing': entry<{ target: string; dimension: string; count: number; samples: string }>({
+    code: 'SLU6026',
+    title: 'Keys find no version of their dimension.',
+    message: ({ target, dimension, count, samples }) =>
+      `${count} keys of the rows for "${target}" find no version of "${dimension}" that is valid at their time. The first: ${samples}`,
+    hint: () =>
+      `${safe} Let the load infer members (missing: 'infer'), or let such rows wait in quarantine by a reference check of the table. Then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault WH-10: a fact that arrives before its dimension. An inferred member holds from the beginning of time until the first version that is known, and has nothing but its key.',
+  }),
+  'Warehouse.GrainBroken': entry<{ target: string; dimensions: string; rows: number; found: number }>({
+    code: 'SLU6027',
+    title: 'A lookup multiplies rows.',
+    message: ({ target, dimensions, rows, found }) =>
+      `${rows} rows of "${target}" became ${found} when they looked up ${dimensions}: a key has several versions at one time there.`,
+    hint: () =>
+      `${safe} Rows of the dimension were probably edited by hand: no load makes versions that overlap. Mend them. Then: sluice retry`,
+    retry: 'terminal',
+    exit: 5,
+    explanation: 'Fault WH-17.',
+  }),
 }

@@ -69,12 +69,19 @@ async function loadInput(
     relation: await context.lake.latestSql(record),
     rows: record.rows,
     ...(record.operation !== 'replace' ? { added: await addedSince(context, record, lastVersion) } : {}),
+    dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,
     attempt: context.attempt,
     fencingToken: context.fencingToken,
     signal: context.signal,
   }
+}
+
+/** The project's dimensions, by their targets. */
+function dimensionsOf({ project }: TaskContext): NonNullable<LoadInput['dimensions']> {
+  const loads = project.pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
+  return Object.fromEntries(loads.flatMap(([target, load]) => (load.mode === 'scd2' ? [[target, load]] : [])))
 }
 
 /** An append can only add: where rows that it added have left their table since, adding the rest would double or keep what was taken back. */

@@ -8,7 +8,6 @@ import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import {
   countOf,
-  insertRows,
   type LoadContext,
   type LoadCounts,
   type LoadModeEntry,
@@ -16,6 +15,7 @@ import {
   requireColumns,
   sampleText,
 } from '../load-mode.ts'
+import { insertRows } from '../lookups.ts'
 
 export const append: LoadModeEntry = {
   rewrites: false,

@@ -9,13 +9,13 @@ import { assert } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import {
   countOf,
-  insertRows,
   type LoadContext,
   type LoadModeEntry,
   qualified,
   refuseNullKeys,
   requireColumns,
 } from '../load-mode.ts'
+import { insertRows } from '../lookups.ts'
 
 export const incremental: LoadModeEntry = {
   rewrites: true,

@@ -1,5 +1,6 @@
 /** `replace`: the target is the version. DELETE and INSERT in one transaction: readers see the old rows or the new ones. */
-import { countOf, insertRows, type LoadModeEntry } from '../load-mode.ts'
+import { countOf, type LoadModeEntry } from '../load-mode.ts'
+import { insertRows } from '../lookups.ts'
 
 export const replace: LoadModeEntry = {
   rewrites: true,

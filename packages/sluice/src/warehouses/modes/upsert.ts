@@ -5,6 +5,7 @@ import {
   anyDiffers,
   columnList,
   countOf,
+  create,
   type LoadContext,
   type LoadModeEntry,
   refuseDuplicateKeys,
@@ -12,6 +13,7 @@ import {
   requireColumns,
   sameKey,
 } from '../load-mode.ts'
+import { refuseFanOut, resolvedRows } from '../lookups.ts'
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {
@@ -27,7 +29,7 @@ export const upsert: LoadModeEntry = {
     await refuseNullKeys(context, key)
     await refuseDuplicateKeys(context, key)
 
-    const names = targetColumns(input).map((column) => column.name)
+    const names = [...targetColumns(input).map((column) => column.name), ...context.lookups.map(({ column }) => column)]
     const rest = names.filter((name) => !key.includes(name))
     const { marked, live, gone } = await rowsBy(context)
     const matches = sameKey(key, 't', 's')
@@ -67,12 +69,20 @@ export const upsert: LoadModeEntry = {
   },
 }
 
+/** Rows with what they look up: kept, because they are read several times. */
+async function withLookups(context: LoadContext, rows: string): Promise<string> {
+  if (context.lookups.length === 0) return rows
+  await create(context, 'sluice_resolved', await resolvedRows(context, rows, targetColumns(context.input)))
+  const [given, found] = [rows, 'sluice_resolved'].map((one) =>
+    countOf(context.sql, `SELECT count(*) FROM ${one} AS s`),
+  )
+  refuseFanOut(context, await given!, await found!)
+  return 'sluice_resolved'
+}
+
 /** What stands after FROM for the rows that say how things are and for those that say "delete"; and which of the target's rows go. */
-async function rowsBy({
-  staging,
-  input,
-  source,
-}: LoadContext): Promise<{ marked?: string; live: string; gone?: string }> {
+async function rowsBy(context: LoadContext): Promise<{ marked?: string; live: string; gone?: string }> {
+  const { staging, input, source } = context
   assert(input.load.mode === 'upsert', 'the load is an upsert')
   const { key, deletes } = input.load
   const among = (rows: string): string => `EXISTS (SELECT 1 FROM ${rows} AS s WHERE ${sameKey(key, 't', 's')})`
@@ -80,10 +90,11 @@ async function rowsBy({
     typeof deletes === 'object'
       ? `CAST(${quoteIdentifier(deletes.column)} AS VARCHAR) = ${quoteText(deletes.value)}`
       : 'false'
-  const live = await staging.bring(
+  const rows = await staging.bring(
     'sluice_live',
     `SELECT ${columnList(targetColumns(input).map(({ name }) => name))} FROM ${source} AS f WHERE (${flag}) IS NOT TRUE`,
   )
+  const live = await withLookups(context, rows)
   if (deletes === undefined) return { live }
   if (deletes === 'absence') return { live, gone: `NOT ${among(live)}` }
   const marked = await staging.bring('sluice_marked', `SELECT ${columnList(key)} FROM ${source} AS f WHERE ${flag}`)

@@ -20,6 +20,7 @@ import type { FoundColumn } from '../drift.ts'
 import { ledgerRows, targetHistory } from '../ledger.ts'
 import { findDrift, loadInTransaction } from '../load.ts'
 import { columnList } from '../load-mode.ts'
+import { lookedUpBy } from '../lookups.ts'
 import { loadModes } from '../modes.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
@@ -131,10 +132,12 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
   await using staging = await postgresStaging({ lake, client, dialect, folder })
   await sql.run('BEGIN')
   crashPoint('warehouse.load.after_begin')
-  await takeTurn(loader, sql, input.target)
+  for (const table of [input.target, ...lookedUpBy(input.load)]) {
+    await takeTurn(loader, sql, table)
+    if ((await columnsOf(sql, schema, table)).length > 0)
+      await sql.run(`LOCK TABLE ${quoteName(table)} IN SHARE ROW EXCLUSIVE MODE`)
+  }
   await makeSchema(sql, schema)
-  if ((await columnsOf(sql, schema, input.target)).length > 0)
-    await sql.run(`LOCK TABLE ${quoteName(input.target)} IN SHARE ROW EXCLUSIVE MODE`)
   const result = await loadInTransaction(
     {
       sql,

@@ -1,7 +1,16 @@
 /** Reads the input as changes: one row per key and instant, in the working table `sluice_incoming`; refuses what has no order. */
 import { sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import { columnList, countOf, type LoadContext, qualified, refuseNullKeys, sameKey, sampleText } from '../load-mode.ts'
+import {
+  columnList,
+  countOf,
+  create,
+  type LoadContext,
+  qualified,
+  refuseNullKeys,
+  sameKey,
+  sampleText,
+} from '../load-mode.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /** What the input held. */
@@ -90,17 +99,6 @@ export function asOf(
 ): string {
   // Without its zone the text is UTC, which is what the session's zone is too.
   return `CAST(${quoteText(input.committedAt.replace('T', ' ').replace('Z', ''))} AS ${dialect.columnType(shape.instant)})`
-}
-
-/** Makes a working table anew, from tables of the warehouse. */
-export async function create(
-  { sql, dialect }: Pick<LoadContext, 'sql' | 'dialect'>,
-  name: string,
-  select: string,
-): Promise<void> {
-  await sql.run(`DROP TABLE IF EXISTS ${name}`)
-  await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
-  if (dialect.statistics !== undefined) await sql.run(dialect.statistics(name))
 }
 
 /** Leaves one row per key and instant: repeated rows once, and of a sequence its last. */

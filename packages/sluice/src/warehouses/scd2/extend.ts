@@ -5,8 +5,7 @@
  * What is not settled here stays in `sluice_incoming`, for the replay; both write what the timeline says.
  */
 import { quoteIdentifier } from '../../sql/quote.ts'
-import { anyDiffers, columnList, countOf, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
-import { create } from './changes.ts'
+import { anyDiffers, columnList, countOf, create, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
 import { assertInvariants } from './invariants.ts'
 import { dataOf, noChanges, own, type Scd2Shape, type Tally } from './shape.ts'
 import { surrogateSql } from './timeline.ts'
@@ -112,7 +111,7 @@ async function addVersions({ sql, dialect, target }: LoadContext, shape: Scd2Sha
   const data = dataOf(shape)
   await sql.run(
     `INSERT INTO ${target} (${columnList([columns.surrogate, ...data, columns.effective, columns.expiry, columns.current])})
-     SELECT ${surrogateSql(dialect, keys, own.effective)}, ${columnList(data)}, ${own.effective}, ${forever}, true
+     SELECT ${surrogateSql(dialect, keys.map(quoteIdentifier), own.effective)}, ${columnList(data)}, ${own.effective}, ${forever}, true
      FROM sluice_moves WHERE ${fateIs('opens')}`,
   )
 }

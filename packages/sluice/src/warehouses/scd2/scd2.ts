@@ -12,6 +12,7 @@ import {
   anyDiffers,
   columnList,
   countOf,
+  create,
   keyIn,
   type LoadContext,
   type LoadModeEntry,
@@ -19,9 +20,10 @@ import {
   sameKey,
   sampleText,
 } from '../load-mode.ts'
-import { addAbsences, addReturns, asOf, create, readChanges } from './changes.ts'
+import { addAbsences, addReturns, asOf, readChanges } from './changes.ts'
 import { extendedKeys, extendVersions } from './extend.ts'
 import { assertInvariants } from './invariants.ts'
+import { liftMembers, membersTable } from './members.ts'
 import {
   dataOf,
   dimensionColumns,
@@ -38,17 +40,23 @@ import { writeTimelines } from './write.ts'
 export const scd2: LoadModeEntry = {
   rewrites: false,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),
-  companions: (input, dialect) => [observationsTable(scd2Shape(input, dialect), input)],
+  companions: (input, dialect) => {
+    const shape = scd2Shape(input, dialect)
+    const keys = input.columns.filter(({ name }) => shape.keys.includes(name))
+    return [observationsTable(shape, input), { name: membersTable(input.target, dialect), columns: keys }]
+  },
   findsBy: (load) => (load.mode === 'scd2' ? load.key : []),
   async run(context) {
     const { sql, dialect, input, target } = context
     const shape = scd2Shape(input, dialect)
+    const putBack = await liftMembers(sql, { dialect, load: shape.load, target: input.target, instant: shape.instant })
     const incoming = await readChanges(context, shape)
     await refuseStale(context, shape)
     await addAbsences(context, shape)
     const extended = await extendVersions(context, shape)
     const replayed = extended.left === 0 ? noChanges : await replay(context, shape)
     const sum = (name: keyof Tally): number => extended.tally[name] + replayed[name]
+    await putBack()
     await create(context, 'sluice_touched', touchedKeys(shape, extended.left > 0))
     await assertInvariants(sql, shape, { target, name: input.target, keysOf: 'sluice_touched' })
     return {
@@ -59,6 +67,7 @@ export const scd2: LoadModeEntry = {
       unchanged: incoming.repeated + sum('known') + sum('idle'),
       rejected: sum('rejected') + sum('rejectedMarkers'),
       markers: incoming.markers - sum('rejectedMarkers'),
+      ...(sum('vanished') === 0 ? {} : { vanished: sum('vanished') }),
       current: await countOf(sql, `SELECT count(*) FROM ${target} WHERE ${quoteIdentifier(shape.columns.current)}`),
     }
   },

@@ -50,6 +50,8 @@ export interface Tally {
   readonly idle: number
   /** Changes that the log had already. */
   readonly known: number
+  /** Versions that late changes made needless: nothing changes any more where they began. */
+  readonly vanished: number
   /** Late changes that were refused, and late deletes. */
   readonly rejected: number
   readonly rejectedMarkers: number
@@ -62,6 +64,7 @@ export const noChanges: Tally = {
   closed: 0,
   idle: 0,
   known: 0,
+  vanished: 0,
   rejected: 0,
   rejectedMarkers: 0,
 }
@@ -103,9 +106,9 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
     sequence: load.sequence === undefined ? [] : [load.sequence],
     columns: load.columns,
     instant,
-    forever: `CAST('9999-12-31${instant === 'DATE' ? '' : ' 00:00:00'}' AS ${dialect.columnType(instant)})`,
+    forever: foreverSql({ dialect, instant }),
     timed: load.effective !== undefined,
-    observations: `${dialect.ownSchema}.${quoteIdentifier(observationsName(target, dialect))}`,
+    observations: ownTable('scd2_observations', target, dialect),
   }
 }
 
@@ -139,11 +142,16 @@ function dataColumns(shape: Scd2Shape, input: Pick<LoadInput, 'columns'>): reado
   return input.columns.filter(({ name }) => wanted.has(name))
 }
 
-function observationsName(target: string, dialect: Dialect): string {
-  const name = `scd2_observations_${target}`
-  return Buffer.byteLength(name) <= dialect.maxIdentifierBytes
-    ? name
-    : `scd2_observations_${sha256(target).slice(0, 16)}`
+/** A table of Sluice's own beside a dimension; its name, quoted. */
+export function ownTable(what: string, target: string, { ownSchema, maxIdentifierBytes }: Dialect): string {
+  const name = `${what}_${target}`
+  const short = Buffer.byteLength(name) <= maxIdentifierBytes ? name : `${what}_${sha256(target).slice(0, 16)}`
+  return `${ownSchema}.${quoteIdentifier(short)}`
+}
+
+/** The expiry of a version that still holds. */
+export function foreverSql({ dialect, instant }: { readonly dialect: Dialect; readonly instant: string }): string {
+  return `CAST('9999-12-31${instant === 'DATE' ? '' : ' 00:00:00'}' AS ${dialect.columnType(instant)})`
 }
 
 /** The columns that a change brings. */

@@ -66,11 +66,12 @@ export function timelineSql(dialect: Dialect, shape: Scd2Shape): string {
 /**
  * The surrogate key: the MD5 of the key's texts, each with its length, and the instant; the same on every warehouse and after every rebuild.
  *
- * @example surrogateSql(duckDbDialect, ['k'], 'sluice_effective')
+ * @param keys The key's values, as SQL.
+ * @example surrogateSql(duckDbDialect, ['"k"'], 'sluice_effective')
  */
 export function surrogateSql(dialect: Dialect, keys: readonly string[], effective: string): string {
   const parts = keys.map((key) => {
-    const text = `CAST(${qualified(key)} AS VARCHAR)`
+    const text = `CAST(${key} AS VARCHAR)`
     return `CAST(length(${text}) AS VARCHAR) || ':' || ${text}`
   })
   return `md5(${[...parts, dialect.instantText(effective)].join(` || '|' || `)})`

@@ -1,7 +1,6 @@
 /** Writes whole timelines of keys into the dimension and its observations. */
 import { quoteIdentifier } from '../../sql/quote.ts'
-import { columnList, countOf, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
-import { create } from './changes.ts'
+import { columnList, countOf, create, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
 import { dataOf, original, own, type Scd2Shape, type Tally } from './shape.ts'
 import { origin, surrogateSql, timelineSql } from './timeline.ts'
 
@@ -9,11 +8,17 @@ import { origin, surrogateSql, timelineSql } from './timeline.ts'
 export async function writeTimelines(
   context: LoadContext,
   shape: Scd2Shape,
-): Promise<Pick<Tally, 'opened' | 'overwrote' | 'closed' | 'idle'>> {
+): Promise<Pick<Tally, 'opened' | 'overwrote' | 'closed' | 'idle' | 'vanished'>> {
   const { sql, dialect } = context
   await makeLog(context, shape)
   await create(context, 'sluice_timeline', timelineSql(dialect, shape))
+  let vanished = 0
   if ((await countOf(sql, 'SELECT count(*) FROM sluice_late')) > 0) {
+    vanished = await countOf(
+      sql,
+      `SELECT count(*) FROM sluice_known AS k WHERE ${keyIn(shape.keys, 'k', 'sluice_late')} AND NOT EXISTS (
+         SELECT 1 FROM sluice_timeline AS l WHERE ${sameKey([...shape.keys, own.effective], 'l', 'k')} AND l.sluice_opens)`,
+    )
     for (const table of [context.target, shape.observations]) {
       await sql.run(`DELETE FROM ${table} AS t WHERE ${keyIn(shape.keys, 't', 'sluice_late')}`)
     }
@@ -34,6 +39,7 @@ export async function writeTimelines(
     overwrote: number(row?.overwrote),
     closed: number(row?.closed),
     idle: number(row?.idle),
+    vanished,
   }
 }
 
@@ -81,7 +87,7 @@ async function insertVersions({ sql, dialect, target }: LoadContext, shape: Scd2
   const names = columnList([columns.surrogate, ...dataOf(shape), columns.effective, columns.expiry, columns.current])
   await sql.run(`
     INSERT INTO ${target} (${names})
-    SELECT ${surrogateSql(dialect, keys, own.effective)}, ${values.join(', ')}, ${own.effective},
+    SELECT ${surrogateSql(dialect, keys.map(quoteIdentifier), own.effective)}, ${values.join(', ')}, ${own.effective},
       coalesce(sluice_next, ${shape.forever}), sluice_next IS NULL
     FROM sluice_timeline AS l WHERE sluice_opens AND sluice_origin <> ${origin.seed}`)
 }
