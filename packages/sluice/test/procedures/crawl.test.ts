@@ -4,8 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { sluiceError } from '../../src/base/errors.ts'
 import type { CrawlConnectionOptions } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { command } from '../acceptance/project.ts'
+import { command, makeProject } from '../acceptance/project.ts'
 import { arriving, type ScriptedServer, scriptedServer } from '../doubles/scripted-server.ts'
+import { catalog } from '../doubles/tds/catalog.ts'
+import { type ColumnList, resultSet } from '../doubles/tds/script.ts'
+import { startTdsServer } from '../doubles/tds/server.ts'
+import { types } from '../doubles/tds/types.ts'
 import type { PostgresServer } from '../servers/postgres.ts'
 import { erpProject, startErp } from './erp.ts'
 import { lakeOf, project } from './project.ts'
@@ -83,6 +87,60 @@ describe('a scripted server', () => {
     const wrong = { procedure: 'dbo.usp_sales', call: true, parameters: { yaer: '2025' } }
     await expect(crawl(server, wrong)).rejects.toMatchObject({ name: 'Cli.BadValue', suggestion: 'year' })
     expect(server.calls).toEqual([])
+  })
+})
+
+describe('SQL Server, by its double', () => {
+  const columns: ColumnList = [
+    ['id', types.int],
+    ['at', types.datetime2(7)],
+    ['amount', types.decimal(18, 4)],
+  ]
+
+  test('the catalog describes what it can; temporary tables are seen by a call', async () => {
+    await using server = await startTdsServer({
+      procedures: {
+        ...catalog({
+          'dbo.usp_sales': {
+            parameters: [{ name: 'since', type: 'datetime2', precision: 27, scale: 7 }],
+            result: [
+              ['id', 'int', false],
+              ['at', 'datetime2(7)', true],
+              ['amount', 'decimal(18,4)', true],
+            ],
+          },
+          'dbo.usp_temp': { parameters: [], result: 11526 },
+        }),
+        'dbo.usp_temp': () => [...resultSet(columns, [['1', '2024-01-01 00:00:00.1234567', '2.5000']])],
+      },
+    })
+    const root = makeProject({
+      'package.json': '{ "private": true, "type": "module" }',
+      '.env': 'ERP_PASSWORD=secret\n',
+      'sluice.config.ts': `import { defineConfig, secret, sqlServer } from 'sluice'
+export default defineConfig({ name: 'erp', connections: { erp: sqlServer({ host: '127.0.0.1', port: ${server.port}, database: 'erp', user: 'reader', password: secret('ERP_PASSWORD'), tls: 'off' }) } })\n`,
+      'pipelines/erp/pipeline.ts': `import { pipeline } from 'sluice'\nexport default pipeline('erp', { sources: {} })\n`,
+    })
+    try {
+      await using opened = await openProject(root)
+      const { definition, procedures } = await opened.crawlConnection('erp')
+      expect(server.calls(), 'nothing but the catalog was called').toEqual([])
+      expect(procedures.map(({ procedure, sets }) => [procedure, sets.length])).toEqual([
+        ['dbo.usp_sales', 1],
+        ['dbo.usp_temp', 0],
+      ])
+      expect(definition).toContain("since: parameter(null, 'timestamp'), // datetime2(7)")
+      expect(definition).toContain("id: { type: 'integer', serverType: 'int' },")
+      expect(definition).toMatch(
+        /at: \{ type: 'timestamp', nullable: true, serverType: 'datetime2\(7\)' \}, \/\/ has 100 ns digits/,
+      )
+      const called = await opened.crawlConnection('erp', { procedure: 'dbo.usp_temp', call: true })
+      expect(called.procedures[0]?.sets[0]?.columns.map(({ serverType }) => serverType)).toEqual([
+        ...['int', 'datetime2(7)', 'decimal(18,4)'],
+      ])
+    } finally {
+      rmSync(root, { recursive: true })
+    }
   })
 })
 

@@ -112,6 +112,17 @@ test('SR-04, SR-05: a set that a source takes is held against it', () => {
   })
 })
 
+test('a source that leaves the schema or the database away is known', () => {
+  const there = { table: 'raw.c', source: source('usp_c', { id: { type: 'integer' } }) }
+  const id = [column('id', 'int', 'integer', false)]
+  const against = (...procedures: string[]) =>
+    proposeProcedures(
+      procedures.map((procedure) => seen(procedure, id)),
+      [there],
+    ).map(({ sets }) => sets[0]?.against)
+  expect(against('dbo.usp_c', 'xusp_c')).toEqual(['raw.c', undefined])
+})
+
 describe('notes', () => {
   test.each([
     ['datetime2(7)', 'timestamp', /100 ns digits.*timestamp refuses/],

@@ -56,7 +56,7 @@ export function proposeProcedures(
     const procedure = withoutQuotes(quoted)
     const rule = procedureNameRule(procedure)
     const why = rule === undefined ? note : `its name cannot be declared: it must be ${rule}`
-    const there = existing.filter(({ source }) => source.procedure === procedure)
+    const there = sourcesOf(procedure, existing)
     return {
       procedure,
       parameters,
@@ -88,6 +88,15 @@ function proposeSet(
     columns: noted,
     diff: [],
   }
+}
+
+/** A source may leave away what the connection says: the database, or a schema that is searched. */
+function sourcesOf(procedure: string, existing: readonly ExistingSource[]): readonly ExistingSource[] {
+  const same = existing.filter(({ source }) => source.procedure === procedure)
+  if (same.length > 0) return same
+  return existing.filter(
+    ({ source }) => procedure.endsWith(`.${source.procedure}`) || source.procedure.endsWith(`.${procedure}`),
+  )
 }
 
 const nameOf = (table: string): string => table.slice(table.indexOf('.') + 1)
