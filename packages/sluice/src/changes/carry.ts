@@ -8,7 +8,12 @@ import type { Session } from '../engines/engine.ts'
 import { jsonPointer } from './log-rows.ts'
 
 /** Names of the working tables. */
-const [wanted, earlier, references] = ['changes_wanted', 'changes_earlier', 'changes_references']
+const [wanted, earlier, references, carried] = [
+  'changes_wanted',
+  'changes_earlier',
+  'changes_references',
+  'changes_carried',
+]
 
 /** A change, without its image. */
 interface LightChange {
@@ -44,18 +49,32 @@ export interface CarryInput {
   readonly rows: string
   /** A SELECT of all rows before the chunk, of the same columns. */
   readonly before: string
-  /** A SELECT of all rows up to the chunk's end. */
-  readonly all: string
+  /** A SELECT of all rows up to the chunk's end, from a place on. */
+  readonly all: (first: string) => string
+  /** The place of the chunk's last row. */
+  readonly last: string
+}
+
+/** Values to be carried, found but not yet read. */
+export interface Carried {
+  /** Places at which the chunk is cut, so that what is read for a piece is bounded; each inclusive, the last is the chunk's. */
+  readonly cuts: readonly string[]
+  /**
+   * Reads the values of a piece.
+   *
+   * @returns a table's name, with columns `s` and `carried`: a MAP from columns to the values that the change at `s` did not bring
+   */
+  values(after: string, upTo: string): Promise<string>
 }
 
 /**
- * Makes a table of patches: what is to be merged into the images of the changes at `s`.
+ * Finds what changes did not bring.
  *
- * @example await carryValues({ session, table, rows, before, all }) // 'changes_patches'
- * @returns the table's name, with columns `s` and `patch`
+ * @example const { cuts, values } = await findCarried({ session, table, rows, before, all, last }, 32 << 20)
+ * @param bytes of values, read at once
  * @throws Changes.ValueNotHeld where the log does not have an earlier change of the row
  */
-export async function carryValues(input: CarryInput): Promise<string> {
+export async function findCarried(input: CarryInput, bytes: number): Promise<Carried> {
   const { session, table, rows } = input
   // A row is followed back through changes of keys alone.
   const related = `SELECT k FROM ${rows} WHERE unchanged IS NOT NULL OR was IS NOT NULL UNION SELECT was FROM ${rows} WHERE was IS NOT NULL`
@@ -68,7 +87,8 @@ export async function carryValues(input: CarryInput): Promise<string> {
     if (source !== undefined && 's' in source) return { s, column, from: source.s }
     throw notHeld(table, column, 'root' in from ? from.root : 'lost' in from ? from.lost : '')
   })
-  return patches(input, resolved)
+  await stageReferences(session, resolved)
+  return { cuts: await cutsOf(input, bytes), values: (after, upTo) => readValues(input, after, upTo) }
 }
 
 function notHeld(table: string, column: string, key: string): Error {
@@ -137,35 +157,52 @@ async function followBack(
   return state
 }
 
-/** Reads the values, each from the change that brought it. */
-async function patches(
-  { session, table, all }: CarryInput,
+async function stageReferences(
+  session: Session,
   resolved: readonly { readonly s: string; readonly column: string; readonly from: string }[],
-): Promise<string> {
-  await session.run(`CREATE OR REPLACE TABLE ${references} (s VARCHAR, name VARCHAR, pointer VARCHAR, source VARCHAR)`)
+): Promise<void> {
+  await session.run('CREATE OR REPLACE TABLE changes_found (s VARCHAR, name VARCHAR, pointer VARCHAR, source VARCHAR)')
   for (let at = 0; at < resolved.length; at += 2048) {
     const some = resolved.slice(at, at + 2048)
-    const columns = [
+    const texts = [
       some.map(({ s }) => s),
       some.map(({ column }) => column),
       some.map(({ column }) => jsonPointer(column)),
       some.map(({ from }) => from),
     ]
-    session.append(references, columns, some.length)
+    session.append('changes_found', texts, some.length)
   }
-  const lowest = resolved.reduce(
-    (least, { from }) => (BigInt(from) < least ? BigInt(from) : least),
-    BigInt(resolved[0]!.from),
+  await session.run(
+    `CREATE OR REPLACE TABLE ${references} AS SELECT s::HUGEINT AS s, name, pointer, source::HUGEINT AS source FROM changes_found`,
   )
+  await session.run('DROP TABLE changes_found')
+}
+
+/** Where the sizes of the images that are read add up to a piece. */
+async function cutsOf({ session, all, last }: CarryInput, bytes: number): Promise<readonly string[]> {
+  const found = await session.all<{ upTo: string }>(`
+    SELECT max(s)::VARCHAR AS "upTo" FROM (
+      SELECT s, sum(bytes) OVER (ORDER BY s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) // ${bytes} AS piece
+      FROM (SELECT r.s, sum(coalesce(strlen(l.image), 0)) AS bytes FROM ${references} AS r ${sourcesSql(all)} GROUP BY r.s))
+    GROUP BY piece ORDER BY max(s)`)
+  return [...found.slice(0, -1).map(({ upTo }) => upTo), last]
+}
+
+/** The changes that hold the values. */
+function sourcesSql(all: (first: string) => string, which = 'true'): string {
+  return `LEFT JOIN (SELECT s, k, image FROM (${all(`(SELECT min(source) FROM ${references} WHERE ${which})`)})) AS l ON l.s = r.source`
+}
+
+async function readValues({ session, table, all }: CarryInput, after: string, upTo: string): Promise<string> {
+  const which = `s > ${after}::HUGEINT AND s <= ${upTo}::HUGEINT`
   await session.run(`
-    CREATE OR REPLACE TABLE changes_patches AS
-    SELECT r.s::HUGEINT AS s, json_group_object(r.name, l.image ->> r.pointer)::VARCHAR AS patch,
-      min(CASE WHEN l.image ->> r.pointer IS NULL THEN r.name END) AS missing, any_value(l.k) AS k
-    FROM ${references} AS r LEFT JOIN (SELECT s, k, image FROM (${all}) WHERE s >= ${lowest}::HUGEINT) AS l ON l.s = r.source::HUGEINT
-    GROUP BY r.s`)
+    CREATE OR REPLACE TABLE ${carried} AS
+    SELECT s, map(list(name), list(value)) AS carried, min(CASE WHEN value IS NULL THEN name END) AS missing, any_value(k) AS k
+    FROM (SELECT r.s, r.name, l.k, l.image ->> r.pointer AS value FROM (FROM ${references} WHERE ${which}) AS r ${sourcesSql(all, which)})
+    GROUP BY s`)
   const [lost] = await session.all<{ missing: string; k: string | null }>(
-    'SELECT missing, k FROM changes_patches WHERE missing IS NOT NULL LIMIT 1',
+    `SELECT missing, k FROM ${carried} WHERE missing IS NOT NULL LIMIT 1`,
   )
   if (lost !== undefined) throw notHeld(table, lost.missing, lost.k ?? '')
-  return 'changes_patches'
+  return carried
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Session, WrittenFile } from '../engines/engine.ts'
-import { quoteIdentifier, readParquetSql } from '../sql/quote.ts'
+import { quoteIdentifier, quotePath, readParquetSql } from '../sql/quote.ts'
 import { own } from './judge.ts'
 
 /** What was there before, and what came. */
@@ -22,6 +22,8 @@ export interface CurrentInput {
 /** A file of the version before. */
 export interface HeldFile {
   readonly path: string
+  /** Absolute. */
+  readonly file: string
   readonly rows: number
   /** A SELECT of its rows, in the columns that are made. */
   readonly sql: string
@@ -72,16 +74,22 @@ export async function currentRows(input: CurrentInput): Promise<CurrentRows> {
   const small = before.filter(({ rows }) => rows < smallFiles.rows)
   const touched = new Set(small.length < smallFiles.count ? [] : small)
   for (const [place, file] of before.entries()) if (hits[place]! > 0) touched.add(file)
-  const again = [...touched]
-  const folder = join(input.folder, 'current')
-  mkdirSync(folder, { recursive: true })
-  const files = await write(
-    [
-      ...again.map(({ sql }) => `SELECT ${columns} FROM (${sql}) WHERE (${key}) NOT IN (SELECT ${key} FROM ${last})`),
-      `SELECT ${columns} FROM ${all} WHERE ${own.op} <> 'D' AND (${key}, ${own.s}) IN (SELECT ${key}, ${own.s} FROM ${last} WHERE ${own.op} <> 'D')`,
-    ].join(' UNION ALL '),
-    folder,
-  )
+  const pieces = [
+    ...[...touched].map(({ file, sql }) => ({
+      file,
+      select: `SELECT ${columns} FROM (${sql}) WHERE (${key}) NOT IN (SELECT ${key} FROM ${last})`,
+    })),
+    ...changes.map(({ file }) => ({
+      file,
+      select: `SELECT ${columns} FROM ${readParquetSql([file])} WHERE ${own.op} <> 'D' AND (${key}, ${own.s}) IN (SELECT ${key}, ${own.s} FROM ${last} WHERE ${own.op} <> 'D')`,
+    })),
+  ]
+  const files: WrittenFile[] = []
+  for (const [place, group] of (await grouped(session, pieces)).entries()) {
+    const folder = join(input.folder, `current-${place}`)
+    mkdirSync(folder, { recursive: true })
+    files.push(...(await write(group.map(({ select }) => select).join(' UNION ALL '), folder)))
+  }
   await session.run(`DROP TABLE ${last}`)
   const kept = before.filter((file) => !touched.has(file))
   return {
@@ -92,6 +100,32 @@ export async function currentRows(input: CurrentInput): Promise<CurrentRows> {
     deleted,
     superseded: sum(changes.map(({ rows }) => rows)) - keys,
   }
+}
+
+/** What is written at once: a writer holds a whole row group. */
+const groupBytes = 32 << 20
+
+/** Files in groups, by the size of what is in them. */
+async function grouped<T extends { readonly file: string }>(
+  session: Session,
+  pieces: readonly T[],
+): Promise<readonly (readonly T[])[]> {
+  const sizes = await session.all<{ file: string; bytes: string }>(
+    `SELECT file_name AS file, sum(total_uncompressed_size) AS bytes FROM parquet_metadata([${pieces.map(({ file }) => quotePath(file)).join(', ')}]) GROUP BY 1`,
+  )
+  const bytesOf = new Map(sizes.map(({ file, bytes }) => [file, Number(bytes)]))
+  const groups: T[][] = []
+  let size = 0
+  for (const piece of pieces) {
+    const bytes = bytesOf.get(piece.file) ?? 0
+    if (groups.length === 0 || size + bytes > groupBytes) {
+      groups.push([])
+      size = 0
+    }
+    groups.at(-1)!.push(piece)
+    size += bytes
+  }
+  return groups
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)

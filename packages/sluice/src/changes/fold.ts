@@ -9,7 +9,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import type { Session, WrittenFile } from '../engines/engine.ts'
-import { carryValues } from './carry.ts'
+import { findCarried } from './carry.ts'
 import { type Judge, own } from './judge.ts'
 import { type LogTable, logRowsSql } from './log-rows.ts'
 import { findTruncated } from './truncated.ts'
@@ -48,7 +48,7 @@ export interface Folded {
 
 /** Rows, or bytes of images, that are worked on at once. */
 const chunkRows = 204_800
-const chunkBytes = 64 << 20
+const chunkBytes = 16 << 20
 
 /**
  * Folds what is new.
@@ -63,14 +63,16 @@ export async function foldChanges(input: FoldInput): Promise<Folded> {
   let chunks = 0
   for (const part of gathered(input.parts)) {
     for (const span of await spansOf(input, part)) {
-      const folder = join(input.folder, `chunk-${chunks++}`)
-      mkdirSync(folder, { recursive: true })
-      const rows = logRowsSql(part.sql, table, { after: `${BigInt(span.first) - 1n}`, upTo: span.last })
-      const changes = span.isPlain ? plainSql(rows) : await resolveRows(input, span, rows)
-      const written = await judge.write(changes, input.select, folder)
-      files.push(...written)
-      read += span.rows - span.truncates
-      if (!span.isPlain) read += span.moves + (span.truncates === 0 ? 0 : await countOf(session, truncatedRows))
+      const rows = logRowsSql(part.sql, table, { after: before(span.first), upTo: span.last })
+      let piece = 0
+      for await (const changes of span.isPlain ? [plainSql(rows)] : resolved(input, span, rows)) {
+        const folder = join(input.folder, `chunk-${chunks}`, `${piece++}`)
+        mkdirSync(folder, { recursive: true })
+        files.push(...(await judge.write(changes, { select: input.select, folder, carries: span.carries })))
+      }
+      chunks++
+      read += span.rows - span.truncates + span.moves
+      if (span.truncates > 0) read += await countOf(session, truncatedRows)
       input.progress(read)
     }
   }
@@ -153,25 +155,38 @@ const place = 'r.lsn, r.seq, r.committed_at, r.effective_at'
 const plainSql = (rows: string): string =>
   `SELECT r.s, CASE WHEN r.op = 'S' THEN 'I' ELSE r.op END AS op, ${place}, r.k, r.image FROM (${rows}) AS r`
 
-/** The changes of a chunk's rows, as a SELECT. */
-async function resolveRows({ session, table, log }: FoldInput, chunk: Chunk, rows: string): Promise<string> {
+const before = (s: string): string => `${BigInt(s) - 1n}`
+
+/** The changes of a chunk's rows, as SELECTs of as much as is worked on at once. */
+async function* resolved({ session, table, log }: FoldInput, chunk: Chunk, rows: string): AsyncGenerator<string> {
   await session.run(`CREATE OR REPLACE TABLE ${staged} AS ${rows}`)
-  const before = logRowsSql(log, table, { upTo: `${BigInt(chunk.first) - 1n}` })
-  const all = logRowsSql(log, table, { upTo: chunk.last })
-  const patches = chunk.carries
-    ? await carryValues({ session, table: table.table, rows: staged, before, all })
-    : undefined
-  if (chunk.truncates > 0) await findTruncated({ session, rows: staged, before, into: truncatedRows })
-  const image =
-    patches === undefined
-      ? 'r.image'
-      : 'CASE WHEN p.patch IS NULL THEN r.image ELSE json_merge_patch(r.image, p.patch)::VARCHAR END'
+  const earlier = logRowsSql(log, table, { upTo: before(chunk.first) })
+  if (chunk.truncates > 0) await findTruncated({ session, rows: staged, before: earlier, into: truncatedRows })
+  if (!chunk.carries) {
+    yield changesSql(chunk, `${staged} AS r`)
+    return
+  }
+  const all = (first: string): string => logRowsSql(log, table, { from: first, upTo: chunk.last })
+  const { last } = chunk
+  const { cuts, values } = await findCarried(
+    { session, table: table.table, rows: staged, before: earlier, all, last },
+    chunkBytes,
+  )
+  let after = before(chunk.first)
+  for (const upTo of cuts) {
+    const from = `(FROM ${staged} WHERE s > ${after}::HUGEINT AND s <= ${upTo}::HUGEINT) AS r LEFT JOIN ${await values(after, upTo)} AS v ON v.s = r.s`
+    yield changesSql(chunk, from, 'v.carried')
+    after = upTo
+  }
+}
+
+function changesSql({ truncates, moves }: Chunk, from: string, carried = 'NULL'): string {
+  const gone = `UNION ALL SELECT r.s, 'D', ${place}, r.was, NULL, NULL FROM ${from} WHERE r.was IS NOT NULL`
+  const truncated = `UNION ALL SELECT r.s, 'D', ${place}, t.k, NULL, NULL FROM ${from} JOIN ${truncatedRows} AS t ON t.s = r.s`
   return `
     SELECT r.s + CASE WHEN r.was IS NULL THEN 0 ELSE 1 END AS s,
-      CASE WHEN r.op = 'S' OR r.was IS NOT NULL THEN 'I' ELSE r.op END AS op, ${place}, r.k, ${image} AS image
-    FROM ${staged} AS r ${patches === undefined ? '' : `LEFT JOIN ${patches} AS p ON p.s = r.s`} WHERE r.op <> 'T'
-    UNION ALL SELECT r.s, 'D', ${place}, r.was, NULL FROM ${staged} AS r WHERE r.was IS NOT NULL
-    ${chunk.truncates === 0 ? '' : `UNION ALL SELECT r.s, 'D', ${place}, t.k, NULL FROM ${truncatedRows} AS t JOIN ${staged} AS r ON r.s = t.s`}`
+      CASE WHEN r.op = 'S' OR r.was IS NOT NULL THEN 'I' ELSE r.op END AS op, ${place}, r.k, r.image, ${carried} AS carried
+    FROM ${from} WHERE r.op <> 'T' ${moves === 0 ? '' : gone} ${truncates === 0 ? '' : truncated}`
 }
 
 /** What a history has of a change, after its own columns; in the order of the definition's `historyColumns`. */

@@ -38,9 +38,18 @@ export interface Judge {
    * Writes the changes that obey, in their order.
    *
    * @param changes a SELECT of `s`, `op` (I, U, D), `lsn`, `seq`, `committed_at`, `effective_at`, `k` and `image`
-   * @param select what is written of an accepted row
    */
-  write(changes: string, select: string, folder: string): Promise<readonly WrittenFile[]>
+  write(changes: string, options: JudgeOptions): Promise<readonly WrittenFile[]>
+}
+
+/** What is written, and where. */
+export interface JudgeOptions {
+  /** Expressions over the columns of an accepted row. */
+  readonly select: string
+  /** An empty local folder. */
+  readonly folder: string
+  /** Whether the changes have a column `carried`: a MAP from columns to values that are not in the image. */
+  readonly carries: boolean
 }
 
 const text = (place: number): string => `sluice_c${place}`
@@ -75,17 +84,20 @@ export async function openJudge(
   const [castRules, checkRules] = [rules.filter(isCast), rules.filter((rule) => !isCast(rule))]
   const [accepts, obeys] = [acceptSql(castRules), acceptSql(checkRules)]
 
-  const layers = (changes: string): string => {
-    const texts = names.map((_, place) => `t[${place + 1}] AS ${text(place)}`)
+  const layers = (changes: string, carries: boolean): string => {
+    const texts = Object.entries(shape.columns).map(([name, { from = name }], place) => {
+      const sent = `t[${place + 1}]`
+      return `${carries ? `coalesce(carried[${quoteText(from)}], ${sent})` : sent} AS ${text(place)}`
+    })
     const typed = casts.map(({ name, value }) => `${value} AS ${quoteIdentifier(name)}`)
     const masks = [accepts.mask, ...accepts.moreMasks].map((mask, at) => `${mask} AS sluice_mask${at}`)
     return transformed(
       `SELECT *, ${accepts.predicate} AS sluice_is_cast, ${masks.join(', ')}
-       FROM (SELECT *, ${typed.join(', ')} FROM (SELECT * EXCLUDE (t), ${texts.join(', ')} FROM (${textsSql(shape, changes)})))`,
+       FROM (SELECT *, ${typed.join(', ')} FROM (SELECT * EXCLUDE (t), ${texts.join(', ')} FROM (${textsSql(shape, changes, carries)})))`,
       shape,
     )
   }
-  const described = await session.describe(`SELECT * FROM (${layers(nothing)})`)
+  const described = await session.describe(`SELECT * FROM (${layers(nothing, false)})`)
   const made = [...names, ...Object.keys(shape.transforms).filter((name) => !names.includes(name))]
   const columns = made.map((name) => described.find((column) => column.name === name) as EngineColumn)
 
@@ -118,9 +130,9 @@ export async function openJudge(
   return {
     columns,
     rules,
-    write: (changes, select, folder) =>
+    write: (changes, { select, folder, carries }) =>
       session.write(
-        `SELECT ${select} FROM (SELECT *, sluice_is_cast AND ${obeys.predicate} AS sluice_is_good FROM (${layers(changes)}))
+        `SELECT ${select} FROM (SELECT *, sluice_is_cast AND ${obeys.predicate} AS sluice_is_good FROM (${layers(changes, carries)}))
          WHERE CASE WHEN sluice_is_good THEN true ELSE ${capture}(0::UBIGINT, [${captured.join(', ')}]) END ORDER BY ${own.s}`,
         { folder, ordered: true },
       ),
@@ -139,14 +151,14 @@ function captures(session: Session): number {
 }
 
 /** The texts of a change's columns, as a list `t`: of a row from its image, of a delete those of its key. */
-function textsSql({ columns, key }: RowShape, changes: string): string {
+function textsSql({ columns, key }: RowShape, changes: string, carries: boolean): string {
   const pointers = Object.entries(columns).map(([name, { from }]) => quoteText(jsonPointer(from ?? name)))
   const ofKey = Object.keys(columns).map((name) =>
     key.includes(name) ? keyPartSql(key, key.indexOf(name), 'k') : 'NULL',
   )
   return `
     SELECT s AS ${own.s}, op AS ${own.op}, lsn AS ${own.lsn}, seq AS ${own.seq}, committed_at AS ${own.committedAt},
-      effective_at AS ${own.effectiveAt}, image AS sluice_image,
+      effective_at AS ${own.effectiveAt}, image AS sluice_image,${carries ? ' carried,' : ''}
       CASE WHEN op = 'D' THEN [${ofKey.join(', ')}]::VARCHAR[] ELSE json_extract_string(image, [${pointers.join(', ')}]) END AS t
     FROM (${changes})`
 }

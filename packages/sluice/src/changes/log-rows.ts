@@ -24,8 +24,10 @@ export interface LogTable {
 /** So many places are between two commit positions: for copied rows or not, a number of 13 digits, and the halves of a change. */
 const placesPerLsn = '1000000000000000'
 
-/** Whether a change comes before the first change of a chunk, or in it. */
+/** A part of a log, by places. */
 export interface Span {
+  /** Inclusive; a SQL expression. */
+  readonly from?: string
   /** Exclusive; a decimal number. @default from the beginning */
   readonly after?: string
   /** Inclusive. @default to the end */
@@ -38,10 +40,11 @@ export interface Span {
  * @example logRowsSql('SELECT * FROM log', { table: 'public.customers', key: ['id'] }, { after: '0' })
  * @param log a SELECT of the log, or of some files of it
  */
-export function logRowsSql(log: string, { table, key }: LogTable, { after, upTo }: Span = {}): string {
+export function logRowsSql(log: string, { table, key }: LogTable, { from, after, upTo }: Span = {}): string {
   const conditions = [
     `_table = ${quoteText(table)}`,
     `_op <> 'R'`,
+    ...(from === undefined ? [] : [`_lsn >= ${from} // ${placesPerLsn}::HUGEINT`, `${place} >= ${from}`]),
     // Both on the log's own columns, which whole groups of rows are skipped by, and on the exact place.
     ...(after === undefined ? [] : [`_lsn >= ${lsnOf(after)}`, `${place} > ${after}::HUGEINT`]),
     ...(upTo === undefined ? [] : [`_lsn <= ${lsnOf(upTo)}`, `${place} <= ${upTo}::HUGEINT`]),

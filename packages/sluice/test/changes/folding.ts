@@ -118,7 +118,7 @@ export async function applyCurrent(
     key: shape.key,
     columns: Object.keys(shape.columns),
     changes,
-    before: before.map(({ file, rows }) => ({ path: file, rows, sql: filesSql([file]) })),
+    before: before.map(({ file, rows }) => ({ path: file, file, rows, sql: filesSql([file]) })),
     write: (select, target) => session.write(select, { folder: target }),
     folder,
   })

@@ -148,6 +148,7 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
   const before = await Promise.all(
     files.map(async (file) => ({
       path: file.path,
+      file: await context.storage.localPath(file.path),
       rows: file.rows,
       sql: await context.lake.latestSql({ fields: current!.fields, files: [file] }),
     })),
