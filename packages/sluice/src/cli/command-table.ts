@@ -64,9 +64,13 @@ export const commandTable = {
   check: {
     group: 'Author',
     summary: 'check the definition; nothing runs',
-    details: 'Lists every problem with its file, line and column. Exits with 2 when there is an error.',
-    options: { strict: { kind: 'flag', summary: 'treat warnings as errors' } },
-    examples: ['sluice check'],
+    details:
+      'Lists every problem with its file, line and column. Exits with 2 when there is an error, and with 3 when only a server has one.',
+    options: {
+      strict: { kind: 'flag', summary: 'treat warnings as errors' },
+      servers: { kind: 'flag', summary: 'ask the servers whose changes are captured, too' },
+    },
+    examples: ['sluice check', 'sluice check --servers'],
   },
   plan: {
     group: 'Author',

@@ -50,6 +50,21 @@ export function lookupsOf(load: Load): { readonly [column: string]: Lookup } {
   return (load.mode === 'scd2' ? undefined : load.lookups) ?? {}
 }
 
+/**
+ * The logs of changes of a project.
+ *
+ * @example capturedLogs(project) // [{ log: 'raw.shop', file: 'pipelines/shop/pipeline.ts', source }]
+ */
+export function capturedLogs({
+  pipelines,
+}: Project): readonly { readonly log: string; readonly file: string; readonly source: CdcSource }[] {
+  return pipelines.flatMap(({ file, layers, sources }) =>
+    Object.entries(sources).flatMap(([key, source]) =>
+      source.kind === 'cdc' ? [{ log: `${layers[0]}.${key}`, file, source }] : [],
+    ),
+  )
+}
+
 interface Checked {
   readonly project: Project
   readonly file: string

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../base/errors.ts'
+import { capturedLogs } from '../definition/cdc.ts'
 import type { CdcControl, OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 
@@ -145,10 +146,8 @@ async function changes(
   { project }: ProjectContext,
   cdc: (table: string) => Promise<CdcControl>,
 ): Promise<readonly Finding[]> {
-  const logs = project.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
-  )
+  const logs = capturedLogs(project)
   if (logs.length === 0) return []
   const { examineChanges } = await import('./doctor-changes.ts')
-  return (await Promise.all(logs.map(async (log) => examineChanges(log, await cdc(log))))).flat()
+  return (await Promise.all(logs.map(async ({ log }) => examineChanges(log, await cdc(log))))).flat()
 }

@@ -224,4 +224,13 @@ export const cdcErrors = {
     exit: 3,
     explanation: 'Fault CD-08: a fail-over that lost transactions, or a server that was restored or made anew.',
   }),
+  'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
+    code: 'SLU3240',
+    title: 'A server is not ready for its changes to be captured.',
+    message: ({ table, what, detail }) => `${table} cannot be captured as it stands: ${what}: ${detail}.`,
+    hint: ({ table }) => `See all of it, and the statements that mend it: sluice cdc setup ${table}`,
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'Faults CD-05 to CD-08, CD-14 and CD-28: what would stop a run is found before it.',
+  }),
 } as const

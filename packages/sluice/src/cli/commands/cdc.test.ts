@@ -58,7 +58,7 @@ async function sluice(
   )
   const definition = {
     ...base.definition,
-    pipelines: [{ name: 'shop', layers: ['raw'], sources: logs }],
+    pipelines: [{ name: 'shop', file: 'p.ts', layers: ['raw'], sources: logs }],
   } as unknown as Project
   const project: OpenProject = {
     ...base,
@@ -210,4 +210,14 @@ test('what is not known is refused, with what was meant', async () => {
     const { code, err, asked } = await sluice(['cdc', ...argv], setting)
     expect([code, err, asked]).toEqual([2, expect.stringContaining(message), []])
   }
+})
+
+test('sluice check --servers finds what would stop a run: a server alone is exit code 3', async () => {
+  const findings = [missing, { ...missing, name: 'disk', status: 'warn' } as const]
+  const control = { status: async () => ({ ...status, findings }) }
+  const { code, out, err } = await sluice(['check', '--servers'], { control })
+  expect([code, err]).toEqual([3, ''])
+  expect(out).toContain('SLU3240')
+  expect(out).toContain('raw.shop cannot be captured as it stands: publication: there is none')
+  expect((await sluice(['check'], { control })).code).toBe(0)
 })

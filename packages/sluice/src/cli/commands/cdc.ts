@@ -1,5 +1,6 @@
 /** `sluice cdc` */
 import { sluiceError } from '../../base/errors.ts'
+import { capturedLogs } from '../../definition/cdc.ts'
 import { suggest } from '../../definition/suggest.ts'
 import type { OpenProject } from '../../run/api.ts'
 import type { CdcControl, CdcStatus } from '../../run/cdc-api.ts'
@@ -44,9 +45,7 @@ function unknown(option: string, value: string, known: readonly string[]): Error
 
 /** The logs that a name means: all of them without one. */
 function named({ definition }: OpenProject, name: string | undefined): readonly string[] {
-  const logs = definition.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
-  )
+  const logs = capturedLogs(definition).map(({ log }) => log)
   if (logs.length === 0)
     throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: name ?? '', known: [] })
   if (name === undefined) return logs
@@ -58,11 +57,7 @@ function named({ definition }: OpenProject, name: string | undefined): readonly 
 }
 
 function capturedBy({ definition }: OpenProject, log: string): readonly string[] {
-  return definition.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, source]) =>
-      source.kind === 'cdc' && log === `${layers[0]}.${key}` ? source.tables : [],
-    ),
-  )
+  return capturedLogs(definition).find((one) => one.log === log)?.source.tables ?? []
 }
 
 async function status({ terminal, signal }: Context, project: OpenProject, logs: readonly string[]): Promise<number> {
