@@ -9,26 +9,40 @@ const usualBuffer = 16 * usualLine
 /** Buffers of twice as much still fit beside everything else. */
 const longestLine = 32 * 1024 * 1024
 
+/** What is read at once: less than a usual record, so that of a chunk only its first and its last end count. */
+const chunkBytes = usualLine / 2
+
 /**
  * How long a record of a file may be: at least the longest, in bytes, and no less than is usual.
  *
- * Ends are looked for that can be nothing else: a closing quote after text, then fields that are NULL, then a line end.
+ * @example copiedSql(file, 3, [0, 1, 2], [], await longestRecord(file))
  */
 export async function longestRecord(file: string): Promise<number> {
-  const end = /[^",\n]",*\n/g
-  let [longest, last, offset, carried] = [usualLine, 0, 0, '']
-  for await (const chunk of createReadStream(file, { encoding: 'latin1', highWaterMark: 1 << 20 })) {
-    const text = carried + (chunk as string)
-    end.lastIndex = 0
-    for (let found = end.exec(text); found !== null; found = end.exec(text)) {
-      const at = offset + end.lastIndex
-      longest = Math.max(longest, at - last)
-      last = at
+  let [longest, last, offset, carried] = [usualLine, 0, 0, Buffer.alloc(0)]
+  for await (const chunk of createReadStream(file, { highWaterMark: chunkBytes })) {
+    const bytes = Buffer.concat([carried, chunk as Buffer])
+    let first = bytes.indexOf(newline)
+    while (first >= 0 && !isRecordEnd(bytes, first)) first = bytes.indexOf(newline, first + 1)
+    if (first >= 0) {
+      longest = Math.max(longest, offset + first + 1 - last)
+      let end = bytes.lastIndexOf(newline)
+      while (!isRecordEnd(bytes, end)) end = bytes.lastIndexOf(newline, end - 1)
+      last = offset + end + 1
     }
-    carried = text.slice(-64)
-    offset += text.length - carried.length
+    carried = bytes.subarray(-64)
+    offset += bytes.length - carried.length
   }
   return Math.min(Math.max(longest, offset + carried.length - last), longestLine)
+}
+
+const [newline, quote, comma] = [10, 34, 44]
+
+/** Whether a line end can be nothing but a record's: before it a closing quote after text, then fields that are NULL. */
+function isRecordEnd(bytes: Buffer, at: number): boolean {
+  let before = at - 1
+  while (bytes[before] === comma) before--
+  const text = bytes[before - 1]
+  return bytes[before] === quote && text !== undefined && text !== quote && text !== comma && text !== newline
 }
 
 /**
