@@ -186,3 +186,36 @@ test('changes become current rows and a history, typed, batch after batch', asyn
   const versions = await log.lake.versions('stage.history')
   expect(versions.map(({ operation }) => operation)).toEqual(['append', 'replace'])
 })
+
+const dimension = `{ dim_customer: scd2({ from: 'stage.history', key: 'id', effective: '_effective_at', sequence: '_sequence', deletes: { column: '_op', value: 'D' } }) }`
+
+const versionsOf = (root: string) =>
+  rowsOf(
+    root,
+    'SELECT id, email, balance, note, effective_date, is_current_record FROM warehouse.dim_customer ORDER BY id, effective_date',
+  )
+
+test('a dimension that takes only the new changes of a history is the one that takes all at once', async () => {
+  const batches: (readonly Step[])[][] = [
+    [[insert('1', 'a@x', '1', 'n'), insert('2', 'b@x', '2', null)], [update('1', 'a@y', '1', unchanged)]],
+    [[move('1', '3', 'a@y', '1', unchanged), remove('2')]],
+    [[insert('2', 'b@z', '2', 'again')], [update('2', 'b@z', '2', unchanged)], [truncate, insert('4', 'd', '4', null)]],
+  ]
+  const [apart, together] = [project(tables(), dimension), project(tables(), dimension)]
+  const log = logOf(apart)
+  const read: number[] = []
+  for (const batch of batches) {
+    await log.commit(...batch)
+    expect((await run(apart, ['stage.*', 'dim_customer'])).errors).toEqual([])
+    const [load] = await rowsOf(
+      apart,
+      `SELECT (result ->> 'read')::INTEGER AS read FROM sluice.loads ORDER BY ordinal DESC LIMIT 1`,
+    )
+    read.push(load!['read'] as number)
+  }
+  expect(read).toEqual([3, 3, 5])
+  await logOf(together).commit(...batches.flat())
+  expect((await run(together, ['stage.*', 'dim_customer'])).errors).toEqual([])
+  expect(await versionsOf(apart)).toEqual(await versionsOf(together))
+  expect(await versionsOf(apart)).toHaveLength(6)
+})

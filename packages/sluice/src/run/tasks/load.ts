@@ -1,11 +1,11 @@
 /** Loads a version of a lake table into the warehouse. */
 import { assert, sluiceError } from '../../base/errors.ts'
-import { digest } from '../../base/json.ts'
 import type { Load } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
+import { loadColumns, loadFiles, loadIdOf } from './load-rows.ts'
 
 /**
  * Runs a load task; a load that the ledger already has is not done again.
@@ -22,7 +22,7 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
     async (warehouse) => {
       const loads = await warehouse.ledger({ target: task.table })
       assertStillHeld(task.table, load, record, loads)
-      return warehouse.load(await loadInput(context, load, record, loads[0]?.version ?? 0))
+      return warehouse.load(await loadInput(context, load, record, loads[0]))
     },
     { signal: context.signal },
   )
@@ -46,29 +46,22 @@ async function loadInput(
   context: TaskContext,
   load: Load,
   record: CommitRecord,
-  lastVersion: number,
+  last: LoadLedgerRow | undefined,
 ): Promise<LoadInput> {
   const { task } = context
-  const columns = record.fields.map(({ name, type, nullable }) => ({ name, type, nullable }))
+  const columns = loadColumns(context, load, record)
+  const files = await loadFiles(context, load, record, last)
   return {
-    loadId: digest({
-      load: task.definition,
-      target: task.table,
-      table: record.table,
-      version: record.version,
-      // A lake that was made anew counts from 1 again, and its versions are others.
-      made: [record.run, record.committedAt],
-      columns,
-    }),
+    loadId: loadIdOf(task, record, columns),
     target: task.table,
     load,
     definition: task.definition,
     columns,
     version: record.version,
     committedAt: record.committedAt,
-    relation: await context.lake.latestSql(record),
-    rows: record.rows,
-    ...(record.operation !== 'replace' ? { added: await addedSince(context, record, lastVersion) } : {}),
+    relation: await context.lake.latestSql({ ...record, files }),
+    rows: files.reduce((sum, { rows }) => sum + rows, 0),
+    ...(record.operation !== 'replace' ? { added: await addedSince(context, record, last?.version ?? 0) } : {}),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,
