@@ -22,12 +22,26 @@ interface Refusal {
  * @example await using connection = await connectGuarded(connector, settings, signal, { state, clock })
  * @throws Connection.LoginHeld, and what `connect` throws
  */
-export async function connectGuarded(
+export function connectGuarded(
   connector: Connector,
   settings: ConnectionSettings,
   signal: AbortSignal,
-  { state, clock }: { readonly state: Storage; readonly clock: Clock },
+  parts: { readonly state: Storage; readonly clock: Clock },
 ): Promise<Connection> {
+  return guardLogin(settings, () => connector.connect(settings, signal), parts)
+}
+
+/**
+ * The same for what connects in its own way.
+ *
+ * @example const client = await guardLogin(settings, () => connectPostgres(settings, options), { state, clock })
+ * @throws Connection.LoginHeld, and what `connect` throws
+ */
+export async function guardLogin<T>(
+  settings: ConnectionSettings,
+  connect: () => Promise<T>,
+  { state, clock }: { readonly state: Storage; readonly clock: Clock },
+): Promise<T> {
   const path = `logins/${sha256(settings.name).slice(0, 32)}.json`
   const refusal = await readRefusal(state, path)
   if (refusal !== undefined) {
@@ -36,7 +50,7 @@ export async function connectGuarded(
       throw sluiceError('Connection.LoginHeld', { connection: settings.name, seconds: Math.round(age / 1000) })
   }
   try {
-    const connection = await connector.connect(settings, signal)
+    const connection = await connect()
     if (refusal !== undefined) await state.remove(path)
     return connection
   } catch (error) {

@@ -101,7 +101,7 @@ async function wire(
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
     connections: openConnections,
-    ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock }),
+    ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock, state }),
     print: options.print ?? (() => {}),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()

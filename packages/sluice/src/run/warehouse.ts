@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
 import type { Project, WarehouseConfig } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
+import type { Storage } from '../storage/storage.ts'
 import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { ProjectContext } from './context.ts'
@@ -21,6 +22,8 @@ export interface WarehouseParts {
   readonly project: Project
   readonly engine: Engine
   readonly clock: Clock
+  /** Where it is remembered that a server has refused a login. */
+  readonly state: Storage
 }
 
 /**
@@ -56,19 +59,29 @@ function fileWarehouse(
 
 /** A server takes any number of connections; whether it holds anything, only it can say. */
 function serverWarehouse(
-  { root, stateFolder, project, engine, clock }: WarehouseParts,
+  { root, stateFolder, project, engine, clock, state }: WarehouseParts,
   { connection, schema }: Extract<WarehouseConfig, { kind: 'postgres' }>,
 ): ProjectWarehouse {
   return {
     async withWarehouse(work, { signal } = {}) {
       const config = project.config.connections[connection]
       assert(config !== undefined, `the connection "${connection}" is declared: the definition was checked`)
-      const { connectionSettings } = await import('./connections.ts')
+      const [{ connectionSettings }, { guardLogin }, { maskedError }, { redactor }] = await Promise.all([
+        import('./connections.ts'),
+        import('../connections/login-guard.ts'),
+        import('./masked-connection.ts'),
+        import('./secrets.ts'),
+      ])
       const settings = await connectionSettings(root, connection, config)
       const folder = join(stateFolder, 'tmp')
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      const more = signal === undefined ? {} : { signal }
-      return use(await openPostgres({ settings, schema, engine, clock, folder, ...more }), work)
+      const guard = <T>(connect: () => Promise<T>): Promise<T> => guardLogin(settings, connect, { state, clock })
+      const options = { settings, schema, engine, clock, folder, guard, ...(signal === undefined ? {} : { signal }) }
+      try {
+        return await use(await openPostgres(options), work)
+      } catch (error) {
+        throw maskedError(error, redactor([settings.password]))
+      }
     },
     warehouseExists: async () => true,
     warehouseStamp: () => undefined,

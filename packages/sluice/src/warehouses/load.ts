@@ -149,7 +149,11 @@ async function fitTarget(
   const companions = mode.companions(input, dialect)
   const found = await columnsOf(input.target)
   if (found.length === 0 && history.loads > 0) {
-    throw sluiceError('Warehouse.TargetVanished', { target: input.target, loads: history.loads })
+    throw sluiceError('Warehouse.TargetVanished', {
+      target: input.target,
+      loads: history.loads,
+      ledger: dialect.ownSchema,
+    })
   }
   for (const companion of companions) await createTable(setting, companion)
   if (found.length === 0) {

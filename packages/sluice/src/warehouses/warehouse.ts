@@ -94,6 +94,8 @@ export interface WarehouseCapabilities {
   readonly modes: readonly LoadMode[]
   readonly transactionalDdl: boolean
   readonly maxIdentifierBytes: number
+  /** The schema of Sluice's own tables, quoted. */
+  readonly ownSchema: string
 }
 
 /** An open connection; closed by whoever opened it. */

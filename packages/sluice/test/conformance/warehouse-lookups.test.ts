@@ -246,6 +246,23 @@ describe.each(warehouses)('$name', ({ rounds, make }) => {
     expect((await found(warehouse)).map(([, since]) => since)).toEqual(['2026-01-02 00:00:00', `${beginning} 00:00:00`])
   })
 
+  test('a lookup that is added to an upsert with a delete flag fills the rows of before', async () => {
+    await using warehouse = await (await make()).open()
+    await loadDimension(warehouse, 1, history)
+    const load: Load = { mode: 'upsert', from: 'analytics.f', key: ['n'], deletes: { column: 'op', value: 'D' } }
+    const shape = columns({ n: 'INTEGER!', customer: 'INTEGER', at: 'TIMESTAMP', op: 'VARCHAR' })
+    const upsert = (version: number, more: Partial<Load>, rows: Rows) =>
+      warehouse.load(
+        inputOf(version, { ...load, ...more } as Load, shape, rows, { target: 'fact', dimensions: { dim: dimension } }),
+      )
+    await upsert(1, {}, [
+      [1, 1, '2026-01-05 00:00:00', 'I'],
+      [2, 2, '2026-01-03 00:00:00', 'I'],
+    ])
+    await upsert(2, { lookups: { sk: lookup } }, [[2, null, null, 'D']])
+    expect(await found(warehouse)).toEqual([[1, '2026-01-05']])
+  })
+
   test('what cannot be looked up is refused by name', async () => {
     await using warehouse = await (await make()).open()
     const append = modes['append']!

@@ -17,7 +17,7 @@ export default defineConfig({ name: 'shop', warehouse: ${warehouse.replace('SCHE
     'pipelines/retail/pipeline.ts': `import { files, pipeline, scd2, incremental } from 'sluice'
 export default pipeline('retail', {
   sources: { sales: files('inbox/*.csv', { columns: { id: 'integer', day: 'date', amount: 'decimal(12,2)' } }) },
-  loads: { fact_sales: incremental({ from: 'analytics.fact_sales', by: 'day', sort: ['day'] }), dim_day: scd2({ from: 'analytics.fact_sales', key: 'id', effective: 'day' }) },
+  loads: { fact_sales: incremental({ from: 'analytics.fact_sales', by: 'day', sort: ['day'], lookups: { sk: { dimension: 'dim_day', key: { id: 'id' }, at: 'day' } } }), dim_day: scd2({ from: 'analytics.fact_sales', key: 'id', effective: 'day' }) },
 })`,
     'pipelines/retail/analytics/fact_sales.sql': 'SELECT id, day, amount FROM raw.sales',
     '.env': 'STAR_PASSWORD=postgres\n',
@@ -44,6 +44,8 @@ test('a project loads into PostgreSQL, twice, and the second time there is nothi
     { id: 2, day: '2026-01-02', amount: '2.25' },
   ])
   expect((await client.query(`SELECT 1 FROM ${schema}.dim_day WHERE is_current_record`)).rowCount).toBe(2)
+  const found = `SELECT 1 FROM ${schema}.fact_sales AS f JOIN ${schema}.dim_day AS d ON d.surrogate_key = f.sk AND d.id = f.id`
+  expect((await client.query(found)).rowCount).toBe(2)
   await using project = await openProject(root)
   const plan = await project.plan()
   expect(plan.plan.tasks.filter(({ kind, action }) => kind === 'load' && action === 'run')).toEqual([])
@@ -60,4 +62,16 @@ test('a warehouse names a connection that is declared, to a server of its kind',
   await expect(openProject(root)).rejects.toMatchObject({
     problems: [{ name: 'Definition.UnknownConnection', suggestion: 'star' }],
   })
+})
+
+test('SR-10: a login of the warehouse that was refused is not tried again at once, and its password is in no message', async () => {
+  const { root } = await shop("postgresWarehouse('star', { schema: 'SCHEMA' })")
+  writeFileSync(join(root, '.env'), 'STAR_PASSWORD=not-this-one\n')
+  const errors: unknown[] = []
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await using project = await openProject(root)
+    errors.push(await project.loads().catch((error: unknown) => error))
+  }
+  expect(errors).toMatchObject([{ name: 'Connection.LoginFailed' }, { name: 'Connection.LoginHeld' }])
+  expect(errors.map(String).join()).not.toContain('not-this-one')
 })

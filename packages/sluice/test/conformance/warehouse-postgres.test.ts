@@ -303,3 +303,14 @@ test('a key has an index, made once', async () => {
   expect(indexes).toHaveLength(1)
   expect(indexes[0]!['def']).toMatch(/USING btree \(k\)$/)
 })
+
+test('WH-13: how a table that vanished is given up is said of the schema that its ledger is in', async () => {
+  const { open, schema } = await fresh()
+  await using warehouse = await open()
+  await warehouse.load(inputOf(1, replace, shape, [[1, 'a']]))
+  await warehouse.query('DROP TABLE target')
+  await expect(warehouse.load(inputOf(2, replace, shape, []))).rejects.toMatchObject({
+    name: 'Warehouse.TargetVanished',
+    hint: expect.stringContaining(`DELETE FROM "sluice_${schema}".load_ledger`),
+  })
+})

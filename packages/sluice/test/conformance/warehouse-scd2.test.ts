@@ -281,6 +281,10 @@ describe.each(warehouses)('$name', ({ make }) => {
     await expect(
       warehouse.load(inputOf(1, timed, columns({ k: 'VARCHAR', sk: 'VARCHAR', day: 'DATE' }), [])),
     ).rejects.toMatchObject(refused)
+    for (const type of ['DOUBLE', 'BLOB'])
+      await expect(warehouse.load(inputOf(1, timed, columns({ k: type, day: 'DATE' }), []))).rejects.toMatchObject(
+        refused,
+      )
     await expect(warehouse.load(inputOf(1, timed, shape, [['x', 'A', null]]))).rejects.toMatchObject({
       name: 'Warehouse.KeyNull',
     })

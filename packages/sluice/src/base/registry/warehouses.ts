@@ -45,13 +45,13 @@ export const warehouseErrors = {
     explanation:
       'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself.',
   }),
-  'Warehouse.TargetVanished': entry<{ target: string; loads: number }>({
+  'Warehouse.TargetVanished': entry<{ target: string; loads: number; ledger: string }>({
     code: 'SLU6005',
     title: 'A table that was loaded is gone.',
     message: ({ target, loads }) =>
       `The ledger has ${loads} loads of "${target}", but the table does not exist any more: someone dropped or renamed it.`,
-    hint: ({ target }) =>
-      `Bring the table back, or give it up: DELETE FROM sluice.load_ledger WHERE target = '${target}', and the same in sluice.load_keys and sluice.load_batches. Then: sluice run`,
+    hint: ({ target, ledger }) =>
+      `Bring the table back, or give it up: DELETE FROM ${ledger}.load_ledger WHERE target = '${target}', and the same in ${ledger}.load_keys and ${ledger}.load_batches; of an scd2 load also what ${ledger} has of its observations. Then: sluice run`,
     retry: 'terminal',
     exit: 5,
     explanation: 'Fault WH-13.',
@@ -168,13 +168,19 @@ export const warehouseErrors = {
     retry: 'terminal',
     exit: 2,
   }),
-  'Warehouse.AppendUndone': entry<{ target: string; table: string; loaded: number; held: number }>({
+  'Warehouse.AppendUndone': entry<{
+    target: string
+    table: string
+    loaded: number
+    held: number
+    ledger: string
+  }>({
     code: 'SLU6017',
     title: 'Rows that were appended have left their table.',
     message: ({ target, table, loaded, held }) =>
       `${loaded} rows were appended to "${target}", but ${table} holds ${held} rows of those versions now: it was rolled back, replaced or made anew since.`,
-    hint: ({ target }) =>
-      `${safe} An append never takes rows back. Load with upsert, incremental or replace; or begin again: drop "${target}", DELETE FROM sluice.load_ledger WHERE target = '${target}', the same in sluice.load_batches, then: sluice run`,
+    hint: ({ target, ledger }) =>
+      `${safe} An append never takes rows back. Load with upsert, incremental or replace; or begin again: drop "${target}", DELETE FROM ${ledger}.load_ledger WHERE target = '${target}', the same in ${ledger}.load_batches, then: sluice run`,
     retry: 'terminal',
     exit: 5,
     explanation:

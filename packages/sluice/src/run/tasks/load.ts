@@ -21,7 +21,7 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   const result = await context.withWarehouse(
     async (warehouse) => {
       const loads = await warehouse.ledger({ target: task.table })
-      assertStillHeld(task.table, load, record, loads)
+      assertStillHeld({ target: task.table, load, record, loads, ledger: warehouse.capabilities.ownSchema })
       return warehouse.load(await loadInput(context, load, record, loads[0]))
     },
     { signal: context.signal },
@@ -78,12 +78,25 @@ function dimensionsOf({ project }: TaskContext): NonNullable<LoadInput['dimensio
 }
 
 /** An append can only add: where rows that it added have left their table since, adding the rest would double or keep what was taken back. */
-function assertStillHeld(target: string, load: Load, record: CommitRecord, loads: readonly LoadLedgerRow[]): void {
+function assertStillHeld({
+  target,
+  load,
+  record,
+  loads,
+  ledger,
+}: {
+  readonly target: string
+  readonly load: Load
+  readonly record: CommitRecord
+  readonly loads: readonly LoadLedgerRow[]
+  readonly ledger: string
+}): void {
   const [last] = loads
   if (load.mode !== 'append' || load.batch !== undefined || record.operation === 'replace' || last === undefined) return
   const loaded = loads.reduce((sum, { result }) => sum + result.inserted - result.deleted, 0)
   const held = record.files.filter((file) => file.addedIn <= last.version).reduce((sum, file) => sum + file.rows, 0)
-  if (loaded !== held) throw sluiceError('Warehouse.AppendUndone', { target, table: record.table, loaded, held })
+  if (loaded !== held)
+    throw sluiceError('Warehouse.AppendUndone', { target, table: record.table, loaded, held, ledger })
 }
 
 /** What later versions added to an appending table, a batch a version. */

@@ -95,6 +95,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
       modes: Object.keys(loadModes) as LoadMode[],
       transactionalDdl: true,
       maxIdentifierBytes: duckDbDialect.maxIdentifierBytes,
+      ownSchema: duckDbDialect.ownSchema,
     },
     drift: async (input) =>
       findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, duckDbDialect, input.target) : {}),

@@ -39,6 +39,8 @@ export interface PostgresWarehouseOptions {
   readonly folder: string
   /** How long a load waits for another transaction, in milliseconds. @default 60000 */
   readonly lockTimeoutMs?: number
+  /** What every connecting goes through, to hold back a login that the server has just refused. @default nothing */
+  readonly guard?: <T>(connect: () => Promise<T>) => Promise<T>
   /** Stops the statement that is running; a load is then rolled back. */
   readonly signal?: AbortSignal
 }
@@ -53,9 +55,9 @@ const attempts = 5
  * @throws Connection.* as the server cannot be reached
  */
 export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
-  const { settings, schema = 'public', signal } = options
+  const { settings, schema = 'public', guard = (connect) => connect(), signal } = options
   const dialect = postgresDialect(schema)
-  const connect = (stop?: AbortSignal): Promise<pg.Client> => openLoader(settings, schema, stop)
+  const connect = (stop?: AbortSignal): Promise<pg.Client> => guard(() => openLoader(settings, schema, stop))
   const connection: Connection = { client: await connect(signal), connect }
   let lake: Promise<Session> | undefined
   const close = async (): Promise<void> => {
@@ -73,6 +75,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
       modes: Object.keys(loadModes) as LoadMode[],
       transactionalDdl: true,
       maxIdentifierBytes: dialect.maxIdentifierBytes,
+      ownSchema: dialect.ownSchema,
     },
     drift: async (input) =>
       findDrift(

@@ -72,7 +72,8 @@ export const noChanges: Tally = {
 /**
  * Reads the shape from the load and the input's columns.
  *
- * @throws Warehouse.Column for names that the input lacks, that clash, or an `effective` that is no date or timestamp
+ * @throws Warehouse.Column for names that the input lacks, that clash, keys whose texts differ between warehouses, or an `effective` that is
+ *   no date or timestamp
  */
 export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): Scd2Shape {
   const { load, columns, target } = input
@@ -91,6 +92,10 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
         : 'names that begin with sluice_ are reserved'
       throw sluiceError('Warehouse.Column', { target, column: name, why })
     }
+  }
+  for (const { name, type } of columns.filter((column) => load.key.includes(column.name))) {
+    const why = `it is ${type}, whose values warehouses write as different texts, and a key's text makes its surrogate: cast it in the model`
+    if (['FLOAT', 'DOUBLE', 'BLOB'].includes(type)) throw sluiceError('Warehouse.Column', { target, column: name, why })
   }
   const instant = columns.find(({ name }) => name === load.effective)?.type ?? 'TIMESTAMP'
   if (!['DATE', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE'].includes(instant)) {
