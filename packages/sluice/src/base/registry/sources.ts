@@ -336,4 +336,14 @@ export const sourceErrors = {
     explanation:
       'Fault SR-08. A clock that was set back by less than the lag and the overlap of a window costs nothing.',
   }),
+  'Source.RecordTooLong': entry<{ procedure: string; bytes: number; limit: number }>({
+    code: 'SLU3042',
+    title: 'A row of a procedure is too long.',
+    message: ({ procedure, bytes, limit }) =>
+      `${procedure} returned a row of ${bytes} bytes, and ${limit} is the most that a bulk copy may have.`,
+    hint: () => `${tableAsItWas} Let the procedure return such values in parts, or leave them out, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-19. Memory stays flat, however large a result is; a row is held whole.',
+  }),
 }

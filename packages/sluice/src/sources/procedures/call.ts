@@ -16,7 +16,7 @@ import type { ProcedureSource } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { QuarantineWriter } from '../../quality/quarantine.ts'
 import { differencesText, isTaken, matchContract } from './contract.ts'
-import { copiedSql, longestRecord } from './copied.ts'
+import { copiedSql, longestLine, longestRecord } from './copied.ts'
 import type { FrozenCall } from './parameters.ts'
 import type { Scanner } from './scan.ts'
 import { openStage, type Stage } from './stage.ts'
@@ -51,7 +51,7 @@ export interface CallResult {
 /**
  * Calls a procedure and stages what it returns.
  *
- * @throws Source.ContractChanged, Source.ResultSet, Source.RowsLost, Source.ReturnCode, Source.OutputDiffers, Source.MessageRefused, Connection.*
+ * @throws Source.ContractChanged, Source.ResultSet, Source.RowsLost, Source.RecordTooLong, Source.ReturnCode, Source.OutputDiffers, Source.MessageRefused, Connection.*
  */
 export async function runCall(
   connection: Connection,
@@ -152,18 +152,28 @@ async function copyRows(
   sets.assertComplete()
   const { size: bytes } = await stat(file)
   const constants = Object.values(frozen.columns)
-  const relation = copiedSql(file, arriving, sets.positions(), constants, await longestRecord(file))
+  const longest = await longestRecord(file)
+  const relation = copiedSql(file, arriving, sets.positions(), constants, longest)
   const target = join(folder, 'part-0')
   mkdirSync(target)
   const { files, rows } = await inTurn(async () => {
     const before = quarantine.rows
-    const found = bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target)
+    const found =
+      bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target).catch(tooLong(source, longest))
     return { files: found, rows: found.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before }
   })
   await rm(file)
   context.onRows(rows)
   const written = files.filter((one) => one.rows > 0)
   return { files: written, rows, bytes, ...endOf(end), warnings: sets.warnings(), end }
+}
+
+/** What DuckDB says of a record that it cannot hold is the record. */
+function tooLong({ procedure }: ProcedureSource, longest: number): (error: unknown) => never {
+  return (error) => {
+    if (longest <= longestLine) throw error
+    throw sluiceError('Source.RecordTooLong', { procedure, bytes: longest, limit: longestLine })
+  }
 }
 
 function endOf({ returnCode, output }: CallEnd): Pick<CallResult, 'returnCode' | 'output'> {

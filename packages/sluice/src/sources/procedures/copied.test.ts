@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { longestRecord } from './copied.ts'
+import { copiedSql, longestRecord } from './copied.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-copied-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -42,5 +42,7 @@ test('NULL at the end of a record is no text', async () => {
 })
 
 test('no buffer is asked for that does not fit', async () => {
-  expect(await longest(record('x', 40_000_000))).toBe(32 * 1024 * 1024)
+  const length = await longest(record('x', 40_000_000))
+  expect(length).toBe(40_000_004)
+  expect(copiedSql('x.csv', 1, [0], [], length)).toMatch(/max_line_size = 33554432, buffer_size = 67108864,/)
 })

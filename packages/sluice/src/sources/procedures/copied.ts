@@ -6,8 +6,8 @@ import { constantsSql, rowNumber, textColumn } from './scan.ts'
 /** DuckDB's own sizes, in bytes: it reads records up to the first. */
 const usualLine = 2_097_152
 const usualBuffer = 16 * usualLine
-/** Buffers of twice as much still fit beside everything else. */
-const longestLine = 32 * 1024 * 1024
+/** In bytes; buffers of twice as much still fit beside everything else. */
+export const longestLine = 32 * 1024 * 1024
 
 /** What is read at once: less than a usual record, so that of a chunk only its first and its last end count. */
 const chunkBytes = usualLine / 2
@@ -32,7 +32,7 @@ export async function longestRecord(file: string): Promise<number> {
     carried = bytes.subarray(-64)
     offset += bytes.length - carried.length
   }
-  return Math.min(Math.max(longest, offset + carried.length - last), longestLine)
+  return Math.max(longest, offset + carried.length - last)
 }
 
 const [newline, quote, comma] = [10, 34, 44]
@@ -46,7 +46,8 @@ function isRecordEnd(bytes: Buffer, at: number): boolean {
 }
 
 /**
- * A file that a connection's bulk path wrote, as a relation to scan; its rows have no numbers.
+ * A file that a connection's bulk path wrote, as a relation to scan; its rows have no numbers. A scan of records longer than
+ * {@link longestLine} fails.
  *
  * @param arriving how many columns it has
  * @param positions for each declared column, its place among them
@@ -59,6 +60,7 @@ export function copiedSql(
   constants: readonly string[],
   longest: number,
 ): string {
+  const line = Math.min(longest, longestLine)
   const columns = Array.from({ length: arriving }, (_, place) => `a${place}: 'VARCHAR'`)
   const settings = [
     'auto_detect = false',
@@ -74,8 +76,8 @@ export function copiedSql(
     'ignore_errors = false',
     // Left alone, DuckDB takes the first CRLF inside a quoted field for the line end.
     "new_line = '\\n'",
-    `max_line_size = ${longest}`,
-    `buffer_size = ${Math.max(longest * 2, usualBuffer)}`,
+    `max_line_size = ${line}`,
+    `buffer_size = ${Math.max(line * 2, usualBuffer)}`,
     `columns = {${columns.join(', ')}}`,
   ]
   const texts = positions.map((place, at) => `a${place} AS ${textColumn(at)}`)

@@ -1,19 +1,22 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
-import type { Cell } from '../../connections/connection.ts'
+import type { CallSink, Cell, Connection } from '../../connections/connection.ts'
 import type { ProcedureSource } from '../../definition/types.ts'
 import { duckDbEngine } from '../../engines/duckdb/engine.ts'
 import type { Session } from '../../engines/engine.ts'
 import { quarantineWriter } from '../../quality/quarantine.ts'
 import { readParquetSql } from '../../sql/quote.ts'
+import { runCall } from './call.ts'
 import { copiedSql, longestRecord } from './copied.ts'
 import { openScanner, rowContract } from './scan.ts'
 import { openStage } from './stage.ts'
 
 const inTurn = <T>(work: () => Promise<T>): Promise<T> => work()
+const never = new AbortController().signal
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2, tempDirectory: tmpdir() })
 const folders: string[] = []
 const folder = (): string => {
@@ -165,4 +168,25 @@ test('SR-13: long records of a copied file are measured, however they end', asyn
   expect(written?.rows).toBe(3)
   writeFileSync(file, '"1",\n'.repeat(1000))
   expect(await longestRecord(file)).toBe(2_097_152)
+})
+
+test('IN-19: a copied record that is too long is told without a word of it', async () => {
+  await using session = await engine.open()
+  const { scanner, scratch, quarantine } = await staging(session)
+  const columns = [
+    { name: 'id', type: 'integer', serverType: 'integer' },
+    { name: 'name', type: 'text', serverType: 'text' },
+  ] as const
+  const connection = {
+    async copy(_call: unknown, file: string, sink: Pick<CallSink, 'columns'>) {
+      sink.columns(1, columns)
+      writeFileSync(file, `"1","${'secret'.repeat(6_000_000)}"\n`)
+      return { rows: [1], output: {} }
+    },
+  } as unknown as Connection
+  const context = { source, session, inTurn, scanner, quarantine, otherSets: new Set<number>(), signal: never }
+  const told = { ...context, onRows: () => {}, onMessage: () => {} }
+  const error = await runCall(connection, { parameters: [], columns: { region: 'EU' } }, scratch, told).catch((e) => e)
+  expect(error).toMatchObject({ name: 'Source.RecordTooLong', params: { bytes: 36_000_007 } })
+  expect(inspect(error, { depth: 9 })).not.toContain('secretsecret')
 })
