@@ -1,7 +1,7 @@
 /** Logs of changes: their sources, over the project's connections. */
-import { isSluiceError } from '../base/errors.ts'
+import type { ConnectionSettings } from '../connections/connection.ts'
 import type { CdcSource } from '../definition/types.ts'
-import { cdcSource } from '../sources/cdc/source.ts'
+import { type CdcContext, cdcSource } from '../sources/cdc/source.ts'
 import type { SourceAdapter } from '../sources/source.ts'
 import { connectionSettings } from './connections.ts'
 import type { ProjectContext } from './context.ts'
@@ -12,27 +12,39 @@ import { redactor } from './secrets.ts'
 export type CdcProject = Pick<ProjectContext, 'root' | 'project' | 'clock' | 'lake' | 'state'>
 
 /**
+ * Works with a connection's settings; no error that leaves it has a password in it.
+ *
+ * @example await cdcSettings(context, source, (settings) => connectPostgres(settings, …))
+ */
+export async function cdcSettings<T>(
+  { root, project }: Pick<CdcProject, 'root' | 'project'>,
+  { connection }: CdcSource,
+  work: (settings: ConnectionSettings) => Promise<T>,
+): Promise<T> {
+  const settings = await connectionSettings(root, connection, project.config.connections[connection]!)
+  return work(settings).catch((error: unknown) => {
+    throw maskedError(error, redactor([settings.password]))
+  })
+}
+
+/** What a source of changes is given. @example cdcContext(context, source) */
+export function cdcContext({ root, project, clock, lake, state }: CdcProject, source: CdcSource): CdcContext {
+  const { connection } = source
+  return {
+    ...{ clock, lake, state },
+    settings: () => connectionSettings(root, connection, project.config.connections[connection]!),
+  }
+}
+
+/**
  * Opens a log of changes as a source; nothing is connected yet.
  *
  * @example const adapter = openChanges('raw.shop', source, context)
  */
 export function openChanges(table: string, source: CdcSource, context: CdcProject): SourceAdapter {
-  let redact = (text: string): string => text
-  const { root, project, clock, lake, state } = context
-  const adapter = cdcSource(table, source, {
-    ...{ clock, lake, state },
-    async settings() {
-      const config = project.config.connections[source.connection]!
-      const settings = await connectionSettings(root, source.connection, config)
-      redact = redactor([settings.password])
-      return settings
-    },
-  })
+  const adapter = cdcSource(table, source, cdcContext(context, source))
   return {
     ...adapter,
-    take: (inputs, take) =>
-      adapter.take(inputs, take).catch((error: unknown) => {
-        throw isSluiceError(error) ? maskedError(error, redact) : error
-      }),
+    take: (inputs, take) => cdcSettings(context, source, () => adapter.take(inputs, take)),
   }
 }

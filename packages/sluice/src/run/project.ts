@@ -135,9 +135,8 @@ function projectOver(
     if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
     return events
   }
-  const cdc = async (table: string): ReturnType<OpenProject['cdc']> => {
-    throw sluiceError('Internal', { why: `the log ${table} has no control` })
-  }
+  const cdc = async (table: string): ReturnType<OpenProject['cdc']> =>
+    (await import('./cdc-control.ts')).cdcControl(context, table)
   return {
     root,
     definition: project,

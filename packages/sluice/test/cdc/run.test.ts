@@ -1,71 +1,7 @@
-import { rmSync } from 'node:fs'
-import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { printLsn } from '../../src/sources/cdc/lsn.ts'
-import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { cdcProject, cursorOf, fold, lakeOf, logOf, repeated, runProject } from './project.ts'
-
-let server: PostgresServer
-let client: pg.Client
-const roots: string[] = []
-let number = 0
-
-beforeAll(async () => {
-  server = await startPostgres({
-    walLevel: 'logical',
-    settings: {
-      synchronous_commit: 'on',
-      wal_sender_timeout: '10s',
-      max_replication_slots: '50',
-      max_wal_senders: '50',
-    },
-  })
-})
-afterAll(() => server.stop())
-afterEach(async () => {
-  await client?.end()
-  for (const root of roots.splice(0)) rmSync(root, { recursive: true })
-})
-
-const sql = async (...statements: readonly string[]): Promise<void> => {
-  for (const statement of statements) await client.query(statement)
-}
-
-/** A database of its own, with tables that are published, and a project that captures them. */
-async function shop(tables: readonly string[], setup: readonly string[], options = ''): Promise<string> {
-  const database = `shop_${number++}`
-  await server.createDatabase(database)
-  client = await server.superuserClient(database)
-  await sql(...setup)
-  await sql(
-    `CREATE PUBLICATION sluice_${database} FOR TABLE ${tables.join(', ')} WITH (publish_via_partition_root = true)`,
-  )
-  const own = `slot: 'sluice_${database}', publication: 'sluice_${database}', ${options}`
-  const root = cdcProject(server, database, tables, own)
-  roots.push(root)
-  return root
-}
-
-const confirmed = async (): Promise<string> => {
-  const { rows } = await client.query(
-    'SELECT confirmed_flush_lsn AS at FROM pg_replication_slots WHERE database = current_database()',
-  )
-  return rows[0].at
-}
-
-/** The table by the log is the table by the server. */
-async function expectEqual(root: string, table: string, key = 'id'): Promise<void> {
-  const log = await logOf(root)
-  const { rows } = await client.query(`SELECT to_jsonb(t) AS row FROM ${table} t ORDER BY ${key}`)
-  const texts = rows.map(({ row }) =>
-    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])),
-  )
-  const held = [...fold(log, table).values()]
-  const order = (list: readonly object[]): string[] =>
-    list.map((row) => JSON.stringify(row, Object.keys(row).sort())).sort()
-  expect(order(held)).toEqual(order(texts))
-  expect(repeated(log)).toBe(0)
-}
+import { cursorOf, lakeOf, logOf, runProject } from './project.ts'
+import { confirmed, expectEqual, shop, sql } from './shop.ts'
 
 test('a first run copies, the next ones take what was committed since, to one boundary for all tables', async () => {
   const root = await shop(
