@@ -4,7 +4,18 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const names = ['help', 'ingest', 'retail', 'unchanged', 'small-files', 'scd2', 'incremental', 'procedures', 'memory']
+const names = [
+  'help',
+  'ingest',
+  'retail',
+  'unchanged',
+  'small-files',
+  'scd2',
+  'incremental',
+  'warehouse-postgres',
+  'procedures',
+  'memory',
+]
 
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, quick: { type: 'boolean' }, rounds: { type: 'string' } },

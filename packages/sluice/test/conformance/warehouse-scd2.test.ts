@@ -274,6 +274,62 @@ describe.each(warehouses)('$name', ({ make }) => {
     expect(await keys([[one], [two]])).toEqual(await keys([[two], [one]]))
   })
 
+  test('WH-07, WH-08, WH-09: a history of changes: each transaction its version, no-ops none, deletes and returns, in any batches', async () => {
+    const load: Scd2 = {
+      ...timed,
+      effective: '_effective_at',
+      sequence: '_sequence',
+      deletes: { column: '_op', value: 'D' },
+    }
+    const instant = 'TIMESTAMP WITH TIME ZONE!'
+    const told = { _op: 'VARCHAR!', _lsn: 'BIGINT!', _seq: 'BIGINT!', _sequence: 'DECIMAL(38,0)!' }
+    const log = columns({ k: 'VARCHAR!', a: 'VARCHAR', ...told, _committed_at: instant, _effective_at: instant })
+    const row = (at: number, op: string, k: string, a: string | null, lsn: number, seq: number) => {
+      const time = `2026-01-01 00:00:00.00000${at}+00`
+      return [k, a, op, lsn, seq, `18446744073709551${lsn}${seq}`, time, time]
+    }
+    const rows = [
+      row(1, 'I', 'x', 'A', 100, 1),
+      // One transaction: the last counts.
+      row(2, 'U', 'x', 'B', 200, 1),
+      row(2, 'U', 'x', 'C', 200, 2),
+      row(3, 'U', 'x', 'C', 300, 1),
+      // A key that moves away and is taken by another row, at once.
+      row(4, 'D', 'x', null, 400, 1),
+      row(4, 'I', 'y', 'C', 400, 2),
+      row(4, 'I', 'x', 'D', 400, 3),
+      row(5, 'D', 'x', null, 500, 1),
+      row(7, 'I', 'x', 'D', 700, 1),
+    ]
+    const at = (micros: number) => `2026-01-01 00:00:00.00000${micros}+00`
+    const forever = '9999-12-31 00:00:00+00'
+    const expected = [
+      ['x', 'A', at(1), at(2), false],
+      ['x', 'C', at(2), at(4), false],
+      ['x', 'D', at(4), at(5), false],
+      ['x', 'D', at(7), forever, true],
+      ['y', 'C', at(4), forever, true],
+    ]
+    const surrogates: unknown[] = []
+    const deliveries = [
+      [rows],
+      rows.map((one) => [one]),
+      [...rows].reverse().map((one) => [one]),
+      [rows.slice(5), rows],
+    ]
+    for (const batches of deliveries) {
+      await using warehouse = await (await make()).open()
+      for (const [index, batch] of batches.entries()) await warehouse.load(inputOf(index + 1, load, log, batch))
+      expect(await versions(warehouse)).toEqual(expected)
+      // A range of it, restated.
+      const range = inputOf(50, load, log, rows.slice(3, 7))
+      expect(await warehouse.load(range)).toMatchObject({ inserted: 0, updated: 0, deleted: 0 })
+      expect(await versions(warehouse)).toEqual(expected)
+      surrogates.push(await warehouse.query('SELECT sk FROM target ORDER BY k, effective_date'))
+    }
+    expect(surrogates.slice(1)).toEqual(surrogates.slice(0, -1))
+  })
+
   test('columns that cannot be used are refused by name', async () => {
     await using warehouse = await (await make()).open()
     const refused = { name: 'Warehouse.Column' }

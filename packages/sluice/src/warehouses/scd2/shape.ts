@@ -1,6 +1,7 @@
 /** What an `scd2` load means for its tables: which columns are keys, tracked, and Sluice's own. Pure. */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { sha256 } from '../../base/json.ts'
+import { addedColumns } from '../../definition/columns.ts'
 import type { Load, Scd2Columns } from '../../definition/types.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
@@ -80,7 +81,11 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
   assert(load.mode === 'scd2', 'the load is scd2')
   const flag = typeof load.deletes === 'object' ? load.deletes.column : undefined
   requireColumns(input, [...load.key, ...(load.track ?? []), load.effective, load.sequence, flag])
-  const notAttributes = new Set([...load.key, load.effective, load.sequence, flag])
+  const told = addedColumns('history').map(({ name }) => name)
+  const isHistory = told.every((name) => columns.some((column) => column.name === name))
+  // What a history tells of each change beside the row would make every change a new version.
+  const beside = isHistory ? told.filter((name) => load.track?.includes(name) !== true) : []
+  const notAttributes = new Set([...load.key, load.effective, load.sequence, flag, ...beside])
   const attributes = columns.map(({ name }) => name).filter((name) => !notAttributes.has(name))
   const tracked = attributes.filter((name) => load.track?.includes(name) ?? true)
   const reserved = new Set(Object.values(load.columns))
