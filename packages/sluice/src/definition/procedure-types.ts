@@ -102,7 +102,7 @@ export interface ProcedureSource {
   readonly returnCodes: readonly number[] | 'any'
   /** What informational messages (PRINT, NOTICE, warnings) do: they are kept in the execution log, or fail the call. @default 'record' */
   readonly messages: 'record' | 'fail'
-  /** Guards the number of rows: outside of these, nothing is published. The mean is that of the earlier calls. */
+  /** Guards the number of rows: outside of these, nothing is published. Shares are of the rows that the calls of the current version returned. */
   readonly rowCount?: FilesSource['rowCount']
   readonly checks: readonly Check[]
   readonly quarantine: QuarantineLimits

@@ -68,10 +68,11 @@ export function exceedsLimits(limits: QuarantineLimits, refused: number, total: 
 }
 
 /**
- * Why a file's number of rows is not credible; undefined where it is. Shares are of the mean of the earlier files; without any they are not asked.
+ * Why the number of rows of a file or a call is not credible; undefined where it is. Shares are of the mean of the earlier ones; without any they
+ * are not asked.
  *
  * @example rowCountOutside({ minShareOfPrevious: 0.5 }, 10, [100, 120])
- * // '10 rows, fewer than 50 % of the earlier files\' mean (110)'
+ * // '10 rows, fewer than 50 % of the mean before (110)'
  */
 export function rowCountOutside(
   guard: NonNullable<FilesSource['rowCount']>,
@@ -83,7 +84,7 @@ export function rowCountOutside(
   if (previous.length === 0) return undefined
   const mean = previous.reduce((sum, one) => sum + one, 0) / previous.length
   const { minShareOfPrevious: low, maxShareOfPrevious: high } = guard
-  const shown = `the earlier files' mean (${Number(mean.toFixed(1))})`
+  const shown = `the mean before (${Number(mean.toFixed(1))})`
   if (low !== undefined && rows < low * mean) return `${rows} rows, fewer than ${percent(low)} of ${shown}`
   if (high !== undefined && rows > high * mean) return `${rows} rows, more than ${percent(high)} of ${shown}`
   return undefined

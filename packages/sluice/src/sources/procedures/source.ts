@@ -14,7 +14,7 @@ export interface ProceduresContext {
   readonly pool: ConnectionPool
   /** Result sets of the same call that other sources take. */
   readonly otherSets: ReadonlySet<number>
-  /** How many rows the call before returned, for the guard; nothing where there was none. */
+  /** How many rows the calls of the current version returned, for the guard; nothing where there was none. */
   readonly previousRows: readonly number[]
 }
 
