@@ -51,6 +51,8 @@ export interface CarryInput {
   readonly before: string
   /** A SELECT of all rows up to the chunk's end, from a place on. */
   readonly all: (first: string) => string
+  /** The columns that are taken, by their names in the table: nobody asks for the values of others. */
+  readonly columns: ReadonlySet<string>
   /** The place of the chunk's last row. */
   readonly last: string
 }
@@ -75,10 +77,10 @@ export interface Carried {
  * @throws Changes.ValueNotHeld where the log does not have an earlier change of the row
  */
 export async function findCarried(input: CarryInput, bytes: number): Promise<Carried> {
-  const { session, table, rows } = input
+  const { session, table, rows, columns } = input
   // A row is followed back through changes of keys alone.
   const related = `SELECT k FROM ${rows} WHERE unchanged IS NOT NULL OR was IS NOT NULL UNION SELECT was FROM ${rows} WHERE was IS NOT NULL`
-  const chunk = await follow(session, `FROM ${rows} WHERE k IN (${related}) OR op = 'T'`, (root) => ({ root }))
+  const chunk = await follow(session, `FROM ${rows} WHERE k IN (${related}) OR op = 'T'`, columns, (root) => ({ root }))
   const roots = new Set(chunk.references.flatMap(({ from }) => ('root' in from ? [from.root] : [])))
   const held = roots.size === 0 ? undefined : await followBack(input, roots)
   const resolved = chunk.references.map(({ s, column, from }) => {
@@ -99,6 +101,7 @@ function notHeld(table: string, column: string, key: string): Error {
 async function follow(
   session: Session,
   from: string,
+  columns: ReadonlySet<string>,
   begin: (key: string) => Place,
 ): Promise<{ readonly references: readonly Reference[]; readonly state: ReadonlyMap<string, Holder | undefined> }> {
   const state = new Map<string, Holder | undefined>()
@@ -119,6 +122,7 @@ async function follow(
       const key = k as string
       const older = new Map<string, Place>()
       for (const column of unchanged === null ? [] : (JSON.parse(unchanged) as string[])) {
+        if (!columns.has(column)) continue
         const place = placeOf(was ?? key, column)
         older.set(column, place)
         references.push({ s, column, from: place })
@@ -132,7 +136,7 @@ async function follow(
 
 /** Where the values of keys are before the chunk. Only what comes after a row's last whole image is looked at. */
 async function followBack(
-  { session, before }: CarryInput,
+  { session, before, columns }: CarryInput,
   roots: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Holder | undefined>> {
   await session.run(`CREATE OR REPLACE TABLE ${wanted} (k VARCHAR, round VARCHAR)`)
@@ -153,7 +157,7 @@ async function followBack(
     )
     next = more.map(({ was }) => was)
   }
-  const { state } = await follow(session, `FROM ${earlier}`, (lost) => ({ lost }))
+  const { state } = await follow(session, `FROM ${earlier}`, columns, (lost) => ({ lost }))
   return state
 }
 

@@ -27,6 +27,8 @@ export interface FoldInput {
   readonly session: Session
   readonly judge: Judge
   readonly table: LogTable
+  /** The columns that are taken, by their names in the table. */
+  readonly columns: readonly string[]
   /** A SELECT of the whole log. */
   readonly log: string
   /** What is new in it. Parts do not overlap in their places, and come after all that is not new. */
@@ -158,7 +160,11 @@ const plainSql = (rows: string): string =>
 const before = (s: string): string => `${BigInt(s) - 1n}`
 
 /** The changes of a chunk's rows, as SELECTs of as much as is worked on at once. */
-async function* resolved({ session, table, log }: FoldInput, chunk: Chunk, rows: string): AsyncGenerator<string> {
+async function* resolved(
+  { session, table, log, ...input }: FoldInput,
+  chunk: Chunk,
+  rows: string,
+): AsyncGenerator<string> {
   await session.run(`CREATE OR REPLACE TABLE ${staged} AS ${rows}`)
   const earlier = logRowsSql(log, table, { upTo: before(chunk.first) })
   if (chunk.truncates > 0) await findTruncated({ session, rows: staged, before: earlier, into: truncatedRows })
@@ -169,7 +175,7 @@ async function* resolved({ session, table, log }: FoldInput, chunk: Chunk, rows:
   const all = (first: string): string => logRowsSql(log, table, { from: first, upTo: chunk.last })
   const { last } = chunk
   const { cuts, values } = await findCarried(
-    { session, table: table.table, rows: staged, before: earlier, all, last },
+    { session, table: table.table, rows: staged, before: earlier, all, columns: new Set(input.columns), last },
     chunkBytes,
   )
   let after = before(chunk.first)

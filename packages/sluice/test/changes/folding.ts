@@ -95,6 +95,7 @@ export async function fold(
     session,
     judge,
     table: { table, key: shape.key },
+    columns: Object.keys(shape.columns),
     log: filesSql(all),
     parts: parts.map(({ files, rows }) => ({ sql: filesSql(files), rows })),
     select: [...names, ...(as === 'history' ? historySelect : foldedSelect)].join(', '),

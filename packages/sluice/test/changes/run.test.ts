@@ -219,3 +219,103 @@ test('a dimension that takes only the new changes of a history is the one that t
   expect(await versionsOf(apart)).toEqual(await versionsOf(together))
   expect(await versionsOf(apart)).toHaveLength(6)
 })
+
+test('a refused change is counted and kept, a key stays at its last good row, and the next good change brings it up to date', async () => {
+  const root = project(tables(`checks: [range('balance', { min: 0 })], quarantine: { maxShare: 1 },`))
+  const log = logOf(root)
+  await log.commit([
+    insert('1', 'a', '1', null),
+    insert('2', 'b', '2', null),
+    insert('3', 'c', '3', null),
+    insert('4', 'd', '4', null),
+  ])
+  await run(root)
+  await log.commit([
+    update('1', 'a', '-1', null),
+    update('1', 'a', 'NaN', null),
+    move('2', '5', 'b', '1e5', null),
+    update('3', 'c', '33', null),
+    update('3', 'c', '-3', null),
+    remove('4'),
+  ])
+  const second = await run(root)
+  expect(second.errors).toEqual([])
+  // A change of a key is two; what is refused of the second leaves the first.
+  expect(second.accounts).toMatchObject({
+    'model:stage.history': { read: 7, accepted: 3, quarantined: 4, dropped: {} },
+    'model:stage.customers': { read: 7, accepted: 1, quarantined: 4, dropped: { deleted: 2 }, carried: 1 },
+  })
+  const rows = async () => (await currentRows(root)).map(({ id, balance }) => [id, balance])
+  expect(await rows()).toEqual([
+    ['1', '1.00'],
+    ['3', '33.00'],
+  ])
+  const refused = await rowsOf(
+    root,
+    `SELECT reasons[1] AS reason, fields ->> 'id' AS id, fields ->> 'balance' AS balance FROM sluice.quarantine WHERE "table" = 'stage.customers' ORDER BY ALL`,
+  )
+  expect(refused).toEqual([
+    { reason: 'cast:balance', id: '1', balance: 'NaN' },
+    { reason: 'cast:balance', id: '5', balance: '1e5' },
+    { reason: 'range:balance', id: '1', balance: '-1' },
+    { reason: 'range:balance', id: '3', balance: '-3' },
+  ])
+  await log.commit([update('1', 'a', '7', null), update('5', 'b', '8', null)])
+  await run(root)
+  expect(await rows()).toEqual([
+    ['1', '7.00'],
+    ['3', '33.00'],
+    ['5', '8.00'],
+  ])
+})
+
+test('CD-11: a value that nobody holds stops its table by name, and the other tables go on', async () => {
+  const root = project(`{
+  'stage.customers': changes('raw.shop', 'public.customers', { ${columns} }),
+  'stage.emails': changes('raw.shop', 'public.customers', { columns: { id: 'bigint', email: 'text' }, key: 'id' }),
+  'stage.orders': changes('raw.shop', 'public.orders', { columns: { id: 'bigint' }, key: 'id' }) }`)
+  const log = logOf(root)
+  await log.commit([insert('1', 'a', '1', 'n')], [update('9', 'z', '9', unchanged)])
+  const { errors } = await run(root)
+  expect(errors).toEqual(['Changes.ValueNotHeld'])
+  expect(await log.lake.current('stage.customers')).toBeUndefined()
+  // Nobody asks for what is not taken.
+  expect((await log.lake.current('stage.emails'))?.rows).toBe(2)
+  expect(await log.lake.current('stage.orders')).toBeDefined()
+})
+
+test('another definition, and a log that was rolled back, are made from scratch', async () => {
+  const root = project(tables())
+  const log = logOf(root)
+  await log.commit([insert('1', 'a', '1', 'n')])
+  await run(root)
+  await log.commit([insert('2', 'b', '2', 'n')])
+  await run(root)
+  await log.lake.rollback({
+    table: 'raw.shop',
+    version: 1,
+    run: newId(systemClock),
+    attempt: 1,
+    fencingToken: 0,
+    fence: async () => {},
+  })
+  expect((await run(root)).errors).toEqual([])
+  expect((await currentRows(root)).map(({ id }) => id)).toEqual(['1'])
+  expect((await log.lake.current('stage.history'))?.operation).toBe('replace')
+  await log.commit([insert('3', 'c', '3', 'n')])
+  await run(root)
+  expect((await log.lake.current('stage.history'))?.operation).toBe('append')
+  expect((await historyRows(root)).map(({ id }) => id)).toEqual(['1', '3'])
+})
+
+test('changes of other tables alone make no version', async () => {
+  const root = project(
+    `{ 'stage.orders': changes('raw.shop', 'public.orders', { columns: { id: 'bigint' }, key: 'id' }) }`,
+  )
+  const log = logOf(root)
+  await log.commit([insert('1', 'a', '1', 'n')])
+  await run(root)
+  await log.commit([insert('2', 'a', '1', 'n')])
+  await run(root)
+  expect((await log.lake.current('stage.orders'))?.version).toBe(1)
+})

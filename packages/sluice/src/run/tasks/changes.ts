@@ -106,6 +106,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
     session,
     judge,
     table: { table, key: model.key.map((name) => model.columns[name]?.from ?? name) },
+    columns: Object.entries(model.columns).map(([name, { from = name }]) => from),
     log: await lake.latestSql(log),
     parts,
     select,
