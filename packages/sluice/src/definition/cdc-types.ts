@@ -34,7 +34,10 @@ export interface CdcSource {
   readonly memoryBytes: number
   /** Bytes of them in files; beyond, the source stops. @default 16 GiB */
   readonly spillBytes: number
-  /** Seconds between marks that keep the slot moving while none of the tables changes; 0 makes none. @default 60 */
+  /**
+   * Seconds in which a server that has something sends a sign of it: after twice as many without any, the run fails. (While none of the tables changes,
+   * the slot moves by what the server itself says, and nothing is written to it.) Fewer than 30 count as 30. @default 60
+   */
   readonly heartbeatSeconds: number
   readonly lag: LagLimits
   readonly description?: string

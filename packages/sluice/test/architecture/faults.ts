@@ -21,7 +21,7 @@ export const answered: readonly string[] = [
   ...numbers('TR', 4, 6, 9),
   ...numbers('NO', [1, 5]),
   ...numbers('SR', [1, 14]),
-  ...numbers('CD', [1, 10], [12, 15], [17, 27]),
+  ...numbers('CD', [1, 30]),
   'CO-10',
   'AW-12',
 ]
@@ -32,7 +32,6 @@ const put = (why: string, ids: readonly string[]): { readonly [fault: string]: s
 /** Faults that wait, by why. */
 export const later: { readonly [fault: string]: string } = {
   ...put('zip archives are not read: a .zip matches no format and is refused by its content', ['IN-22']),
-  ...put('change data capture comes later', numbers('CD', 11, 16, [28, 30])),
   ...put('S3 storage comes later', numbers('LK', 7, 8)),
   ...put('there is no compaction', ['LK-12']),
   ...put('erasure comes with governance', ['LK-16']),

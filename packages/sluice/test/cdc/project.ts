@@ -1,6 +1,6 @@
 /** A project whose only source is a log of changes of a real server, and what its log adds up to. */
 import { join } from 'node:path'
-import { systemClock } from '../../src/base/clock.ts'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { openProject } from '../../src/run/project.ts'
 import { type Cursor, readCursor } from '../../src/sources/cdc/cursor.ts'
@@ -28,8 +28,8 @@ export default pipeline('shop', { sources: { shop: cdc('shop', { tables: ${JSON.
 }
 
 /** Runs a project in this process. */
-export async function runProject(root: string) {
-  await using project = await openProject(root, { clock: { now: () => new Date(), sleep: systemClock.sleep } })
+export async function runProject(root: string, clock: Clock = systemClock) {
+  await using project = await openProject(root, { clock })
   const { id, summary } = await project.run()
   const events = await project.events(id)
   const errors = events.flatMap((event) => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { printLsn } from '../../src/sources/cdc/lsn.ts'
 import { cursorOf, lakeOf, logOf, runProject } from './project.ts'
-import { confirmed, expectEqual, shop, sql } from './shop.ts'
+import { client, confirmed, expectEqual, name, shop, sql } from './shop.ts'
 
 test('a first run copies, the next ones take what was committed since, to one boundary for all tables', async () => {
   const root = await shop(
@@ -62,4 +63,38 @@ test('a backlog comes in versions of whole transactions, in one run', async () =
   const versions = await lakeOf(root).versions('raw.shop')
   expect(versions.map(({ accounting }) => accounting.accepted)).toEqual([40, 120, 120, 120, 1])
   await expectEqual(root, 'public.t')
+})
+
+/** A clock whose time passes faster. */
+function fasterClock(times: number): Clock {
+  const started = Date.now()
+  return {
+    now: () => new Date(started + (Date.now() - started) * times),
+    sleep: (ms, signal) => systemClock.sleep(ms / times, signal),
+  }
+}
+
+test('CD-30: a server that has changes and sends nothing is an error, and not "no rows"', async () => {
+  const root = await shop(['public.t'], ['CREATE TABLE t (id int PRIMARY KEY, v text)'])
+  await runProject(root)
+  await sql("INSERT INTO t SELECT i, repeat('v', 100) FROM generate_series(1, 200000) i")
+  const running = runProject(root, fasterClock(20))
+  let reader: number | undefined
+  while (reader === undefined) {
+    const { rows } = await client.query('SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1', [name()])
+    reader = rows[0].active_pid ?? undefined
+  }
+  process.kill(reader, 'SIGSTOP')
+  try {
+    const { events, summary } = await running
+    expect(summary.status).toBe('failed')
+    const said = events.flatMap((event) => (event.type === 'task.warning' ? [event.message] : []))
+    // It is tried again; the server still holds the slot for the reader that hangs.
+    expect(said[0]).toMatch(
+      /^attempt 1 failed and is tried again: .* nothing came from its slot "[^"]+" for 120 seconds/,
+    )
+  } finally {
+    process.kill(reader, 'SIGCONT')
+  }
+  expect((await lakeOf(root).current('raw.shop'))?.version).toBe(1)
 })
