@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { sluiceError } from '../../src/base/errors.ts'
+import { openProject } from '../../src/run/project.ts'
 import { arriving, scriptedServer } from '../doubles/scripted-server.ts'
 import { lakeOf, project, rowsOf, run } from './project.ts'
 
@@ -328,4 +329,22 @@ test('a damaged file is written anew by the next call, whose rows are the same',
   expect((await run(root, server)).summary.status).toBe('succeeded')
   expect((await lakeOf(root).current('raw.ids'))?.version).toBe(2)
   expect(await rowsOf(root, 'SELECT id FROM raw.ids')).toEqual([{ id: 1 }])
+})
+
+test('a cancelled call is told as that in the log, and leaves no connection', async () => {
+  const cancelled = new AbortController()
+  const server = scriptedServer({
+    'dbo.usp_ids': () => {
+      cancelled.abort()
+      return [{ columns: ids, rows: [['1']] }]
+    },
+  })
+  const root = project("[{ procedure: 'dbo.usp_ids', columns: { id: 'integer' } }]")
+  {
+    await using opened = await openProject(root, { connectorOf: server.connectorOf })
+    expect((await opened.run({ signal: cancelled.signal })).summary.status).toBe('cancelled')
+  }
+  const log = await lakeOf(root).extraction('raw.ids')
+  expect(log).toMatchObject({ status: 'failed', attempts: [{ error: { name: 'Run.Cancelled', code: 'SLU4006' } }] })
+  expect(server.open).toBe(0)
 })

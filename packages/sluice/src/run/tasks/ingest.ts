@@ -1,7 +1,7 @@
 /** Takes what a source has into a new version, then acknowledges it: archive only after the commit, refuse only with a report. */
 
 import { crashPoint } from '../../base/crash.ts'
-import { assert, isSluiceError } from '../../base/errors.ts'
+import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { sourceColumns } from '../../definition/columns.ts'
 import type { Check, Source } from '../../definition/types.ts'
@@ -159,7 +159,7 @@ async function takePiece(context: TaskContext, adapter: SourceAdapter, taking: T
     done = await takeAndPublish(context, adapter, taking)
   } catch (error) {
     // What the source cannot write down must not hide what went wrong.
-    await adapter.settle?.({ status: 'failed', error: errorOf(error) }).catch(() => {})
+    await adapter.settle?.({ status: 'failed', error: errorOf(error, context) }).catch(() => {})
     throw error
   }
   const { record, unchanged } = done
@@ -171,9 +171,11 @@ async function takePiece(context: TaskContext, adapter: SourceAdapter, taking: T
   return done
 }
 
-function errorOf(error: unknown): { name: string; code: string; message: string } {
-  const message = error instanceof Error ? error.message : String(error)
-  if (isSluiceError(error)) return { name: error.name, code: error.code, message }
+function errorOf(error: unknown, { signal }: TaskContext): { name: string; code: string; message: string } {
+  // Whatever was under way when a run is cancelled ends with an error of its own.
+  const told = signal.aborted && !isSluiceError(error) ? sluiceError('Run.Cancelled', {}) : error
+  const message = told instanceof Error ? told.message : String(told)
+  if (isSluiceError(told)) return { name: told.name, code: told.code, message }
   return { name: 'Internal', code: 'SLU9001', message }
 }
 
