@@ -33,6 +33,12 @@ interface Holder {
 /** The place of a change; or that of a key at the beginning, whose earlier changes are not known yet; or none, where the row has no earlier change. */
 type Place = { readonly s: string } | { readonly root: string } | { readonly lost: string }
 
+/** A key whose changes are looked for, and before which place it had the value; NULL for the end. */
+interface Wanted {
+  readonly k: string
+  readonly upto: string | null
+}
+
 /** A value that a change takes from elsewhere. */
 interface Reference {
   readonly s: string
@@ -134,28 +140,36 @@ async function follow(
   return { references, state }
 }
 
-/** Where the values of keys are before the chunk. Only what comes after a row's last whole image is looked at. */
+/**
+ * Where the values of keys are before the chunk. Only what comes after a row's last whole image is looked at: the last before the place where a
+ * value was taken along to another key, since the key it left may have had other rows after that.
+ */
 async function followBack(
   { session, before, columns }: CarryInput,
   roots: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Holder | undefined>> {
-  await session.run(`CREATE OR REPLACE TABLE ${wanted} (k VARCHAR, round VARCHAR)`)
+  await session.run(`CREATE OR REPLACE TABLE ${wanted} (k VARCHAR, upto VARCHAR, round VARCHAR)`)
   await session.run(
     `CREATE OR REPLACE TABLE ${earlier} (s HUGEINT, op VARCHAR, k VARCHAR, was VARCHAR, unchanged VARCHAR)`,
   )
-  let next: readonly string[] = [...roots]
+  let next: readonly Wanted[] = [...roots].map((k) => ({ k, upto: null }))
   for (let round = 0; next.length > 0; round++) {
-    session.append(wanted, [next, next.map(() => `${round}`)], next.length)
-    const asked = `(SELECT k FROM ${wanted} WHERE round = '${round}')`
+    session.append(
+      wanted,
+      [next.map(({ k }) => k), next.map(({ upto }) => upto), next.map(() => `${round}`)],
+      next.length,
+    )
     await session.run(
       `INSERT INTO ${earlier} SELECT s, op, k, was, unchanged FROM (
-         SELECT *, max(CASE WHEN unchanged IS NULL AND op <> 'D' THEN s END) OVER (PARTITION BY k) AS whole
-         FROM (SELECT s, op, k, was, unchanged FROM (${before}) WHERE k IN ${asked})) WHERE whole IS NULL OR s >= whole`,
+         SELECT *, max(CASE WHEN unchanged IS NULL AND op <> 'D' AND (upto IS NULL OR s < upto::HUGEINT) THEN s END) OVER (PARTITION BY k) AS whole
+         FROM (SELECT s, op, k, was, unchanged FROM (${before})) JOIN (FROM ${wanted} WHERE round = '${round}') USING (k))
+       WHERE (whole IS NULL OR s >= whole) AND s NOT IN (SELECT s FROM ${earlier})`,
     )
-    const more = await session.all<{ was: string }>(
-      `SELECT DISTINCT was FROM ${earlier} WHERE was IS NOT NULL AND unchanged IS NOT NULL AND was NOT IN (SELECT k FROM ${wanted})`,
+    next = await session.all<Wanted>(
+      `SELECT k, s::VARCHAR AS upto
+       FROM (SELECT was AS k, min(s) AS s FROM ${earlier} WHERE was IS NOT NULL AND unchanged IS NOT NULL GROUP BY was) AS e
+       WHERE NOT EXISTS (SELECT 1 FROM ${wanted} AS w WHERE w.k = e.k AND w.upto::HUGEINT <= e.s)`,
     )
-    next = more.map(({ was }) => was)
   }
   const { state } = await follow(session, `FROM ${earlier}`, columns, (lost) => ({ lost }))
   return state

@@ -269,6 +269,28 @@ test('a refused change is counted and kept, a key stays at its last good row, an
   ])
 })
 
+test('CD-12: a value that was taken along to another key is found, though the key that it left has another whole row since', async () => {
+  const root = project(tables())
+  const log = logOf(root)
+  await log.commit([insert('1', 'a', '1', 'of a'), insert('2', 'b', '2', 'of b')])
+  // They take each other's key; then the one is written as a whole, and the other goes on without its value.
+  await log.commit(
+    [move('1', '0', 'a', '1', unchanged), move('2', '1', 'b', '2', unchanged), move('0', '2', 'a', '1', unchanged)],
+    [update('2', 'a', '1', 'new of a')],
+  )
+  await log.commit([update('1', 'b', '3', unchanged)])
+  await log.commit([update('1', 'b', '4', unchanged)])
+  for (const at of [0, 1]) {
+    // Made at once, and from where the last batch begins.
+    expect((await run(root)).errors, `run ${at}`).toEqual([])
+    expect(await currentRows(root)).toEqual([
+      { id: '1', email: 'b', balance: at === 0 ? '4.00' : '5.00', note: 'of b' },
+      { id: '2', email: 'a', balance: '1.00', note: 'new of a' },
+    ])
+    if (at === 0) await log.commit([update('1', 'b', '5', unchanged)])
+  }
+})
+
 test('CD-11: a value that nobody holds stops its table by name, and the other tables go on', async () => {
   const root = project(`{
   'stage.customers': changes('raw.shop', 'public.customers', { ${columns} }),

@@ -2,6 +2,7 @@
 import { assert, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { currentRows } from '../../changes/current.ts'
+import { dmsColumns, dmsLogSql, dmsTable } from '../../changes/dms.ts'
 import { foldChanges, foldedSelect, historySelect } from '../../changes/fold.ts'
 import { type Judge, openJudge } from '../../changes/judge.ts'
 import { addedColumns } from '../../definition/columns.ts'
@@ -56,7 +57,8 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await context.engine.open({ signal: context.signal })
-  const since = isForced(context) ? undefined : sinceOf(task.definition, current, log)
+  const grown = isForced(context) ? undefined : sinceOf(task.definition, current, log)
+  const since = grown === undefined || (await comeLate(context, session, model, log, grown)) ? undefined : grown
   const fresh = since === undefined ? log.files : log.files.filter(({ addedIn }) => addedIn > since)
   const making: Making = { context, session, model, log, current, fresh, isIncremental: since !== undefined }
   const candidate = await makeCandidate(making)
@@ -86,28 +88,62 @@ function sinceOf(definition: string, current: CommitRecord | undefined, log: Com
   return mark.version <= log.version && markOf(log, mark.version).files === mark.files ? mark.version : undefined
 }
 
+/** A SELECT of some of the log's files, in the columns of a log. */
+async function logSql(
+  { lake }: TaskContext,
+  { dms, columns }: ChangesModel,
+  log: CommitRecord,
+  files: readonly DataFile[],
+): Promise<string> {
+  const rows = await lake.latestSql({ ...log, files })
+  return dms === undefined ? rows : dmsLogSql(rows, dms, columns)
+}
+
+/** Whether files of DMS belong before some that are known: then all is made anew. A server's log is in order. */
+async function comeLate(
+  context: TaskContext,
+  session: Session,
+  model: ChangesModel,
+  log: CommitRecord,
+  since: number,
+): Promise<boolean> {
+  if (model.dms === undefined) return false
+  const place = async (which: 'min' | 'max', files: readonly DataFile[]): Promise<string> =>
+    `(SELECT ${which}(_lsn) FROM (${await logSql(context, model, log, files)}))`
+  const fresh = log.files.filter(({ addedIn }) => addedIn > since)
+  const known = log.files.filter(({ addedIn }) => addedIn <= since)
+  const [row] = await session.all<{ late: boolean | null }>(
+    `SELECT ${await place('min', fresh)} <= ${await place('max', known)} AS late`,
+  )
+  return row?.late === true
+}
+
 async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const { context, session, model, log, fresh } = making
-  const { task, lake, emit } = context
-  const table = model.table ?? model.from
+  const { task, emit } = context
+  const table = model.dms === undefined ? (model.table ?? model.from) : dmsTable
   const scratch = await context.scratch('folded')
   const quarantine = quarantineWriter(session, scratch)
-  const judge = await openJudge(session, model, quarantine, table)
+  const columns = model.dms === undefined ? model.columns : dmsColumns(model.columns)
+  const judge = await openJudge(session, { ...model, columns }, quarantine, model.table ?? model.from)
   const names = judge.columns.map(({ name }) => quoteIdentifier(name))
   const select = [...names, ...(model.as === 'history' ? historySelect : foldedSelect)].join(', ')
   const versions = [...new Set(fresh.map(({ addedIn }) => addedIn))].sort((a, b) => a - b)
+  // Files of DMS may have come in another order than theirs.
+  const groups =
+    model.dms === undefined ? versions.map((version) => fresh.filter(({ addedIn }) => addedIn === version)) : [fresh]
   const parts = await Promise.all(
-    versions.map(async (version) => {
-      const files = fresh.filter(({ addedIn }) => addedIn === version)
-      return { sql: await lake.latestSql({ ...log, files }), rows: files.reduce((sum, { rows }) => sum + rows, 0) }
-    }),
+    groups.map(async (files) => ({
+      sql: await logSql(context, model, log, files),
+      rows: files.reduce((sum, { rows }) => sum + rows, 0),
+    })),
   )
   const folded = await foldChanges({
     session,
     judge,
-    table: { table, key: model.key.map((name) => model.columns[name]?.from ?? name) },
-    columns: Object.entries(model.columns).map(([name, { from = name }]) => from),
-    log: await lake.latestSql(log),
+    table: { table, key: model.key.map((name) => columns[name]?.from ?? name) },
+    columns: Object.entries(columns).map(([name, { from = name }]) => from),
+    log: await logSql(context, model, log, log.files),
     parts,
     select,
     folder: scratch,
