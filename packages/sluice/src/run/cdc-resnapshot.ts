@@ -128,7 +128,7 @@ async function compare(
 /** Whether the slot goes on where the cursor is. A slot that another process reads is nobody's to replace. */
 async function canGoOn({ source }: Controlled, cursor: Cursor, { client, identity }: Server): Promise<boolean> {
   try {
-    assertContinuous(source.connection, cursor, identity, await readSlot(client, source.slot))
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, await readSlot(client, source.slot))
     return true
   } catch (error) {
     if (isSluiceError(error, 'Source.SlotBusy')) throw error
@@ -143,10 +143,13 @@ async function replaceSlot(controlled: Controlled, { cursor }: LogWork, server: 
     throw sluiceError('Source.PositionBehind', {
       ...{ table, position: printLsn(cursor.position), found: printLsn(identity.position) },
     })
-  const old = await readSlot(client, source.slot)
-  if (old?.activePid !== undefined)
-    throw sluiceError('Source.SlotBusy', { slot: source.slot, pid: `process ${old.activePid}` })
-  if (old !== undefined) await client.query('SELECT pg_drop_replication_slot($1)', [source.slot])
+  // The slot may have had another name in the configuration of the last commit.
+  for (const name of new Set([source.slot, cursor.slot])) {
+    const old = await readSlot(client, name)
+    if (old?.activePid !== undefined)
+      throw sluiceError('Source.SlotBusy', { slot: name, pid: `process ${old.activePid}` })
+    if (old !== undefined) await client.query('SELECT pg_drop_replication_slot($1)', [name])
+  }
   crashPoint('sources.cdc.before_slot')
   const slot = await createSlot(walsender, source.slot, settings.name)
   crashPoint('sources.cdc.after_slot')

@@ -88,8 +88,8 @@ export async function openCapture(
     assertPublished(source, captured, cursor, until?.except)
     const opened: Opened = { table, source, context, settings, client, walsender, server, captured }
     if (cursor === undefined) return firstCopy(opened)
-    const slot = await readSlot(client, cursor.slot)
-    assertContinuous(source.connection, cursor, server, slot)
+    const slot = await readSlot(client, source.slot)
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
     const lag = lagOf({
       ...{ position: cursor.position, server: server.position, keptBytes: slot!.keptBytes, limits: source.lag },
       ...{ committedAt: new Date(current!.committedAt), now: context.clock.now() },
@@ -210,7 +210,7 @@ async function streaming(opened: Opened, from: Cursor, folder: string, signal: A
       const refused = waitingTables(source.connection, waiting)
       if (accounting.accepted === 0 && Number(position - cursor.position) < idleBytes && !isMore && until === undefined)
         return { candidate: undefined, refused }
-      next = { ...cursor, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
+      next = { ...cursor, slot: source.slot, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
       return { candidate: candidateOf(opened, log, next, cursor.position, transactions), refused, more: isMore }
     },
     async committed() {
