@@ -53,6 +53,14 @@ export async function maskedConnection(open: () => Promise<Connection>, redact: 
 /** The same error with its values masked, where it needs that; without its cause, whose texts are not ours. */
 export function maskedError(error: unknown, redact: Redact): unknown {
   if (!isSluiceError(error) || redact(error.message) === error.message) return error
-  const params = JSON.parse(redact(JSON.stringify(error.params)))
-  return sluiceError(error.name as never, params as never)
+  return sluiceError(error.name as never, maskedValue(error.params, redact) as never)
+}
+
+/** Values alone: a password may be a number, or a name that an error has for one of its values. */
+function maskedValue(value: unknown, redact: Redact): unknown {
+  if (Array.isArray(value)) return value.map((one) => maskedValue(one, redact))
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, maskedValue(one, redact)]))
+  const text = String(value)
+  return redact(text) === text ? value : redact(text)
 }
