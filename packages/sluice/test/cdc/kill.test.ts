@@ -133,3 +133,34 @@ test('CD-01, CD-02, CD-25: killed at any boundary of a first copy or of a drain,
   expect(wrong).toEqual([])
   process.stdout.write(`killed at ${copy.length + drain.length} boundaries\n`)
 })
+
+test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, it is made again, and finds the same', async () => {
+  const lose = async ({ root, sql }: Awaited<ReturnType<typeof scene>>): Promise<void> => {
+    await recover(root)
+    await sql('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()')
+    await sql(...changes)
+  }
+  const compare = (root: string, env: Record<string, string>) => command(root, ['cdc', 'resnapshot', 'shop', '--yes'], { env })
+  await using whole = await scene()
+  await lose(whole)
+  const list = join(tmpdir(), `sluice-cdc-compare-${process.pid}`)
+  const { code, stderr } = await compare(whole.root, { SLUICE_CRASH_LIST: list })
+  expect(code, stderr).toBe(0)
+  expect(await whole.wrong()).toBeUndefined()
+  const points = readFileSync(list, 'utf8').trim().split('\n').filter(isSwept)
+  rmSync(list)
+  expect(points).toEqual(expect.arrayContaining(['sources.cdc.after_slot#1', 'sources.cdc.after_compare#1']))
+  const wrong: string[] = []
+  for (const point of points) {
+    await using one = await scene()
+    await lose(one)
+    const killed = await compare(one.root, { SLUICE_CRASH: point })
+    if (killed.signal !== 'SIGKILL') wrong.push(`${point}: was not hit (${killed.code}) ${killed.stderr}`)
+    const again = await compare(one.root, {})
+    if (again.code !== 0) wrong.push(`${point}: ${again.stderr}`)
+    await recover(one.root)
+    const found = await one.wrong()
+    if (found !== undefined) wrong.push(`${point}: ${found}`)
+  }
+  expect(wrong).toEqual([])
+})
