@@ -184,7 +184,7 @@ test('changes become current rows and a history, typed, batch after batch', asyn
     { _op: 'I', id: '4', email: 'd@x', balance: '1.00', note: 'n' },
   ])
   const versions = await log.lake.versions('stage.history')
-  expect(versions.map(({ operation }) => operation)).toEqual(['append', 'replace'])
+  expect(versions.map(({ operation }) => operation)).toEqual(['append', 'append'])
 })
 
 const dimension = `{ dim_customer: scd2({ from: 'stage.history', key: 'id', effective: '_effective_at', sequence: '_sequence', deletes: { column: '_op', value: 'D' } }) }`

@@ -64,7 +64,8 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   const candidate = await makeCandidate(making)
   if (since !== undefined && current !== undefined && candidate.accounting.read === 0)
     return { status: 'unchanged', version: current.version, accounting: candidate.accounting }
-  const isAppend = model.as === 'history' && making.isIncremental
+  // The first version replaces nothing: a load that only adds can begin with it.
+  const isAppend = model.as === 'history' && (making.isIncremental || current === undefined)
   const record = await publish(
     context,
     session,
