@@ -1,14 +1,14 @@
 /**
  * A real MariaDB for tests: the distribution's own package, its data in a folder of its own, on a free port of the loopback, ended by its process id.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { type Connection, createConnection } from 'mysql2/promise'
+import { missingProgram } from './debian.ts'
 
 /** How a server is started. */
 export interface MariaDbOptions {
@@ -39,79 +39,14 @@ const user = 'administrator'
 const password = 'Administrator-1'
 const database = 'erp'
 
-/** Held while some process installs the package, and what it says afterwards where it could not. */
-const lock = join(tmpdir(), 'sluice-mariadb-install')
-const failure = `${lock}-failed`
-const seconds = { update: 40, install: 110, wait: 160, failureIsNews: 600 }
-
-/** How long ago a file was written; undefined where there is none. */
-const secondsOld = (path: string): number | undefined => {
-  const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-  return written === undefined ? undefined : (Date.now() - written) / 1000
-}
-
 /**
- * Sees to it that the distribution's `mariadb-server` is installed, where this process may; within three minutes, whatever happens.
+ * Sees to it that the distribution's `mariadb-server` is installed, where this process may.
  *
  * @returns undefined, or why there is none: what a skipped test says
  */
-export async function missingMariaDb(): Promise<string | undefined> {
-  const mayInstall = isRoot && existsSync('/usr/bin/apt-get')
-  for (let waited = 0; waited < seconds.wait; waited++) {
-    const lockedFor = secondsOld(lock)
-    if (lockedFor !== undefined && lockedFor <= seconds.wait) {
-      await sleep(1000)
-      continue
-    }
-    // Whoever made it was killed.
-    if (lockedFor !== undefined) rmSync(lock, { recursive: true, force: true })
-    if (existsSync(daemon)) return undefined
-    if (!mayInstall) return `MariaDB (${daemon}), which only root can install with apt-get`
-    if ((secondsOld(failure) ?? seconds.failureIsNews) < seconds.failureIsNews) return readFileSync(failure, 'utf8')
-    try {
-      mkdirSync(lock)
-    } catch {
-      continue
-    }
-    try {
-      const why = await install()
-      if (why !== undefined) writeFileSync(failure, why)
-      return why
-    } finally {
-      rmSync(lock, { recursive: true, force: true })
-    }
-  }
-  return `MariaDB: another process still installs it (${lock})`
-}
-
-/** Installs the package without starting its service: Debian asks `policy-rc.d` for leave (invoke-rc.d(8)), and 101 means no. */
-async function install(): Promise<string | undefined> {
-  const policy = '/usr/sbin/policy-rc.d'
-  const ours = !existsSync(policy)
-  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  const patience = [
-    'Acquire::Retries=1',
-    'Acquire::http::Timeout=15',
-    'Acquire::https::Timeout=15',
-    'DPkg::Lock::Timeout=30',
-  ]
-  const apt = (timeout: number, ...args: readonly string[]) =>
-    promisify(execFile)('apt-get', [...patience.flatMap((option) => ['-o', option]), ...args], {
-      timeout: timeout * 1000,
-      killSignal: 'SIGKILL',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
-  try {
-    await apt(seconds.update, 'update')
-    await apt(seconds.install, 'install', '-y', '--no-install-recommends', 'mariadb-server')
-    return existsSync(daemon) ? undefined : `MariaDB: its package has no ${daemon}`
-  } catch (error) {
-    const { stderr, killed, message } = error as Error & { stderr?: string; killed?: boolean }
-    const why = killed === true ? 'apt-get took too long' : stderr?.trim() || message
-    return `MariaDB, which could not be installed: ${why.slice(0, 300)}`
-  } finally {
-    if (ours) rmSync(policy, { force: true })
-  }
+export function missingMariaDb(): Promise<string | undefined> {
+  const find = (): string | undefined => (existsSync(daemon) ? daemon : undefined)
+  return missingProgram({ what: `MariaDB (${daemon})`, package: 'mariadb-server', find })
 }
 
 /**
