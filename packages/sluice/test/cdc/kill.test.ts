@@ -137,10 +137,13 @@ test('CD-01, CD-02, CD-25: killed at any boundary of a first copy or of a drain,
 test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, it is made again, and finds the same', async () => {
   const lose = async ({ root, sql }: Awaited<ReturnType<typeof scene>>): Promise<void> => {
     await recover(root)
-    await sql('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()')
+    await sql(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()',
+    )
     await sql(...changes)
   }
-  const compare = (root: string, env: Record<string, string>) => command(root, ['cdc', 'resnapshot', 'shop', '--yes'], { env })
+  const compare = (root: string, env: Record<string, string>) =>
+    command(root, ['cdc', 'resnapshot', 'shop', '--yes'], { env })
   await using whole = await scene()
   await lose(whole)
   const list = join(tmpdir(), `sluice-cdc-compare-${process.pid}`)

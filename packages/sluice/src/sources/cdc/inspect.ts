@@ -305,8 +305,7 @@ function tableStatements({ user, isSuperuser }: Facts, tables: readonly FoundTab
 /**
  * What removes from the server what a log has there: the slot first, since it makes the server keep its log.
  *
- * @example const statements = dropStatements(source, await inspect(client, source), true)
- * @param mayDrop whether this user may
+ * @example const statements = dropStatements(source, await inspect(client, source))
  */
 export function dropStatements(
   { slot, publication }: CdcSource,

@@ -72,7 +72,6 @@ function isWider(typeOid: number, from: number, to: number): boolean {
 
 /** What a judge asks. */
 export interface ShapeJudgeContext {
-  /** The log's full name. */
   readonly client: pg.Client
   readonly lake: Pick<Lake, 'latestSql'>
   readonly take: Pick<TakeContext, 'session' | 'current'>
