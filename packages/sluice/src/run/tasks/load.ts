@@ -37,7 +37,8 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   return {
     status: result.status === 'loaded' ? 'succeeded' : 'unchanged',
     version: record.version,
-    loaded: result.inserted + result.updated + result.deleted,
+    // What was loaded before is no work of this run.
+    loaded: result.status === 'loaded' ? result.inserted + result.updated + result.deleted : 0,
     load: { inserted: result.inserted, updated: result.updated, deleted: result.deleted, total: result.total },
   }
 }
