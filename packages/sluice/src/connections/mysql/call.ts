@@ -2,7 +2,7 @@
  * Calls a procedure by a prepared `CALL` that is made from its checked and quoted name; values are bound.
  *
  * A call that is given up is ended by closing its socket. The server notices when it next writes: a procedure that has not written anything yet
- * runs on until it does.
+ * runs on until it does, on MariaDB no longer than the call's time.
  */
 import { systemClock } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'

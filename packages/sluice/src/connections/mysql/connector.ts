@@ -37,6 +37,21 @@ async function fixSession(wire: Wire): Promise<void> {
   await wire.execute(session, [], { fields: () => () => undefined })
 }
 
+/** Seconds that the server waits longer than we do: what it cuts short itself could look like a success. */
+const patience = 5
+
+/**
+ * A call that nobody waits for any more ends at the server, too, where it has a limit for that: https://mariadb.com/kb/en/aborting-statements/.
+ * MySQL has one for SELECT alone.
+ */
+async function limitCall(wire: Wire, timeoutMs: number): Promise<void> {
+  if (!isMariaDb(wire)) return
+  const seconds = Math.ceil(timeoutMs / 1000) + patience
+  await wire.execute(`SET SESSION max_statement_time = ${seconds}`, [], { fields: () => () => undefined })
+}
+
+const isMariaDb = ({ server }: Wire): boolean => /mariadb/i.test(server)
+
 const selfTest: readonly (readonly [expression: string, value: Bound, text: Cell])[] = [
   ['CAST(? AS DECIMAL(38,18))', '-12345678901234567890.123456789012345678', '-12345678901234567890.123456789012345678'],
   ['CAST(? AS UNSIGNED)', '18446744073709551615', '18446744073709551615'],
@@ -73,7 +88,7 @@ function connectionOf(wire: Wire, settings: ConnectionSettings): Connection {
     if (wire.isOpen) await wire.close()
   }
   return {
-    server: /mariadb/i.test(wire.server) ? `MariaDB ${wire.server}` : `MySQL ${wire.server}`,
+    server: isMariaDb(wire) ? `MariaDB ${wire.server}` : `MySQL ${wire.server}`,
     get isUsable() {
       return wire.isOpen
     },
@@ -81,10 +96,12 @@ function connectionOf(wire: Wire, settings: ConnectionSettings): Connection {
       const isFirst = !wasCalled
       wasCalled = true
       return callProcedure(wire, settings, call, sink, signal, async () => {
-        if (isFirst) return
-        // Whatever the procedure before has left behind.
-        await wire.reset()
-        await fixSession(wire)
+        if (!isFirst) {
+          // Whatever the procedure before has left behind.
+          await wire.reset()
+          await fixSession(wire)
+        }
+        await limitCall(wire, call.timeoutMs)
       })
     },
     describe: async (name) =>
