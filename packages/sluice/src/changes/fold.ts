@@ -11,6 +11,7 @@ import { sluiceError } from '../base/errors.ts'
 import type { Session, WrittenFile } from '../engines/engine.ts'
 import { findCarried } from './carry.ts'
 import { type Judge, own } from './judge.ts'
+import { assertKey } from './key.ts'
 import { type LogTable, logRowsSql } from './log-rows.ts'
 import { findTruncated } from './truncated.ts'
 
@@ -56,13 +57,15 @@ const chunkBytes = 16 << 20
  * Folds what is new.
  *
  * @example await foldChanges({ session, judge, table, log, parts, select, folder, progress })
- * @throws Changes.ValueNotHeld, Changes.KeyMissing, Changes.KeyDiffers
+ * @throws Changes.ValueNotHeld, Changes.KeyMissing, Changes.KeyDiffers, Changes.KeyTwice
  */
 export async function foldChanges(input: FoldInput): Promise<Folded> {
   const { session, judge, table } = input
   const files: WrittenFile[] = []
   let read = 0
   let chunks = 0
+  const fresh = input.parts.map(({ sql }) => sql).join(' UNION ALL ')
+  if (fresh !== '') await assertKey({ session, table, log: input.log, fresh })
   for (const part of gathered(input.parts)) {
     for (const span of await spansOf(input, part)) {
       const rows = logRowsSql(part.sql, table, { after: before(span.first), upTo: span.last })

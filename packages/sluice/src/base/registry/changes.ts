@@ -38,6 +38,18 @@ export const changesErrors = {
     exit: 2,
     explanation: 'Faults CD-13 and CD-17: with a part of the key two rows would be taken for one.',
   }),
+  'Changes.KeyTwice': entry<{ table: string; declared: string; key: string }>({
+    code: 'SLU3264',
+    title: 'Two rows have the declared key.',
+    message: ({ table, declared, key }) =>
+      `${table} has no primary key, and two of its rows that live at once have the same ${declared}: ${key}.`,
+    hint: ({ table }) =>
+      `${kept} Declare columns as \`key\` that no two rows share, or give the table a primary key on the server and run: sluice cdc resnapshot (${table})`,
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Faults CD-13 and CD-14: what is declared to name a row does not, so that two rows would be taken for one.',
+  }),
   'Changes.TooManyRefused': entry<{ table: string; limit: string; reasons: string }>({
     code: 'SLU3263',
     title: 'Too many changes were refused.',
