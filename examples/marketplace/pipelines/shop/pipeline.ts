@@ -46,7 +46,7 @@ const products = {
     name: 'text',
     category: 'text',
     price: decimal(10, 2),
-    discontinued: { type: 'boolean', trueValues: ['t'], falseValues: ['f'] },
+    discontinued: 'boolean',
     description: 'text',
     created_at: 'timestamptz',
   },

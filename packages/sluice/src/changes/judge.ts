@@ -54,6 +54,15 @@ export interface JudgeOptions {
 
 const text = (place: number): string => `sluice_c${place}`
 
+/** A value's text as casts read it: PostgreSQL writes `t` and `f`, and `\x` before hexadecimal digits. */
+function plainText({ type, trueValues, falseValues, encoding = 'hex' }: Column, sql: string): string {
+  if (type === 'boolean' && trueValues === undefined && falseValues === undefined)
+    return `CASE ${sql} WHEN 't' THEN 'true' WHEN 'f' THEN 'false' ELSE ${sql} END`
+  if (type === 'binary' && encoding === 'hex')
+    return `CASE WHEN starts_with(${sql}, '\\x') THEN substr(${sql}, 3) ELSE ${sql} END`
+  return sql
+}
+
 /**
  * Makes a judge. A delete has the columns of its key alone, and obeys by them: it is not lost for what a row was.
  *
@@ -85,9 +94,10 @@ export async function openJudge(
   const [accepts, obeys] = [acceptSql(castRules), acceptSql(checkRules)]
 
   const layers = (changes: string, carries: boolean): string => {
-    const texts = Object.entries(shape.columns).map(([name, { from = name }], place) => {
+    const texts = Object.entries(shape.columns).map(([name, column], place) => {
       const sent = `t[${place + 1}]`
-      return `${carries ? `coalesce(carried[${quoteText(from)}], ${sent})` : sent} AS ${text(place)}`
+      const found = carries ? `coalesce(carried[${quoteText(column.from ?? name)}], ${sent})` : sent
+      return `${plainText(column, found)} AS ${text(place)}`
     })
     const typed = casts.map(({ name, value }) => `${value} AS ${quoteIdentifier(name)}`)
     const masks = [accepts.mask, ...accepts.moreMasks].map((mask, at) => `${mask} AS sluice_mask${at}`)

@@ -12,7 +12,7 @@ import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
 import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { makeProject } from '../acceptance/project.ts'
-import { type EncodedValue, encode, unchanged } from '../cdc/pgoutput-encoder.ts'
+import { type EncodedRelation, type EncodedValue, encode, unchanged } from '../cdc/pgoutput-encoder.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-changes-run-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -70,7 +70,7 @@ const remove =
 const truncate: Step = () => encode.truncate([1], 0)
 
 /** A log that grows by transactions. */
-function logOf(root: string) {
+function logOf(root: string, of: EncodedRelation = relation) {
   const lake = openLake(diskStorage(join(root, 'lake')), systemClock)
   let [lsn, xid, effectiveAt, version] = [0x1_0000_0000n, 700, 0n, 0]
   let shapes: ReadonlyMap<string, string> = new Map()
@@ -97,7 +97,7 @@ function logOf(root: string) {
         const at = 1_700_000_000_000_000n + BigInt(xid) * 1_000_000n
         for (const message of [
           encode.begin(finalLsn, at, xid),
-          encode.relation(relation),
+          encode.relation(of),
           ...steps.map((step) => step(1)),
           encode.commit(finalLsn, finalLsn + 8n, at),
         ]) {
@@ -291,6 +291,17 @@ test('CD-12: a value that was taken along to another key is found, though the ke
   }
 })
 
+test('truth values and bytes are taken as PostgreSQL writes them', async () => {
+  const root = project(`{ 'stage.customers': changes('raw.shop', 'public.customers', {
+    columns: { id: 'bigint', email: 'boolean', balance: 'boolean', note: { type: 'binary', nullable: true } }, key: 'id' }) }`)
+  await logOf(root).commit([insert('1', 't', 'f', '\\x00ff'), insert('2', 'true', 'FALSE', null)])
+  expect((await run(root)).errors).toEqual([])
+  expect(await rowsOf(root, 'SELECT id, email, balance, hex(note) AS note FROM stage.customers ORDER BY id')).toEqual([
+    { id: '1', email: true, balance: false, note: '00FF' },
+    { id: '2', email: true, balance: false, note: null },
+  ])
+})
+
 test('CD-11: a value that nobody holds stops its table by name, and the other tables go on', async () => {
   const root = project(`{
   'stage.customers': changes('raw.shop', 'public.customers', { ${columns} }),
@@ -304,6 +315,61 @@ test('CD-11: a value that nobody holds stops its table by name, and the other ta
   // Nobody asks for what is not taken.
   expect((await log.lake.current('stage.emails'))?.rows).toBe(2)
   expect(await log.lake.current('stage.orders')).toBeDefined()
+})
+
+const keyed = (replicaIdentity: 'd' | 'f', ...key: readonly string[]): EncodedRelation => ({
+  ...relation,
+  replicaIdentity,
+  columns: relation.columns.map((column) => ({ ...column, isKey: key.includes(column.name) })),
+})
+
+test('CD-13: a declared key that is not the one of the table is refused before two rows become one', async () => {
+  const whole = `{ 'stage.customers': changes('raw.shop', 'public.customers', { columns: { id: 'bigint', email: 'text' }, key: ['email', 'id'] }) }`
+  const composite = keyed('d', 'id', 'email')
+  for (const [declared, of, found] of [
+    [tables(), composite, 'Changes.KeyDiffers'],
+    [whole, relation, 'Changes.KeyDiffers'],
+    [whole, composite, undefined],
+  ] as const) {
+    const root = project(declared)
+    const log = logOf(root, of)
+    await log.commit([insert('1', 'a', '1', null), insert('1', 'b', '2', null)].slice(0, of === relation ? 1 : 2))
+    const { errors } = await run(root)
+    expect(new Set(errors)).toEqual(new Set(found === undefined ? [] : [found]))
+    expect((await log.lake.current('stage.customers'))?.rows).toBe(found === undefined ? 2 : undefined)
+  }
+  // The server's key becomes another one later.
+  const root = project(tables())
+  const log = logOf(root)
+  await log.commit([insert('1', 'a', '1', null)])
+  expect((await run(root)).errors).toEqual([])
+  await log.commit([() => encode.relation(composite), insert('1', 'b', '2', null)])
+  expect((await run(root)).errors).toEqual(['Changes.KeyDiffers', 'Changes.KeyDiffers'])
+  expect((await log.lake.current('stage.customers'))?.version).toBe(1)
+})
+
+test('CD-14: a table without a primary key is known by the declared key, unless two of its rows share it', async () => {
+  const root = project(tables())
+  const log = logOf(root, keyed('f', 'id', 'email', 'balance', 'note'))
+  const whole =
+    (from: readonly string[], to: readonly string[]): Step =>
+    () =>
+      encode.update(1, to, { kind: 'O', values: from })
+  await log.commit([
+    insert('1', 'a', '1', 'n'),
+    insert('2', 'b', '2', 'n'),
+    whole(['1', 'a', '1', 'n'], ['3', 'a', '1', 'n']),
+    insert('1', 'again', '1', 'n'),
+  ])
+  expect((await run(root)).errors).toEqual([])
+  expect((await currentRows(root)).map(({ id, email }) => [id, email])).toEqual([
+    ['1', 'again'],
+    ['2', 'b'],
+    ['3', 'a'],
+  ])
+  await log.commit([whole(['3', 'a', '1', 'n'], ['2', 'a', '1', 'n'])])
+  expect((await run(root)).errors).toEqual(['Changes.KeyTwice', 'Changes.KeyTwice'])
+  expect((await log.lake.current('stage.customers'))?.rows).toBe(3)
 })
 
 test('another definition, and a log that was rolled back, are made from scratch', async () => {
