@@ -1,5 +1,5 @@
 /** A bank under load (pgbench's TPC-B), captured by a process that is killed again and again. */
-import { type ExecFileOptions, execFile } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -11,8 +11,8 @@ import { missingProgram } from '../servers/debian.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
 import { fold, lakeOf, logOf, repeated } from './project.ts'
 
-/** How long a bank works, and how often its reader is killed; the longest run that is asked for is a minute with a kill every 5 s. */
-const seconds = Number(process.env.SLUICE_PGBENCH_SECONDS ?? 15)
+/** How long the bank works, and how often its reader is killed; a minute, with a kill every 5 s, is what was promised. */
+const seconds = Number(process.env['SLUICE_PGBENCH_SECONDS'] ?? 15)
 const killEvery = seconds < 60 ? 3 : 5
 
 /** Debian keeps it beside the server's own programs; what is on the PATH there looks for a cluster first. */
@@ -71,7 +71,7 @@ export default pipeline('bank', {
   },
 })\n`
 
-/** A project over the bank in a database; \`warehouse\` is TypeScript. */
+/** A project over the bank in a database; `warehouse` is TypeScript. */
 function bankProject({ host, port, user, password }: PostgresServer, bank: string, warehouse: string): string {
   const server = JSON.stringify({ host, port, user, tls: 'off' }).slice(1, -1)
   return makeProject({
@@ -140,8 +140,7 @@ async function expectBank(root: string, bank: Select, warehouse: Select | undefi
   expect(difference(await loaded(`${booking} warehouse.bookings`), theirs), 'warehouse: bookings').toEqual(none)
 }
 
-const program = { what: 'pgbench', package: 'postgresql-contrib', find: pgbenchProgram }
-const missing = await missingProgram(program)
+const missing = await missingProgram({ what: 'pgbench', package: 'postgresql-contrib', find: pgbenchProgram })
 
 describe.skipIf(missing !== undefined)(`pgbench${missing === undefined ? '' : ` (skipped: missed ${missing})`}`, () => {
   let server: PostgresServer
@@ -160,12 +159,10 @@ describe.skipIf(missing !== undefined)(`pgbench${missing === undefined ? '' : ` 
   /** Runs pgbench, as a client that works in a project's folder. */
   async function pgbench(args: readonly string[], cwd: string): Promise<void> {
     const { host, port, user, password } = server
-    const options: ExecFileOptions = { cwd, env: { ...process.env, PGPASSWORD: password } }
-    await promisify(execFile)(
-      pgbenchProgram() as string,
-      ['-h', host, '-p', `${port}`, '-U', user, '-n', ...args],
-      options,
-    )
+    await promisify(execFile)(pgbenchProgram() as string, ['-h', host, '-p', `${port}`, '-U', user, '-n', ...args], {
+      cwd,
+      env: { ...process.env, PGPASSWORD: password },
+    })
   }
 
   test.each([
