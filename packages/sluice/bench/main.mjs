@@ -14,6 +14,7 @@ const names = [
   'incremental',
   'warehouse-postgres',
   'procedures',
+  'cdc',
   'memory',
 ]
 
