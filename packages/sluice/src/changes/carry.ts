@@ -5,7 +5,7 @@
  */
 import { sluiceError } from '../base/errors.ts'
 import type { Session } from '../engines/engine.ts'
-import { jsonPointer } from './log-rows.ts'
+import { jsonPointer, lsnOf, type Span } from './log-rows.ts'
 
 /** Names of the working tables. */
 const [wanted, earlier, references, carried] = [
@@ -14,6 +14,9 @@ const [wanted, earlier, references, carried] = [
   'changes_references',
   'changes_carried',
 ]
+
+/** The table of places of changes whose values nobody holds, and that a later change of the same row has made good: `s`. */
+export const superseded = 'changes_superseded'
 
 /** A change, without its image. */
 interface LightChange {
@@ -46,6 +49,13 @@ interface Reference {
   readonly from: Place
 }
 
+/** One whose place is known. */
+interface Resolved {
+  readonly s: string
+  readonly column: string
+  readonly from: string
+}
+
 /** What is carried, and from where. */
 export interface CarryInput {
   readonly session: Session
@@ -53,12 +63,14 @@ export interface CarryInput {
   readonly table: string
   /** The chunk's rows: the name of a table with the columns of `logRowsSql`. */
   readonly rows: string
-  /** A SELECT of all rows before the chunk, of the same columns. */
-  readonly before: string
-  /** A SELECT of all rows up to the chunk's end, from a place on. */
-  readonly all: (first: string) => string
+  /** A SELECT of the table's rows in a span of the log. */
+  readonly log: (span: Span) => string
+  /** The same without images. */
+  readonly light: (span: Span) => string
   /** The columns that are taken, by their names in the table: nobody asks for the values of others. */
   readonly columns: ReadonlySet<string>
+  /** The place before the chunk's first row. */
+  readonly after: string
   /** The place of the chunk's last row. */
   readonly last: string
 }
@@ -78,29 +90,60 @@ export interface Carried {
 /**
  * Finds what changes did not bring.
  *
- * @example const { cuts, values } = await findCarried({ session, table, rows, before, all, last }, 32 << 20)
+ * @example const { cuts, values } = await findCarried({ session, table, rows, log, light, columns, after, last }, 16 << 20)
  * @param bytes of values, read at once
- * @throws Changes.ValueNotHeld where the log does not have an earlier change of the row
+ * @throws Changes.ValueNotHeld where the log has neither an earlier change of the row that brought a value, nor a later one of it
  */
 export async function findCarried(input: CarryInput, bytes: number): Promise<Carried> {
-  const { session, table, rows, columns } = input
+  const { session, rows, columns } = input
+  await session.run(`CREATE OR REPLACE TABLE ${superseded} (s HUGEINT)`)
   // A row is followed back through changes of keys alone.
   const related = `SELECT k FROM ${rows} WHERE unchanged IS NOT NULL OR was IS NOT NULL UNION SELECT was FROM ${rows} WHERE was IS NOT NULL`
   const chunk = await follow(session, `FROM ${rows} WHERE k IN (${related}) OR op = 'T'`, columns, (root) => ({ root }))
   const roots = new Set(chunk.references.flatMap(({ from }) => ('root' in from ? [from.root] : [])))
   const held = roots.size === 0 ? undefined : await followBack(input, roots)
-  const resolved = chunk.references.map(({ s, column, from }) => {
+  const resolved: Resolved[] = []
+  const lost = new Map<string, string>()
+  for (const { s, column, from } of chunk.references) {
     const holder = 'root' in from ? held?.get(from.root) : undefined
     const source = 'root' in from ? (holder?.older.get(column) ?? holder?.own) : from
-    if (source !== undefined && 's' in source) return { s, column, from: source.s }
-    throw notHeld(table, column, 'root' in from ? from.root : 'lost' in from ? from.lost : '')
-  })
-  await stageReferences(session, resolved)
-  return { cuts: await cutsOf(input, bytes), values: (after, upTo) => readValues(input, after, upTo) }
+    if (source !== undefined && 's' in source) resolved.push({ s, column, from: source.s })
+    else lost.set(s, column)
+  }
+  await supersede(input, lost)
+  const kept = resolved.filter(({ s }) => !lost.has(s))
+  await stageReferences(session, kept)
+  return { cuts: await cutsOf(input, kept, bytes), values: (after, upTo) => readValues(input, kept, after, upTo) }
 }
 
-function notHeld(table: string, column: string, key: string): Error {
-  return sluiceError('Changes.ValueNotHeld', { table, column, key })
+/**
+ * Leaves out changes whose values nobody holds, where the log says later what became of the row: the next change of it, which is whole or is
+ * judged the same way, or a TRUNCATE. What the row was in between is not known.
+ *
+ * @param lost a column of each, by their places
+ */
+async function supersede(
+  { session, table, rows, light }: CarryInput,
+  lost: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (lost.size === 0) return
+  const places = [...lost.keys()]
+  for (let at = 0; at < places.length; at += 2048)
+    await session.run(
+      `INSERT INTO ${superseded} VALUES ${places
+        .slice(at, at + 2048)
+        .map((s) => `(${s})`)
+        .join(', ')}`,
+    )
+  const [first] = places
+  const [never] = await session.all<{ s: string; k: string }>(`
+    WITH later AS (SELECT s, op, k, was FROM (${light({ after: first! })})),
+      ends AS (SELECT k, max(s) AS s FROM (SELECT k, s FROM later WHERE op <> 'T' UNION ALL SELECT was, s FROM later WHERE was IS NOT NULL) GROUP BY k)
+    SELECT r.s::VARCHAR AS s, r.k FROM ${rows} AS r LEFT JOIN ends ON ends.k = r.k
+    WHERE r.s IN (FROM ${superseded}) AND r.s >= greatest(coalesce(ends.s, -1), (SELECT coalesce(max(s), -1) FROM later WHERE op = 'T'))
+    ORDER BY r.s LIMIT 1`)
+  if (never !== undefined)
+    throw sluiceError('Changes.ValueNotHeld', { table, column: lost.get(never.s)!, key: never.k })
 }
 
 /** Goes through changes in their order; answers what they refer to, and where each key's values are at the end. */
@@ -145,7 +188,7 @@ async function follow(
  * value was taken along to another key, since the key it left may have had other rows after that.
  */
 async function followBack(
-  { session, before, columns }: CarryInput,
+  { session, light, after, columns }: CarryInput,
   roots: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Holder | undefined>> {
   await session.run(`CREATE OR REPLACE TABLE ${wanted} (k VARCHAR, upto VARCHAR, round VARCHAR)`)
@@ -162,7 +205,7 @@ async function followBack(
     await session.run(
       `INSERT INTO ${earlier} SELECT s, op, k, was, unchanged FROM (
          SELECT *, max(CASE WHEN unchanged IS NULL AND op <> 'D' AND (upto IS NULL OR s < upto::HUGEINT) THEN s END) OVER (PARTITION BY k) AS whole
-         FROM (SELECT s, op, k, was, unchanged FROM (${before})) JOIN (FROM ${wanted} WHERE round = '${round}') USING (k))
+         FROM (SELECT s, op, k, was, unchanged FROM (${light({ upTo: after })})) JOIN (FROM ${wanted} WHERE round = '${round}') USING (k))
        WHERE (whole IS NULL OR s >= whole) AND s NOT IN (SELECT s FROM ${earlier})`,
     )
     next = await session.all<Wanted>(
@@ -175,10 +218,7 @@ async function followBack(
   return state
 }
 
-async function stageReferences(
-  session: Session,
-  resolved: readonly { readonly s: string; readonly column: string; readonly from: string }[],
-): Promise<void> {
+async function stageReferences(session: Session, resolved: readonly Resolved[]): Promise<void> {
   await session.run('CREATE OR REPLACE TABLE changes_found (s VARCHAR, name VARCHAR, pointer VARCHAR, source VARCHAR)')
   for (let at = 0; at < resolved.length; at += 2048) {
     const some = resolved.slice(at, at + 2048)
@@ -197,30 +237,53 @@ async function stageReferences(
 }
 
 /** Where the sizes of the images that are read add up to a piece. */
-async function cutsOf({ session, all, last }: CarryInput, bytes: number): Promise<readonly string[]> {
+async function cutsOf(
+  { session, log, last }: CarryInput,
+  resolved: readonly Resolved[],
+  bytes: number,
+): Promise<readonly string[]> {
   const found = await session.all<{ upTo: string }>(`
     SELECT max(s)::VARCHAR AS "upTo" FROM (
       SELECT s, sum(bytes) OVER (ORDER BY s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) // ${bytes} AS piece
-      FROM (SELECT r.s, sum(coalesce(strlen(l.image), 0)) AS bytes FROM ${references} AS r ${sourcesSql(all)} GROUP BY r.s))
+      FROM (SELECT r.s, sum(coalesce(l.bytes, 0)) AS bytes FROM ${references} AS r
+        LEFT JOIN (SELECT s, strlen(image) AS bytes FROM (${sourcesSql(log, resolved)})) AS l ON l.s = r.source GROUP BY r.s))
     GROUP BY piece ORDER BY max(s)`)
   return [...found.slice(0, -1).map(({ upTo }) => upTo), last]
 }
 
-/** The changes that hold the values. */
-function sourcesSql(all: (first: string) => string, which = 'true'): string {
-  return `LEFT JOIN (SELECT s, k, image FROM (${all(`(SELECT min(source) FROM ${references} WHERE ${which})`)})) AS l ON l.s = r.source`
+/** So many places are named one by one: where there are more, images are small. */
+const namedPlaces = 2048
+
+/** The changes that hold values, and no others: a join would hold the images of those, too. */
+function sourcesSql(log: CarryInput['log'], resolved: readonly Resolved[]): string {
+  const sources = [...new Set(resolved.map(({ from }) => from))]
+  if (sources.length === 0) return `${log({ lsns: ['-1'] })}`
+  if (sources.length <= namedPlaces)
+    return `SELECT * FROM (${log({ lsns: [...new Set(sources.map(lsnOf))] })}) WHERE s IN (${sources.map((s) => `${s}::HUGEINT`).join(', ')})`
+  const places = sources.map(BigInt).sort((a, b) => (a < b ? -1 : 1))
+  return log({ after: `${places[0]! - 1n}`, upTo: `${places.at(-1)!}` })
 }
 
-async function readValues({ session, table, all }: CarryInput, after: string, upTo: string): Promise<string> {
-  const which = `s > ${after}::HUGEINT AND s <= ${upTo}::HUGEINT`
+async function readValues(
+  input: CarryInput,
+  resolved: readonly Resolved[],
+  after: string,
+  upTo: string,
+): Promise<string> {
+  const { session, log } = input
+  const [from, to] = [BigInt(after), BigInt(upTo)]
+  const some = resolved.filter(({ s }) => BigInt(s) > from && BigInt(s) <= to)
   await session.run(`
     CREATE OR REPLACE TABLE ${carried} AS
-    SELECT s, map(list(name), list(value)) AS carried, min(CASE WHEN value IS NULL THEN name END) AS missing, any_value(k) AS k
-    FROM (SELECT r.s, r.name, l.k, l.image ->> r.pointer AS value FROM (FROM ${references} WHERE ${which}) AS r ${sourcesSql(all, which)})
+    SELECT s, map(list(name), list(value)) AS carried, min(CASE WHEN value IS NULL THEN name END) AS missing
+    FROM (SELECT r.s, r.name, l.image ->> r.pointer AS value
+      FROM (FROM ${references} WHERE s > ${after}::HUGEINT AND s <= ${upTo}::HUGEINT) AS r
+      LEFT JOIN (SELECT s, image FROM (${sourcesSql(log, some)})) AS l ON l.s = r.source)
     GROUP BY s`)
-  const [lost] = await session.all<{ missing: string; k: string | null }>(
-    `SELECT missing, k FROM ${carried} WHERE missing IS NOT NULL LIMIT 1`,
+  // An older image may be of a time when the table, or the publication, had fewer columns.
+  const missing = await session.all<{ s: string; missing: string }>(
+    `SELECT s::VARCHAR AS s, missing FROM ${carried} WHERE missing IS NOT NULL ORDER BY s`,
   )
-  if (lost !== undefined) throw notHeld(table, lost.missing, lost.k ?? '')
+  await supersede(input, new Map(missing.map((row) => [row.s, row.missing])))
   return carried
 }

@@ -9,10 +9,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import type { Session, WrittenFile } from '../engines/engine.ts'
-import { findCarried } from './carry.ts'
+import { findCarried, superseded } from './carry.ts'
 import { type Judge, own } from './judge.ts'
 import { assertKey } from './key.ts'
-import { type LogTable, logRowsSql } from './log-rows.ts'
+import { type LogTable, lightRowsSql, logRowsSql, type Span } from './log-rows.ts'
 import { findTruncated } from './truncated.ts'
 
 /** Files of a log that were added together, in the order in which they were. */
@@ -45,8 +45,10 @@ export interface FoldInput {
 export interface Folded {
   /** In order. */
   readonly files: readonly WrittenFile[]
-  /** Changes, resolved: those of the files and those that were refused. */
+  /** Changes, resolved: those of the files, those that were refused, and those that were left out. */
   readonly read: number
+  /** Changes that were left out, since a value of theirs is not held, and a later change says what became of the row. */
+  readonly superseded: number
 }
 
 /** Rows, or bytes of images, that are worked on at once. */
@@ -62,8 +64,7 @@ const chunkBytes = 16 << 20
 export async function foldChanges(input: FoldInput): Promise<Folded> {
   const { session, judge, table } = input
   const files: WrittenFile[] = []
-  let read = 0
-  let chunks = 0
+  let [read, chunks, leftOut] = [0, 0, 0]
   const fresh = input.parts.map(({ sql }) => sql).join(' UNION ALL ')
   if (fresh !== '') await assertKey({ session, table, log: input.log, fresh })
   for (const part of gathered(input.parts)) {
@@ -77,12 +78,13 @@ export async function foldChanges(input: FoldInput): Promise<Folded> {
       }
       chunks++
       read += span.rows - span.truncates + span.moves
+      if (span.carries) leftOut += await countOf(session, superseded)
       if (span.truncates > 0) read += await countOf(session, truncatedRows)
       input.progress(read)
     }
   }
   await session.run(`DROP TABLE IF EXISTS ${staged}`)
-  return { files: files.filter(({ rows }) => rows > 0), read }
+  return { files: files.filter(({ rows }) => rows > 0), read, superseded: leftOut }
 }
 
 const staged = 'changes_staged'
@@ -169,19 +171,20 @@ async function* resolved(
   rows: string,
 ): AsyncGenerator<string> {
   await session.run(`CREATE OR REPLACE TABLE ${staged} AS ${rows}`)
-  const earlier = logRowsSql(log, table, { upTo: before(chunk.first) })
-  if (chunk.truncates > 0) await findTruncated({ session, rows: staged, before: earlier, into: truncatedRows })
+  const light = (span: Span): string => lightRowsSql(log, table, span)
+  let after = before(chunk.first)
+  if (chunk.truncates > 0)
+    await findTruncated({ session, rows: staged, before: light({ upTo: after }), into: truncatedRows })
   if (!chunk.carries) {
     yield changesSql(chunk, `${staged} AS r`)
     return
   }
-  const all = (first: string): string => logRowsSql(log, table, { from: first, upTo: chunk.last })
   const { last } = chunk
+  const rowsOf = (span: Span): string => logRowsSql(log, table, span)
   const { cuts, values } = await findCarried(
-    { session, table: table.table, rows: staged, before: earlier, all, columns: new Set(input.columns), last },
+    { session, table: table.table, rows: staged, log: rowsOf, light, columns: new Set(input.columns), after, last },
     chunkBytes,
   )
-  let after = before(chunk.first)
   for (const upTo of cuts) {
     const from = `(FROM ${staged} WHERE s > ${after}::HUGEINT AND s <= ${upTo}::HUGEINT) AS r LEFT JOIN ${await values(after, upTo)} AS v ON v.s = r.s`
     yield changesSql(chunk, from, 'v.carried')
@@ -195,7 +198,7 @@ function changesSql({ truncates, moves }: Chunk, from: string, carried = 'NULL')
   return `
     SELECT r.s + CASE WHEN r.was IS NULL THEN 0 ELSE 1 END AS s,
       CASE WHEN r.op = 'S' OR r.was IS NOT NULL THEN 'I' ELSE r.op END AS op, ${place}, r.k, r.image, ${carried} AS carried
-    FROM ${from} WHERE r.op <> 'T' ${moves === 0 ? '' : gone} ${truncates === 0 ? '' : truncated}`
+    FROM ${from} WHERE r.op <> 'T' ${carried === 'NULL' ? '' : `AND r.s NOT IN (FROM ${superseded})`} ${moves === 0 ? '' : gone} ${truncates === 0 ? '' : truncated}`
 }
 
 /** What a history has of a change, after its own columns; in the order of the definition's `historyColumns`. */

@@ -2,7 +2,7 @@
 import { sluiceError } from '../base/errors.ts'
 import type { Session } from '../engines/engine.ts'
 import { quoteText } from '../sql/quote.ts'
-import { type LogTable, logRowsSql } from './log-rows.ts'
+import { type LogTable, lightRowsSql } from './log-rows.ts'
 
 /** What is checked. */
 export interface KeyInput {
@@ -58,13 +58,13 @@ function assertSame({ table, key }: LogTable, found: readonly string[]): void {
 /** Whether a row begins to live under a key where another one lives. A copy begins anew, so that only its own rows count. */
 async function assertOnce({ session, table, log, fresh }: KeyInput): Promise<void> {
   const [twice] = await session.all<{ k: string }>(`
-    WITH seen AS (SELECT s, lsn, op, k, was FROM (${logRowsSql(log, table)})),
+    WITH seen AS (SELECT s, lsn, op, k, was FROM (${lightRowsSql(log, table)})),
       moves AS (SELECT s, lsn, op, k, op <> 'D' AS lives, op IN ('I', 'S') OR was IS NOT NULL AS begins FROM seen
         UNION ALL SELECT s, lsn, op, was, false, false FROM seen WHERE was IS NOT NULL)
     SELECT k FROM (SELECT *, lag({ lives: lives, op: op, lsn: lsn }) OVER (PARTITION BY k ORDER BY s) AS last
       FROM moves WHERE op <> 'T' AND s > (SELECT coalesce(max(s), -1) FROM seen WHERE op = 'T'))
     WHERE begins AND last.lives AND (op <> 'S' OR (last.op = 'S' AND last.lsn = lsn))
-      AND s >= (SELECT min(s) FROM (${logRowsSql(fresh, table)})) ORDER BY s LIMIT 1`)
+      AND s >= (SELECT min(s) FROM (${lightRowsSql(fresh, table)})) ORDER BY s LIMIT 1`)
   if (twice !== undefined)
     throw sluiceError('Changes.KeyTwice', { table: table.table, declared: table.key.join(', '), key: twice.k })
 }

@@ -26,8 +26,8 @@ const placesPerLsn = '1000000000000000'
 
 /** A part of a log, by places. */
 export interface Span {
-  /** Inclusive; a SQL expression. */
-  readonly from?: string
+  /** Commit positions, of which all rows are. @default any */
+  readonly lsns?: readonly string[]
   /** Exclusive; a decimal number. @default from the beginning */
   readonly after?: string
   /** Inclusive. @default to the end */
@@ -40,11 +40,32 @@ export interface Span {
  * @example logRowsSql('SELECT * FROM log', { table: 'public.customers', key: ['id'] }, { after: '0' })
  * @param log a SELECT of the log, or of some files of it
  */
-export function logRowsSql(log: string, { table, key }: LogTable, { from, after, upTo }: Span = {}): string {
+export function logRowsSql(log: string, table: LogTable, span: Span = {}): string {
+  return rowsSql(log, table, span, ['key', 'after', 'before'], ', image')
+}
+
+/**
+ * The same without images, which are not read where rows come with their key.
+ *
+ * @example lightRowsSql('SELECT * FROM log', { table: 'public.customers', key: ['id'] })
+ */
+export function lightRowsSql(log: string, table: LogTable, span: Span = {}): string {
+  const keyed = `SELECT *, NULL::VARCHAR AS after FROM (SELECT * EXCLUDE (after) FROM (${log}) WHERE key IS NOT NULL)`
+  return `${rowsSql(keyed, table, span, ['key'], '')}
+    UNION ALL ${rowsSql(`SELECT * FROM (${log}) WHERE key IS NULL`, table, span, ['after', 'before'], '')}`
+}
+
+function rowsSql(
+  log: string,
+  { table, key }: LogTable,
+  { lsns, after, upTo }: Span,
+  keyed: readonly string[],
+  image: string,
+): string {
   const conditions = [
     `_table = ${quoteText(table)}`,
     `_op <> 'R'`,
-    ...(from === undefined ? [] : [`_lsn >= ${from} // ${placesPerLsn}::HUGEINT`, `${place} >= ${from}`]),
+    ...(lsns === undefined ? [] : [`_lsn IN (${lsns.join(', ')})`]),
     // Both on the log's own columns, which whole groups of rows are skipped by, and on the exact place.
     ...(after === undefined ? [] : [`_lsn >= ${lsnOf(after)}`, `${place} > ${after}::HUGEINT`]),
     ...(upTo === undefined ? [] : [`_lsn <= ${lsnOf(upTo)}`, `${place} <= ${upTo}::HUGEINT`]),
@@ -54,9 +75,9 @@ export function logRowsSql(log: string, { table, key }: LogTable, { from, after,
   ]
   const before = `CASE WHEN _op = 'U' AND before IS NOT NULL THEN ${keyText(key, 'before')} END`
   return `
-    SELECT s, lsn, seq, committed_at, effective_at, op, k, CASE WHEN before_k <> k THEN before_k END AS was, image, unchanged
+    SELECT s, lsn, seq, committed_at, effective_at, op, k, CASE WHEN before_k <> k THEN before_k END AS was${image}, unchanged
     FROM (SELECT ${place} AS s, _lsn AS lsn, _seq AS seq, _committed_at AS committed_at, _effective_at AS effective_at, _op AS op,
-        coalesce(${['key', 'after', 'before'].map((image) => keyText(key, image)).join(', ')}) AS k,
+        coalesce(${keyed.map((image) => keyText(key, image)).join(', ')}) AS k,
         ${before} AS before_k, CASE WHEN _op <> 'D' THEN after END AS image, _unchanged AS unchanged
       FROM (${log}) WHERE ${conditions.join(' AND ')})`
 }
@@ -70,8 +91,8 @@ const half = (s: string): bigint => BigInt(s) / copiedFrom
 
 const seqOf = (s: string): bigint => (BigInt(s) % copiedFrom) / 10n
 
-/** @example lsnOf('4294967296000000000000000') // '4294967296' */
-function lsnOf(s: string): string {
+/** The commit position of a place. @example lsnOf('4294967296000000000000000') // '4294967296' */
+export function lsnOf(s: string): string {
   return `${BigInt(s) / BigInt(placesPerLsn)}`
 }
 

@@ -7,8 +7,8 @@ import { newId, systemClock } from '../../src/base/clock.ts'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { openProject } from '../../src/run/project.ts'
-import { changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
-import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
+import { type ChangeLogWriter, changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
+import { type Decoder, pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
 import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { makeProject } from '../acceptance/project.ts'
@@ -69,66 +69,78 @@ const remove =
     encode.delete(1, 'K', [id, null, null, null])
 const truncate: Step = () => encode.truncate([1], 0)
 
-/** A log that grows by transactions. */
+/** A log that grows by transactions, and by what a comparison with the server finds. */
 function logOf(root: string, of: EncodedRelation = relation) {
   const lake = openLake(diskStorage(join(root, 'lake')), systemClock)
   let [lsn, xid, effectiveAt, version] = [0x1_0000_0000n, 700, 0n, 0]
   let shapes: ReadonlyMap<string, string> = new Map()
+  const at = () => 1_700_000_000_000_000n + BigInt(xid) * 1_000_000n
+  const add = async (fill: (writer: ChangeLogWriter, decoder: Decoder, own: string) => Promise<void>) => {
+    const own = join(folder, `${number++}`)
+    mkdirSync(own)
+    await using session = await engine.open()
+    const decoder = pgoutputDecoder()
+    const writer = await changeLogWriter({
+      session,
+      folder: own,
+      partitionBy: 'day',
+      tables: new Set(['public.customers']),
+      shapes,
+      types: decoder.types,
+      effectiveAt,
+    })
+    await fill(writer, decoder, own)
+    const log = await writer.finish()
+    ;({ shapes, effectiveAt } = log)
+    const { record } = await lake.commit({
+      table: 'raw.shop',
+      operation: 'append',
+      taskKey: `log ${version++}`,
+      definition: 'log',
+      run: newId(systemClock),
+      attempt: 1,
+      fencingToken: 0,
+      fence: async () => {},
+      verifyFile: async (file) => ({ rows: log.files.find(({ localFile }) => localFile === file)!.rows }),
+      inputs: [],
+      checks: [],
+      quarantine: [],
+      fields: log.fields,
+      files: log.files,
+      accounting: log.accounting,
+      watermark: `${lsn}`,
+    })
+    return record
+  }
   return {
     lake,
-    async commit(...transactions: readonly (readonly Step[])[]) {
-      const own = join(folder, `${number++}`)
-      mkdirSync(own)
-      await using session = await engine.open()
-      const decoder = pgoutputDecoder()
-      const assembler = transactionAssembler(decoder, lsn, { folder: own, memoryBytes: 1 << 20, diskBytes: 1 << 30 })
-      const tables = new Set(['public.customers'])
-      const writer = await changeLogWriter({
-        session,
-        folder: own,
-        partitionBy: 'day',
-        tables,
-        shapes,
-        types: decoder.types,
-        effectiveAt,
-      })
-      for (const steps of transactions) {
-        const finalLsn = lsn + 1000n
-        const at = 1_700_000_000_000_000n + BigInt(xid) * 1_000_000n
-        for (const message of [
-          encode.begin(finalLsn, at, xid),
-          encode.relation(of),
-          ...steps.map((step) => step(1)),
-          encode.commit(finalLsn, finalLsn + 8n, at),
-        ]) {
-          const transaction = assembler.push(message, 0, message.length)
-          if (transaction !== undefined) await writer.add(transaction)
+    commit: (...transactions: readonly (readonly Step[])[]) =>
+      add(async (writer, decoder, own) => {
+        const assembler = transactionAssembler(decoder, lsn, { folder: own, memoryBytes: 1 << 20, diskBytes: 1 << 30 })
+        for (const steps of transactions) {
+          const finalLsn = lsn + 1000n
+          for (const message of [
+            encode.begin(finalLsn, at(), xid),
+            encode.relation(of),
+            ...steps.map((step) => step(1)),
+            encode.commit(finalLsn, finalLsn + 8n, at()),
+          ]) {
+            const transaction = assembler.push(message, 0, message.length)
+            if (transaction !== undefined) await writer.add(transaction)
+          }
+          lsn = finalLsn + 8n
+          xid++
         }
-        lsn = finalLsn + 8n
-        xid++
-      }
-      const log = await writer.finish()
-      ;({ shapes, effectiveAt } = log)
-      const { record } = await lake.commit({
-        table: 'raw.shop',
-        operation: 'append',
-        taskKey: `log ${version++}`,
-        definition: 'log',
-        run: newId(systemClock),
-        attempt: 1,
-        fencingToken: 0,
-        fence: async () => {},
-        verifyFile: async (file) => ({ rows: log.files.find(({ localFile }) => localFile === file)!.rows }),
-        inputs: [],
-        checks: [],
-        quarantine: [],
-        fields: log.fields,
-        files: log.files,
-        accounting: log.accounting,
-        watermark: `${lsn}`,
-      })
-      return record
-    },
+      }),
+    copy: (...rows: readonly { op: 'S' | 'I' | 'U' | 'D'; id: string; row?: Record<string, string | null> }[]) =>
+      add(async (writer) => {
+        for (const { op, id, row } of rows) {
+          const key = JSON.stringify({ id })
+          const image = row === undefined ? null : JSON.stringify({ id, ...row })
+          const before = op === 'D' ? key : null
+          writer.addCopied({ table: 'public.customers', op, key, before, image, at: { lsn, committedAt: at() } })
+        }
+      }),
   }
 }
 
@@ -315,6 +327,36 @@ test('CD-11: a value that nobody holds stops its table by name, and the other ta
   // Nobody asks for what is not taken.
   expect((await log.lake.current('stage.emails'))?.rows).toBe(2)
   expect(await log.lake.current('stage.orders')).toBeDefined()
+})
+
+test('CD-11: what nobody holds is left out and counted once the log says later what became of the row', async () => {
+  const root = project(tables())
+  const log = logOf(root)
+  await log.commit(
+    [insert('1', 'a', '1', 'n')],
+    // None of these rows has an earlier change; each goes on in another way.
+    [update('6', 'f', '6', unchanged), update('7', 'g', '7', unchanged), move('8', '18', 'h', '8', unchanged)],
+    [update('9', 'z', '9', unchanged), update('9', 'y', '9', unchanged)],
+  )
+  expect((await run(root)).errors).toEqual(['Changes.ValueNotHeld', 'Changes.ValueNotHeld'])
+  await log.commit([update('6', 'f', '7', 'whole'), remove('7')])
+  expect((await run(root)).errors).toEqual(['Changes.ValueNotHeld', 'Changes.ValueNotHeld'])
+  const whole = (op: 'U' | 'S', id: string) => ({ op, id, row: { email: 'now', balance: '10', note: 'copied' } })
+  await log.copy(whole('U', '9'), whole('S', '18'), { op: 'D', id: '1' })
+  const { errors, accounts } = await run(root)
+  expect(errors).toEqual([])
+  expect(accounts).toMatchObject({
+    'model:stage.history': { read: 12, accepted: 7, quarantined: 0, dropped: { 'value not held': 5 } },
+    'model:stage.customers': { read: 12, accepted: 3, dropped: { deleted: 3, superseded: 1, 'value not held': 5 } },
+  })
+  expect(await currentRows(root)).toEqual([
+    { id: '6', email: 'f', balance: '7.00', note: 'whole' },
+    { id: '9', email: 'now', balance: '10.00', note: 'copied' },
+    { id: '18', email: 'now', balance: '10.00', note: 'copied' },
+  ])
+  await log.commit([update('9', 'later', '9', unchanged)])
+  expect((await run(root)).errors).toEqual([])
+  expect((await currentRows(root))[1]).toEqual({ id: '9', email: 'later', balance: '9.00', note: 'copied' })
 })
 
 const keyed = (replicaIdentity: 'd' | 'f', ...key: readonly string[]): EncodedRelation => ({

@@ -11,11 +11,11 @@ export const changesErrors = {
     message: ({ table, column, key }) =>
       `A change of ${table} (key ${key}) left "${column}" as it was, so the server did not send its value; and the log has no earlier change of that row.`,
     hint: ({ table }) =>
-      `${kept} To bring the row whole, run: sluice cdc resnapshot. So that it cannot happen again, on the server: ALTER TABLE ${table} REPLICA IDENTITY FULL`,
+      `${kept} To bring the row whole, run: sluice cdc resnapshot <source>; the change is then left out and counted, and the table goes on. So that it cannot happen again, on the server: ALTER TABLE ${table} REPLICA IDENTITY FULL`,
     retry: 'terminal',
     exit: 1,
     explanation:
-      'Fault CD-11. PostgreSQL does not send large values (TOAST) that an update did not touch. They come from the earlier changes of the row; a table that was added without a copy has none.',
+      'Fault CD-11. PostgreSQL does not send large values (TOAST) that an update did not touch. They come from the earlier changes of the row; a table that was added without a copy has none. Where a later change says what became of the row, nothing stops.',
   }),
   'Changes.KeyMissing': entry<{ table: string; key: string; changes: number }>({
     code: 'SLU3261',

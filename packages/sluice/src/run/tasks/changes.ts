@@ -153,12 +153,18 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const refused = await quarantine.finish()
   const checks = judgeRefused(model, judge, refused, folded.read)
   const made = await (model.as === 'history' ? historyOf : currentOf)(making, judge, folded.files, scratch)
+  const lost = folded.superseded === 0 ? {} : { 'value not held': folded.superseded }
   const candidate: ModelCandidate = {
     fields: fieldsOf(model, judge),
     files: made.files,
     ...(made.kept === undefined ? {} : { kept: made.kept }),
     quarantine: refused === undefined ? [] : [refused],
-    accounting: { read: folded.read, quarantined: refused?.rows ?? 0, ...made.accounting },
+    accounting: {
+      read: folded.read,
+      quarantined: refused?.rows ?? 0,
+      ...made.accounting,
+      dropped: { ...made.accounting.dropped, ...lost },
+    },
     checks,
     warnings: task.warnings,
   }
