@@ -10,7 +10,6 @@ import type { CdcSource, ProcedureSource } from '../definition/types.ts'
 import { loadProject } from './load.ts'
 
 const templates = fileURLToPath(new URL('../../templates', import.meta.url))
-const examples = fileURLToPath(new URL('../../../../examples', import.meta.url))
 
 let folder: string
 beforeAll(async () => {
@@ -54,16 +53,6 @@ describe.each(['retail', 'file-drop', 'medallion'])('the template %s', (name) =>
     deliver('--fresh')
     expect(await contents(root, ['inbox'])).toEqual(first)
   })
-})
-
-// To update, for each: rsync -a --exclude package.json --exclude gitignore packages/sluice/templates/<name>/ examples/<name>/
-test.each(['retail', 'procedures', 'marketplace'])('the example %s is the template', async (name) => {
-  const files = await contents(templates, [name])
-  for (const [file, text] of Object.entries(files)) {
-    const path = relative(name, file)
-    const copy = await readFile(join(examples, name, path === 'gitignore' ? '.gitignore' : path), 'utf8')
-    expect(copy, path).toBe(path === 'package.json' ? text.replace(`"${name}"`, `"example-${name}"`) : text)
-  }
 })
 
 test('the template procedures is a project without problems, and what one role may call is what its sources call', async () => {
