@@ -143,7 +143,8 @@ function projectOver(
     check: async () => [
       ...loadProblems,
       ...(await (await secrets()).checkSecrets(root, project)),
-      ...(await (await planning()).planProject(context)).problems,
+      // What is loaded is no matter of the definition: a check reaches no warehouse, which may be a server.
+      ...(await (await planning()).planProject({ ...context, warehouseExists: async () => false })).problems,
     ],
     plan: async (options) => (await planning()).planProject(context, options),
     stateMachines: async (plan) =>

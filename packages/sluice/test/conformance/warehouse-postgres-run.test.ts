@@ -1,5 +1,5 @@
 /** A whole run into PostgreSQL: configured, planned, loaded, run again for nothing, examined, and honest about what a query reaches. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -55,6 +55,15 @@ test('a project loads into PostgreSQL, twice, and the second time there is nothi
   for (const table of ['warehouse.main.fact_sales', 'sluice.loads'])
     await expect(runQuery(project, `SELECT * FROM ${table}`)).rejects.toThrow('The warehouse is a PostgreSQL server')
   await client.end()
+})
+
+test('a check reaches no server; a plan has to', async () => {
+  const { root } = await shop("postgresWarehouse('star', { schema: 'SCHEMA' })")
+  const config = join(root, 'sluice.config.ts')
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/port: \d+/, 'port: 1'))
+  await using project = await openProject(root)
+  expect(await project.check()).toEqual([])
+  await expect(project.plan()).rejects.toMatchObject({ name: 'Connection.Unreachable' })
 })
 
 test('a warehouse names a connection that is declared, to a server of its kind', async () => {
