@@ -16,10 +16,10 @@ export interface CdcTable {
   readonly table: string
   /**
    * `new`: its rows are copied by the next run. `captured`: its changes are taken. `paused`: its changes wait in the server's log, for a person;
-   * the other tables go on. `missing`: the server or the publication does not have it.
+   * the other tables go on. `stale`: it must be compared, since changes may be missing. `missing`: the server or the publication does not have it.
    */
-  readonly status: 'new' | 'captured' | 'paused' | 'missing'
-  /** Why it is paused or missing. */
+  readonly status: 'new' | 'captured' | 'paused' | 'stale' | 'missing'
+  /** Why it is paused, stale or missing. */
   readonly detail?: string
 }
 

@@ -18,7 +18,7 @@ import type { Candidate } from '../sources/source.ts'
 import { quotePath } from '../sql/quote.ts'
 import type { CdcProject } from './cdc.ts'
 import { cdcSettings } from './cdc.ts'
-import type { CdcAccepted, CdcChange, CdcControl, CdcStatus, CdcTable } from './cdc-api.ts'
+import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcStatus, CdcTable } from './cdc-api.ts'
 import type { ProjectContext } from './context.ts'
 import { acquireLease, type Lease } from './lease.ts'
 
@@ -91,7 +91,7 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
   const server = parseLsn(rows[0]!.at)
   const record = await context.lake.current(table)
   const cursor = record?.watermark === undefined ? undefined : readCursor(record.watermark)
-  const { slot, findings } = inspection
+  const { slot } = inspection
   const lag =
     cursor === undefined
       ? undefined
@@ -116,8 +116,28 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
           },
         }),
     tables: tables.map((one) => (reasons.has(one.table) ? { ...one, detail: reasons.get(one.table)! } : one)),
-    findings,
+    findings: [...inspection.findings, ...gaps(source, inspection, cursor, tables)],
   }
+}
+
+/** What a run would stop at, because changes may be missing. */
+function gaps(
+  source: CdcSource,
+  { slot }: Inspection,
+  cursor: Cursor | undefined,
+  tables: readonly CdcTable[],
+): readonly CdcFinding[] {
+  if (cursor === undefined) return []
+  const missing = { status: 'fail', fix: 'Find what is missing: sluice cdc resnapshot' } as const
+  const since = `changes after ${printLsn(cursor.position)} may be missing`
+  const isAhead = slot?.confirmed !== undefined && slot.confirmed > cursor.position
+  return [
+    ...(slot === undefined ? [{ ...missing, name: `slot ${source.slot}`, detail: `there is none; ${since}` }] : []),
+    ...(isAhead ? [{ ...missing, name: `slot ${source.slot}`, detail: `somebody else has read it; ${since}` }] : []),
+    ...tables.flatMap(({ table, status: state, detail = '' }) =>
+      state === 'stale' ? [{ ...missing, name: table, detail }] : [],
+    ),
+  ]
 }
 
 async function reasonsOf(
@@ -140,13 +160,21 @@ function slotStatus({ slot }: Inspection, cursor: Cursor | undefined): CdcStatus
   return slot.activePid === undefined ? 'ready' : 'active'
 }
 
-function tablesOf(source: CdcSource, { tables }: Inspection, cursor: Cursor | undefined): readonly CdcTable[] {
+function tablesOf(
+  source: CdcSource,
+  { tables, captured }: Inspection,
+  cursor: Cursor | undefined,
+): readonly CdcTable[] {
   return source.tables.map((table) => {
     const found = tables.find((one) => one.table === table)
     if (found?.exists !== true) return { table, status: 'missing', detail: 'the server does not have it' }
     if (!found.isPublished) return { table, status: 'missing', detail: 'the publication does not have it' }
-    if (cursor?.waiting.includes(table)) return { table, status: 'paused' }
-    return { table, status: cursor?.published[table] === undefined ? 'new' : 'captured' }
+    if (cursor === undefined) return { table, status: 'new' }
+    const known = cursor.published[table]
+    if (known === undefined) return { table, status: 'stale', detail: 'its rows up to now are not in the log' }
+    if (known !== captured.digests.get(table))
+      return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
+    return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
   })
 }
 

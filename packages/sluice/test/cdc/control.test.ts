@@ -63,6 +63,9 @@ test('CD-14, CD-27, CD-28: what is missing on the server is found, told and made
   expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationUnfit' }])
   const mended = await control(root, (log) => log.setup({ apply: true }))
   expect(mended.statements).toMatchObject([{ sql: expect.stringMatching(/publish_via_partition_root = true/) }])
+  // What happened between the two is not in the stream.
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
+  await control(root, (log) => log.resnapshot())
   expect((await runProject(root)).errors).toEqual([])
   await sql(`ALTER PUBLICATION ${name()} SET TABLE t, parts, keyless (v)`)
   expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
@@ -180,6 +183,9 @@ test('CD-05, CD-06: behind a lost slot the tables are compared, and what was mis
   expect(lost.errors).toMatchObject([{ name: 'Source.SlotLost' }])
   expect((await lakeOf(root).current('raw.shop'))?.version).toBe(2)
   expect((await status(root)).slotStatus).toBe('lost')
+  expect(await failing(root)).toEqual([
+    expect.stringMatching(/^slot .*: there is none; changes after .* may be missing/),
+  ])
 
   const found = await control(root, (log) => log.resnapshot())
   expect(found.tables).toEqual([
@@ -191,6 +197,23 @@ test('CD-05, CD-06: behind a lost slot the tables are compared, and what was mis
   await sql("UPDATE t SET v = 'after'")
   expect((await runProject(root)).errors).toEqual([])
   await expectEqual(root, 'public.t', 'public.u')
+})
+
+test('CD-28: a publication that was dropped and made again, or a table that was out of it, is told: changes between are missing', async () => {
+  const root = await shop(['public.t', 'public.u'], [t, rows, 'CREATE TABLE u (id int PRIMARY KEY)'])
+  await runProject(root)
+  await sql(`ALTER PUBLICATION ${name()} DROP TABLE u`, 'INSERT INTO u VALUES (1)')
+  await sql(`ALTER PUBLICATION ${name()} ADD TABLE u`)
+  expect((await runProject(root)).errors).toMatchObject([{ message: expect.stringContaining('public.u') }])
+  expect(await failing(root)).toEqual(['public.u: its publication was altered: changes may be missing'])
+  await control(root, (log) => log.resnapshot({ tables: ['public.u'] }))
+  await sql(`DROP PUBLICATION ${name()}`, 'DELETE FROM t WHERE id = 1')
+  await sql(`CREATE PUBLICATION ${name()} FOR TABLE t, u`)
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
+  expect((await status(root)).tables).toMatchObject([{ status: 'stale' }, { status: 'stale' }])
+  expect(await control(root, (log) => log.resnapshot())).toMatchObject({ tables: [{ deleted: 1 }, {}] })
+  await expectEqual(root, 'public.t', 'public.u')
+  expect(await failing(root)).toEqual([])
 })
 
 test('CD-06: a slot that somebody else has read is ahead; the gap is told, and found', async () => {

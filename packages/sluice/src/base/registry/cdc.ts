@@ -228,7 +228,7 @@ export const cdcErrors = {
     code: 'SLU3240',
     title: 'A server is not ready for its changes to be captured.',
     message: ({ table, what, detail }) => `${table} cannot be captured as it stands: ${what}: ${detail}.`,
-    hint: ({ table }) => `See all of it, and the statements that mend it: sluice cdc setup ${table}`,
+    hint: ({ table }) => `See all of it, and what mends it: sluice cdc status ${table}`,
     retry: 'terminal',
     exit: 3,
     explanation: 'Faults CD-05 to CD-08, CD-14 and CD-28: what would stop a run is found before it.',

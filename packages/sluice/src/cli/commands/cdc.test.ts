@@ -160,7 +160,7 @@ describe('setup and drop', () => {
     const denied = statements.map((one) => ({ ...one, allowed: false }))
     const control = { setup: async () => ({ statements: denied, done: false }) }
     const { code, err } = await sluice(['cdc', 'setup', '--yes'], { control })
-    expect([code, err]).toEqual([3, expect.stringContaining('2 statements of these need an administrator')])
+    expect([code, err]).toEqual([3, expect.stringContaining('2 statements of these must be run by an administrator')])
   })
 
   test('nothing to drop is no question', async () => {

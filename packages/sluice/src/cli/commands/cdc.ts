@@ -81,10 +81,11 @@ function needsSomebody({ slotStatus, findings, tables, lag }: CdcStatus): boolea
 }
 
 function nextAfter({ table, slotStatus, findings, tables }: CdcStatus): string {
-  if (slotStatus === 'lost') return `sluice cdc resnapshot ${table}`
+  // A comparison with a publication that is not there would be refused.
+  if (tables.some(isMissing)) return `sluice cdc setup ${table}`
+  if (slotStatus === 'lost' || tables.some((one) => one.status === 'stale')) return `sluice cdc resnapshot ${table}`
   if (tables.some((one) => one.status === 'paused')) return `sluice cdc accept ${table}`
-  const isUnprepared = findings.some(({ status: found }) => found === 'fail') || tables.some(isMissing)
-  return isUnprepared ? `sluice cdc setup ${table}` : 'sluice run'
+  return findings.some(({ status: found }) => found === 'fail') ? `sluice cdc setup ${table}` : 'sluice run'
 }
 
 const isMissing = ({ status: state }: CdcStatus['tables'][number]): boolean => state === 'missing'
@@ -128,7 +129,9 @@ async function change(context: Context, { control, log }: Asked, kind: 'setup' |
     if (nothing)
       await terminal.note(kind === 'setup' ? 'Nothing is missing on the server.' : 'There is nothing to drop.')
     if (forbidden.length > 0)
-      await terminal.note(`${plural(forbidden.length, 'statement')} of these need an administrator of the server.`)
+      await terminal.note(
+        `${plural(forbidden.length, 'statement')} of these must be run by an administrator of the server.`,
+      )
   }
   const question = `Run ${plural(planned.statements.length, 'statement')} on the server?`
   const asks = globals.yes || (terminal.interactive && !terminal.json)

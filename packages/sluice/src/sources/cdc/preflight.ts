@@ -18,10 +18,11 @@ export interface Captured extends Published {
 
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
 
-const publicationSql = `SELECT pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
+// What was altered and altered back has lost what happened between: `xmin` tells, where the content is the same again.
+const publicationSql = `SELECT xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
     to_jsonb(p) ->> 'pubviaroot' AS pubviaroot FROM pg_publication p WHERE pubname = $1`
 
-const columnListsSql = `SELECT r.prrelid AS oid, to_jsonb(r) ->> 'prattrs' AS attributes
+const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattrs' AS attributes
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1`
 
 /**
@@ -39,8 +40,10 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
       misfits: [`there is no publication "${publication}"`],
     }
   const published = await publishedTables(client, publication)
-  const lists = await client.query<{ oid: string; attributes: string | null }>(columnListsSql, [publication])
-  const listOf = new Map(lists.rows.map(({ oid, attributes }) => [Number(oid), attributes]))
+  const lists = await client.query<{ oid: string; xmin: string; attributes: string | null }>(columnListsSql, [
+    publication,
+  ])
+  const listOf = new Map(lists.rows.map(({ oid, ...list }) => [Number(oid), list]))
   const tables = published.tables.filter(({ relation }) => source.tables.includes(relation.table))
   const digests = tables.map(({ relation, rowFilter }): [string, string] => {
     const columns = listOf.get(relation.id) ?? null
