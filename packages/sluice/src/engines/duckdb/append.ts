@@ -145,6 +145,10 @@ export function fillByColumn(bindings: Bindings): Fill {
       const end = ends[row] as number
       const size = end - start
       const word = row * 4
+      if (end === repeated) {
+        for (let at = word; at < word + 4; at++) words[at] = words[at - 4] as number
+        continue
+      }
       words[word] = size
       if (size <= inlined) {
         words[word + 1] = words[word + 2] = words[word + 3] = 0
@@ -162,6 +166,9 @@ export function fillByColumn(bindings: Bindings): Fill {
   }
 }
 
+/** In place of an end: the text is the one before. */
+const repeated = -1
+
 /** The texts' UTF-8, one after the other, in `spare` where it fits; `ends` says where each ends. */
 function encode(
   texts: readonly (string | null)[],
@@ -176,7 +183,10 @@ function encode(
   for (let row = from; row < to; row++) {
     const text = texts[row] as string | null
     if (text === null) valid.setNull(row - from)
-    else {
+    else if (row > from && text === texts[row - 1]) {
+      ends[row - from] = repeated
+      continue
+    } else {
       const units = text.length
       if (length + units * 3 + entryBytes > bytes.length) {
         const wider = Buffer.allocUnsafeSlow(Math.max(bytes.length * 2, length + units * 3 + entryBytes))

@@ -12,7 +12,7 @@ import { assertBalanced } from '../../quality/accounting.ts'
 import type { Candidate } from '../source.ts'
 import { shapeDigest } from './cursor.ts'
 import type { Lsn } from './lsn.ts'
-import type { Micros } from './pgoutput.ts'
+import type { Change, Micros } from './pgoutput.ts'
 import { type Relation, relationShape } from './relation.ts'
 import type { Transaction } from './transactions.ts'
 import { waitingName } from './waiting.ts'
@@ -88,21 +88,18 @@ export interface CopiedRow {
   readonly at: Point
 }
 
-const staged = [
-  '_table',
-  '_op',
-  '_xid',
-  '_lsn',
-  '_seq',
-  '_committed_at',
-  '_effective_at',
-  'key',
-  'before',
-  'after',
-  '_unchanged',
-] as const
+/** What all rows of a transaction share, as text: made once, since rows are many. */
+interface Stamp {
+  readonly xid: string | null
+  readonly lsn: string
+  readonly committedAt: string
+  readonly effectiveAt: string
+}
 
-const [beforeAt, afterAt] = [staged.indexOf('before'), staged.indexOf('after')]
+/** What a row of the log says of a row of its table. */
+type Images = Pick<Change, 'key' | 'before' | 'after' | 'unchanged'>
+
+const noImages: Images = { key: null, before: null, after: null, unchanged: null }
 
 /** In the order of `logColumns`. */
 function logSql(partitionBy: 'hour' | 'day'): string {
@@ -141,18 +138,32 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   let columns = emptyColumns()
   let [rows, bytes, pendingBytes, uncaptured] = [0, 0, 0, 0]
   let [partCount, partSize, parts, copied] = [0, 0, 0, 0]
+  const stamps = new WeakMap<Point, Stamp>()
   let draining: Promise<void> = Promise.resolve()
 
-  const create = `CREATE OR REPLACE TABLE change_log (${staged.map((name) => `${name} VARCHAR`).join(', ')})`
+  const create = `CREATE OR REPLACE TABLE change_log (${Object.keys(columns)
+    .map((name) => `${name} VARCHAR`)
+    .join(', ')})`
   await session.run(create)
 
-  function add(cells: readonly (string | null)[]): boolean {
-    for (let i = 0; i < cells.length; i++) columns[i]!.push(cells[i]!)
-    const size = (cells[beforeAt]?.length ?? 0) + (cells[afterAt]?.length ?? 0)
+  function add(table: string, op: LogOperation, stamp: Stamp, seq: number, images: Images): boolean {
+    const { key, before, after, unchanged } = images
+    columns._table.push(table)
+    columns._op.push(op)
+    columns._xid.push(stamp.xid)
+    columns._lsn.push(stamp.lsn)
+    columns._seq.push(`${seq}`)
+    columns._committed_at.push(stamp.committedAt)
+    columns._effective_at.push(stamp.effectiveAt)
+    columns.key.push(key)
+    columns.before.push(before)
+    columns.after.push(after)
+    columns._unchanged.push(unchanged)
+    const size = (before?.length ?? 0) + (after?.length ?? 0)
     rows++
     bytes += size
     pendingBytes += size
-    return columns[0]!.length >= batchRows || pendingBytes >= batchBytes
+    return columns.key.length >= batchRows || pendingBytes >= batchBytes
   }
 
   /** Whether a relation differs from what the log holds, and its shape; the log holds it from then on. */
@@ -166,12 +177,12 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
 
   async function hand(): Promise<void> {
     const batch = columns
-    const count = batch[0]!.length
+    const count = batch.key.length
     partSize += pendingBytes
     partCount += count
     columns = emptyColumns()
     pendingBytes = 0
-    if (count > 0) session.append('change_log', batch, count)
+    if (count > 0) session.append('change_log', Object.values(batch), count)
     if (partCount >= partRows || partSize >= partBytes) await writePart()
   }
 
@@ -194,11 +205,10 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   async function addTransaction(transaction: Transaction): Promise<void> {
     effectiveAt = later(transaction.committedAt, effectiveAt)
     const { xid, endLsn, committedAt } = transaction
+    const stamp = { xid: `${xid}`, lsn: `${endLsn}`, committedAt: `${committedAt}`, effectiveAt: `${effectiveAt}` }
     let seq = 0
-    const row = (table: string, op: LogOperation, ...images: readonly (string | null)[]): boolean => {
-      const name = waiting.has(table) ? waitingName(table) : table
-      return add([name, op, `${xid}`, `${endLsn}`, `${seq++}`, `${committedAt}`, `${effectiveAt}`, ...images])
-    }
+    const row = (table: string, op: LogOperation, images: Images): boolean =>
+      add(waiting.has(table) ? waitingName(table) : table, op, stamp, seq++, images)
     for (const message of transaction.messages()) {
       let full = false
       if (message.kind === 'type') continue
@@ -206,7 +216,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         for (const { table } of message.relations)
           if (tables.has(table)) {
             if (options.truncate === 'pause') waiting.add(table)
-            full = row(table, 'T', null, null, null, null)
+            full = row(table, 'T', noImages)
           } else uncaptured++
       } else {
         const { table } = message.relation
@@ -216,11 +226,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
           const shape = newShape(message.relation)
           if (shape === undefined) continue
           if (await options.waits?.(table, shape)) waiting.add(table)
-          full = row(table, 'R', null, null, shape, null)
-        } else {
-          const { kind, key, before, after, unchanged } = message
-          full = row(table, operations[kind], key, before, after, unchanged)
-        }
+          full = row(table, 'R', { ...noImages, after: shape })
+        } else full = row(table, operations[message.kind], message)
       }
       if (full) await drain()
     }
@@ -228,17 +235,23 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   }
 
   /** All copied rows are of one moment. */
-  function copy(table: string, op: LogOperation, at: Point, ...images: readonly (string | null)[]): boolean {
+  function copy(table: string, op: LogOperation, at: Point, images: Images): boolean {
     copiedAt ??= effectiveAt = later(at.committedAt, effectiveAt)
-    return add([table, op, null, `${at.lsn}`, `${copied++}`, `${at.committedAt}`, `${copiedAt}`, ...images, null])
+    let stamp = stamps.get(at)
+    if (stamp === undefined) {
+      stamp = { xid: null, lsn: `${at.lsn}`, committedAt: `${at.committedAt}`, effectiveAt: `${copiedAt}` }
+      stamps.set(at, stamp)
+    }
+    return add(table, op, stamp, copied++, images)
   }
 
   return {
     add: addTransaction,
-    addCopied: ({ table, op, key, before, image, at }) => copy(table, op ?? 'S', at, key, before ?? null, image),
+    addCopied: ({ table, op = 'S', key, before = null, image, at }) =>
+      copy(table, op, at, { key, before, after: image, unchanged: null }),
     addShape(relation, at) {
       const shape = newShape(relation)
-      if (shape !== undefined) copy(relation.table, 'R', at, null, null, shape)
+      if (shape !== undefined) copy(relation.table, 'R', at, { ...noImages, after: shape })
     },
     drain,
     get rows() {
@@ -297,6 +310,12 @@ const images: ReadonlySet<string> = new Set(['key', 'before', 'after', '_unchang
 
 const operations = { insert: 'I', update: 'U', delete: 'D' } as const
 
-function emptyColumns(): (string | null)[][] {
-  return staged.map(() => [])
+/** The columns of what is staged, in their order. */
+function emptyColumns() {
+  const column = (): (string | null)[] => []
+  return {
+    ...{ _table: column(), _op: column(), _xid: column(), _lsn: column(), _seq: column() },
+    ...{ _committed_at: column(), _effective_at: column() },
+    ...{ key: column(), before: column(), after: column(), _unchanged: column() },
+  }
 }
