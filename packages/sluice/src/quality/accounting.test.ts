@@ -51,7 +51,7 @@ test.each<[string, Parameters<typeof exceedsLimits>, boolean]>([
 test('the row-count guard compares with the mean of the earlier files', () => {
   expect(rowCountOutside({ minShareOfPrevious: 0.5 }, 55, [100, 120])).toBeUndefined()
   expect(rowCountOutside({ minShareOfPrevious: 0.5 }, 54, [100, 120])).toBe(
-    "54 rows, fewer than 50 % of the mean before (110)",
+    '54 rows, fewer than 50 % of the mean before (110)',
   )
   expect(rowCountOutside({ maxShareOfPrevious: 2 }, 221, [100, 120])).toMatch('more than 200 %')
   expect(rowCountOutside({ minShareOfPrevious: 0.5 }, 0, [])).toBeUndefined()
