@@ -43,11 +43,11 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
     status: ({ signal = never } = {}) => withServer(controlled, signal, (client) => status(controlled, client)),
     setup: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) =>
-        change(client, (await inspect(client, source)).statements, apply),
+        change(source, client, (await inspect(client, source)).statements, apply),
       ),
     drop: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) =>
-        change(client, dropStatements(source, await inspect(client, source)), apply),
+        change(source, client, dropStatements(source, await inspect(client, source)), apply),
       ),
     resnapshot: async (options = {}) => (await import('./cdc-resnapshot.ts')).resnapshot(controlled, options),
     accept: (options) => accept(controlled, options),
@@ -178,15 +178,20 @@ function tablesOf(
   })
 }
 
-/** Statements are done in order; the first that the server refuses ends it. */
-async function change(client: pg.Client, statements: readonly Statement[], apply: boolean): Promise<CdcChange> {
+/** Those statements that are allowed are done, in order; the first that the server refuses ends it. */
+async function change(
+  { connection }: CdcSource,
+  client: pg.Client,
+  statements: readonly Statement[],
+  apply: boolean,
+): Promise<CdcChange> {
   if (!apply || statements.length === 0) return { statements, done: false }
   for (const { sql } of statements.filter(({ allowed }) => allowed)) {
     try {
       await client.query(sql)
     } catch (error) {
       const { code = '', message } = error as { code?: string; message: string }
-      throw sluiceError('Source.StreamRefused', { connection: client.database ?? '', code, why: `${message} (${sql})` })
+      throw sluiceError('Source.StreamRefused', { connection, code, why: `${message} (${sql})` })
     }
   }
   return { statements, done: statements.every(({ allowed }) => allowed) }

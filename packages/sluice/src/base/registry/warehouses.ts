@@ -43,7 +43,7 @@ export const warehouseErrors = {
     retry: 'terminal',
     exit: 5,
     explanation:
-      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself.',
+      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself. Only a mode that writes every row again can make columns anew by --approve; where the rows are kept (scd2, upsert, append), the target is altered by hand.',
   }),
   'Warehouse.TargetVanished': entry<{ target: string; loads: number; ledger: string }>({
     code: 'SLU6005',

@@ -163,6 +163,21 @@ describe('setup and drop', () => {
     expect([code, err]).toEqual([3, expect.stringContaining('2 statements of these must be run by an administrator')])
   })
 
+  test('what this user may do is done without the rest: a slot is dropped, also where the publication is of somebody else', async () => {
+    const partly = statements.map((one, at) => ({ ...one, allowed: at === 0 }))
+    const applied: boolean[] = []
+    const control: Partial<CdcControl> = {
+      drop: async ({ apply }) => {
+        applied.push(apply)
+        return { statements: partly, done: false }
+      },
+    }
+    const { code, err } = await sluice(['cdc', 'drop', '--yes'], { control })
+    expect([code, applied]).toEqual([3, [false, true]])
+    expect(err).toContain('1 statement run.')
+    expect(err).toContain('1 statement of these must be run by an administrator')
+  })
+
   test('nothing to drop is no question', async () => {
     const { code, err } = await sluice(['cdc', 'drop', 'shop', '--yes'])
     expect([code, err]).toEqual([0, expect.stringContaining('There is nothing to drop.')])

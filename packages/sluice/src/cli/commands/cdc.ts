@@ -122,6 +122,7 @@ async function change(context: Context, { control, log }: Asked, kind: 'setup' |
   const { terminal, signal, globals } = context
   const planned = await control[kind]({ apply: false, signal })
   const nothing = planned.statements.length === 0
+  const allowed = planned.statements.filter((one) => one.allowed)
   const forbidden = planned.statements.filter(({ allowed }) => !allowed)
   if (!terminal.json) {
     for (const { why, sql } of planned.statements)
@@ -133,13 +134,14 @@ async function change(context: Context, { control, log }: Asked, kind: 'setup' |
         `${plural(forbidden.length, 'statement')} of these must be run by an administrator of the server.`,
       )
   }
-  const question = `Run ${plural(planned.statements.length, 'statement')} on the server?`
+  const question = `Run ${plural(allowed.length, 'statement')} on the server?`
   const asks = globals.yes || (terminal.interactive && !terminal.json)
-  const agreed = !nothing && forbidden.length === 0 && asks && (await context.confirm(question))
+  const agreed = allowed.length > 0 && asks && (await context.confirm(question))
   const result = agreed ? await control[kind]({ apply: true, signal }) : planned
   if (terminal.json) await terminal.out.json(result)
-  else if (agreed) await terminal.note('Done.')
-  if (kind === 'setup') await terminal.next(agreed || nothing ? 'sluice run' : `sluice cdc setup ${log} --yes`)
+  else if (agreed) await terminal.note(`${plural(allowed.length, 'statement')} run.`)
+  if (kind === 'setup' && (nothing || result.done)) await terminal.next('sluice run')
+  else if (kind === 'setup' && !agreed && allowed.length > 0) await terminal.next(`sluice cdc setup ${log} --yes`)
   return globals.yes && forbidden.length > 0 ? 3 : 0
 }
 

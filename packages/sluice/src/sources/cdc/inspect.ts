@@ -227,13 +227,13 @@ const quoted = (table: string): string => {
 function publicationStatements(
   { publication }: CdcSource,
   { isSuperuser, mayCreate }: Facts,
-  { misfits, exists }: Captured,
+  { misfits, exists, isOwned: isOurs }: Captured,
   tables: readonly FoundTable[],
 ): readonly Statement[] {
   const there = tables.filter((table) => table.exists)
   if (misfits.length === 0 || there.length === 0) return []
   const name = quoteIdentifier(publication)
-  const allowed = isSuperuser || (there.every(({ isOwned }) => isOwned) && (exists || mayCreate))
+  const allowed = isSuperuser || (there.every(({ isOwned }) => isOwned) && (exists ? isOurs : mayCreate))
   const viaRoot = there.some(({ isPartitioned }) => isPartitioned)
   if (!exists) {
     const list = there.map(({ table }) => quoted(table)).join(', ')
@@ -325,7 +325,7 @@ export function dropStatements(
           {
             why: 'Nobody else reads it, if it was made for this',
             sql: `DROP PUBLICATION ${quoteIdentifier(publication)}`,
-            allowed: true,
+            allowed: found.captured.isOwned,
           },
         ]
       : []),

@@ -10,6 +10,8 @@ import { type Published, publishedTables } from './published-tables.ts'
 export interface Captured extends Published {
   /** Whether the publication is there. */
   readonly exists: boolean
+  /** Whether this user may alter and drop it. */
+  readonly isOwned: boolean
   /** What is published of each: digests for the cursor. */
   readonly digests: ReadonlyMap<string, string>
   /** What a log needs and the publication does not do, in words. */
@@ -20,7 +22,7 @@ const operations = ['insert', 'update', 'delete', 'truncate'] as const
 
 // What was altered and altered back has lost what happened between: `xmin` tells, where the content is the same again.
 const publicationSql = `SELECT xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
-    to_jsonb(p) ->> 'pubviaroot' AS pubviaroot FROM pg_publication p WHERE pubname = $1`
+    to_jsonb(p) ->> 'pubviaroot' AS pubviaroot, pg_has_role(pubowner, 'USAGE') AS owned FROM pg_publication p WHERE pubname = $1`
 
 const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattrs' AS attributes
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1`
@@ -33,10 +35,10 @@ const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattr
 export async function capturedTables(client: pg.Client, source: CdcSource): Promise<Captured> {
   const { publication } = source
   const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
-  const found = rows[0]
-  if (found === undefined)
+  const { owned = null, ...found } = rows[0] ?? {}
+  if (rows.length === 0)
     return {
-      ...{ tables: [], types: new Map(), keys: new Map(), digests: new Map(), exists: false },
+      ...{ tables: [], types: new Map(), keys: new Map(), digests: new Map(), exists: false, isOwned: false },
       misfits: [`there is no publication "${publication}"`],
     }
   const published = await publishedTables(client, publication)
@@ -55,7 +57,7 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  return { ...published, tables, digests: new Map(digests), misfits, exists: true }
+  return { ...published, tables, digests: new Map(digests), misfits, exists: true, isOwned: isOn(owned) }
 }
 
 /**
