@@ -97,7 +97,7 @@ function reportPair(name, target, rows, values) {
     value: `wall ${ratioText(values, (one) => one.wall)}`,
     target,
     rounds: values.length,
-    note: `${pace(([ours]) => ours.wall)} to Parquet, ${pace(([, theirs]) => theirs.wall)} theirs; ${Math.round(Math.max(...values.map(([ours]) => ours.rss)))} MB RSS`,
+    note: `${pace(([ours]) => ours.wall)} to Parquet, ${pace(([, theirs]) => theirs.wall)} theirs; ${(median(values.map(([ours]) => ours.cpu)) / 1000).toFixed(1)} s CPU, ${Math.round(Math.max(...values.map(([ours]) => ours.rss)))} MB RSS at most`,
   })
 }
 

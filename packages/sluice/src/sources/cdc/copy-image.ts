@@ -49,24 +49,26 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
       if (p >= end) throw fault('it has too few values')
       const prefix = prefixes[place]!
       for (let i = 0; i < prefix.length; i++) out[at++] = prefix[i]!
-      let stop = p
-      while (stop < end - 1 && block[stop] !== tab) stop++
-      if (stop - p === 2 && block[p] === backslash && block[p + 1] === 0x4e)
-        for (let i = 0; i < 4; i++) out[at++] = nothing[i]!
-      else {
+      let i = p
+      if (block[p] === backslash && block[p + 1] === 0x4e) {
+        for (let n = 0; n < 4; n++) out[at++] = nothing[n]!
+        i += 2
+        if (i < end - 1 && block[i] !== tab) throw fault('a value has an unknown escape')
+      } else {
         out[at++] = quote
-        for (let i = p; i < stop; i++) {
-          const byte = block[i]!
+        // A tab or a line's end inside of a value is escaped.
+        for (let byte = block[i]!; i < end - 1 && byte !== tab; byte = block[++i]!) {
           seen |= byte
-          if (byte === backslash) {
+          const written = escapes[byte]!
+          if (written === 0) out[at++] = byte
+          else if (byte === backslash) {
             const letter = block[++i]!
             if (same.has(letter)) {
               out[at++] = backslash
               out[at++] = letter
             } else if (letter === 0x76) at += out.write('\\u000b', at, 'latin1')
             else throw fault('a value has an unknown escape')
-          } else if (escapes[byte] === 0) out[at++] = byte
-          else if (byte === quote) {
+          } else if (byte === quote) {
             out[at++] = backslash
             out[at++] = quote
           } else at += out.write(`\\u${byte.toString(16).padStart(4, '0')}`, at, 'latin1')
@@ -74,7 +76,7 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
         out[at++] = quote
       }
       ends[place] = at
-      p = stop + 1
+      p = i + 1
     }
     if (p !== end) throw fault('it has too many values')
     if (columns.length === 0) out[at++] = 0x7b
