@@ -31,7 +31,7 @@ export const connectionErrors = {
     message: ({ connection, user, why }) =>
       `The server of the connection "${connection}" refused the user "${user}": ${why}.`,
     hint: () =>
-      'It is not tried again by itself, so that the account is not locked; the next attempt is allowed after a minute. Correct the user or password, then: sluice doctor',
+      'It is not tried again by itself, so that the account is not locked; the next attempt is allowed after a minute. Correct the user, its password or its rights, then: sluice doctor',
     retry: 'terminal',
     exit: 3,
     explanation: 'Fault SR-10.',

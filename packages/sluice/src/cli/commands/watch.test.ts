@@ -69,6 +69,8 @@ test('a failure says why and when it is tried again; a recovery and an end say s
   expect(cycleLine(cycle({ events: failed.slice(0, 1) }), plain)).toMatch(
     /^10:00:\d\d ✖ raw\.\w+ SLU3206 The slot is in use\.\\e\[2J {2}1\.2 s; tried again in 10\.0 s$/,
   )
+  const sentence = failed.map((event) => ({ ...event, error: { ...event.error, message: 'The slot is in use.' } }))
+  expect(cycleLine(cycle({ events: sentence.slice(0, 1) }), plain)).toContain('The slot is in use  1.2 s')
   const well = { ...summary, status: 'succeeded', durationMs: 5 }
   expect(cycleLine(cycle({ summary: well }), plain)).toBe(' ✔ all is well again  5 ms')
   expect(cycleLine(cycle({ summary: { ...well, status: 'cancelled' } }), plain)).toBe(' ■ stopped  5 ms')

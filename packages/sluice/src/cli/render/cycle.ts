@@ -33,7 +33,7 @@ export function cycleLine(cycle: WatchCycle, paint: Channel['paint']): string {
 const isFailure = ({ status, error }: Finished): boolean => status === 'failed' && error !== undefined
 
 function failureOf({ table, error }: Finished): string {
-  return `${visible(table)} ${error!.code} ${visible(firstLine(error!.message))}`
+  return `${visible(table)} ${error!.code} ${visible(firstLine(error!.message).replace(/\.$/, ''))}`
 }
 
 function refusedIn(events: readonly RunEvent[]): readonly string[] {
