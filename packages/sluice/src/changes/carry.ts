@@ -5,7 +5,7 @@
  */
 import { sluiceError } from '../base/errors.ts'
 import type { Session } from '../engines/engine.ts'
-import { jsonPointer, lsnOf, type Span } from './log-rows.ts'
+import { jsonPointer, lsnOf, type Span, weightSql } from './log-rows.ts'
 
 /** Names of the working tables. */
 const [wanted, earlier, references, carried] = [
@@ -91,7 +91,7 @@ export interface Carried {
  * Finds what changes did not bring.
  *
  * @example const { cuts, values } = await findCarried({ session, table, rows, log, light, columns, after, last }, 16 << 20)
- * @param bytes of values, read at once
+ * @param bytes weighted bytes of images, read at once
  * @throws Changes.ValueNotHeld where the log has neither an earlier change of the row that brought a value, nor a later one of it
  */
 export async function findCarried(input: CarryInput, bytes: number): Promise<Carried> {
@@ -246,7 +246,7 @@ async function cutsOf(
     SELECT max(s)::VARCHAR AS "upTo" FROM (
       SELECT s, sum(bytes) OVER (ORDER BY s ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) // ${bytes} AS piece
       FROM (SELECT r.s, sum(coalesce(l.bytes, 0)) AS bytes FROM ${references} AS r
-        LEFT JOIN (SELECT s, strlen(image) AS bytes FROM (${sourcesSql(log, resolved)})) AS l ON l.s = r.source GROUP BY r.s))
+        LEFT JOIN (SELECT s, ${weightSql('image')} AS bytes FROM (${sourcesSql(log, resolved)})) AS l ON l.s = r.source GROUP BY r.s))
     GROUP BY piece ORDER BY max(s)`)
   return [...found.slice(0, -1).map(({ upTo }) => upTo), last]
 }

@@ -103,7 +103,7 @@ export async function currentRows(input: CurrentInput): Promise<CurrentRows> {
 }
 
 /** What is written at once: a writer holds a whole row group. */
-const groupBytes = 32 << 20
+const groupBytes = 16 << 20
 
 /** Files in groups, by the size of what is in them. */
 async function grouped<T extends { readonly file: string }>(

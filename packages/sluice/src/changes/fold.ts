@@ -12,7 +12,7 @@ import type { Session, WrittenFile } from '../engines/engine.ts'
 import { findCarried, superseded } from './carry.ts'
 import { type Judge, own } from './judge.ts'
 import { assertKey } from './key.ts'
-import { type LogTable, lightRowsSql, logRowsSql, type Span } from './log-rows.ts'
+import { type LogTable, lightRowsSql, logRowsSql, type Span, weightSql } from './log-rows.ts'
 import { findTruncated } from './truncated.ts'
 
 /** Files of a log that were added together, in the order in which they were. */
@@ -51,7 +51,7 @@ export interface Folded {
   readonly superseded: number
 }
 
-/** Rows, or bytes of images, that are worked on at once. */
+/** Rows, or weighted bytes of images, that are worked on at once. */
 const chunkRows = 204_800
 const chunkBytes = 16 << 20
 
@@ -122,7 +122,7 @@ interface Chunk {
 
 /** @throws Changes.KeyMissing */
 async function spansOf({ session, table }: FoldInput, part: LogPart): Promise<readonly Chunk[]> {
-  const light = `SELECT s, k, was, op, unchanged, coalesce(strlen(image), 0) AS bytes FROM (${logRowsSql(part.sql, table)})`
+  const light = `SELECT s, k, was, op, unchanged, ${weightSql('image')} AS bytes FROM (${logRowsSql(part.sql, table)})`
   const whole = await chunksOf(session, `SELECT *, 0 AS chunk FROM (${light})`)
   const keyless = whole.reduce((sum, chunk) => sum + chunk.keyless, 0)
   if (keyless > 0)

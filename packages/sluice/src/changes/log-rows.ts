@@ -120,3 +120,12 @@ export function keyPartSql(key: readonly string[], part: number, k: string): str
 export function jsonPointer(name: string): string {
   return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
+
+/**
+ * What an image takes while it is worked on: small ones pass a few thousand at a time, large ones are in every step at once.
+ *
+ * @example weightSql('image')
+ */
+export function weightSql(image: string): string {
+  return `CASE WHEN strlen(${image}) > 65536 THEN 4 * strlen(${image}) ELSE coalesce(strlen(${image}), 0) END`
+}

@@ -57,6 +57,8 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await context.engine.open({ signal: context.signal })
+  // What is read of a log is read once, and what was freed is given back: kept, large values would fill the memory.
+  await session.run("SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'")
   const grown = isForced(context) ? undefined : sinceOf(task.definition, current, log)
   const since = grown === undefined || (await comeLate(context, session, model, log, grown)) ? undefined : grown
   const fresh = since === undefined ? log.files : log.files.filter(({ addedIn }) => addedIn > since)
