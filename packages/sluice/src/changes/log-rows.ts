@@ -127,5 +127,5 @@ export function jsonPointer(name: string): string {
  * @example weightSql('image')
  */
 export function weightSql(image: string): string {
-  return `CASE WHEN strlen(${image}) > 65536 THEN 4 * strlen(${image}) ELSE coalesce(strlen(${image}), 0) END`
+  return `CASE WHEN strlen(${image}) > 65536 THEN 8 * strlen(${image}) ELSE coalesce(strlen(${image}), 0) END`
 }
