@@ -7,7 +7,9 @@
  * Source: AWS DMS, "Using Amazon S3 as a target": LOAD00000001.csv (hexadecimal), 20141029-1134010000.csv.
  */
 
+import { sluiceError } from '../base/errors.ts'
 import type { Column, DmsFiles } from '../definition/types.ts'
+import type { Session } from '../engines/engine.ts'
 import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 
 /** The table's name in the log that is made; there is only one. */
@@ -40,12 +42,27 @@ export function dmsLogSql(
     FROM (SELECT *, ${at} AS sluice_at FROM (
       SELECT *, json_object(${image.join(', ')})::VARCHAR AS sluice_image,
         CASE WHEN sluice_load <> '' THEN 'S' WHEN upper(${told}) IN ('I', 'U', 'D') THEN upper(${told})
-          ELSE error('a row of ' || _file || ' says neither I, U nor D') END AS sluice_op,
+          END AS sluice_op,
         CASE WHEN sluice_load <> '' THEN ('0x' || sluice_load)::BIGINT ELSE rpad(sluice_digits, 18, '0')::BIGINT END AS sluice_place,
         CASE WHEN sluice_load <> '' THEN TIMESTAMPTZ '1970-01-01 00:00:00+00'
           ELSE strptime(left(sluice_digits, 14), '%Y%m%d%H%M%S')::TIMESTAMPTZ END AS sluice_file_time
       FROM (SELECT *, regexp_extract(_file, '(?:^|/)LOAD([0-9A-Fa-f]+)[^/]*$', 1) AS sluice_load,
         replace(regexp_extract(_file, '(\\d{8}-\\d{6,10})[^/]*$', 1), '-', '') AS sluice_digits FROM (${files}))))`
+}
+
+/**
+ * Looks for a row that does not say what it is.
+ *
+ * @example await assertDms(session, 'SELECT * FROM files', { op: 'Op' })
+ * @throws Changes.OperationUnknown
+ */
+export async function assertDms(session: Session, files: string, { op }: DmsFiles): Promise<void> {
+  const told = `${quoteIdentifier(op)}::VARCHAR`
+  const [row] = await session.all<{ file: string; row: string; op: string | null }>(
+    `SELECT _file AS file, _row AS row, ${told} AS op FROM (${files})
+     WHERE NOT regexp_matches(_file, '(?:^|/)LOAD[0-9A-Fa-f]+[^/]*$') AND coalesce(upper(${told}) NOT IN ('I', 'U', 'D'), true) LIMIT 1`,
+  )
+  if (row !== undefined) throw sluiceError('Changes.OperationUnknown', { ...row, op: row.op ?? 'nothing' })
 }
 
 /** The columns of the files once they are values: how they were written is over. */

@@ -55,4 +55,10 @@ export default pipeline('shop', {
     ['1', 'later'],
     ['3', 'again'],
   ])
+  writeFileSync(join(root, 'inbox', '20240103-101112400.csv'), `Op,id,since,name\nU,1,${at},x\nX,1,${at},y\n`)
+  await using opened = await openProject(root)
+  const events = await opened.events((await opened.run()).id)
+  const errors = events.flatMap((event) => (event.type === 'task.finished' && event.error ? [event.error] : []))
+  expect(errors.map(({ name }) => name)).toEqual(['Changes.OperationUnknown', 'Changes.OperationUnknown'])
+  expect(errors[0]?.message).toMatch(/20240103-101112400\.csv, row 2: the operation is X/)
 })

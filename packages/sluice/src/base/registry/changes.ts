@@ -50,6 +50,16 @@ export const changesErrors = {
     explanation:
       'Faults CD-13 and CD-14: what is declared to name a row does not, so that two rows would be taken for one.',
   }),
+  'Changes.OperationUnknown': entry<{ file: string; row: string; op: string }>({
+    code: 'SLU3265',
+    title: 'A row of a change file does not say what it is.',
+    message: ({ file, row, op }) => `${file}, row ${row}: the operation is ${op}, which is neither I, U nor D.`,
+    hint: () =>
+      `${kept} Check that \`op\` of the table names the column in which DMS writes the operation, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault CD-29. Only files of the first load (LOAD…) may leave the operation out.',
+  }),
   'Changes.TooManyRefused': entry<{ table: string; limit: string; reasons: string }>({
     code: 'SLU3263',
     title: 'Too many changes were refused.',

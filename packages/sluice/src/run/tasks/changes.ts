@@ -2,7 +2,7 @@
 import { assert, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { currentRows } from '../../changes/current.ts'
-import { dmsColumns, dmsLogSql, dmsTable } from '../../changes/dms.ts'
+import { assertDms, dmsColumns, dmsLogSql, dmsTable } from '../../changes/dms.ts'
 import { foldChanges, foldedSelect, historySelect } from '../../changes/fold.ts'
 import { type Judge, openJudge } from '../../changes/judge.ts'
 import { addedColumns } from '../../definition/columns.ts'
@@ -124,6 +124,8 @@ async function comeLate(
 async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const { context, session, model, log, fresh } = making
   const { task, emit } = context
+  if (model.dms !== undefined)
+    await assertDms(session, await context.lake.latestSql({ ...log, files: fresh }), model.dms)
   const table = model.dms === undefined ? (model.table ?? model.from) : dmsTable
   const scratch = await context.scratch('folded')
   const quarantine = quarantineWriter(session, scratch)
