@@ -178,6 +178,21 @@ describe('a run', () => {
     expect(nextAfterRun(full)).toBe('sluice explain SLU4701, then  sluice retry')
   })
 
+  test('a failure says what is to be done, in whole', () => {
+    const hint = `Nothing was published. Correct${' the contract of the source'.repeat(6)}, then: sluice run`
+    const failed = view.tasks.map((task, at) => ({
+      ...task,
+      status: at === 0 ? ('failed' as const) : task.status,
+      finished: { ...task.finished!, error: { code: 'SLU3030', name: 'x', message: 'no', hint, retryable: false } },
+    }))
+    const lines = summaryLines({ ...view, tasks: failed }, plain, 60)
+    const from = lines.findIndex((line) => line.startsWith('  Fix'))
+    const fix = lines.slice(from).filter((line, at) => at === 0 || line.startsWith(' '.repeat(12)))
+    expect(fix.length).toBeGreaterThan(2)
+    expect(fix.map((line) => line.slice(12)).join(' ')).toBe(hint)
+    for (const line of fix) expect(line.length).toBeLessThanOrEqual(60)
+  })
+
   test('as a live frame: layers, tasks, rows and rates', () => {
     const half = runEvents().slice(0, 3).reduce(afterEvent, emptyRun)
     const frame = { now: Date.parse('2026-11-20T10:00:02.000Z'), columns: 100, rows: 30, paint: plain }

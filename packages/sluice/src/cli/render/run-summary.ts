@@ -2,7 +2,7 @@
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
 import type { RunView, TaskView } from './run-state.ts'
-import { count, cut, duration, firstLine, plural, visible } from './text.ts'
+import { count, cut, duration, firstLine, plural, visible, wrap } from './text.ts'
 
 /**
  * The summary of a run that has finished.
@@ -29,6 +29,7 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
   if (loads.length > 3) lines.push(field('Loaded', `and ${plural(loads.length - 3, 'table')} more`))
   const failed = view.tasks.filter((task) => task.status === 'failed')
   for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)), ...failureDetails(task))
+  lines.push(...fixOf(failed[0], columns))
   if (failed.length > 2)
     lines.push(field('Failed', `and ${plural(failed.length - 2, 'task')} more; see: sluice runs show`))
   const waiting = firstWaiting(view)
@@ -102,6 +103,13 @@ function failureText(task: TaskView): string {
 function failureDetails(task: TaskView): readonly string[] {
   const [, ...details] = task.finished?.error?.message.split('\n') ?? []
   return details.map((line) => `    ${visible(line)}`)
+}
+
+/** What the first failure says is to be done: in whole, for a command that is cut cannot be typed. */
+function fixOf(task: TaskView | undefined, columns: number): readonly string[] {
+  const hint = task?.finished?.error?.hint
+  if (hint === undefined) return []
+  return wrap(visible(hint), Math.max(40, columns) - 12).map((line, at) => field(at === 0 ? 'Fix' : '', line))
 }
 
 function slowest(tasks: readonly TaskView[]): TaskView | undefined {

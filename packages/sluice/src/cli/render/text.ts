@@ -79,6 +79,21 @@ export function width(text: string): number {
   return cells
 }
 
+/**
+ * A text in lines of so many cells, broken at spaces; a longer word stands alone.
+ *
+ * @example wrap('nothing is lost', 10) // ['nothing is', 'lost']
+ */
+export function wrap(text: string, cells: number): readonly string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line === undefined || width(`${line} ${word}`) > cells) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines
+}
+
 /** Cuts plain text to so many cells, with an ellipsis. @example cut('abcdef', 4) // 'abc…' */
 export function cut(text: string, cells: number): string {
   if (width(text) <= cells) return text
