@@ -62,7 +62,7 @@ export const connectionErrors = {
     title: 'A server cannot be reached.',
     message: ({ connection, host, port, why }) =>
       `The connection "${connection}" could not be opened at ${host}:${port}: ${why}.`,
-    hint: () => `${kept} When the server is up, run: sluice retry`,
+    hint: () => 'Nothing was changed. When the server is up, do the same again; a run that failed: sluice retry',
     retry: 'transient',
     exit: 3,
   }),

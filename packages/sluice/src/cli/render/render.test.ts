@@ -193,6 +193,17 @@ describe('a run', () => {
     for (const line of fix) expect(line.length).toBeLessThanOrEqual(60)
   })
 
+  test('CD-17: a captured table that waits is no file, and says what is to be done', () => {
+    const hint = 'See what happened, and take it: sluice cdc accept'
+    const error = { code: 'SLU3220', name: 'Source.TableWaits', message: 'waits', hint, retryable: false }
+    const waiting = { ...view, refused: [{ input: 'shop: public.orders', error }] }
+    const lines = summaryLines({ ...waiting, summary: { ...view.summary!, status: 'failed' } }, plain, 100)
+    expect(lines[0]).toContain('1 input refused, all else is done')
+    expect(lines).toContain('  Refused   1 input: shop: public.orders')
+    expect(lines).toContain(`  Fix       ${hint}`)
+    expect(nextAfterRun(waiting)).toBe('sluice explain SLU3220')
+  })
+
   test('as a live frame: layers, tasks, rows and rates', () => {
     const half = runEvents().slice(0, 3).reduce(afterEvent, emptyRun)
     const frame = { now: Date.parse('2026-11-20T10:00:02.000Z'), columns: 100, rows: 30, paint: plain }

@@ -1,4 +1,5 @@
 /** The end of a run: at most twelve lines that account for every row and say where to look next, and what failed tasks have to show. Pure. */
+import type { ErrorSummary } from '../../run/events.ts'
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
 import type { RunView, TaskView } from './run-state.ts'
@@ -29,7 +30,9 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
   if (loads.length > 3) lines.push(field('Loaded', `and ${plural(loads.length - 3, 'table')} more`))
   const failed = view.tasks.filter((task) => task.status === 'failed')
   for (const task of failed.slice(0, 2)) lines.push(field('Failed', failureText(task)), ...failureDetails(task))
-  lines.push(...fixOf(failed[0], columns))
+  lines.push(
+    ...fixOf(failed[0]?.finished?.error ?? view.refused.find(({ report }) => report === undefined)?.error, columns),
+  )
   if (failed.length > 2)
     lines.push(field('Failed', `and ${plural(failed.length - 2, 'task')} more; see: sluice runs show`))
   const waiting = firstWaiting(view)
@@ -56,6 +59,7 @@ export function nextAfterRun(view: RunView): string {
   const report = view.refused.find((file) => file.report !== undefined)?.report
   if (report !== undefined) return `read ${visible(report)}, mend the file, deliver it again, then  sluice run`
   if (view.tasks.some((task) => task.status === 'failed')) return 'sluice retry'
+  if (view.refused[0] !== undefined) return `sluice explain ${view.refused[0].error.code}`
   const approval = firstWaiting(view)
   if (approval !== undefined) return `sluice plan, then  sluice run --approve ${visible(approval.table)}`
   const quarantined = view.tasks.find((task) => (task.finished?.accounting?.quarantined ?? 0) > 0)
@@ -84,14 +88,18 @@ function field(name: string, text: string): string {
 /** A run in which every task succeeded can still have failed: a file that was refused is not where it should be. */
 function whyFailed({ summary, refused }: RunView): string {
   const onlyFiles = summary?.status === 'failed' && summary.tasks.failed === 0 && refused.length > 0
-  return onlyFiles ? `: ${plural(refused.length, 'file')} refused, all else is done` : ''
+  return onlyFiles ? `: ${plural(refused.length, refusedWord(refused[0]))} refused, all else is done` : ''
 }
+
+/** A file that was refused has a report; a captured table that waits for somebody has none. */
+const refusedWord = (first: RunView['refused'][number] | undefined): string =>
+  first?.report === undefined ? 'input' : 'file'
 
 function refusedText(view: RunView): string {
   const [first] = view.refused
   const report = first?.report === undefined ? '' : ` (report: ${visible(first.report)})`
   const more = view.refused.length > 1 ? `, and ${count(view.refused.length - 1)} more` : ''
-  return `${plural(view.refused.length, 'file')}: ${visible(first?.input ?? '')}${report}${more}`
+  return `${plural(view.refused.length, refusedWord(first))}: ${visible(first?.input ?? '')}${report}${more}`
 }
 
 function failureText(task: TaskView): string {
@@ -105,11 +113,10 @@ function failureDetails(task: TaskView): readonly string[] {
   return details.map((line) => `    ${visible(line)}`)
 }
 
-/** What the first failure says is to be done: in whole, for a command that is cut cannot be typed. */
-function fixOf(task: TaskView | undefined, columns: number): readonly string[] {
-  const hint = task?.finished?.error?.hint
-  if (hint === undefined) return []
-  return wrap(visible(hint), Math.max(40, columns) - 12).map((line, at) => field(at === 0 ? 'Fix' : '', line))
+/** What the first error says is to be done: in whole, for a command that is cut cannot be typed. */
+function fixOf(error: ErrorSummary | undefined, columns: number): readonly string[] {
+  if (error?.hint === undefined) return []
+  return wrap(visible(error.hint), Math.max(40, columns) - 12).map((line, at) => field(at === 0 ? 'Fix' : '', line))
 }
 
 function slowest(tasks: readonly TaskView[]): TaskView | undefined {
