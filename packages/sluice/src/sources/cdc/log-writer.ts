@@ -117,7 +117,7 @@ function logSql(partitionBy: 'hour' | 'day'): string {
 const batchRows = 2048
 const batchBytes = 4 << 20
 /** Rows, or characters, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
-const partRows = 122_880
+const partRows = 61_440
 const partBytes = 16 << 20
 
 /**
@@ -144,6 +144,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   const create = `CREATE OR REPLACE TABLE change_log (${Object.keys(columns)
     .map((name) => `${name} VARCHAR`)
     .join(', ')})`
+  // What a part took is given back before the next: kept, it would come to more memory than a task may have.
+  await session.run("SET allocator_flush_threshold = '16MB'")
   await session.run(create)
 
   function add(table: string, op: LogOperation, stamp: Stamp, seq: number, images: Images): boolean {
