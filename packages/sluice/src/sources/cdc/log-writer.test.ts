@@ -166,7 +166,7 @@ test('a large transaction is written in parts, and nothing of it is missing', as
   const messages = [encode.begin(100n, evening, 7), encode.relation(relation(1, 'a'))]
   for (let i = 0; i < count; i++) messages.push(encode.insert(1, [`${i}`, 'x']))
   const log = await write(options(session), [...messages, encode.commit(100n, 110n, evening)])
-  expect(log.files.length).toBe(2)
+  expect(log.files.length).toBe(3)
   const files = log.files.map(({ localFile }) => quoteText(localFile)).join(', ')
   expect(
     await session.all(
