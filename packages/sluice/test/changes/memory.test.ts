@@ -1,38 +1,10 @@
 /** Large values, in a process of its own. */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { platform } from 'node:os'
 import { expect, test } from 'vitest'
-import { sluice } from '../acceptance/project.ts'
+import { runMeasured } from '../acceptance/peak.ts'
 import { unchanged } from '../cdc/pgoutput-encoder.ts'
 import { insert, logOf, project, rowsOf, type Step, tables, update } from './shop.ts'
-
-/** Runs the command line; answers the most memory that its process had. */
-function runMeasured(root: string) {
-  return new Promise<{ readonly code: number | null; readonly peak: number; readonly said: string }>((done, fail) => {
-    const command = [sluice, '-C', root, 'run', '--select', 'stage.*']
-    const child = spawn(process.execPath, command, { env: { ...process.env, NO_COLOR: '1' } })
-    let [peak, said] = [0, '']
-    const look = setInterval(() => {
-      try {
-        const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-        peak = Math.max(peak, 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0))
-      } catch {
-        // It has ended.
-      }
-    }, 20)
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk) => {
-        said += chunk
-      })
-    child.on('error', fail)
-    child.on('close', (code) => {
-      clearInterval(look)
-      done({ code, peak, said })
-    })
-  })
-}
 
 const rows = 100
 const changes = Number(process.env['SLUICE_LARGE_CHANGES'] ?? 300)
@@ -52,7 +24,7 @@ test.skipIf(platform() !== 'linux')(
         steps(at, at + 100, (n) => update(`${n % rows}`, `later ${n}`, `${n}`, n % 5 === 0 ? value() : unchanged)),
       )
     const started = Date.now()
-    const { code, peak, said } = await runMeasured(root)
+    const { code, peak, said } = await runMeasured(root, ['--select', 'stage.*'])
     expect(code, said).toBe(0)
     process.stdout.write(`RSS ${Math.round(peak / (1 << 20))} MiB, ${((Date.now() - started) / 1000).toFixed(1)} s\n`)
     expect(
@@ -64,7 +36,7 @@ test.skipIf(platform() !== 'linux')(
     expect(
       await rowsOf(root, 'SELECT count(*)::INTEGER AS n, min(length(note))::INTEGER AS least FROM stage.history'),
     ).toEqual([{ n: changes, least: 1_000_000 }])
-    // The aim is 512 MiB, and the figure is printed. What V8 has not collected yet is in it: Node 24 took 606 MiB where Node 20 takes 400.
+    // The aim is 512 MiB, which is not reached on every machine: 401 to 635 were seen. Neither a lower limit of the engine nor one thread changes that.
     expect(peak).toBeLessThan(768 << 20)
   },
 )
