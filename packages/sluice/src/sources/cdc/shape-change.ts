@@ -93,7 +93,7 @@ export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: s
 }
 
 /** The shape that the log has of a table. */
-export async function lastShape(
+async function lastShape(
   { lake, take: { current, session } }: Pick<ShapeJudgeContext, 'lake' | 'take'>,
   table: string,
 ): Promise<string | undefined> {
