@@ -49,9 +49,6 @@ export const textOrReference = z.union([text, secretReference, envReference])
 
 const decimalPattern = /^decimal\(\s*([1-9]|[12]\d|3[0-8])\s*,\s*(\d|[12]\d|3[0-8])\s*\)$/
 
-/** Every column type; for messages and suggestions. */
-const columnTypes: readonly string[] = [...simpleTypes, 'decimal(p,s)']
-
 /** A column type, by its name. */
 export const columnType = z
   .union([
