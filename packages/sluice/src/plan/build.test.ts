@@ -413,6 +413,15 @@ test('the definition of a procedure is what decides its rows: not its pace, not 
   expect(sales({ resultSet: 2 }).detail).toMatch(/^changed: call; calls/)
 })
 
+test('SR-08: an append that nothing bounds is told before it takes the same rows again', () => {
+  const bare = { key: undefined, window: undefined } as never as Partial<ProcedureSource>
+  const warned = (change: Partial<ProcedureSource>): number =>
+    buildPlan(call(erp, { ...bare, ...change })).plan.tasks.find(({ id }) => id === 'ingest:raw.sales')!.warnings.length
+  expect(warned({ mode: 'append' })).toBe(1)
+  expect([warned({ mode: 'append', key: ['id'] }), warned({ mode: 'replace' })]).toEqual([0, 0])
+  expect(warned({ mode: 'append', window: { start: '2026-01-01', overlapSeconds: 0 } as never })).toBe(0)
+})
+
 test('a value of a later layer is a problem, as it would be of another day', () => {
   const each = { $each: { table: 'stage.regions', column: 'region_id', type: 'integer' } } as const
   const { problems } = buildPlan(call(erp, { parameters: { region: each } }))

@@ -64,7 +64,7 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
     lineage: [],
     // A call may take its time, and a first copy a day.
     timeoutSeconds: options.timeoutSeconds ?? Math.max(timeoutOf(options), patience(source)),
-    warnings: [],
+    warnings: addsAgain(source),
     at: { file: pipeline.file },
     after: [],
     ...asked(name, source, needs),
@@ -73,6 +73,14 @@ function ingestTask(input: PlanInput, pipeline: Pipeline, name: string): Declare
 
 const patience = (source: Source): number =>
   source.kind === 'cdc' ? FIRST_COPY_TIMEOUT_SECONDS : source.kind === 'procedure' ? source.timeoutSeconds : 0
+
+/** An append that nothing bounds and no key recognises takes the same rows at every run. */
+const addsAgain = (source: Source): readonly string[] =>
+  source.kind === 'procedure' && source.mode === 'append' && source.window === undefined && source.key === undefined
+    ? [
+        `every run adds all that ${source.procedure} returns, seen before or not: a window or a key would take each row once`,
+      ]
+    : []
 
 /** Where files are looked for, or what a server is asked for. */
 function asked(name: string, source: Source, needs: readonly string[]): Pick<DeclaredTask, 'pattern' | 'call'> {
