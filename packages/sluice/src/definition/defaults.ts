@@ -103,9 +103,10 @@ export function fillPipeline(
   const { schedule, sources: written = {} } = input
   const raw = `${(input.layers ?? defaultLayers)[0]}.`
   const typeOf = (table: string, column: string): ColumnType | undefined => {
-    const source = table.startsWith(raw) ? written[table.slice(raw.length)] : undefined
-    const declared = source === undefined || source.kind === 'cdc' ? undefined : source.columns[column]
-    return declared === undefined ? undefined : fillColumn(declared).type
+    const name = table.slice(raw.length)
+    const source = table.startsWith(raw) && Object.hasOwn(written, name) ? written[name] : undefined
+    if (source === undefined || source.kind === 'cdc' || !Object.hasOwn(source.columns, column)) return undefined
+    return fillColumn(source.columns[column]!).type
   }
   const sources = mapValues<SourceInput, Source>(written, (source, table) => {
     if (source.kind === 'cdc') return fillCdc(table, source)
@@ -200,12 +201,19 @@ function fillCdc(table: string, input: CdcInput): CdcSource {
 }
 
 /** A limit that is given moves the other of its kind along, where that would be on its wrong side. */
-function fillLag({ warnBytes, alertBytes, warnSeconds, alertSeconds }: Partial<LagLimits>): LagLimits {
+function fillLag({
+  warnBytes,
+  alertBytes,
+  warnSeconds,
+  alertSeconds,
+  repeatSeconds = 86_400,
+}: Partial<LagLimits>): LagLimits {
   return {
     warnBytes: warnBytes ?? Math.min(2 ** 28, alertBytes ?? 2 ** 28),
     alertBytes: alertBytes ?? Math.max(2 ** 30, warnBytes ?? 0),
     warnSeconds: warnSeconds ?? Math.min(300, alertSeconds ?? 300),
     alertSeconds: alertSeconds ?? Math.max(1800, warnSeconds ?? 0),
+    repeatSeconds,
   }
 }
 

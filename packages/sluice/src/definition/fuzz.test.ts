@@ -89,8 +89,19 @@ function withAt(value: unknown, [step, ...rest]: Path, other: unknown): unknown 
   return copy
 }
 
+/** Names that every object answers to, whether it has them or not. */
+const inherited = fc.constantFrom(
+  'toString',
+  'constructor',
+  'hasOwnProperty',
+  '__proto__',
+  'raw.toString',
+  'stage.constructor',
+)
+
 const anything = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
+  inherited,
   fc.constantFrom(undefined, Number.NaN, () => 1, new Date(0)),
 )
 
