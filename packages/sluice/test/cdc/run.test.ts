@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { printLsn } from '../../src/sources/cdc/lsn.ts'
 import { cursorOf, lakeOf, logOf, runProject } from './project.ts'
-import { client, confirmed, expectEqual, name, shop, sql } from './shop.ts'
+import { client, confirmed, expectEqual, name, server, shop, sql } from './shop.ts'
 
 test('a first run copies, the next ones take what was committed since, to one boundary for all tables', async () => {
   const root = await shop(
@@ -97,4 +97,25 @@ test('CD-30: a server that has changes and sends nothing is an error, and not "n
     process.kill(reader, 'SIGCONT')
   }
   expect((await lakeOf(root).current('raw.shop'))?.version).toBe(1)
+})
+
+test('CD-20, CD-30: a large transaction that is still open stops nobody; what it commits comes once, with the rest', async () => {
+  const root = await shop(['public.t'], ['CREATE TABLE t (id int PRIMARY KEY, v text)'])
+  await runProject(root)
+  const other = await server.superuserClient(`shop_${name().split('_').at(-1)}`)
+  try {
+    // More than the server keeps in memory of a transaction: it is sent before it commits.
+    await other.query('BEGIN')
+    await other.query("INSERT INTO t SELECT i, repeat('v', 1000) FROM generate_series(1, 80000) i")
+    await sql("INSERT INTO t VALUES (-1, 'beside')")
+    expect(await runProject(root)).toMatchObject({ errors: [], summary: { rows: { accepted: 1 } } })
+    expect(await confirmed()).toBe(printLsn((await cursorOf(root)).position))
+    await sql("INSERT INTO t VALUES (-2, 'beside')")
+    expect(await runProject(root)).toMatchObject({ errors: [], summary: { rows: { accepted: 1 } } })
+    await other.query('COMMIT')
+  } finally {
+    await other.end()
+  }
+  expect(await runProject(root)).toMatchObject({ errors: [], summary: { rows: { accepted: 80_000 } } })
+  await expectEqual(root, 'public.t')
 })

@@ -169,8 +169,8 @@ export async function openStream(options: StreamOptions): Promise<ChangeStream> 
     }
     const alive = readKeepalive(block, start)
     server = { position: alive.walEnd, sentAt: alive.sentAt }
-    // Whatever commits before has been sent, and handed over.
-    if (assembler.open === 0 && alive.walEnd > position) position = alive.walEnd
+    // Whatever commits before has been sent, and handed over. What is still open is sent again from its beginning to whoever begins here.
+    if (alive.walEnd > position) position = alive.walEnd
     if (alive.wantsReply) tell()
     return undefined
   }
