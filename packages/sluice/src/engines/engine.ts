@@ -25,6 +25,8 @@ export interface WriteOptions {
   readonly partitionBy?: readonly string[]
   /** Keep the order of the query's rows. @default false */
   readonly ordered?: boolean
+  /** About so many bytes a row group, before they are compressed; not with `ordered`. @default by rows alone */
+  readonly rowGroupBytes?: number
 }
 
 /** A session: one in-memory database; closed by whoever opened it. Not for concurrent statements. */

@@ -188,13 +188,17 @@ function assertParent(input: CommitInput, parent: CommitRecord | undefined): voi
     throw sluiceError('Lake.Conflict', { table: input.table, expected: input.expectedParent, found })
 }
 
-interface Adopted {
+/** What files are moved by. */
+export type AdoptInput = Pick<CommitInput, 'table' | 'run' | 'attempt' | 'files' | 'quarantine' | 'verifyFile'>
+
+/** Files that are in the lake, and of no version yet. */
+export interface Adopted {
   readonly files: readonly Omit<DataFile, 'addedIn'>[]
   readonly quarantine: readonly QuarantineFile[]
 }
 
 /** Checks every local file against what is said of it, and moves it to a folder that only this attempt uses. */
-async function adoptFiles(storage: Storage, clock: Clock, input: CommitInput): Promise<Adopted> {
+export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInput): Promise<Adopted> {
   crashPoint('lake.commit.before_adopt')
   const attempt = `${encodePart(input.run)}-${input.attempt}-${newId(clock).slice(-8)}`
   const folder = tableFolder(input.table)
@@ -214,7 +218,7 @@ async function adoptFiles(storage: Storage, clock: Clock, input: CommitInput): P
 
 async function adoptOne(
   storage: Storage,
-  input: CommitInput,
+  input: AdoptInput,
   localFile: string,
   path: string,
   rows: number,
@@ -242,7 +246,7 @@ function buildRecord(
   const carried = parent === undefined ? [] : carryFiles(parent, assigned.fields).filter(({ path }) => stays.has(path))
   const files = [...carried, ...added]
   return {
-    format: 1,
+    format: formatOf(files),
     table: input.table,
     version,
     parent: version - 1,
@@ -265,6 +269,11 @@ function buildRecord(
     ...(input.sql === undefined ? {} : { sql: input.sql }),
     ...(input.warnings === undefined ? {} : { warnings: input.warnings }),
   }
+}
+
+/** @example formatOf(parent.files) // 1, while nothing was compacted */
+export function formatOf(files: readonly DataFile[]): CommitRecord['format'] {
+  return files.some(({ merged }) => merged !== undefined) ? 2 : 1
 }
 
 /** A record that must be there. */

@@ -42,14 +42,38 @@ export async function contentOf(
 }
 
 /**
+ * The content of a query's rows.
+ *
+ * @example await contentOfRows(session, await lake.latestSql(record), ['id', 'name']) === addContents(record.files)
+ * @param columns The names, in the table's order: they are of the digest by their place alone.
+ */
+export async function contentOfRows(reader: ContentReader, sql: string, columns: readonly string[]): Promise<string> {
+  const select = `SELECT ${columns.map(quoteIdentifier).join(', ')} FROM (${sql})`
+  const described = await reader.all<{ column_name: string; column_type: string }>(`DESCRIBE ${select}`)
+  const [sums] = await reader.all<{ first: string | null; second: string | null }>(
+    `SELECT ${contentSql(columns.map((name, at) => ({ name, type: described[at]?.column_type ?? '' })))} FROM (${sql})`,
+  )
+  return encode(BigInt(sums?.first ?? 0), BigInt(sums?.second ?? 0))
+}
+
+/**
  * The content of several files together; undefined where one of them has none.
  *
  * @example addContents(record.files) === addContents(candidate.files)
  */
 export function addContents(files: readonly Pick<DataFile, 'content'>[]): string | undefined {
+  return addDigests(files.map(({ content }) => content ?? ''))
+}
+
+/**
+ * The sum of digests of 32 hexadecimal digits, half by half; undefined where one of them is none.
+ *
+ * @example addDigests([a, b]) === addDigests([b, a])
+ */
+export function addDigests(digests: readonly string[]): string | undefined {
   let [first, second] = [0n, 0n]
-  for (const { content } of files) {
-    const [, a, b] = /^([0-9a-f]{16})([0-9a-f]{16})$/.exec(content ?? '') ?? []
+  for (const digest of digests) {
+    const [, a, b] = /^([0-9a-f]{16})([0-9a-f]{16})$/.exec(digest) ?? []
     if (a === undefined || b === undefined) return undefined
     first += BigInt(`0x${a}`)
     second += BigInt(`0x${b}`)

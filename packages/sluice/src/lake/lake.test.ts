@@ -222,7 +222,7 @@ describe('current', () => {
 
   test('CT-04: a record of a newer format is refused, and nothing is written', async () => {
     await commit('SELECT 1 AS a')
-    await storage.create('raw/sales/_versions/000000000002.json', '{"format":2,"version":2}')
+    await storage.create('raw/sales/_versions/000000000002.json', '{"format":3,"version":2}')
     const before = await storage.list('raw')
     await expect(lake.current('raw.sales')).rejects.toMatchObject({ name: 'Lake.FormatNewer' })
     await expect(commit('SELECT 2 AS a')).rejects.toMatchObject({ name: 'Lake.FormatNewer' })

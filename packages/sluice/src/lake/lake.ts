@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { CommitInput, CommitResult } from './commit.ts'
+import type { CompactInput } from './compact.ts'
 import {
   type ExtractionLog,
   latestExtraction,
@@ -9,6 +10,7 @@ import {
   readExtraction,
   writeExtraction,
 } from './extractions.ts'
+import { type Growth, growthSince } from './growth.ts'
 import { knownInputs } from './inputs.ts'
 import { latestSql, snapshotSql } from './read-sql.ts'
 import type { CommitRecord } from './record.ts'
@@ -18,6 +20,7 @@ import type { RollbackInput } from './rollback.ts'
 import type { VerifiedFiles } from './verify.ts'
 
 export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commit.ts'
+export type { CompactInput, Merge } from './compact.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 export type { RollbackInput } from './rollback.ts'
 
@@ -32,6 +35,10 @@ export interface Lake {
   tables(): Promise<readonly string[]>
   /** @see commit */
   commit(input: CommitInput): Promise<CommitResult>
+  /** @see compact */
+  compact(input: CompactInput): Promise<CommitRecord>
+  /** @see growthSince */
+  growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
   /** @see rollback */
   rollback(input: RollbackInput): Promise<CommitRecord>
   /** A SELECT over exactly a version's files; with fewer files, over those. */
@@ -74,6 +81,8 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
     commit: async (input) => (await import('./commit.ts')).commit(storage, clock, input),
+    compact: async (input) => (await import('./compact.ts')).compact(storage, clock, input),
+    growthSince: (record, version) => growthSince(storage, record, version),
     rollback: async (input) => (await import('./rollback.ts')).rollback(storage, clock, input),
     latestSql: (record) => latestSql(storage, record),
     snapshotSql: (records) => snapshotSql(storage, records),

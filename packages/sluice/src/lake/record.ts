@@ -34,8 +34,15 @@ export interface DataFile {
   readonly fields: readonly string[]
   /** Types in the file, where the version has widened them since. Set by the lake. */
   readonly types?: { readonly [column: string]: string }
-  /** The version that brought the file. */
+  /** The version that brought its rows; the newest of them where they are of several. */
   readonly addedIn: number
+  /** For a file that a compaction made of several. */
+  readonly merged?: {
+    /** The version that brought its oldest rows. No other file of its partition has rows of the versions from here to `addedIn`. */
+    readonly from: number
+    /** The identity of the files that it was made of; see `identityOf` in `lake/growth.ts`. */
+    readonly identity: string
+  }
   /** A digest of its rows whatever their order, which add up over files; see `lake/content.ts`. Left out where nobody compares contents. */
   readonly content?: string
   /** The inputs (file identities) whose rows it holds, for sources. */
@@ -75,8 +82,6 @@ export type InputReference =
       readonly to: string
       readonly transactions: number
       readonly rows: number
-      /** How far behind the server's log it was when its run began. */
-      readonly lagBytes?: number
     }
 
 /** Rows read = accepted + quarantined + dropped, checked before the commit. Byte counts for files. */
@@ -117,15 +122,18 @@ export interface QuarantineFile {
 
 /** One version of a table. */
 export interface CommitRecord {
-  readonly format: 1
+  /** 2 where some of its files were made of several: who does not know of that would take rows twice, or never. */
+  readonly format: 1 | 2
   readonly table: string
   /** Counts from 1. */
   readonly version: number
   /** version - 1; 0 for the first. */
   readonly parent: number
   readonly committedAt: string
-  readonly operation: 'append' | 'replace' | 'rollback'
+  readonly operation: 'append' | 'replace' | 'rollback' | 'compact'
   readonly rollbackOf?: number
+  /** For a compaction: the version whose rows these are, and who wrote them together. The rest of the record is that version's. */
+  readonly compacted?: { readonly of: number; readonly run: string; readonly at: string }
   /** The hash of the definition and the inputs: a task whose key is already committed is not run again. */
   readonly taskKey: string
   readonly definition: string

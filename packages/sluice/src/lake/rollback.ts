@@ -26,8 +26,9 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
   const parent = await recordOf(storage, table, current)
   if (parent.fencingToken > fencingToken)
     throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
+  const { compacted: _, ...content } = target
   const record: CommitRecord = {
-    ...target,
+    ...content,
     version: current + 1,
     parent: current,
     committedAt: clock.now().toISOString(),

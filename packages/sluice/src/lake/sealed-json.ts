@@ -3,7 +3,7 @@ import { sluiceError } from '../base/errors.ts'
 import { canonicalJson, sha256 } from '../base/json.ts'
 
 /** The newest format this code knows, of records and of logs. */
-const knownFormat = 1
+const knownFormat = 2
 
 const seal = /,"digest":"([0-9a-f]{64})"\}\n?$/
 

@@ -1,5 +1,6 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
 import type { Problem } from '../base/errors.ts'
+import { rowsVersion } from '../lake/growth.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../plan/types.ts'
 import { analyseProject, type ProjectAnalysis } from './analyse.ts'
@@ -52,7 +53,7 @@ async function tableStates(context: ProjectContext): Promise<Record<string, Tabl
             [
               record.table,
               {
-                version: record.version,
+                version: rowsVersion(record),
                 definition: record.definition,
                 columns: record.fields.map(({ name, type, nullable }) => ({ name, type, nullable })),
                 inputs: record.inputs.flatMap((input) =>

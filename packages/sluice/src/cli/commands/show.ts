@@ -47,11 +47,11 @@ async function listVersions(
   ]
   const row = (record: CommitRecord) => ({
     version: record.version,
-    committed: record.committedAt,
+    committed: record.compacted?.at ?? record.committedAt,
     operation: record.rollbackOf === undefined ? record.operation : `rollback to ${record.rollbackOf}`,
     rows: record.rows,
     size: record.bytes,
-    run: record.run,
+    run: record.compacted?.run ?? record.run,
   })
   if (format !== undefined && format !== 'table') {
     const named = columns.map(({ key }) => ({ name: key, type: 'VARCHAR' }))

@@ -131,6 +131,7 @@ class DuckDbSession implements Session {
       'COMPRESSION zstd',
       'COMPRESSION_LEVEL 1',
       `ROW_GROUP_SIZE ${rowGroupRows}`,
+      ...(options.rowGroupBytes === undefined ? [] : [`ROW_GROUP_SIZE_BYTES ${options.rowGroupBytes}`]),
       'RETURN_STATS',
       ...(partitioned
         ? [

@@ -8,6 +8,7 @@ import { type Judge, openJudge } from '../../changes/judge.ts'
 import { addedColumns } from '../../definition/columns.ts'
 import type { ChangesModel } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
+import { type Growth, identityOf, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
 import { exceedsLimits, ruleResults } from '../../quality/accounting.ts'
 import { quarantineWriter, type WrittenQuarantine } from '../../quality/quarantine.ts'
@@ -23,7 +24,7 @@ import { publish } from './publish.ts'
 interface Mark {
   /** The log's version. */
   readonly version: number
-  /** A digest of the files that the log had then: where they are still its first ones, the rest is new. */
+  /** The identity of the files that the log had then: where they are still its first ones, in whatever files, the rest is new. */
   readonly files: string
 }
 
@@ -50,7 +51,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   assert(model?.kind === 'changes', `the plan's table of changes ${task.table} is defined`)
   const [log] = await resolveInputs(context)
   assert(log !== undefined, 'a table of changes has one input')
-  const inputs = [{ kind: 'table' as const, table: log.table, version: log.version }]
+  const inputs = [{ kind: 'table' as const, table: log.table, version: rowsVersion(log) }]
   const forced = task.reason === 'forced' ? { forced: context.run } : {}
   const taskKey = digest({ definition: task.definition, inputs, ...forced })
   const current = await lake.current(task.table)
@@ -59,12 +60,12 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   await using session = await context.engine.open({ signal: context.signal })
   // What is read of a log is read once, and what was freed is given back: kept, large values would fill the memory.
   await session.run("SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'")
-  const grown = isForced(context) ? undefined : sinceOf(task.definition, current, log)
-  const since = grown === undefined || (await comeLate(context, session, model, log, grown)) ? undefined : grown
-  const fresh = since === undefined ? log.files : log.files.filter(({ addedIn }) => addedIn > since)
-  const making: Making = { context, session, model, log, current, fresh, isIncremental: since !== undefined }
+  const grown = isForced(context) ? undefined : await growthOf(context, current, log)
+  const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
+  const fresh = isIncremental ? grown.fresh : log.files
+  const making: Making = { context, session, model, log, current, fresh, isIncremental }
   const candidate = await makeCandidate(making)
-  if (since !== undefined && current !== undefined && candidate.accounting.read === 0)
+  if (isIncremental && current !== undefined && candidate.accounting.read === 0)
     return { status: 'unchanged', version: current.version, accounting: candidate.accounting }
   // The first version replaces nothing: a load that only adds can begin with it.
   const isAppend = model.as === 'history' && (making.isIncremental || current === undefined)
@@ -79,17 +80,40 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
 
 const isForced = ({ task }: TaskContext): boolean => task.reason === 'forced'
 
-function markOf({ version, files }: CommitRecord, upTo = version): Mark {
-  const paths = files.filter(({ addedIn }) => addedIn <= upTo).map(({ path }) => path)
-  return { version: upTo, files: digest(paths.sort()) }
+const markOf = (log: CommitRecord): Mark => ({ version: rowsVersion(log), files: identityOf(log.files) })
+
+/** What the log has grown by since the current version, where that was made by this definition and the log has only grown since. */
+async function growthOf(
+  { task, lake }: TaskContext,
+  current: CommitRecord | undefined,
+  log: CommitRecord,
+): Promise<Growth | undefined> {
+  if (current?.watermark === undefined || current.definition !== task.definition) return undefined
+  const { version, files } = JSON.parse(current.watermark) as Mark
+  const growth = version > rowsVersion(log) ? undefined : await lake.growthSince(log, version)
+  if (growth === undefined || identityOf(growth.known) !== files) return undefined
+  await lake.verify({ ...log, files: growth.fresh, quarantine: [] })
+  return growth
 }
 
-/** The version of the log that the current version was made of, where it was made by this definition and the log has only grown since. */
-function sinceOf(definition: string, current: CommitRecord | undefined, log: CommitRecord): number | undefined {
-  if (current?.watermark === undefined || current.definition !== definition) return undefined
-  const mark = JSON.parse(current.watermark) as Mark
-  return mark.version <= log.version && markOf(log, mark.version).files === mark.files ? mark.version : undefined
+/** Files in groups, in order, so that no two have places in common. A file made of several may begin before the end of another day's. */
+function inOrder(files: readonly DataFile[]): readonly (readonly DataFile[])[] {
+  const spans = files.map((file) => {
+    const { min, max } = file.stats['_lsn'] ?? {}
+    return { file, from: min === undefined ? -1n : BigInt(min), to: max === undefined ? everything : BigInt(max) }
+  })
+  spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))
+  const groups: DataFile[][] = []
+  let end = -2n
+  for (const { file, from, to } of spans) {
+    if (from > end) groups.push([])
+    groups.at(-1)?.push(file)
+    end = to > end ? to : end
+  }
+  return groups
 }
+
+const everything = 1n << 64n
 
 /** A SELECT of some of the log's files, in the columns of a log. */
 async function logSql(
@@ -108,13 +132,11 @@ async function comeLate(
   session: Session,
   model: ChangesModel,
   log: CommitRecord,
-  since: number,
+  { known, fresh }: Growth,
 ): Promise<boolean> {
   if (model.dms === undefined) return false
   const place = async (which: 'min' | 'max', files: readonly DataFile[]): Promise<string> =>
     `(SELECT ${which}(_lsn) FROM (${await logSql(context, model, log, files)}))`
-  const fresh = log.files.filter(({ addedIn }) => addedIn > since)
-  const known = log.files.filter(({ addedIn }) => addedIn <= since)
   const [row] = await session.all<{ late: boolean | null }>(
     `SELECT ${await place('min', fresh)} <= ${await place('max', known)} AS late`,
   )
@@ -133,10 +155,8 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const judge = await openJudge(session, { ...model, columns }, quarantine, model.table ?? model.from)
   const names = judge.columns.map(({ name }) => quoteIdentifier(name))
   const select = [...names, ...(model.as === 'history' ? historySelect : foldedSelect)].join(', ')
-  const versions = [...new Set(fresh.map(({ addedIn }) => addedIn))].sort((a, b) => a - b)
   // Files of DMS may have come in another order than theirs.
-  const groups =
-    model.dms === undefined ? versions.map((version) => fresh.filter(({ addedIn }) => addedIn === version)) : [fresh]
+  const groups = model.dms === undefined ? inOrder(fresh) : [fresh]
   const parts = await Promise.all(
     groups.map(async (files) => ({
       sql: await logSql(context, model, log, files),

@@ -1,6 +1,7 @@
 /** Finds the versions that a task reads: those of the plan, or those that this run has made since. */
 import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
+import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
@@ -18,8 +19,9 @@ export async function resolveInputs(context: TaskContext): Promise<readonly Comm
       .map((id) => ({ id, outcome: context.outcomes.get(id) }))
       .find(({ id, outcome }) => id.slice(id.indexOf(':') + 1) === input.table && outcome?.version !== undefined)
     const version = made?.outcome?.version ?? (typeof input.version === 'number' ? input.version : undefined)
-    const record =
-      version === undefined ? await context.lake.current(input.table) : await context.lake.record(input.table, version)
+    const current = await context.lake.current(input.table)
+    const isCurrent = current === undefined || version === undefined || rowsVersion(current) === version
+    const record = isCurrent ? current : await context.lake.record(input.table, version)
     if (record === undefined) throw sluiceError('Run.NoVersion', { table: input.table })
     records.push(record)
   }

@@ -2,7 +2,9 @@
 import { digest } from '../../base/json.ts'
 import { historyColumns } from '../../definition/cdc-rules.ts'
 import type { Load } from '../../definition/types.ts'
+import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { onlyGrew } from '../../lake/small-files.ts'
 import type { LoadColumn, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
 
@@ -13,11 +15,12 @@ import type { TaskContext } from '../context.ts'
  */
 export function loadIdOf(
   { definition, table: target }: TaskContext['task'],
-  { table, version, run, committedAt }: CommitRecord,
+  record: CommitRecord,
   columns: readonly LoadColumn[],
 ): string {
+  const { table, run, committedAt } = record
   // A lake that was made anew counts from 1 again, and its versions are others.
-  return digest({ load: definition, target, table, version, made: [run, committedAt], columns })
+  return digest({ load: definition, target, table, version: rowsVersion(record), made: [run, committedAt], columns })
 }
 
 /**
@@ -41,22 +44,21 @@ export async function loadFiles(
   context: TaskContext,
   load: Load,
   record: CommitRecord,
+  growth: Growth,
   last: LoadLedgerRow | undefined,
 ): Promise<readonly DataFile[]> {
   const { task, lake } = context
   const isOfChanges = load.mode === 'scd2' && load.effective !== undefined && load.deletes !== 'absence'
-  if (!isOfChanges || last === undefined || task.reason === 'forced' || last.version >= record.version)
+  if (!isOfChanges || last === undefined || task.reason === 'forced' || last.version >= rowsVersion(record))
     return record.files
   for (let version = record.version; version > last.version; version--) {
     const made = version === record.version ? record : await lake.record(record.table, version)
-    if (made?.operation !== 'append') return record.files
+    if (made === undefined || !onlyGrew(made)) return record.files
   }
   const loaded = await lake.record(record.table, last.version)
   // The same definition, columns and lake: then what that load brought is what the table held.
   if (loaded === undefined || loadIdOf(task, loaded, loadColumns(context, load, loaded)) !== last.loadId)
     return record.files
   const columns = (of: CommitRecord): string => digest(loadColumns(context, load, of))
-  return columns(loaded) === columns(record)
-    ? record.files.filter(({ addedIn }) => addedIn > last.version)
-    : record.files
+  return columns(loaded) === columns(record) ? growth.fresh : record.files
 }

@@ -1,7 +1,8 @@
 /** Loads a version of a lake table into the warehouse. */
 import { assert, sluiceError } from '../../base/errors.ts'
 import type { Load } from '../../definition/types.ts'
-import type { CommitRecord } from '../../lake/record.ts'
+import { type Growth, rowsVersion } from '../../lake/growth.ts'
+import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
@@ -21,8 +22,9 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   const result = await context.withWarehouse(
     async (warehouse) => {
       const loads = await warehouse.ledger({ target: task.table })
-      assertStillHeld({ target: task.table, load, record, loads, ledger: warehouse.capabilities.ownSchema })
-      return warehouse.load(await loadInput(context, load, record, loads[0]))
+      const growth = await growthOf(context, record, loads[0])
+      assertStillHeld({ target: task.table, load, record, growth, loads, ledger: warehouse.capabilities.ownSchema })
+      return warehouse.load(await loadInput(context, load, record, growth, loads[0]))
     },
     { signal: context.signal },
   )
@@ -47,22 +49,23 @@ async function loadInput(
   context: TaskContext,
   load: Load,
   record: CommitRecord,
+  growth: Growth,
   last: LoadLedgerRow | undefined,
 ): Promise<LoadInput> {
   const { task } = context
   const columns = loadColumns(context, load, record)
-  const files = await loadFiles(context, load, record, last)
+  const files = await loadFiles(context, load, record, growth, last)
   return {
     loadId: loadIdOf(task, record, columns),
     target: task.table,
     load,
     definition: task.definition,
     columns,
-    version: record.version,
+    version: rowsVersion(record),
     committedAt: record.committedAt,
     relation: await context.lake.latestSql({ ...record, files }),
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
-    ...(record.operation !== 'replace' ? { added: await addedSince(context, record, last?.version ?? 0) } : {}),
+    ...(record.operation !== 'replace' ? { added: await batches(context, record, growth.fresh) } : {}),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,
@@ -70,6 +73,14 @@ async function loadInput(
     fencingToken: context.fencingToken,
     signal: context.signal,
   }
+}
+
+/** What the table has grown by since the last load; where that is not known any more, nothing of a file is known that is not known of all of it. */
+async function growthOf({ lake }: TaskContext, record: CommitRecord, last: LoadLedgerRow | undefined): Promise<Growth> {
+  const growth = await lake.growthSince(record, last?.version ?? 0)
+  if (growth === undefined) return { known: [], fresh: record.files }
+  await lake.verify({ ...record, files: growth.fresh, quarantine: [] })
+  return growth
 }
 
 /** The project's dimensions, by their targets. */
@@ -83,35 +94,35 @@ function assertStillHeld({
   target,
   load,
   record,
+  growth,
   loads,
   ledger,
 }: {
   readonly target: string
   readonly load: Load
   readonly record: CommitRecord
+  readonly growth: Growth
   readonly loads: readonly LoadLedgerRow[]
   readonly ledger: string
 }): void {
   const [last] = loads
   if (load.mode !== 'append' || load.batch !== undefined || record.operation === 'replace' || last === undefined) return
   const loaded = loads.reduce((sum, { result }) => sum + result.inserted - result.deleted, 0)
-  const held = record.files.filter((file) => file.addedIn <= last.version).reduce((sum, file) => sum + file.rows, 0)
+  const held = growth.known.reduce((sum, file) => sum + file.rows, 0)
   if (loaded !== held)
     throw sluiceError('Warehouse.AppendUndone', { target, table: record.table, loaded, held, ledger })
 }
 
-/** What later versions added to an appending table, a batch a version. */
-async function addedSince(
+/** What later versions added to an appending table, a batch a version; of those that were compacted, a batch together. */
+async function batches(
   context: TaskContext,
   record: CommitRecord,
-  lastVersion: number,
+  fresh: readonly DataFile[],
 ): Promise<NonNullable<LoadInput['added']>> {
-  const versions = [...new Set(record.files.map((file) => file.addedIn))]
-    .filter((version) => version > lastVersion)
-    .sort((a, b) => a - b)
+  const versions = [...new Set(fresh.map((file) => file.addedIn))].sort((a, b) => a - b)
   return Promise.all(
     versions.map(async (version) => {
-      const files = record.files.filter((file) => file.addedIn === version)
+      const files = fresh.filter((file) => file.addedIn === version)
       return {
         version,
         rows: files.reduce((sum, file) => sum + file.rows, 0),

@@ -3,6 +3,7 @@ import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CodeModel, SqlModel, TableOptions } from '../../definition/types.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
+import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
@@ -24,7 +25,11 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   assert(model !== undefined, `the plan's model ${task.table} is defined`)
   assert(model.kind !== 'changes', 'a table of changes is made by its own task')
   const records = await resolveInputs(context)
-  const inputs = records.map((record) => ({ kind: 'table' as const, table: record.table, version: record.version }))
+  const inputs = records.map((record) => ({
+    kind: 'table' as const,
+    table: record.table,
+    version: rowsVersion(record),
+  }))
   const forced = task.reason === 'forced' ? { forced: context.run } : {}
   const taskKey = digest({ definition: task.definition, inputs, ...forced })
   const current = await lake.current(task.table)

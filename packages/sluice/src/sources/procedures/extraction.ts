@@ -5,6 +5,7 @@ import { canonicalJson } from '../../base/json.ts'
 import type { ServerMessage } from '../../connections/connection.ts'
 import type { ProcedureSource } from '../../definition/types.ts'
 import { collectMessages, type ExtractionAttempt, type ExtractionLog } from '../../lake/extractions.ts'
+import { rowsVersion } from '../../lake/growth.ts'
 import type { Settlement, TakeContext } from '../source.ts'
 import type { CallResult } from './call.ts'
 import { type BoundTexts, type FrozenCall, freezeTexts, frozenCall } from './parameters.ts'
@@ -125,7 +126,7 @@ async function closeInterrupted(table: string, { lake, clock }: ProceduresContex
   const finishedAt = clock.now().toISOString()
   const current = await lake.current(table)
   if (current?.run === last.run) {
-    await lake.writeExtraction({ ...last, status: 'committed', finishedAt, version: current.version })
+    await lake.writeExtraction({ ...last, status: 'committed', finishedAt, version: rowsVersion(current) })
     return
   }
   const { name, code, message } = sluiceError('Source.Interrupted', { run: last.run })

@@ -1,0 +1,117 @@
+/** Makes a version of the same rows in fewer files. History is added to, never rewritten: the files of earlier versions stay while those do. */
+import type { Clock } from '../base/clock.ts'
+import { crashPoint } from '../base/crash.ts'
+import { assert, sluiceError } from '../base/errors.ts'
+import { canonicalJson } from '../base/json.ts'
+import type { Storage } from '../storage/storage.ts'
+import {
+  type AdoptInput,
+  adoptFiles,
+  afterCommit,
+  type CommitInput,
+  createRecord,
+  formatOf,
+  recordOf,
+} from './commit.ts'
+import { firstVersionOf, identityOf, rowsVersion } from './growth.ts'
+import type { CommitRecord, DataFile } from './record.ts'
+import { currentVersion } from './records.ts'
+import { onlyGrew } from './small-files.ts'
+
+/** What is compacted, by whom. */
+export interface CompactInput
+  extends Pick<CommitRecord, 'table' | 'run' | 'fencingToken'>,
+    Pick<CommitInput, 'fence' | 'verifyFile'> {
+  /** The version whose files these are. */
+  readonly version: number
+  readonly merges: readonly Merge[]
+}
+
+/** Files that became one; that their rows are the same is for the caller to prove. */
+export interface Merge {
+  /** Of one partition, with the same columns; whole versions of it, see `smallFiles`. */
+  readonly files: readonly DataFile[]
+  /** With all columns of the version. */
+  readonly made: Pick<DataFile, 'rows' | 'stats' | 'content'> & { readonly localFile: string }
+}
+
+/**
+ * Commits. What others have appended in the meantime stays; whoever replaced or rolled back the table was first.
+ *
+ * @example await compact(storage, clock, { table, version, merges, run, fencingToken, fence, verifyFile })
+ * @throws Lake.Conflict where a file is not in the table any more
+ * @throws Lake.FileCorrupt, Run.Fenced
+ */
+export async function compact(storage: Storage, clock: Clock, input: CompactInput): Promise<CommitRecord> {
+  const { table, merges, fencingToken, fence } = input
+  const planned = await recordOf(storage, table, input.version)
+  const names = planned.fields.map(({ name }) => name)
+  const files = merges.map(({ files, made }) => {
+    assert(made.rows === files.reduce((sum, { rows }) => sum + rows, 0), 'files that become one keep their rows')
+    const [{ partition } = {}] = files
+    const inputs = [...new Set(files.flatMap((file) => file.inputs ?? []))]
+    return {
+      ...made,
+      ...(partition === undefined ? {} : { partition }),
+      ...(inputs.length === 0 ? {} : { inputs }),
+      fields: names,
+    }
+  })
+  const adopting: AdoptInput = { ...input, attempt: 1, files, quarantine: [] }
+  let adopted: Awaited<ReturnType<typeof adoptFiles>>['files'] | undefined
+  for (;;) {
+    const parent = await recordOf(storage, table, await currentVersion(storage, table))
+    if (parent.fencingToken > fencingToken)
+      throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
+    assertHeld(input, planned, parent)
+    adopted ??= (await adoptFiles(storage, clock, adopting)).files
+    const record = buildRecord(clock, input, parent, adopted)
+    crashPoint('lake.compact.before_fence')
+    await fence()
+    crashPoint('lake.compact.before_create')
+    if (await createRecord(storage, record)) {
+      await afterCommit(storage, record)
+      return record
+    }
+  }
+}
+
+/** @throws Lake.Conflict unless the table only grew: it has every file, in the same columns */
+function assertHeld({ table, merges }: CompactInput, planned: CommitRecord, parent: CommitRecord): void {
+  const held = new Set(parent.files.map(({ path }) => path))
+  const isHeld = merges.every(({ files }) => files.every(({ path }) => held.has(path)))
+  if (!onlyGrew(parent) || !isHeld || canonicalJson(parent.fields) !== canonicalJson(planned.fields))
+    throw sluiceError('Lake.Conflict', { table, expected: planned.version, found: parent.version })
+}
+
+function buildRecord(
+  clock: Clock,
+  { merges, run, fencingToken }: CompactInput,
+  parent: CommitRecord,
+  adopted: readonly Omit<DataFile, 'addedIn'>[],
+): CommitRecord {
+  const places = new Map(merges.flatMap(({ files }, at) => files.map(({ path }, place) => [path, { at, place }])))
+  const files = parent.files.flatMap((file): readonly DataFile[] => {
+    const found = places.get(file.path)
+    if (found === undefined) return [file]
+    if (found.place > 0) return []
+    const parts = (merges[found.at] as Merge).files
+    const merged = { from: Math.min(...parts.map(firstVersionOf)), identity: identityOf(parts) }
+    const addedIn = Math.max(...parts.map((part) => part.addedIn))
+    return [{ ...(adopted[found.at] as Omit<DataFile, 'addedIn'>), addedIn, merged }]
+  })
+  return {
+    ...parent,
+    format: formatOf(files),
+    version: parent.version + 1,
+    parent: parent.version,
+    operation: 'compact',
+    compacted: { of: rowsVersion(parent), run, at: clock.now().toISOString() },
+    fencingToken,
+    files,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    // Nothing is read again: what the compacted version read and refused stays in its own record, and is not counted twice.
+    accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
+    quarantine: [],
+  }
+}
