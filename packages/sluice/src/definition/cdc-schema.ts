@@ -44,6 +44,7 @@ export const cdc = consistent(
       alertBytes: bytes.optional(),
       warnSeconds: z.number().positive().optional(),
       alertSeconds: z.number().positive().optional(),
+      repeatSeconds: z.number().positive().optional(),
     }).optional(),
     description: z.string().optional(),
   }),

@@ -47,12 +47,14 @@ export interface CdcSource {
 export interface LagLimits {
   /** @default 256 MiB */
   readonly warnBytes: number
-  /** What the server's disk can spare. @default 1 GiB */
+  /** What the server's disk can spare: the budget for the log that it keeps for the slot. @default 1 GiB */
   readonly alertBytes: number
   /** @default 300 */
   readonly warnSeconds: number
   /** @default 1800 */
   readonly alertSeconds: number
+  /** A source that stays beyond a limit is told of once; after so many seconds once more. @default 86,400 */
+  readonly repeatSeconds: number
 }
 
 /** Change files of AWS DMS: the files that it loaded first, and those of changes, by their names; the rows of each in order. */

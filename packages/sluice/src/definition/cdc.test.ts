@@ -58,7 +58,13 @@ test('a log has its slot and publication by its name, and limits that do not con
     memoryBytes: 67_108_864,
     spillBytes: 17_179_869_184,
     heartbeatSeconds: 60,
-    lag: { warnBytes: 268_435_456, alertBytes: 1_073_741_824, warnSeconds: 300, alertSeconds: 1800 },
+    lag: {
+      warnBytes: 268_435_456,
+      alertBytes: 1_073_741_824,
+      warnSeconds: 300,
+      alertSeconds: 1800,
+      repeatSeconds: 86_400,
+    },
   })
   expect(sources['Quiet']).toMatchObject({
     slot: 'mine',

@@ -43,6 +43,8 @@ test.each<[Pick<Notifier, 'on' | 'each'>, Pick<Notification, 'status' | 'task'>,
   [{ on: 'success' }, { status: 'succeeded' }, true],
   [{ on: 'success' }, { status: 'failed' }, false],
   [{ on: 'always' }, { status: 'cancelled' }, true],
+  [{}, { status: 'alert', task: 'ingest:raw.shop' }, true],
+  [{ on: 'success' }, { status: 'alert' }, false],
 ])('%o is told of %o: %s', (definition, about, told) => {
   expect(wants({ kind: 'console', ...definition }, { ...notification, ...about })).toBe(told)
 })

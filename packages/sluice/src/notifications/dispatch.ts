@@ -43,11 +43,13 @@ export interface Delivery {
 }
 
 /**
- * Whether a notifier is to be told: a cancelled run is neither a success nor a failure, and is told to `always` alone.
+ * Whether a notifier is to be told: a cancelled run is neither a success nor a failure, and is told to `always` alone; an alert is told to all who
+ * hear of failures.
  *
  * @example wants({ kind: 'console' }, notification) // only failures of whole runs
  */
 export function wants({ on = 'failure', each = 'run' }: Notifier, { status, task }: Notification): boolean {
+  if (status === 'alert') return on !== 'success'
   if (task !== undefined && each !== 'task') return false
   return on === 'always' || (on === 'success' ? status === 'succeeded' : status === 'failed')
 }

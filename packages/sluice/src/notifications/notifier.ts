@@ -11,7 +11,8 @@ export interface Notification {
   readonly pipeline: string
   readonly run: string
   readonly task?: string
-  readonly status: 'succeeded' | 'failed' | 'cancelled'
+  /** `alert`: something needs somebody, whatever became of the run; `error` says what. */
+  readonly status: 'succeeded' | 'failed' | 'cancelled' | 'alert'
   /** One line for people. */
   readonly summary: string
   readonly rows?: {

@@ -90,7 +90,7 @@ export interface OpenProject extends AsyncDisposable {
   loads(): Promise<readonly LoadLedgerRow[]>
   /**
    * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, `_committed_at` and
-   * `_version_date`, the warehouse attached read-only as `warehouse`, and system views `sluice.runs`, `sluice.versions`, `sluice.checks`,
+   * `_version_date`, the warehouse attached read-only as `warehouse`, and system views `sluice.runs`, `sluice.lag`, `sluice.versions`, `sluice.checks`,
    * `sluice.quarantine`, `sluice.files`, `sluice.inputs`, `sluice.extractions` (the newest 200 of each table), `sluice.loads`.
    */
   openRead(options?: { readonly signal?: AbortSignal }): Promise<Session>

@@ -96,7 +96,7 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
     cursor === undefined
       ? undefined
       : lagOf({
-          ...{ position: cursor.position, server, keptBytes: slot?.keptBytes ?? 0, limits: source.lag },
+          ...{ position: cursor.position, server, slot, limits: source.lag },
           ...{ committedAt: new Date(record!.committedAt), now: context.clock.now() },
         })
   const tables = tablesOf(source, inspection, cursor)

@@ -1,5 +1,6 @@
 /** Looks at the servers whose changes are captured. */
 import { isSluiceError } from '../base/errors.ts'
+import { mib } from '../sources/cdc/lag.ts'
 import type { CdcControl, CdcStatus } from './api.ts'
 import type { Finding } from './doctor.ts'
 
@@ -42,5 +43,3 @@ function findingsOf(log: string, { slot, slotStatus, lag, findings, tables }: Cd
   const problems = [...wrong, ...waiting, ...late]
   return problems.length > 0 ? problems : [{ name: log, status: 'ok', detail: `slot ${slot}, ${slotStatus}` }]
 }
-
-const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`

@@ -1,5 +1,6 @@
 /** The one stream of events of a run: written to the ledger, rendered by the CLI, later read by the console. */
 import type { RowAccounting } from '../lake/record.ts'
+import type { SourceLag } from '../sources/source.ts'
 
 /** What an error is, once it has left the process: no stack, no secret. */
 export interface ErrorSummary {
@@ -8,6 +9,11 @@ export interface ErrorSummary {
   readonly message: string
   readonly hint?: string
   readonly retryable: boolean
+}
+
+/** How far behind its server a source was, by its table. */
+export interface LagFigures extends Omit<SourceLag, 'error'> {
+  readonly table: string
 }
 
 /** The totals of a run. */
@@ -28,6 +34,8 @@ export interface RunSummary {
   }
   readonly refusedFiles: number
   readonly warnings: number
+  /** Of each source that follows a server, when its reading began. */
+  readonly lag?: readonly LagFigures[]
   readonly durationMs: number
 }
 
@@ -60,6 +68,14 @@ type EventBody =
       readonly error: ErrorSummary
       readonly report?: string
     }
+  | (LagFigures & {
+      readonly type: 'source.lag'
+      readonly task: string
+      /** Beyond a limit that it was not beyond when it was told of last. */
+      readonly isNew: boolean
+      /** What is told, beyond a limit. */
+      readonly error?: ErrorSummary
+    })
   | {
       readonly type: 'quality.result'
       readonly task: string

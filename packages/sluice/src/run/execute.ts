@@ -12,6 +12,7 @@ import { maxRetries } from '../statemachine/states.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from './events.ts'
+import type { LagEvent } from './lag.ts'
 import { acquireLease, type Lease } from './lease.ts'
 import { idleRun, type LedgerEntry, readEvents, readPlan, startRun } from './ledger.ts'
 import { planProject } from './planning.ts'
@@ -31,6 +32,7 @@ const modelOf = ({ project, task }: TaskContext): Model | undefined =>
 
 /** Apart, because the compiler leaves the ending of an import as it is where it is inside a block with `await using`. */
 const notifying = (): Promise<typeof import('./notify.ts')> => import('./notify.ts')
+const lagging = (): Promise<typeof import('./lag.ts')> => import('./lag.ts')
 const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
 
 /** What a run that follows another knows of it. */
@@ -74,11 +76,14 @@ export async function executeRun(
   await run.execute()
   const summary = run.summary(context.clock.now().getTime() - started.getTime())
   const { config, pipelines: defined } = context.project
-  if (isNews(run, summary, options) && [config, ...defined].some(({ notifications }) => notifications.length > 0)) {
+  const { failures, outcomes, lags, emit } = run
+  const isTold = isNews(run, summary, options)
+  const alerts = lags.filter(({ level, isNew }) => level === 'alert' && isNew)
+  if ((isTold || alerts.length > 0) && [config, ...defined].some(({ notifications }) => notifications.length > 0)) {
     const { sendNotifications } = await notifying()
-    const { failures, outcomes, emit } = run
-    await sendNotifications(context, { id, plan, summary, failures, outcomes, emit })
+    await sendNotifications(context, { id, plan, summary, failures, outcomes, emit, isTold, alerts })
   }
+  if (lags.length > 0) await (await lagging()).rememberLag(context.state, lags)
   run.emit({ type: 'run.finished', summary })
   if (options.told !== undefined && isNothing(summary)) await entry.forget()
   else await entry.finish(context.clock.now().toISOString(), summary)
@@ -117,8 +122,9 @@ class Run {
   readonly failures = new Map<string, ErrorSummary>()
   readonly outcomes = new Map<string, TaskOutcome>()
   readonly #attempts = new Map<string, number>()
+  readonly #lags = new Map<string, LagEvent>()
   readonly #context: ProjectContext
-  readonly #options: RunOptions
+  readonly #options: RunOptions & Following
   readonly #id: string
   readonly #started: Date
   readonly #plan: Plan
@@ -129,7 +135,7 @@ class Run {
 
   constructor(
     context: ProjectContext,
-    options: RunOptions,
+    options: RunOptions & Following,
     id: string,
     started: Date,
     plan: Plan,
@@ -148,8 +154,14 @@ class Run {
   readonly emit = (event: NewRunEvent): void => {
     const stamped = { ...event, v: 1, ts: this.#context.clock.now().toISOString(), runId: this.#id } as RunEvent
     if (event.type === 'task.warning') this.#warnings++
+    if (stamped.type === 'source.lag') this.#lags.set(stamped.task, stamped)
     this.#entry.record(stamped)
     this.#options.onEvent?.(stamped)
+  }
+
+  /** The last measure of each source. */
+  get lags(): readonly LagEvent[] {
+    return [...this.#lags.values()]
   }
 
   async execute(): Promise<void> {
@@ -323,6 +335,12 @@ class Run {
       rows.dropped += Object.values(accounting.dropped).reduce((total, count) => total + count, 0)
     }
     const refusedFiles = this.#refused()
+    const lag = this.lags.map(({ table, connection, slot, bytes, seconds, keptBytes, level }) => ({
+      ...{ table, connection, slot, bytes, keptBytes, level },
+      ...(seconds === undefined ? {} : { seconds }),
+    }))
+    // Of runs that follow each other, one says it for all.
+    const late = this.lags.filter(({ level, isNew }) => level !== 'ok' && (isNew || this.#options.told === undefined))
     const aborted = this.#options.signal?.aborted === true && (cancelled > 0 || tasks.skipped > 0)
     return {
       status: aborted
@@ -333,7 +351,8 @@ class Run {
       tasks: { ...tasks, skipped: tasks.skipped + cancelled },
       rows,
       refusedFiles,
-      warnings: this.#warnings,
+      warnings: this.#warnings + late.length,
+      ...(lag.length === 0 ? {} : { lag }),
       durationMs,
     }
   }

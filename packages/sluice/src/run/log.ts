@@ -26,6 +26,8 @@ function line(event: RunEvent): string {
       return `${event.task} ${event.rows} rows, ${event.bytes} bytes`
     case 'task.warning':
       return `${event.task} warning: ${event.message}`
+    case 'source.lag':
+      return `${event.task} ${event.level === 'ok' ? 'lag' : event.level}: ${event.bytes} bytes${event.seconds === undefined ? '' : ` and ${Math.round(event.seconds)} seconds`} behind, ${event.keptBytes} bytes kept by the server${event.error === undefined ? '' : ` (${event.error.code} ${event.error.message})`}`
     case 'task.refused':
       return `${event.task} refused ${event.input}: ${event.error.code} ${event.error.message}${event.report === undefined ? '' : ` (report: ${event.report})`}`
     case 'quality.result':

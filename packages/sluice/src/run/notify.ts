@@ -6,6 +6,7 @@ import type { Notification } from '../notifications/notifier.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
 import type { ProjectContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunSummary } from './events.ts'
+import type { LagEvent } from './lag.ts'
 import { readEnvironment, resolveText } from './secrets.ts'
 
 /** A run that has ended. */
@@ -16,6 +17,9 @@ export interface EndedRun {
   readonly failures: ReadonlyMap<string, ErrorSummary>
   readonly outcomes: ReadonlyMap<string, TaskOutcome>
   readonly emit: (event: NewRunEvent) => void
+  /** Whether its end is told of; its alerts are in any case. */
+  readonly isTold: boolean
+  readonly alerts: readonly LagEvent[]
 }
 
 /** Sends what has to be sent; what cannot be delivered becomes an event, and changes nothing about the run. */
@@ -62,6 +66,8 @@ function notificationsOf(
   const at = context.clock.now().toISOString()
   const base = { at, project: context.project.config.name, run: run.id }
   const tasks = run.plan.tasks.filter((task) => pipelines.includes(task.pipeline))
+  const alerts = tasks.flatMap((task) => alertNotification(base, run, task))
+  if (!run.isTold) return alerts
   const told = tasks.flatMap((task) => taskNotification(base, run, task))
   const failed = tasks.filter((task) => run.failures.has(task.id))
   const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
@@ -73,6 +79,7 @@ function notificationsOf(
   const error = failed[0] === undefined ? undefined : run.failures.get(failed[0].id)
   const { read, accepted, quarantined, dropped } = run.summary.rows
   return [
+    ...alerts,
     ...told,
     {
       ...base,
@@ -90,6 +97,21 @@ function notificationsOf(
             : `sluice runs logs ${run.id}`,
     },
   ]
+}
+
+/** A source that is beyond an alert's limit: told as a failure is, though its run may be well. */
+function alertNotification(
+  base: Pick<Notification, 'at' | 'project' | 'run'>,
+  run: EndedRun,
+  { id: task, pipeline, table }: PlanTask,
+): Notification[] {
+  return run.alerts.flatMap(({ task: of, error }): Notification[] => {
+    if (of !== task || error === undefined) return []
+    const { code, name, message } = error
+    const id = `${run.id}/${task}/alert`
+    const told = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
+    return [{ ...told, error: { code, name, message }, next: `sluice cdc status ${table}` }]
+  })
 }
 
 function taskNotification(

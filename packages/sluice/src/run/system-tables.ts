@@ -17,6 +17,7 @@ type Row = Record<string, unknown>
 /** The columns of each system table, in DuckDB's types. */
 export const systemColumns = {
   runs: 'run VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, status VARCHAR, pipelines VARCHAR[], rows_read BIGINT, rows_accepted BIGINT, rows_quarantined BIGINT, rows_dropped BIGINT, rows_loaded BIGINT, duration_ms BIGINT',
+  lag: 'run VARCHAR, started_at TIMESTAMPTZ, "table" VARCHAR, connection VARCHAR, slot VARCHAR, lag_bytes BIGINT, lag_seconds DOUBLE, kept_bytes BIGINT, level VARCHAR',
   versions:
     '"table" VARCHAR, version BIGINT, committed_at TIMESTAMPTZ, operation VARCHAR, run VARCHAR, rows BIGINT, bytes BIGINT, files BIGINT, files_kept BIGINT, rows_read BIGINT, rows_quarantined BIGINT, definition VARCHAR',
   checks:
@@ -50,6 +51,12 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
       rows_loaded: run.summary?.rows.loaded ?? null,
       duration_ms: run.summary?.durationMs ?? null,
     })),
+    lag: runs.flatMap(({ id, startedAt, summary }) =>
+      (summary?.lag ?? []).map(({ bytes, seconds, keptBytes, ...of }) => ({
+        ...{ ...of, run: id, started_at: startedAt, lag_bytes: bytes, kept_bytes: keptBytes },
+        lag_seconds: seconds ?? null,
+      })),
+    ),
     versions: versions.map((record) => ({
       table: record.table,
       version: record.version,

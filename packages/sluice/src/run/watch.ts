@@ -41,7 +41,9 @@ export async function watchProject(context: ProjectContext, options: WatchOption
       if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
     } else {
       const { tasks, refusedFiles, status } = ended.summary
-      const did = tasks.succeeded + refusedFiles > 0 || (status === 'failed' && isNew) || status === 'cancelled'
+      const isLate = events.some((event) => event.type === 'source.lag' && event.isNew)
+      const did =
+        tasks.succeeded + refusedFiles > 0 || isLate || (status === 'failed' && isNew) || status === 'cancelled'
       if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events, nextMs })
       told = new Set(failures)
     }

@@ -59,6 +59,21 @@ export interface RefusedInput {
   readonly accounting?: RowAccounting
 }
 
+/** How far a source was behind its server when a run began to read. */
+export interface SourceLag {
+  readonly connection: string
+  readonly slot: string
+  /** Of the server's log, between what was committed here and its end. */
+  readonly bytes: number
+  /** Since the last commit here; absent where too little has happened since to speak of. */
+  readonly seconds?: number
+  /** Bytes of its log that the server keeps for the slot: what its disk has to bear. */
+  readonly keptBytes: number
+  readonly level: 'ok' | 'warn' | 'alert'
+  /** Beyond a limit: what is told of it. */
+  readonly error?: RefusedInput['error']
+}
+
 /** Called with counts as work goes on. */
 export type Progress = (event: { readonly rows: number; readonly bytes: number; readonly input?: string }) => void
 
@@ -68,6 +83,8 @@ export interface TakeContext {
   /** An empty local folder on the lake's device. */
   readonly scratch: string
   readonly progress: Progress
+  /** Called once the server is reached, before anything is read: what fails then is still known to be late. */
+  readonly measured?: (lag: SourceLag) => Promise<void>
   readonly signal: AbortSignal
   /** The run that takes, and when it started: what is frozen once for all attempts belongs to it. */
   readonly run: { readonly id: string; readonly startedAt: Date }

@@ -224,6 +224,29 @@ export const cdcErrors = {
     exit: 3,
     explanation: 'Fault CD-08: a fail-over that lost transactions, or a server that was restored or made anew.',
   }),
+  'Source.FarBehind': entry<{
+    slot: string
+    behind: string
+    since: string
+    kept: string
+    passed: readonly string[]
+    isHeld: boolean
+  }>({
+    code: 'SLU3223',
+    title: 'A log of changes is far behind its server.',
+    message: ({ slot, behind, since, kept, passed }) =>
+      `The slot "${slot}" was ${behind}${since} behind when its reading began, and the server keeps ${kept} of its log for it: more than ${passed.join(' and ')}.`,
+    hint: ({ isHeld }) =>
+      `Nothing is lost, but the server's disk fills until it is read. ${
+        isHeld
+          ? 'What is kept is held by a transaction that has not ended: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'
+          : 'Read it: sluice run, more often or as sluice watch. A slot that nobody will read again: sluice cdc drop'
+      }. Other limits are set by \`lag\` of the source.`,
+    retry: 'transient',
+    exit: 1,
+    explanation:
+      'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is told once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
+  }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',
     title: 'A server is not ready for its changes to be captured.',

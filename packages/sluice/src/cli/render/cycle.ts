@@ -2,7 +2,7 @@
 import type { WatchCycle } from '../../run/api.ts'
 import type { RunEvent } from '../../run/events.ts'
 import type { Channel } from '../terminal.ts'
-import { loadText, marks } from './run-line.ts'
+import { lagText, loadText, marks } from './run-line.ts'
 import { count, duration, firstLine, plural, visible } from './text.ts'
 
 type Finished = Extract<RunEvent, { type: 'task.finished' }>
@@ -22,7 +22,7 @@ export function cycleLine(cycle: WatchCycle, paint: Channel['paint']): string {
   const status = summary?.status ?? 'cancelled'
   const [look, mark] = marks[status]
   const finished = events.filter((event): event is Finished => event.type === 'task.finished')
-  const told = [...finished.filter(isFailure).map(failureOf), ...refusedIn(events), ...finished.flatMap(didOf)]
+  const told = [...finished.filter(isFailure).map(failureOf), ...remarksIn(events), ...finished.flatMap(didOf)]
   const more = told.length > most ? [`and ${plural(told.length - most, 'table')} more`] : []
   const did = told.length === 0 ? 'all is well again' : [...told.slice(0, most), ...more].join(', ')
   const took = duration(summary?.durationMs ?? 0)
@@ -36,8 +36,11 @@ function failureOf({ table, error }: Finished): string {
   return `${visible(table)} ${error!.code} ${visible(firstLine(error!.message).replace(/\.$/, ''))}`
 }
 
-function refusedIn(events: readonly RunEvent[]): readonly string[] {
-  return events.flatMap((event) => (event.type === 'task.refused' ? [`${visible(event.input)} refused`] : []))
+function remarksIn(events: readonly RunEvent[]): readonly string[] {
+  return events.flatMap((event) => {
+    if (event.type === 'source.lag') return event.isNew ? [`${visible(event.table)} ${lagText(event)}`] : []
+    return event.type === 'task.refused' ? [`${visible(event.input)} refused`] : []
+  })
 }
 
 /** What came in and what was loaded; what is made in between is left out. */

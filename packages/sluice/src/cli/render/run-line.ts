@@ -1,7 +1,7 @@
 /** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
 import type { RunEvent } from '../../run/events.ts'
 import type { Channel } from '../terminal.ts'
-import { count, duration, firstLine, plural, rate, visible } from './text.ts'
+import { bytes, count, duration, firstLine, plural, rate, visible } from './text.ts'
 
 type Finished = Extract<RunEvent, { type: 'task.finished' }>
 
@@ -32,6 +32,8 @@ export function runLine(event: RunEvent, paint: Paint): string | undefined {
       return `  ${visible(event.task)}  ${plural(event.rows, 'row')}${event.input === undefined ? '' : `  ${visible(event.input)}`}`
     case 'task.warning':
       return `${paint('yellow', '!')} ${visible(event.task)}  ${visible(event.message)}`
+    case 'source.lag':
+      return event.error === undefined ? undefined : lagLine(event, paint)
     case 'task.refused':
       return `${paint('red', '✖')} ${visible(event.input)}  refused: ${visible(event.error.message)}`
     case 'quality.result':
@@ -45,6 +47,18 @@ export function runLine(event: RunEvent, paint: Paint): string | undefined {
     default:
       return undefined
   }
+}
+
+type LagEvent = Extract<RunEvent, { type: 'source.lag' }>
+
+function lagLine({ task, level, error }: LagEvent, paint: Paint): string {
+  const name = level === 'alert' ? paint('red', 'ALERT ') : ''
+  return `${paint('yellow', '!')} ${visible(task)}  ${name}${error?.code} ${visible(error?.message ?? '')}`
+}
+
+/** @example lagText(event) // 'is 1.2 GiB behind (alert); the server keeps 1.3 GiB' */
+export function lagText({ bytes: behind, keptBytes, level }: Pick<LagEvent, 'bytes' | 'keptBytes' | 'level'>): string {
+  return `is ${bytes(behind)} behind (${level}); the server keeps ${bytes(keptBytes)}`
 }
 
 function checkLine(event: Extract<RunEvent, { type: 'quality.result' }>, paint: Paint): string {

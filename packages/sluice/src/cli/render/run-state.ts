@@ -76,6 +76,8 @@ export function afterEvent(view: RunView, event: RunEvent): RunView {
       return { ...view, refused: [...view.refused, { input: event.input, error: event.error, report: event.report }] }
     case 'task.warning':
       return { ...view, warnings: [...view.warnings, event.message] }
+    case 'source.lag':
+      return event.error === undefined ? view : { ...view, warnings: [...view.warnings, event.error.message] }
     case 'quality.result':
       return event.status === 'passed' ? view : { ...view, checks: [...view.checks, event] }
     case 'run.finished':

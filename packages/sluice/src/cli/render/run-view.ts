@@ -11,6 +11,9 @@ const drawEvery = 100
 /** Milliseconds between two progress lines of one task, where lines cannot be redrawn. */
 const progressEvery = 10_000
 
+/** What stays on the screen above the drawing. */
+const remarks: ReadonlySet<string> = new Set(['task.warning', 'task.refused', 'source.lag', 'notification.failed'])
+
 /** A view of a run. */
 export interface RunDisplay {
   readonly onEvent: EventSink
@@ -87,7 +90,7 @@ function liveFrame(terminal: Terminal, clock: Clock, view: () => RunView): Showe
   timer.unref()
   return {
     take: (event) => {
-      if (event.type !== 'task.warning' && event.type !== 'task.refused' && event.type !== 'notification.failed') return
+      if (!remarks.has(event.type)) return
       const line = runLine(event, err.paint)
       if (line === undefined) return
       // Remarks stay above the drawing, which is made again below them.

@@ -11,8 +11,9 @@ import { digestFile } from '../../lake/file-digest.ts'
 import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
 import { noRows } from '../../quality/accounting.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
-import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter } from '../../sources/source.ts'
+import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter, SourceLag } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
+import { isLagNews } from '../lag.ts'
 import { candidateSql, relatedTables } from './check.ts'
 import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
@@ -198,6 +199,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     scratch,
     signal: context.signal,
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
+    measured: (lag) => tellLag(context, source, lag),
     run: { id: context.run, startedAt: context.startedAt },
     attempt: context.attempt,
     current,
@@ -215,6 +217,14 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   }
   const record = await publish(context, session, checked, publishOptions(context, candidate, taking))
   return { refused, record, ...(more === true && { more }) }
+}
+
+async function tellLag(context: TaskContext, source: Source, lag: SourceLag): Promise<void> {
+  const { task, emit } = context
+  const isNew = source.kind === 'cdc' && (await isLagNews(context, task.table, lag, source.lag.repeatSeconds))
+  const { error, ...figures } = lag
+  const told = error === undefined ? {} : { error: { ...error, retryable: true } }
+  emit({ type: 'source.lag', task: task.id, table: task.table, ...figures, isNew, ...told })
 }
 
 /** A call belongs to its run: the next one calls again. */

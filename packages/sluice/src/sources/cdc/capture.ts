@@ -10,7 +10,7 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { Candidate, SourceAdapter, TakeContext } from '../source.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
 import { type Cursor, readCursor, writeCursor } from './cursor.ts'
-import { idleBytes, lagInWords, lagOf } from './lag.ts'
+import { idleBytes, lagOf, sourceLag } from './lag.ts'
 import { type ChangeLogWriter, changeLogWriter } from './log-writer.ts'
 import { type Lsn, printLsn } from './lsn.ts'
 import { pgoutputDecoder } from './pgoutput.ts'
@@ -53,9 +53,6 @@ interface Opened {
   readonly walsender: pg.Client
   readonly server: ServerIdentity
   readonly captured: Captured
-  /** How far behind it was when it was opened. */
-  readonly lagBytes?: number
-  readonly warnings?: readonly string[]
   readonly until?: Until
 }
 
@@ -74,7 +71,7 @@ export async function openCapture(
   table: string,
   source: CdcSource,
   context: CdcContext,
-  { signal, current, scratch }: TakeContext,
+  { signal, current, scratch, measured }: TakeContext,
   until?: Until,
 ): Promise<Capture> {
   const settings = await context.settings()
@@ -84,23 +81,20 @@ export async function openCapture(
     walsender = await replicationClient(settings, signal)
     const server = await identifyServer(walsender)
     const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
+    if (cursor !== undefined) {
+      const slot = await readSlot(client, source.slot)
+      assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
+      const lag = lagOf({
+        ...{ position: cursor.position, server: server.position, slot, limits: source.lag },
+        ...{ committedAt: new Date(current!.committedAt), now: context.clock.now() },
+      })
+      await measured?.(sourceLag(source, lag))
+    }
     const captured = await capturedTables(client, source)
     assertPublished(source, captured, cursor, until?.except)
     const opened: Opened = { table, source, context, settings, client, walsender, server, captured }
     if (cursor === undefined) return firstCopy(opened)
-    const slot = await readSlot(client, source.slot)
-    assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
-    const lag = lagOf({
-      ...{ position: cursor.position, server: server.position, keptBytes: slot!.keptBytes, limits: source.lag },
-      ...{ committedAt: new Date(current!.committedAt), now: context.clock.now() },
-    })
-    const warnings = lagInWords(source.slot, lag, source.lag)
-    return await streaming(
-      { ...opened, warnings, lagBytes: lag.bytes, ...(until && { until }) },
-      cursor,
-      scratch,
-      signal,
-    )
+    return await streaming({ ...opened, ...(until && { until }) }, cursor, scratch, signal)
   } catch (error) {
     dropPostgres(client)
     if (walsender !== undefined) dropPostgres(walsender)
@@ -280,7 +274,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor?: Cursor): P
 }
 
 function candidateOf(
-  { source, settings, lagBytes, warnings = [] }: Opened,
+  { source, settings }: Opened,
   log: Awaited<ReturnType<ChangeLogWriter['finish']>>,
   cursor: Cursor,
   from: Lsn | undefined,
@@ -288,13 +282,12 @@ function candidateOf(
 ): Candidate {
   const { fields, files, accounting } = log
   return {
-    ...{ fields, files, accounting, quarantine: [], checks: [], warnings },
+    ...{ fields, files, accounting, quarantine: [], checks: [], warnings: [] },
     inputs: [
       {
         ...{ kind: 'changes', connection: settings.name, slot: source.slot },
         ...(from === undefined ? {} : { from: printLsn(from) }),
         ...{ to: printLsn(cursor.position), transactions, rows: accounting.accepted },
-        ...(lagBytes === undefined ? {} : { lagBytes }),
       },
     ],
     watermark: writeCursor(cursor),

@@ -1,8 +1,11 @@
 /** Looks at everything that a log of changes needs of its server, one by one, and says what mends it; changes nothing. */
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import type pg from 'pg'
 import type { CdcSource } from '../../definition/types.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { readSlot, type SlotState } from './continuity.ts'
+import { mib } from './lag.ts'
 import { type Captured, capturedTables } from './preflight.ts'
 import { parseTableName } from './relation.ts'
 
@@ -52,6 +55,8 @@ interface Facts {
   readonly mayReplicate: boolean
   readonly mayCreate: boolean
   readonly keepSize: string
+  /** Bytes that are free where the server writes its log; undefined where that cannot be seen from here. */
+  readonly freeDisk: number | undefined
   readonly freeSlots: number
   readonly freeSenders: number
 }
@@ -62,6 +67,7 @@ const factsSql = `
     r.rolsuper OR r.rolreplication OR EXISTS (SELECT 1 FROM pg_roles g WHERE g.rolname = 'rds_replication' AND pg_has_role(current_user, g.oid, 'member')) AS replicate,
     has_database_privilege(current_database(), 'CREATE') AS create,
     current_setting('max_slot_wal_keep_size') AS keep,
+    (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS folder,
     current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots,
     current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS senders
   FROM pg_roles r WHERE r.rolname = current_user`
@@ -77,7 +83,17 @@ async function factsOf(client: pg.Client): Promise<Facts> {
       mayCreate: row['create'] === 't',
     },
     ...{ freeSlots: Number(row['slots']), freeSenders: Number(row['senders']) },
+    freeDisk: isHere(client) ? await freeBytes(row['folder']) : undefined,
   }
+}
+
+const isHere = ({ host }: pg.Client): boolean => /^(localhost|127\..*|::1|\/.*)$/.test(host)
+
+/** A server in a container has its folder elsewhere. */
+async function freeBytes(folder: string | undefined): Promise<number | undefined> {
+  if (folder == null) return undefined
+  const found = await statfs(join(folder, 'pg_wal')).catch(() => undefined)
+  return found === undefined ? undefined : found.bavail * found.bsize
 }
 
 async function tablesOf(client: pg.Client, source: CdcSource, captured: Captured): Promise<readonly FoundTable[]> {
@@ -115,8 +131,9 @@ export async function inspect(client: pg.Client, source: CdcSource): Promise<Ins
     findings: [
       ...serverFindings(facts, slot),
       publicationFinding(source, captured),
+      diskFinding(source, facts),
       ...tables.flatMap((table) => tableFindings(table)),
-      ...(slot === undefined ? [] : [slotFinding(slot, facts)]),
+      ...(slot === undefined ? [] : [slotFinding(slot)]),
     ],
     statements: [
       ...serverStatements(facts),
@@ -171,6 +188,23 @@ function serverFindings(facts: Facts, slot: SlotState | undefined): readonly Fin
   ]
 }
 
+/** What an unread slot may fill: as much as the server lets it, or all of its disk. */
+function diskFinding({ lag: { alertBytes } }: CdcSource, { keepSize, freeDisk }: Facts): Finding {
+  const isLimited = keepSize !== '-1'
+  const free = freeDisk === undefined ? [] : [`${mib(freeDisk)} free`]
+  const limit = isLimited ? `slots keep at most ${keepSize}` : 'slots keep as much as is not read'
+  const limited = `ALTER SYSTEM SET max_slot_wal_keep_size = '${Math.ceil((2 * alertBytes) / 2 ** 20)}MB'; SELECT pg_reload_conf()`
+  return finding(
+    'disk',
+    freeDisk === undefined ? isLimited : freeDisk > 2 * alertBytes,
+    [...free, `${limit} (max_slot_wal_keep_size)`].join('; '),
+    isLimited
+      ? `Make room for twice lag.alertBytes (${mib(2 * alertBytes)}), or lower that.`
+      : `A slot that nobody reads fills the disk, and the server stops. Limit it: ${limited} (on RDS: in the parameter group). Beyond that the slot is lost, and sluice cdc resnapshot finds what is missing.`,
+    'warn',
+  )
+}
+
 function publicationFinding({ publication }: CdcSource, { misfits }: Captured): Finding {
   const name = `publication ${publication}`
   return misfits.length === 0
@@ -190,14 +224,13 @@ function tableFindings({ table, exists, canSelect, hasIdentity }: FoundTable): r
     : [{ name: table, status: 'fail', detail: wrong.join('; '), fix: 'Run the statements of: sluice cdc setup' }]
 }
 
-function slotFinding(slot: SlotState, { keepSize }: Facts): Finding {
+function slotFinding(slot: SlotState): Finding {
   const name = `slot ${slot.slot}`
   const lost = slot.invalidation ?? (slot.walStatus === 'lost' ? 'the log that it needs is removed' : undefined)
   const fix = 'Find what is missing: sluice cdc resnapshot'
   if (lost !== undefined) return { name, status: 'fail', detail: `lost: ${lost}`, fix }
-  const limit =
-    keepSize === '-1' ? 'without a limit (max_slot_wal_keep_size)' : `at most ${keepSize} (max_slot_wal_keep_size)`
-  const detail = `${slot.walStatus}; the server keeps ${slot.keptBytes} bytes of its log for it, ${limit}`
+  const left = slot.safeBytes === undefined ? '' : `, and it is lost after ${mib(slot.safeBytes)} more`
+  const detail = `${slot.walStatus}; the server keeps ${mib(slot.keptBytes)} of its log for it${left}`
   if (slot.walStatus === 'unreserved')
     return { name, status: 'warn', detail, fix: 'It is about to be lost: run now, and raise max_slot_wal_keep_size.' }
   return { name, status: 'ok', detail }

@@ -1,5 +1,8 @@
-/** How far a log is behind its server, in bytes of the server's own log and in seconds (CD-23). */
-import type { LagLimits } from '../../definition/cdc-types.ts'
+/** How far a log is behind its server, in bytes of the server's own log and in seconds, and what the server keeps for it (CD-23). */
+import { sluiceError } from '../../base/errors.ts'
+import type { CdcSource, LagLimits } from '../../definition/cdc-types.ts'
+import type { SourceLag } from '../source.ts'
+import type { SlotState } from './continuity.ts'
 import type { Lsn } from './lsn.ts'
 
 /** How far behind. */
@@ -11,13 +14,16 @@ export interface Lag {
   /** What the server keeps for the slot. */
   readonly keptBytes: number
   readonly level: 'ok' | 'warn' | 'alert'
+  /** The limits that are passed, of that level, in words. */
+  readonly passed: readonly string[]
 }
 
 /** What is measured. */
 export interface LagInput {
   readonly position: Lsn
   readonly server: Lsn
-  readonly keptBytes: number
+  /** Undefined where there is none. */
+  readonly slot: Pick<SlotState, 'keptBytes' | 'safeBytes' | 'walStatus'> | undefined
   /** When the cursor was committed. */
   readonly committedAt: Date
   readonly now: Date
@@ -30,34 +36,53 @@ export const idleBytes = 16 << 20
 /**
  * Measures.
  *
- * @example lagOf({ position: cursor.position, server: identity.position, keptBytes, committedAt, now, limits: source.lag })
+ * @example lagOf({ position: cursor.position, server: identity.position, slot, committedAt, now, limits: source.lag })
  */
-export function lagOf({ position, server, keptBytes, committedAt, now, limits }: LagInput): Lag {
+export function lagOf({ position, server, slot, committedAt, now, limits }: LagInput): Lag {
   const bytes = Math.max(0, Number(server - position))
   const seconds = bytes < idleBytes ? undefined : Math.max(0, (now.getTime() - committedAt.getTime()) / 1000)
-  const most = Math.max(bytes, keptBytes)
-  const isBeyond = (limitBytes: number, limitSeconds: number): boolean =>
-    most > limitBytes || (seconds ?? 0) > limitSeconds
-  const level = isBeyond(limits.alertBytes, limits.alertSeconds)
-    ? 'alert'
-    : isBeyond(limits.warnBytes, limits.warnSeconds)
-      ? 'warn'
-      : 'ok'
-  return { bytes, seconds, keptBytes, level }
+  const keptBytes = slot?.keptBytes ?? 0
+  const passedOf = (level: 'warn' | 'alert'): readonly string[] => [
+    ...(Math.max(bytes, keptBytes) > limits[`${level}Bytes`]
+      ? [`lag.${level}Bytes (${mib(limits[`${level}Bytes`])})`]
+      : []),
+    ...((seconds ?? 0) > limits[`${level}Seconds`] ? [`lag.${level}Seconds (${limits[`${level}Seconds`]} s)`] : []),
+    ...(isEndangered(level, slot)
+      ? [`max_slot_wal_keep_size of the server (${mib(slot?.safeBytes ?? 0)} are left)`]
+      : []),
+  ]
+  for (const level of ['alert', 'warn'] as const) {
+    const passed = passedOf(level)
+    if (passed.length > 0) return { bytes, seconds, keptBytes, level, passed }
+  }
+  return { bytes, seconds, keptBytes, level: 'ok', passed: [] }
+}
+
+/** Whether the server's own limit comes near: beyond it the slot is lost. A segment or so is kept of any slot. */
+function isEndangered(level: 'warn' | 'alert', slot: LagInput['slot']): boolean {
+  if (slot === undefined) return false
+  if (level === 'alert') return slot.walStatus === 'unreserved'
+  const { keptBytes, safeBytes } = slot
+  return safeBytes !== undefined && keptBytes > idleBytes && keptBytes > (keptBytes + safeBytes) / 4
 }
 
 /**
- * What a run says of it; nothing where all is well.
+ * The measure as a run tells it.
  *
- * @example lagInWords('sluice_shop', lag, source.lag)
+ * @example await take.measured?.(sourceLag(source, lag))
  */
-export function lagInWords(slot: string, lag: Lag, limits: LagLimits): readonly string[] {
-  if (lag.level === 'ok') return []
-  const [bytes, seconds] =
-    lag.level === 'alert' ? [limits.alertBytes, limits.alertSeconds] : [limits.warnBytes, limits.warnSeconds]
-  const since = lag.seconds === undefined ? '' : ` and ${Math.round(lag.seconds)} seconds`
-  const name = lag.level === 'alert' ? 'ALERT: ' : ''
-  return [
-    `${name}the slot "${slot}" was ${lag.bytes} bytes${since} behind when this run began, and the server kept ${lag.keptBytes} bytes of its log for it; the limits are ${bytes} bytes and ${seconds} seconds`,
-  ]
+export function sourceLag({ connection, slot }: Pick<CdcSource, 'connection' | 'slot'>, lag: Lag): SourceLag {
+  const { bytes, seconds, keptBytes, level, passed } = lag
+  const figures = { connection, slot, bytes, ...(seconds === undefined ? {} : { seconds }), keptBytes, level }
+  if (level === 'ok') return figures
+  const { name, code, message, hint } = sluiceError('Source.FarBehind', {
+    ...{ slot, behind: mib(bytes), kept: mib(keptBytes), passed },
+    since: seconds === undefined ? '' : ` and ${Math.round(seconds)} seconds`,
+    // What is read and kept nevertheless is kept for a transaction that has not ended.
+    isHeld: keptBytes > 4 * bytes,
+  })
+  return { ...figures, error: { name, code, message, ...(hint === undefined ? {} : { hint }) } }
 }
+
+/** @example mib(2 ** 20) // '1.0 MiB' */
+export const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`
