@@ -34,6 +34,7 @@ const modelOf = ({ project, task }: TaskContext): Model | undefined =>
 const notifying = (): Promise<typeof import('./notify.ts')> => import('./notify.ts')
 const lagging = (): Promise<typeof import('./lag.ts')> => import('./lag.ts')
 const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
+const compacting = (): Promise<typeof import('./compact.ts')> => import('./compact.ts')
 
 /** What a run that follows another knows of it. */
 export interface Following {
@@ -74,6 +75,7 @@ export async function executeRun(
     project: context.project.config.name,
   })
   await run.execute()
+  await run.compact()
   const summary = run.summary(context.clock.now().getTime() - started.getTime())
   const { config, pipelines: defined } = context.project
   const { failures, outcomes, lags, emit } = run
@@ -130,6 +132,7 @@ class Run {
   readonly #plan: Plan
   readonly #lease: Lease
   readonly #entry: LedgerEntry
+  readonly #signal: AbortSignal
   #warnings = 0
   #foundWanting = false
 
@@ -149,6 +152,7 @@ class Run {
     this.#plan = plan
     this.#lease = lease
     this.#entry = entry
+    this.#signal = AbortSignal.any([lease.lost, ...(options.signal === undefined ? [] : [options.signal])])
   }
 
   readonly emit = (event: NewRunEvent): void => {
@@ -165,10 +169,7 @@ class Run {
   }
 
   async execute(): Promise<void> {
-    const signal = AbortSignal.any([
-      this.#lease.lost,
-      ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
-    ])
+    const signal = this.#signal
     // Where nothing runs, the machines would only pass every task on.
     if (isIdle(this.#plan)) {
       for (const task of this.#plan.tasks) this.#pass(task)
@@ -195,6 +196,23 @@ class Run {
     } catch (error) {
       // A failed machine is the sum of failed tasks and refused files, which are known one by one; anything else is a failure of the run itself.
       if (!this.#foundWanting && !signal.aborted) throw error
+    }
+  }
+
+  /** Writes small files of what this run has committed to together. Where that fails, tables are as they are, and another run tries again. */
+  async compact(): Promise<void> {
+    const signal = this.#signal
+    for (const task of this.#plan.tasks) {
+      const committed = task.kind !== 'load' && this.outcomes.get(task.id)?.status === 'succeeded'
+      if (!committed || signal.aborted) continue
+      const [run, fencingToken, fence] = [this.#id, this.#lease.token, () => this.#lease.assertHeld()]
+      try {
+        await (await compacting()).compactTable(this.#context, task.table, { run, fencingToken, fence, signal })
+      } catch (error) {
+        if (signal.aborted) return
+        const { message } = summarise(error)
+        this.emit({ type: 'task.warning', task: task.id, message: `small files stay as they are: ${message}` })
+      }
     }
   }
 
