@@ -132,6 +132,22 @@ test('a refused change is counted and kept, a key stays at its last good row, an
   ])
 })
 
+test('one bad row of a handful is no reason to stop; two of three are', async () => {
+  const root = project(tables(`checks: [range('balance', { min: 0 })],`))
+  const log = logOf(root)
+  await log.commit([1, 2, 3].map((id) => insert(`${id}`, 'a', '1', null)))
+  await run(root)
+  await log.commit([update('1', 'a', '-1', null), update('2', 'b', '2', null), update('3', 'c', '3', null)])
+  const one = await run(root)
+  expect(one.errors).toEqual([])
+  expect(one.accounts).toMatchObject({ 'model:stage.customers': { read: 3, accepted: 2, quarantined: 1 } })
+  await log.commit([update('1', 'a', '-1', null), update('2', 'b', '-2', null), update('3', 'c', '4', null)])
+  expect((await run(root)).errors).toMatchObject([
+    { name: 'Changes.TooManyRefused', message: expect.stringContaining('at most 1 % of 100 rows are allowed') },
+    { name: 'Changes.TooManyRefused' },
+  ])
+})
+
 test('CD-12: a value that was taken along to another key is found, though the key that it left has another whole row since', async () => {
   const root = project(tables())
   const log = logOf(root)

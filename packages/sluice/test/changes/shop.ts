@@ -75,11 +75,11 @@ export const remove =
 export const truncate: Step = () => encode.truncate([1], 0)
 
 /** A log that grows by transactions, and by what a comparison with the server finds. */
-export function logOf(root: string, of: EncodedRelation = relation) {
+export function logOf(root: string, of: EncodedRelation = relation, secondsApart = 1n) {
   const lake = openLake(diskStorage(join(root, 'lake')), systemClock)
   let [lsn, xid, effectiveAt, version] = [0x1_0000_0000n, 700, 0n, 0]
   let shapes: ReadonlyMap<string, string> = new Map()
-  const at = () => 1_700_000_000_000_000n + BigInt(xid) * 1_000_000n
+  const at = () => 1_700_000_000_000_000n + BigInt(xid) * 1_000_000n * secondsApart
   const add = async (fill: (writer: ChangeLogWriter, decoder: Decoder, own: string) => Promise<void>) => {
     const own = join(folder, `${number++}`)
     mkdirSync(own)
