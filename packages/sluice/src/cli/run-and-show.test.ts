@@ -30,7 +30,9 @@ const ended = (status: RunSummary['status'], tasks: readonly TaskView[], more: P
 
 test('a run that only outside systems refused ends with 3, any other failure with 1', () => {
   const login = task('a', 'failed', 'Connection.LoginFailed')
-  const refused = [{ input: 'a.csv', error: { code: '', name: '', message: '', retryable: false } }]
+  const refused = [
+    { what: 'file' as const, input: 'a.csv', error: { code: '', name: '', message: '', retryable: false } },
+  ]
   expect(exitOf(ended('succeeded', [task('a', 'succeeded')]))).toBe(0)
   expect(exitOf(ended('failed', [login, task('b', 'skipped'), task('c', 'succeeded')]))).toBe(3)
   expect(exitOf(ended('failed', [login, task('b', 'failed', 'Connection.Forbidden')]))).toBe(3)

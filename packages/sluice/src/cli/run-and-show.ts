@@ -9,10 +9,11 @@ import { showRun } from './render/run-view.ts'
 /**
  * Shows a run to its end and gives its exit code.
  *
- * @example return runAndShow(context, (watching) => project.run(watching))
+ * @example return runAndShow(context, project, (watching) => project.run(watching))
  */
 export async function runAndShow(
   context: Context,
+  { definition }: Pick<OpenProject, 'definition'>,
   start: (watching: Pick<RunOptions, 'onEvent' | 'signal'>) => ReturnType<OpenProject['run']>,
 ): Promise<number> {
   const { terminal } = context
@@ -29,7 +30,7 @@ export async function runAndShow(
   if (!terminal.json) {
     const { paint, columns } = terminal.out
     await terminal.out.write(`${summaryLines(view, paint, columns).join('\n')}\n`)
-    await terminal.next(nextAfterRun(view), true)
+    await terminal.next(nextAfterRun(view, definition), true)
   }
   return exitOf(view)
 }

@@ -127,7 +127,11 @@ export const belowProject = text.refine(
 )
 
 /** When quarantined rows are too many. */
-export const quarantine = strict({ maxShare: share.optional(), maxRows: count.optional() }).optional()
+export const quarantine = strict({
+  maxShare: share.optional(),
+  minRows: count.optional(),
+  maxRows: count.optional(),
+}).optional()
 /** What a delivery's number of rows must be. */
 export const rowCount = strict({
   ...countBounds,

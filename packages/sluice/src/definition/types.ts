@@ -136,10 +136,12 @@ export type Check<C extends string = string> = CheckOptions &
     | { readonly kind: 'sum'; readonly column: C; readonly min?: number | string; readonly max?: number | string }
   )
 
-/** When quarantined rows are too many: beyond either limit the whole file is refused. */
+/** When quarantined rows are too many: beyond either limit the whole file is refused; of a table of changes, no version is made. */
 export interface QuarantineLimits {
   /** @default 0.01 */
   readonly maxShare?: number
+  /** The share is of at least so many rows, so that one bad row of three is not too many of them. @default 1; 100 of a table of changes, which come by the handful */
+  readonly minRows?: number
   /** @default 1000; ignored where only `maxShare` is given */
   readonly maxRows?: number
 }

@@ -53,8 +53,8 @@ export function assertBalanced(what: string, accounting: RowAccounting, writtenR
 /**
  * Why a file has too many refused rows; undefined where it has not.
  *
- * A limit that is exactly reached is not passed. The share counts from the first row: one bad row of ten is 10 %, however small the file.
- * Where only `maxShare` is declared it alone counts.
+ * A limit that is exactly reached is not passed. The share counts from the first row: one bad row of ten is 10 %, however small the file; unless
+ * `minRows` says of how many rows it is at least. Where only `maxShare` is declared it alone counts.
  *
  * @example exceedsLimits({ maxShare: 0.3 }, 4, 10) // '4 of 10 rows were refused (40 %), and at most 30 % are allowed'
  */
@@ -62,8 +62,11 @@ export function exceedsLimits(limits: QuarantineLimits, refused: number, total: 
   const maxShare = limits.maxShare ?? 0.01
   const maxRows = limits.maxRows ?? (limits.maxShare === undefined ? 1000 : Number.POSITIVE_INFINITY)
   if (refused > maxRows) return `${refused} rows were refused, and at most ${maxRows} are allowed`
-  if (refused > maxShare * total)
-    return `${refused} of ${total} rows were refused (${percent(refused / total)}), and at most ${percent(maxShare)} are allowed`
+  const { minRows = 1 } = limits
+  if (refused > maxShare * Math.max(total, minRows)) {
+    const least = total < minRows ? ` of ${minRows} rows` : ''
+    return `${refused} of ${total} rows were refused (${percent(refused / total)}), and at most ${percent(maxShare)}${least} are allowed`
+  }
   return undefined
 }
 

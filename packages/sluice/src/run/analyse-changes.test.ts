@@ -96,3 +96,17 @@ test('what depends on the moment is named', async () => {
   const { analysis } = await analyse({ seen: 'now()' })
   expect(analysis['stage.customers']?.nondeterministic).toEqual(['now'])
 })
+
+test('a check of rows sees what is declared and made, and is refused before it runs where it names anything else', async () => {
+  const check = (sql: string, more: object = {}) => ({ kind: 'row', sql, ...more }) as const
+  const over = async (...checks: readonly object[]) =>
+    (await analyse({ domain: "split_part(email, '@', 2)" }, { as: 'history', checks })).problems.map(
+      ({ name, message }) => `${name} ${message}`,
+    )
+  expect(await over(check("domain <> 'x' AND paid > 0"), { kind: 'notNull', column: 'domain' })).toEqual([])
+  expect(await over(check("_op = 'D' OR paid > 0", { severity: 'warn' }))).toEqual([])
+  const [bySql, byColumn, ...others] = await over(check("_op = 'D' OR paid > 0"), { kind: 'notNull', column: '_op' })
+  expect(bySql).toMatch(/^Sql.RowCheck The check .* of stage.customers cannot be judged: .*_op/)
+  expect(byColumn).toMatch(/^Sql.RowCheck The check notNull:_op of stage.customers/)
+  expect(others).toEqual([])
+})

@@ -1,9 +1,10 @@
 /** Analyses tables of changes: the columns that their transforms make, and where each comes from. */
 import { isSluiceError, type Problem, problem } from '../base/errors.ts'
 import { addedColumns, columnsOf } from '../definition/columns.ts'
-import type { ChangesModel, Project } from '../definition/types.ts'
+import type { ChangesModel, Check, Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { PlanColumn } from '../plan/types.ts'
+import { checkName, isRowCheck } from '../quality/rules.ts'
 import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
 import type { SqlParser } from '../sql/parser.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
@@ -70,9 +71,27 @@ export async function analyseChanges(
     const nullable = !model.key.includes(name) && (model.as === 'history' || column?.nullable !== false)
     return { name, type: types.get(name) ?? column!.type, nullable }
   })
+  for (const check of model.checks.filter(isRefusing)) {
+    const why = await whyUnfit(session, columns, check)
+    const params = { table, check: checkName(check), detail: why?.replace(/\.$/, '') ?? '' }
+    if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at: { file } }))
+  }
   const lineage = names.map((column) => ({ column, from: made.get(column) ?? [nameIn(column)] }))
   const analysis = { tables: [model.from], columns: lineage, nondeterministic: [...nondeterministic].sort(), problems }
   return { analysis, columns: [...columns, ...addedColumns(model.as)], problems: [] }
+}
+
+/** Of rows, and judged while changes are read; one that only warns is judged over the table. */
+const isRefusing = (check: Check): boolean => isRowCheck(check) && check.severity !== 'warn'
+
+/** Why a check cannot be judged over the columns that are taken and made. */
+async function whyUnfit(session: Session, columns: readonly PlanColumn[], check: Check): Promise<string | undefined> {
+  const names = 'column' in check ? [check.column] : 'columns' in check ? check.columns : []
+  for (const expression of check.kind === 'row' ? [check.sql] : names.map(quoteIdentifier)) {
+    const type = await typeOf(session, columns, 'holds', expression)
+    if ('why' in type) return type.why
+  }
+  return undefined
 }
 
 /** The type of what an expression makes of a row, as the engine says it; or why it refuses. */

@@ -43,6 +43,8 @@ export interface TaskOutcome {
   readonly version?: number
   /** Files refused as a whole. */
   readonly refused?: number
+  /** Captured tables that wait for somebody. */
+  readonly waiting?: readonly string[]
   readonly warnings?: number
   readonly accounting?: RowAccounting
   /** Of a partitioned table: those that were written, beside those whose rows are as they were. */

@@ -33,6 +33,8 @@ export interface RunSummary {
     readonly loaded: number
   }
   readonly refusedFiles: number
+  /** Captured tables whose changes wait for somebody. */
+  readonly waitingTables?: number
   readonly warnings: number
   /** Of each source that follows a server, when its reading began. */
   readonly lag?: readonly LagFigures[]
@@ -64,6 +66,9 @@ type EventBody =
   | {
       readonly type: 'task.refused'
       readonly task: string
+      /** A file that was refused as a whole, or a captured table that waits for somebody, in each run until it is accepted. */
+      readonly what: 'file' | 'table'
+      /** The file's path; the table's name on its server. */
       readonly input: string
       readonly error: ErrorSummary
       readonly report?: string

@@ -47,6 +47,11 @@ export function failureKey(task: string, error: string): string {
   return `${task} ${error}`
 }
 
+/** @example waitingKey('ingest:raw.shop', 'public.orders') // 'ingest:raw.shop waits public.orders' */
+export function waitingKey(task: string, table: string): string {
+  return `${task} waits ${table}`
+}
+
 /**
  * Runs a project once.
  *
@@ -80,14 +85,15 @@ export async function executeRun(
   const { config, pipelines: defined } = context.project
   const { failures, outcomes, lags, emit } = run
   const isTold = isNews(run, summary, options)
+  const waiting = newWaiting(run, options)
   const alerts = lags.filter(({ level, isNew }) => level === 'alert' && isNew)
   if ((isTold || alerts.length > 0) && [config, ...defined].some(({ notifications }) => notifications.length > 0)) {
     const { sendNotifications } = await notifying()
-    await sendNotifications(context, { id, plan, summary, failures, outcomes, emit, isTold, alerts })
+    await sendNotifications(context, { id, plan, summary, failures, outcomes, emit, isTold, alerts, waiting })
   }
   if (lags.length > 0) await (await lagging()).rememberLag(context.state, lags)
   run.emit({ type: 'run.finished', summary })
-  if (options.told !== undefined && isNothing(summary)) await entry.forget()
+  if (options.told !== undefined && isNothing(summary, waiting)) await entry.forget()
   else await entry.finish(context.clock.now().toISOString(), summary)
   // After the run is told of, because it is no part of it: what cannot be removed now is removed another day.
   if (!isIdle(plan) && summary.status === 'succeeded')
@@ -320,15 +326,21 @@ class Run {
   #finish(): Record<string, unknown> {
     const { succeeded, failed, skipped } = this.#counts()
     const refused = this.#refused()
-    this.#foundWanting = failed + skipped + refused > 0
+    const [waiting] = this.#waiting()
+    this.#foundWanting = failed + skipped + refused > 0 || waiting !== undefined
     if (failed + skipped > 0)
       throw sluiceError('Run.TasksFailed', { failed: [...this.failures.keys()], skipped, kept: succeeded })
     if (refused > 0) throw sluiceError('Run.FilesRefused', { count: refused })
+    if (waiting !== undefined) throw sluiceError('Source.TableWaits', { table: waiting })
     return { status: 'succeeded' }
   }
 
   #refused(): number {
     return [...this.outcomes.values()].reduce((sum, outcome) => sum + (outcome.refused ?? 0), 0)
+  }
+
+  #waiting(): readonly string[] {
+    return [...this.outcomes.values()].flatMap(({ waiting = [] }) => waiting)
   }
 
   #counts(): { succeeded: number; failed: number; skipped: number; unchanged: number; cancelled: number } {
@@ -353,6 +365,7 @@ class Run {
       rows.dropped += Object.values(accounting.dropped).reduce((total, count) => total + count, 0)
     }
     const refusedFiles = this.#refused()
+    const waitingTables = this.#waiting().length
     const lag = this.lags.map(({ table, connection, slot, bytes, seconds, keptBytes, level }) => ({
       ...{ table, connection, slot, bytes, keptBytes, level },
       ...(seconds === undefined ? {} : { seconds }),
@@ -363,12 +376,13 @@ class Run {
     return {
       status: aborted
         ? 'cancelled'
-        : tasks.failed + tasks.skipped + cancelled + refusedFiles > 0
+        : tasks.failed + tasks.skipped + cancelled + refusedFiles + waitingTables > 0
           ? 'failed'
           : 'succeeded',
       tasks: { ...tasks, skipped: tasks.skipped + cancelled },
       rows,
       refusedFiles,
+      ...(waitingTables === 0 ? {} : { waitingTables }),
       warnings: this.#warnings + late.length,
       ...(lag.length === 0 ? {} : { lag }),
       durationMs,
@@ -376,16 +390,33 @@ class Run {
   }
 }
 
-/** Whether a run did nothing that anybody would look for. */
-function isNothing({ status, tasks, refusedFiles, warnings }: RunSummary): boolean {
-  return status === 'succeeded' && tasks.succeeded + refusedFiles + warnings === 0
+/** Whether a run did nothing that anybody would look for. A table that waits still is as it was. */
+function isNothing({ status, tasks, refusedFiles, warnings }: RunSummary, waiting: readonly TaskWaiting[]): boolean {
+  const isWell = status === 'succeeded' || (status === 'failed' && tasks.failed + tasks.skipped === 0)
+  return isWell && tasks.succeeded + refusedFiles + warnings + waiting.length === 0
+}
+
+/** A captured table that waits for somebody, and the task that tells it. */
+export interface TaskWaiting {
+  readonly task: string
+  readonly table: string
+}
+
+/** The tables that wait, without those that were told of. */
+function newWaiting({ outcomes }: Run, { told }: Following): readonly TaskWaiting[] {
+  return [...outcomes]
+    .flatMap(([task, { waiting = [] }]) => waiting.map((table) => ({ task, table })))
+    .filter(({ task, table }) => told?.has(waitingKey(task, table)) !== true)
 }
 
 /** Whether a run is to be told of: not one that did nothing, or failed as the one before, where they follow each other. */
-function isNews({ failures }: Run, { status, tasks, refusedFiles }: RunSummary, { told }: Following): boolean {
-  if (told === undefined || tasks.succeeded + refusedFiles > 0) return true
+function isNews(run: Run, { status, tasks, refusedFiles }: RunSummary, options: Following): boolean {
+  const { told } = options
+  if (told === undefined || tasks.succeeded + refusedFiles + newWaiting(run, options).length > 0) return true
   if (status === 'succeeded') return false
-  return failures.size === 0 || [...failures].some(([task, { name }]) => !told.has(failureKey(task, name)))
+  const failures = [...run.failures].map(([task, { name }]) => failureKey(task, name))
+  if (failures.length === 0) return tasks.failed + tasks.skipped > 0 || status === 'cancelled'
+  return failures.some((failure) => !told.has(failure))
 }
 
 /** Whether a plan has nothing to run. */

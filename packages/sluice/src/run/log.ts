@@ -29,7 +29,7 @@ function line(event: RunEvent): string {
     case 'source.lag':
       return `${event.task} ${event.level === 'ok' ? 'lag' : event.level}: ${event.bytes} bytes${event.seconds === undefined ? '' : ` and ${Math.round(event.seconds)} seconds`} behind, ${event.keptBytes} bytes kept by the server${event.error === undefined ? '' : ` (${event.error.code} ${event.error.message})`}`
     case 'task.refused':
-      return `${event.task} refused ${event.input}: ${event.error.code} ${event.error.message}${event.report === undefined ? '' : ` (report: ${event.report})`}`
+      return `${event.task} ${event.what === 'table' ? `waits with ${event.input}` : `refused ${event.input}`}: ${event.error.code} ${event.error.message}${event.report === undefined ? '' : ` (report: ${event.report})`}`
     case 'quality.result':
       return `${event.task} check ${event.check} ${event.status}: ${event.failing} of ${event.total} rows fail${event.detail === undefined ? '' : ` (${event.detail})`}`
     case 'task.finished':

@@ -6,6 +6,7 @@ import type { Notification } from '../notifications/notifier.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
 import type { ProjectContext, TaskOutcome } from './context.ts'
 import type { ErrorSummary, NewRunEvent, RunSummary } from './events.ts'
+import type { TaskWaiting } from './execute.ts'
 import type { LagEvent } from './lag.ts'
 import { readEnvironment, resolveText } from './secrets.ts'
 
@@ -20,6 +21,8 @@ export interface EndedRun {
   /** Whether its end is told of; its alerts are in any case. */
   readonly isTold: boolean
   readonly alerts: readonly LagEvent[]
+  /** Tables that wait, of which nobody was told. */
+  readonly waiting: readonly TaskWaiting[]
 }
 
 /** Sends what has to be sent; what cannot be delivered becomes an event, and changes nothing about the run. */
@@ -71,11 +74,13 @@ function notificationsOf(
   const told = tasks.flatMap((task) => taskNotification(base, run, task))
   const failed = tasks.filter((task) => run.failures.has(task.id))
   const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
+  const waiting = run.waiting.filter(({ task }) => tasks.some(({ id }) => id === task)).map(({ table }) => table)
   // A pipeline's own notifiers hear of that pipeline: another one's failure is not its own.
   const troubled = tasks.some((task) =>
     ['failed', 'skipped', 'cancelled'].includes(run.outcomes.get(task.id)?.status ?? 'cancelled'),
   )
-  const status = run.summary.status === 'cancelled' ? 'cancelled' : troubled || refused > 0 ? 'failed' : 'succeeded'
+  const status =
+    run.summary.status === 'cancelled' ? 'cancelled' : troubled || refused + waiting.length > 0 ? 'failed' : 'succeeded'
   const error = failed[0] === undefined ? undefined : run.failures.get(failed[0].id)
   const { read, accepted, quarantined, dropped } = run.summary.rows
   return [
@@ -86,7 +91,7 @@ function notificationsOf(
       id: `${run.id}/${pipelines.join('+')}/${status}`,
       pipeline: pipelines.join(', '),
       status,
-      summary: summaryLine(pipelines, status, run.summary, failed, refused),
+      summary: summaryLine(pipelines, status, run.summary, failed, refused, waiting),
       rows: { read, accepted, quarantined, dropped },
       ...(error === undefined ? {} : { error: { code: error.code, name: error.name, message: error.message } }),
       next:
@@ -94,7 +99,9 @@ function notificationsOf(
           ? `sluice runs show ${run.id}`
           : failed.length > 0
             ? `sluice retry ${run.id}`
-            : `sluice runs logs ${run.id}`,
+            : waiting.length > 0
+              ? 'sluice cdc status'
+              : `sluice runs logs ${run.id}`,
     },
   ]
 }
@@ -153,12 +160,14 @@ function summaryLine(
   summary: RunSummary,
   failed: readonly PlanTask[],
   refused: number,
+  waiting: readonly string[],
 ): string {
   const { rows } = summary
   const equation = `${rows.read} rows read = ${rows.accepted} accepted + ${rows.quarantined} quarantined${rows.dropped > 0 ? ` + ${rows.dropped} dropped` : ''}`
   const trouble = [
     ...(failed.length > 0 ? [`${failed.length} failed: ${failed.map((task) => task.id).join(', ')}`] : []),
-    ...(refused > 0 ? [`${refused} files refused`] : []),
+    ...(refused > 0 ? [`${refused} ${refused === 1 ? 'file' : 'files'} refused`] : []),
+    ...(waiting.length > 0 ? [`${waiting.length === 1 ? 'a table waits' : 'tables wait'}: ${waiting.join(', ')}`] : []),
   ]
   return `${pipelines.join(', ')} ${status}: ${[equation, ...trouble].join('; ')}`
 }

@@ -2,8 +2,8 @@
 import { isSluiceError } from '../base/errors.ts'
 import type { WatchOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import type { RunEvent } from './events.ts'
-import { executeRun, failureKey } from './execute.ts'
+import type { RunEvent, RunSummary } from './events.ts'
+import { executeRun, failureKey, waitingKey } from './execute.ts'
 
 /** While runs fail, the pause doubles up to this. */
 const longestPauseMs = 60_000
@@ -31,11 +31,9 @@ export async function watchProject(context: ProjectContext, options: WatchOption
         },
       }),
     )
-    const failures = events.flatMap((event) =>
-      event.type === 'task.finished' && event.error !== undefined ? [failureKey(event.task, event.error.name)] : [],
-    )
-    const isNew = failures.some((failure) => !told.has(failure)) || failures.length < told.size
-    failing = ended?.summary.status === 'failed' ? failing + 1 : 0
+    const troubles = events.flatMap((event) => troubleOf(event) ?? [])
+    const isNew = troubles.some((trouble) => !told.has(trouble)) || troubles.length < told.size
+    failing = ended !== undefined && isFailed(ended.summary) ? failing + 1 : 0
     const nextMs = failing === 0 ? everyMs : Math.max(everyMs, Math.min(everyMs * 2 ** failing, longestPauseMs))
     if (ended === undefined) {
       if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
@@ -44,12 +42,24 @@ export async function watchProject(context: ProjectContext, options: WatchOption
       const isLate = events.some((event) => event.type === 'source.lag' && event.isNew)
       const did =
         tasks.succeeded + refusedFiles > 0 || isLate || (status === 'failed' && isNew) || status === 'cancelled'
-      if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events, nextMs })
-      told = new Set(failures)
+      const news = events.filter((event) => event.type !== 'task.refused' || !told.has(troubleOf(event) ?? ''))
+      if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events: news, nextMs })
+      told = new Set(troubles)
     }
     wasBusy = ended === undefined
     await context.clock.sleep(nextMs, signal)
   }
+}
+
+/** What is told of once, while it lasts. */
+function troubleOf(event: RunEvent): string | undefined {
+  if (event.type === 'task.finished' && event.error !== undefined) return failureKey(event.task, event.error.name)
+  return event.type === 'task.refused' && event.what === 'table' ? waitingKey(event.task, event.input) : undefined
+}
+
+/** A table that waits for somebody is no reason to look more seldom for the others. */
+function isFailed({ status, tasks, refusedFiles }: RunSummary): boolean {
+  return status === 'failed' && tasks.failed + tasks.skipped + refusedFiles > 0
 }
 
 async function unlessBusy<T>(run: () => Promise<T>): Promise<T | undefined> {

@@ -1,7 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { CdcControl } from '../../src/run/cdc-api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { cursorOf, fold, lakeOf, logOf, runProject } from './project.ts'
+import { cursorOf, fold, lakeOf, logOf, runProject, watchProject } from './project.ts'
 import { client, confirmed, expectEqual, name, server, shop, sql, unpublished } from './shop.ts'
 
 async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
@@ -158,6 +159,41 @@ test('CD-15, CD-17: a dropped column or a TRUNCATE makes its table wait, and no 
   expect(await control(root, (log) => log.accept({ apply: true }))).toEqual([])
 })
 
+test('CD-17: while a table waits, a watch goes on with the others as often as before, and tells it once', async () => {
+  const root = await shop(['public.t', 'public.u'], [t, rows, 'CREATE TABLE u (id int PRIMARY KEY)'])
+  const config = `${root}/sluice.config.ts`
+  const outbox = "notifications: [{ kind: 'outbox', path: 'out.jsonl' }], name: 'shop'"
+  writeFileSync(config, readFileSync(config, 'utf8').replace("name: 'shop'", outbox))
+  await runProject(root)
+  const nothing = (): void => {}
+  const cycles = await watchProject(root, [
+    () => sql('ALTER TABLE t DROP COLUMN w', "UPDATE t SET v = 'x'"),
+    nothing,
+    nothing,
+    () => sql('INSERT INTO u VALUES (1)'),
+    nothing,
+    () => control(root, (log) => log.accept({ apply: true })),
+    nothing,
+  ])
+  const told = cycles.map(({ summary, events, nextMs }) => [
+    ...[summary?.rows.accepted, nextMs],
+    events.flatMap((event) => (event.type === 'task.refused' ? [`${event.what} ${event.input}`] : [])),
+  ])
+  // The last says that it waits no more.
+  expect(told).toEqual([
+    [11, 5000, ['table public.t']],
+    [1, 5000, []],
+    [0, 5000, []],
+  ])
+  const lines = readFileSync(`${root}/out.jsonl`, 'utf8').trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { status: 'failed', summary: expect.stringContaining('a table waits: public.t'), next: 'sluice cdc status' },
+  ])
+  await using project = await openProject(root)
+  // The first copy, and the two that did something.
+  expect(await project.runs(100)).toHaveLength(3)
+})
+
 test('CD-05, CD-06: behind a lost slot the tables are compared, and what was missed is in the log, deletes included', async () => {
   const root = await shop(
     ['public.t', 'public.u'],
@@ -232,7 +268,6 @@ test('a table that is captured later is copied at a position of the stream, whil
     [t, rows, 'CREATE TABLE u (id int PRIMARY KEY)', 'INSERT INTO u VALUES (1), (2)'],
   )
   await runProject(root)
-  const { readFileSync, writeFileSync } = await import('node:fs')
   const pipeline = `${root}/pipelines/shop/pipeline.ts`
   writeFileSync(pipeline, readFileSync(pipeline, 'utf8').replace('["public.t"]', '["public.t", "public.u"]'))
   await sql(

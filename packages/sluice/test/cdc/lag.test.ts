@@ -1,10 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type Clock, systemClock } from '../../src/base/clock.ts'
-import type { WatchCycle } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { runProject } from './project.ts'
+import { runProject, watchProject } from './project.ts'
 import { name, shop, sql } from './shop.ts'
 
 const outbox = "notifications: [{ kind: 'outbox', path: 'out.jsonl' }], name: 'shop'"
@@ -32,24 +30,6 @@ const toldTo = (root: string): readonly { status: string; task?: string; error?:
 /** The server's log grows by so many MiB, none of it ours. */
 const grow = (mib: number) => () =>
   sql(`INSERT INTO other SELECT repeat(md5(i::text), 31) FROM generate_series(1, ${mib * 1000}) i`, 'TRUNCATE other')
-
-/** Watches, with something that happens in each pause. */
-async function watch(root: string, pauses: readonly (() => unknown)[]): Promise<readonly WatchCycle[]> {
-  const stop = new AbortController()
-  let at = 0
-  const clock: Clock = {
-    now: systemClock.now,
-    async sleep(ms, signal) {
-      if (signal !== stop.signal) return systemClock.sleep(ms, signal)
-      await pauses[at++]?.()
-      if (at >= pauses.length) stop.abort()
-    },
-  }
-  await using project = await openProject(root, { clock })
-  const cycles: WatchCycle[] = []
-  await project.watch({ everyMs: 5000, onCycle: (cycle) => cycles.push(cycle), signal: stop.signal })
-  return cycles
-}
 
 test('CD-23: lag and what the server keeps are figures of the run, a warning, and an alert that fails nothing', async () => {
   const root = await lateShop()
@@ -97,7 +77,17 @@ test('CD-23: a watch tells each crossing once, and again after it has caught up'
   const change = (): Promise<void> => sql('CHECKPOINT', `INSERT INTO t VALUES (${id++}, NULL)`)
   const ended = (): Promise<void> => sql('ROLLBACK').then(change)
   const nothing = (): void => {}
-  const cycles = await watch(root, [holding, nothing, nothing, ended, change, change, nothing, grow(60), nothing])
+  const cycles = await watchProject(root, [
+    holding,
+    nothing,
+    nothing,
+    ended,
+    change,
+    change,
+    nothing,
+    grow(60),
+    nothing,
+  ])
   const told = cycles.flatMap(({ events }) =>
     events.flatMap((event) => (event.type === 'source.lag' && event.isNew ? [event.level] : [])),
   )

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
+import type { WatchCycle } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { type Cursor, readCursor } from '../../src/sources/cdc/cursor.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
@@ -37,6 +38,24 @@ export async function runProject(root: string, clock: Clock = systemClock) {
     return event.type === 'task.refused' ? [event.error] : []
   })
   return { summary, errors, events }
+}
+
+/** Watches a project, with something that happens in each pause; ends after the last of them. */
+export async function watchProject(root: string, pauses: readonly (() => unknown)[]): Promise<readonly WatchCycle[]> {
+  const stop = new AbortController()
+  let at = 0
+  const clock: Clock = {
+    now: systemClock.now,
+    async sleep(ms, signal) {
+      if (signal !== stop.signal) return systemClock.sleep(ms, signal)
+      await pauses[at++]?.()
+      if (at >= pauses.length) stop.abort()
+    },
+  }
+  await using project = await openProject(root, { clock })
+  const cycles: WatchCycle[] = []
+  await project.watch({ everyMs: 5000, onCycle: (cycle) => cycles.push(cycle), signal: stop.signal })
+  return cycles
 }
 
 /** A project's lake. */

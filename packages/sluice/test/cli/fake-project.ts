@@ -53,6 +53,7 @@ export function runEvents(): readonly RunEvent[] {
       ...base,
       ts: time(2),
       type: 'task.refused',
+      what: 'file',
       task: 'ingest:raw.sales',
       input: 'inbox/bad.csv',
       error: { code: 'SLU3002', name: 'Source.MissingColumn', message: 'Column "price" is missing.', retryable: false },

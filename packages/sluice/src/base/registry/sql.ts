@@ -133,6 +133,17 @@ const modelErrors = {
     explanation:
       'A table of changes is made of the changes that came since, and has to be what all of them together would make: what a row becomes may depend on nothing but the row.',
   }),
+  'Sql.RowCheck': entry<{ table: string; check: string; detail: string }>({
+    code: 'SLU2016',
+    title: 'A check of rows cannot be judged.',
+    message: ({ table, check, detail }) => `The check ${check} of ${table} cannot be judged: ${detail}.`,
+    hint: () =>
+      'Rows of changes are judged by the columns that the table declares and makes. Of what a history has beside them, such as _op, a check can only warn: severity warn. Then: sluice check',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'A refused change is kept apart before it is a row of the table. Only what the change itself says is known of it then.',
+  }),
   'Sql.NotPortable': entry<{ construct: string; target: string }>({
     code: 'SLU2012',
     title: 'A model uses SQL that is not known to mean the same on a target.',

@@ -28,7 +28,7 @@ export const run: Run<'quarantine'> = async (context, { action, table, limit, ou
     throw sluiceError('Cli.MissingArgument', { argument: 'table', command: `quarantine ${named}` })
   if (named === 'export') return exportRows(context, project, chosen, output)
   const { name } = await resolveTable(project, chosen)
-  return runAndShow(context, (watching) => project.replayQuarantine(name, watching))
+  return runAndShow(context, project, (watching) => project.replayQuarantine(name, watching))
 }
 
 async function show(

@@ -5,5 +5,5 @@ import { runAndShow } from '../run-and-show.ts'
 export const run: Run<'run'> = async (context, { select, exclude, approve, force, concurrency }) => {
   await using project = await context.open()
   const options = { select, exclude, approve, force, ...(concurrency === undefined ? {} : { concurrency }) }
-  return runAndShow(context, (watching) => project.run({ ...options, ...watching }))
+  return runAndShow(context, project, (watching) => project.run({ ...options, ...watching }))
 }

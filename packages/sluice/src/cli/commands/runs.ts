@@ -78,7 +78,7 @@ async function show({ terminal }: Context, project: OpenProject, info: RunInfo):
   const view = events.reduce(afterEvent, emptyRun)
   if (view.summary === undefined) return terminal.out.line(`Run ${info.id} is ${info.status}.`)
   await terminal.out.write(`${summaryLines(view, terminal.out.paint, terminal.out.columns).join('\n')}\n`)
-  await terminal.next(nextAfterRun(view))
+  await terminal.next(nextAfterRun(view, project.definition))
 }
 
 async function runNamed(project: OpenProject, id: string | undefined): Promise<RunInfo> {

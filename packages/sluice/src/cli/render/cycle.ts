@@ -39,7 +39,8 @@ function failureOf({ table, error }: Finished): string {
 function remarksIn(events: readonly RunEvent[]): readonly string[] {
   return events.flatMap((event) => {
     if (event.type === 'source.lag') return event.isNew ? [`${visible(event.table)} ${lagText(event)}`] : []
-    return event.type === 'task.refused' ? [`${visible(event.input)} refused`] : []
+    if (event.type !== 'task.refused') return []
+    return [`${visible(event.input)} ${event.what === 'table' ? 'waits: sluice cdc status' : 'refused'}`]
   })
 }
 

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runEvents } from '../../../test/cli/fake-project.ts'
 import { problem, sluiceError } from '../../base/errors.ts'
+import type { Project } from '../../definition/types.ts'
 import type { RunEvent } from '../../run/events.ts'
 import { csvRecord } from './csv.ts'
 import { errorJson, errorText, problemsText } from './error.ts'
@@ -18,6 +19,7 @@ import { bytes, cut, duration, visible, visibleLines, width } from './text.ts'
 
 const plain = (_look: string, text: string): string => text
 const channel = { paint: plain }
+const project = { config: { warehouse: { kind: 'duckdb' } }, pipelines: [] } as unknown as Project
 
 describe('IN-29: hostile text cannot act on a terminal', () => {
   test('control characters, colours, line ends and direction marks are shown, not obeyed', () => {
@@ -109,14 +111,14 @@ describe('a run', () => {
     const reason = 'its schema would change in a way that can lose data'
     const view = done(finished({ kind: 'model', table: 'stage.sales', status: 'skipped', reason }))
     expect(summaryLines(view, plain, 120)).toContain(`  Waiting   stage.sales  ${reason}`)
-    expect(nextAfterRun(view)).toBe('sluice plan, then  sluice run --approve stage.sales')
+    expect(nextAfterRun(view, project)).toBe('sluice plan, then  sluice run --approve stage.sales')
   })
 
   test('where the only file of a table was refused, the file is what wants mending, not the table without a version', () => {
     const refused = runEvents().find(({ type }) => type === 'task.refused')!
     const error = { code: 'SLU4008', name: 'Run.NoVersion', message: 'no version', retryable: false }
     const view = done(refused, finished({ kind: 'model', table: 'stage.sales', status: 'failed', error }))
-    expect(nextAfterRun(view)).toMatch(/^read error\/sales\/bad.csv.report.json/)
+    expect(nextAfterRun(view, project)).toMatch(/^read error\/sales\/bad.csv.report.json/)
   })
 
   const view = runEvents().reduce(afterEvent, emptyRun)
@@ -145,10 +147,10 @@ describe('a run', () => {
       '  Loaded    dim_product  +2,833 ~0 -0 = 2,833 rows',
       '  Slowest   raw.sales  3.2 s',
     ])
-    expect(nextAfterRun(view)).toBe(
+    expect(nextAfterRun(view, project)).toBe(
       'read error/sales/bad.csv.report.json, mend the file, deliver it again, then  sluice run',
     )
-    expect(nextAfterRun({ ...view, refused: [] })).toBe('sluice quarantine raw.sales')
+    expect(nextAfterRun({ ...view, refused: [] }, project)).toBe('sluice quarantine raw.sales')
     const failed = { ...view, summary: { ...view.summary!, status: 'failed' as const } }
     expect(summaryLines(failed, plain, 120)[0]).toBe(
       '✖ Run 20261120T100000Z-00000001 failed in 12.3 s: 1 file refused, all else is done',
@@ -175,7 +177,7 @@ describe('a run', () => {
     const lines = summaryLines(full, plain, 100)
     expect(lines.length).toBeLessThanOrEqual(12)
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(100)
-    expect(nextAfterRun(full)).toBe('sluice explain SLU4701, then  sluice retry')
+    expect(nextAfterRun(full, project)).toBe('sluice explain SLU4701, then  sluice retry')
   })
 
   test('a failure says what is to be done, in whole', () => {
@@ -193,15 +195,43 @@ describe('a run', () => {
     for (const line of fix) expect(line.length).toBeLessThanOrEqual(60)
   })
 
+  test('after a load into a server: by its own client, or the table it was loaded from; never with a password', () => {
+    const done = { ...view, refused: [], tasks: view.tasks.filter(({ kind }) => kind === 'load') }
+    expect(nextAfterRun(done, project)).toBe('sluice query "SELECT * FROM warehouse.dim_product LIMIT 10"')
+    const star = {
+      kind: 'postgres',
+      host: 'db.example.com',
+      port: 5433,
+      user: 'etl',
+      database: 'star',
+      password: { $secret: 'P' },
+    }
+    const on = (connection: object): Project =>
+      ({
+        config: {
+          warehouse: { kind: 'postgres', connection: 'dw', schema: 'public' },
+          connections: { dw: connection },
+        },
+        pipelines: [{ loads: { dim_product: { from: 'analytics.products' } } }],
+      }) as unknown as Project
+    expect(nextAfterRun(done, on(star))).toBe(
+      'psql -h db.example.com -p 5433 -U etl -d star -c "SELECT * FROM public.dim_product LIMIT 10"',
+    )
+    for (const odd of [{ $env: 'HOST' }, 'a b', '$(id)'])
+      expect(nextAfterRun(done, on({ ...star, host: odd }))).toBe(
+        'sluice query "SELECT * FROM analytics.products LIMIT 10"',
+      )
+  })
+
   test('CD-17: a captured table that waits is no file, and says what is to be done', () => {
     const hint = 'See what happened, and take it: sluice cdc accept'
     const error = { code: 'SLU3220', name: 'Source.TableWaits', message: 'waits', hint, retryable: false }
-    const waiting = { ...view, refused: [{ input: 'shop: public.orders', error }] }
+    const waiting = { ...view, refused: [{ what: 'table' as const, input: 'public.orders', error }] }
     const lines = summaryLines({ ...waiting, summary: { ...view.summary!, status: 'failed' } }, plain, 100)
-    expect(lines[0]).toContain('1 input refused, all else is done')
-    expect(lines).toContain('  Refused   1 input: shop: public.orders')
+    expect(lines[0]).toContain('1 table waits, all else is done')
+    expect(lines).toContain('  Waits     1 table: public.orders')
     expect(lines).toContain(`  Fix       ${hint}`)
-    expect(nextAfterRun(waiting)).toBe('sluice explain SLU3220')
+    expect(nextAfterRun(waiting, project)).toBe('sluice cdc status')
   })
 
   test('as a live frame: layers, tasks, rows and rates', () => {

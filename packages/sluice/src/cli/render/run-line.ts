@@ -35,7 +35,7 @@ export function runLine(event: RunEvent, paint: Paint): string | undefined {
     case 'source.lag':
       return event.error === undefined ? undefined : lagLine(event, paint)
     case 'task.refused':
-      return `${paint('red', '✖')} ${visible(event.input)}  refused: ${visible(event.error.message)}`
+      return `${paint('red', '✖')} ${visible(event.input)}  ${event.what === 'table' ? 'waits' : 'refused'}: ${visible(event.error.message)}`
     case 'quality.result':
       return event.status === 'passed' ? undefined : checkLine(event, paint)
     case 'task.finished': {

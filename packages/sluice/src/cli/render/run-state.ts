@@ -28,6 +28,7 @@ export interface RunView {
   /** In the order in which they started. */
   readonly tasks: readonly TaskView[]
   readonly refused: readonly {
+    readonly what: 'file' | 'table'
     readonly input: string
     readonly error: ErrorSummary
     readonly report?: string | undefined
@@ -73,7 +74,10 @@ export function afterEvent(view: RunView, event: RunEvent): RunView {
       return { ...view, tasks }
     }
     case 'task.refused':
-      return { ...view, refused: [...view.refused, { input: event.input, error: event.error, report: event.report }] }
+      return {
+        ...view,
+        refused: [...view.refused, { what: event.what, input: event.input, error: event.error, report: event.report }],
+      }
     case 'task.warning':
       return { ...view, warnings: [...view.warnings, event.message] }
     case 'source.lag':

@@ -1,4 +1,5 @@
 /** The end of a run: at most twelve lines that account for every row and say where to look next, and what failed tasks have to show. Pure. */
+import type { Project } from '../../definition/types.ts'
 import type { ErrorSummary } from '../../run/events.ts'
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
@@ -23,7 +24,13 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
     ),
     field('Rows', equation(summary.rows)),
   ]
-  if (view.refused.length > 0) lines.push(field('Refused', refusedText(view)))
+  for (const [name, what] of [
+    ['Refused', 'file'],
+    ['Waits', 'table'],
+  ] as const) {
+    const refused = view.refused.filter((one) => one.what === what)
+    if (refused.length > 0) lines.push(field(name, refusedText(refused)))
+  }
   const loads = view.tasks.filter(isLoaded)
   for (const task of loads.slice(0, 3))
     lines.push(field('Loaded', `${visible(task.table)}  ${loadText(task.finished!.load!)}`))
@@ -48,9 +55,9 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
 /**
  * What to do after a run; one command.
  *
- * @example nextAfterRun(view) // 'sluice quarantine raw.sales'
+ * @example nextAfterRun(view, project.definition) // 'sluice quarantine raw.sales'
  */
-export function nextAfterRun(view: RunView): string {
+export function nextAfterRun(view: RunView, project: Project): string {
   if (view.summary?.status === 'cancelled') return 'sluice run  (goes on where it stopped)'
   const failed = view.tasks.find((task) => task.status === 'failed' && task.finished?.error?.name !== 'Run.NoVersion')
   if (failed?.finished?.error !== undefined) return `sluice explain ${failed.finished.error.code}, then  sluice retry`
@@ -59,15 +66,30 @@ export function nextAfterRun(view: RunView): string {
   const report = view.refused.find((file) => file.report !== undefined)?.report
   if (report !== undefined) return `read ${visible(report)}, mend the file, deliver it again, then  sluice run`
   if (view.tasks.some((task) => task.status === 'failed')) return 'sluice retry'
+  if (view.refused[0]?.what === 'table') return 'sluice cdc status'
   if (view.refused[0] !== undefined) return `sluice explain ${view.refused[0].error.code}`
   const approval = firstWaiting(view)
   if (approval !== undefined) return `sluice plan, then  sluice run --approve ${visible(approval.table)}`
   const quarantined = view.tasks.find((task) => (task.finished?.accounting?.quarantined ?? 0) > 0)
   if (quarantined !== undefined) return `sluice quarantine ${visible(quarantined.table)}`
   const load = view.tasks.find(isLoaded)
-  if (load !== undefined) return `sluice query "SELECT * FROM warehouse.${visible(load.table)} LIMIT 10"`
+  if (load !== undefined) return readTarget(load.table, project)
   return 'sluice catalog'
 }
+
+/** A few rows of a target; of one on a server by the server's own client, or, where that is not known here, of the table that it was loaded from. */
+function readTarget(target: string, { config: { warehouse, connections }, pipelines }: Project): string {
+  if (warehouse.kind === 'duckdb') return `sluice query "SELECT * FROM warehouse.${visible(target)} LIMIT 10"`
+  const { host, port, user, database } = connections[warehouse.connection] ?? {}
+  const words = [host, String(port ?? 5432), user, database, `${warehouse.schema}.${target}`]
+  const [at, on, as, of, name] = words.flatMap((word) => (typeof word === 'string' && isPlain(word) ? [word] : []))
+  if (name !== undefined) return `psql -h ${at} -p ${on} -U ${as} -d ${of} -c "SELECT * FROM ${name} LIMIT 10"`
+  const from = pipelines.flatMap(({ loads }) => loads[target]?.from ?? [])[0]
+  return from === undefined ? 'sluice catalog' : `sluice query "SELECT * FROM ${visible(from)} LIMIT 10"`
+}
+
+/** Whether a word means the same to a shell and, as a name, to PostgreSQL. */
+const isPlain = (word: string): boolean => /^[a-z0-9_][a-z0-9_.-]*$/.test(word)
 
 /** A load that was found to be done already has figures too, but they are of another run. */
 function isLoaded(task: TaskView): boolean {
@@ -85,21 +107,24 @@ function field(name: string, text: string): string {
   return `  ${name.padEnd(9)} ${text}`
 }
 
-/** A run in which every task succeeded can still have failed: a file that was refused is not where it should be. */
+/** A run in which every task succeeded can still have failed: a file that was refused is not where it should be, and a table that waits is not up to date. */
 function whyFailed({ summary, refused }: RunView): string {
-  const onlyFiles = summary?.status === 'failed' && summary.tasks.failed === 0 && refused.length > 0
-  return onlyFiles ? `: ${plural(refused.length, refusedWord(refused[0]))} refused, all else is done` : ''
+  const onlyThese = summary?.status === 'failed' && summary.tasks.failed === 0 && refused.length > 0
+  if (!onlyThese) return ''
+  const [files, tables] = (['file', 'table'] as const).map((what) => refused.filter((one) => one.what === what).length)
+  const told = [
+    ...(files === 0 ? [] : [`${plural(files!, 'file')} refused`]),
+    ...(tables === 0 ? [] : [tables === 1 ? '1 table waits' : `${count(tables!)} tables wait`]),
+  ]
+  return `: ${told.join(', ')}, all else is done`
 }
 
-/** A file that was refused has a report; a captured table that waits for somebody has none. */
-const refusedWord = (first: RunView['refused'][number] | undefined): string =>
-  first?.report === undefined ? 'input' : 'file'
-
-function refusedText(view: RunView): string {
-  const [first] = view.refused
+/** The first of some, and how many there are. */
+function refusedText(refused: RunView['refused']): string {
+  const [first] = refused
   const report = first?.report === undefined ? '' : ` (report: ${visible(first.report)})`
-  const more = view.refused.length > 1 ? `, and ${count(view.refused.length - 1)} more` : ''
-  return `${plural(view.refused.length, refusedWord(first))}: ${visible(first?.input ?? '')}${report}${more}`
+  const more = refused.length > 1 ? `, and ${count(refused.length - 1)} more` : ''
+  return `${plural(refused.length, first?.what ?? 'file')}: ${visible(first?.input ?? '')}${report}${more}`
 }
 
 function failureText(task: TaskView): string {

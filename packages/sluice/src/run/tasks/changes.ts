@@ -247,7 +247,7 @@ function judgeRefused(
   refused: WrittenQuarantine | undefined,
   read: number,
 ): ModelCandidate['checks'] {
-  const limit = exceedsLimits(model.quarantine, refused?.rows ?? 0, read)
+  const limit = exceedsLimits({ minRows: 100, ...model.quarantine }, refused?.rows ?? 0, read)
   if (limit !== undefined) {
     const reasons = Object.entries(refused?.reasons ?? {}).map(([reason, rows]) => `${reason} ${rows}`)
     throw sluiceError('Changes.TooManyRefused', {

@@ -47,7 +47,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     emit({
       type: 'task.refused',
       task: task.id,
-      input: input.path,
+      ...(source.kind === 'cdc' ? { what: 'table', input: input.id } : { what: 'file', input: input.path }),
       error: { ...error, retryable: false },
       ...(source.kind === 'files' ? reportOf(source.error, input) : {}),
     })
@@ -56,9 +56,9 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const version = record?.version ?? current?.version
   const accounting = done?.read ?? record?.accounting ?? done?.unchanged
   return {
-    status: record === undefined ? (refused.length > 0 ? 'succeeded' : 'unchanged') : 'succeeded',
+    status: record !== undefined || (refused.length > 0 && source.kind !== 'cdc') ? 'succeeded' : 'unchanged',
     ...(version === undefined ? {} : { version }),
-    refused: refused.length,
+    ...(source.kind === 'cdc' ? { waiting: refused.map(({ input }) => input.id) } : { refused: refused.length }),
     ...(accounting === undefined ? {} : { accounting }),
   }
 }
