@@ -252,6 +252,50 @@ test('CD-28: a publication that was dropped and made again, or a table that was 
   expect(await failing(root)).toEqual([])
 })
 
+test.each(['ALL TABLES', 'TABLES IN SCHEMA public'])(
+  'CD-28: FOR %s: what changes between is told, too',
+  async (what) => {
+    const root = await unpublished(['public.t'], [t, rows])
+    await sql(`CREATE PUBLICATION ${name()} FOR ${what}`)
+    expect((await runProject(root)).errors).toEqual([])
+    // Another table comes with the others: nobody asked for it.
+    await sql('CREATE TABLE later (id int PRIMARY KEY)', 'INSERT INTO later VALUES (1)', 'DELETE FROM t WHERE id = 1')
+    expect(await runProject(root)).toMatchObject({ errors: [], summary: { rows: { accepted: 1 } } })
+    const publication = (await status(root)).findings.find((one) => one.name.startsWith('publication'))
+    expect(publication).toMatchObject({
+      status: 'ok',
+      detail: 'publishes what is captured, and for nobody: public.later',
+    })
+
+    const changed = async (...statements: readonly string[]): Promise<void> => {
+      await sql(...statements)
+      expect((await runProject(root)).errors, statements[0]!).toMatchObject([{ name: 'Source.PublicationChanged' }])
+      expect(await control(root, (log) => log.resnapshot())).toMatchObject({ tables: [{ deleted: 1 }] })
+      expect((await runProject(root)).errors).toEqual([])
+      await expectEqual(root, 'public.t')
+    }
+    await changed(
+      `ALTER PUBLICATION ${name()} SET (publish = 'insert, update')`,
+      'DELETE FROM t WHERE id = 2',
+      `ALTER PUBLICATION ${name()} SET (publish = 'insert, update, delete, truncate')`,
+    )
+    // The same name, and none of the rows of before.
+    await changed(
+      'CREATE TABLE copy AS TABLE t',
+      'DROP TABLE t',
+      t,
+      'INSERT INTO t TABLE copy',
+      'DELETE FROM t WHERE id = 3',
+    )
+    if (what === 'ALL TABLES') return
+    await changed(
+      `ALTER PUBLICATION ${name()} DROP TABLES IN SCHEMA public`,
+      'DELETE FROM t WHERE id = 4',
+      `ALTER PUBLICATION ${name()} ADD TABLES IN SCHEMA public`,
+    )
+  },
+)
+
 test('CD-06: a slot that somebody else has read is ahead; the gap is told, and found', async () => {
   const root = await shop(['public.t'], [t, rows])
   await runProject(root)

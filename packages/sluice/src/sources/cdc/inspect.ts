@@ -205,10 +205,12 @@ function diskFinding({ lag: { alertBytes } }: CdcSource, { keepSize, freeDisk }:
   )
 }
 
-function publicationFinding({ publication }: CdcSource, { misfits }: Captured): Finding {
+function publicationFinding({ publication }: CdcSource, { misfits, beside }: Captured): Finding {
   const name = `publication ${publication}`
+  const more = beside.length > 3 ? `, and ${beside.length - 3} more` : ''
+  const idle = beside.length === 0 ? '' : `, and for nobody: ${beside.slice(0, 3).join(', ')}${more}`
   return misfits.length === 0
-    ? { name, status: 'ok', detail: 'publishes what is captured' }
+    ? { name, status: 'ok', detail: `publishes what is captured${idle}` }
     : { name, status: 'fail', detail: misfits.join('; '), fix: 'Run the statements of: sluice cdc setup' }
 }
 

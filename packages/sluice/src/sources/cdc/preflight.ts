@@ -4,7 +4,7 @@ import { sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
-import { type Published, publishedTables } from './published-tables.ts'
+import { type Published, type PublishedTable, publishedTables } from './published-tables.ts'
 
 /** The captured tables, as they are published. */
 export interface Captured extends Published {
@@ -14,6 +14,8 @@ export interface Captured extends Published {
   readonly isOwned: boolean
   /** What is published of each: digests for the cursor. */
   readonly digests: ReadonlyMap<string, string>
+  /** Published tables that the source does not capture: what changes in them is sent for nothing. */
+  readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
 }
@@ -27,6 +29,19 @@ const publicationSql = `SELECT xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p
 const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattrs' AS attributes
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1`
 
+// From version 15.
+const schemasSql = `SELECT n.nspname AS schema, s.xmin FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
+  JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = $1`
+const hasSchemasSql = `SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL AS "has"`
+
+/** Schemas that are published as a whole, and since when. */
+async function publishedSchemas(client: pg.Client, publication: string): Promise<ReadonlyMap<string, string>> {
+  const { rows: known } = await client.query<{ has: string }>(hasSchemasSql)
+  if (known[0]?.has !== 't') return new Map()
+  const { rows } = await client.query<{ schema: string; xmin: string }>(schemasSql, [publication])
+  return new Map(rows.map(({ schema, xmin }) => [schema, xmin]))
+}
+
 /**
  * Asks the catalog for the tables of a source.
  *
@@ -38,7 +53,15 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
   const { owned = null, ...found } = rows[0] ?? {}
   if (rows.length === 0)
     return {
-      ...{ tables: [], types: new Map(), keys: new Map(), digests: new Map(), exists: false, isOwned: false },
+      ...{
+        tables: [],
+        types: new Map(),
+        keys: new Map(),
+        digests: new Map(),
+        beside: [],
+        exists: false,
+        isOwned: false,
+      },
       misfits: [`there is no publication "${publication}"`],
     }
   const published = await publishedTables(client, publication)
@@ -46,9 +69,14 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     publication,
   ])
   const listOf = new Map(lists.rows.map(({ oid, ...list }) => [Number(oid), list]))
-  const tables = published.tables.filter(({ relation }) => source.tables.includes(relation.table))
-  const digests = tables.map(({ relation, rowFilter }): [string, string] => {
-    const columns = listOf.get(relation.id) ?? null
+  const schemas = await publishedSchemas(client, publication)
+  const isCaptured = ({ relation }: PublishedTable): boolean => source.tables.includes(relation.table)
+  const tables = published.tables.filter(isCaptured)
+  const beside = published.tables.filter((one) => !isCaptured(one)).map(({ relation }) => relation.table)
+  const digests = tables.map(({ relation, schema, rowFilter }): [string, string] => {
+    // A table that is published with its schema, or with all others, stays so when it is dropped and made again: it is another one, and nothing says
+    // that the rows of the first are gone.
+    const columns = listOf.get(relation.id) ?? { table: relation.id, schema: schemas.get(schema) ?? null }
     return [relation.table, digest({ ...found, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
   })
   const isOn = (flag: string | null | undefined): boolean => flag === 't' || flag === 'true'
@@ -57,7 +85,7 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  return { ...published, tables, digests: new Map(digests), misfits, exists: true, isOwned: isOn(owned) }
+  return { ...published, tables, beside, digests: new Map(digests), misfits, exists: true, isOwned: isOn(owned) }
 }
 
 /**
