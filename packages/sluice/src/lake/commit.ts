@@ -11,9 +11,14 @@ import { checkpointEvery, writeCheckpoint } from './inputs.ts'
 import { encodePart, partitionFolder, tableFolder, versionPath } from './paths.ts'
 import type { CommitRecord, DataFile, Field, QuarantineFile } from './record.ts'
 import { currentVersion, encodeRecord, readRecord, writeHint } from './records.ts'
+import type { SetAside } from './set-aside.ts'
 
 /** A data file on this machine, to become part of a version. */
-export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types'> & { readonly localFile: string }
+export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types'> & {
+  readonly localFile: string
+  /** Where it is in place already; see `set-aside.ts`. */
+  readonly setAside?: SetAside
+}
 
 /** A quarantine file on this machine. */
 export type NewQuarantine = Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string }
@@ -203,9 +208,10 @@ export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInp
   const attempt = `${encodePart(input.run)}-${input.attempt}-${newId(clock).slice(-8)}`
   const folder = tableFolder(input.table)
   const files: Omit<DataFile, 'addedIn'>[] = []
-  for (const { localFile, ...file } of input.files) {
+  for (const { localFile, setAside, ...file } of input.files) {
     const path = `${folder}/data/${attempt}/${partitionFolder(file.partition)}part-${files.length}.parquet`
-    files.push({ ...file, ...(await adoptOne(storage, input, localFile, path, file.rows)) })
+    if (setAside !== undefined) await assertInPlace(storage, setAside)
+    files.push({ ...file, ...(setAside ?? (await adoptOne(storage, input, localFile, path, file.rows))) })
   }
   const quarantine: QuarantineFile[] = []
   for (const { localFile, rows, reasons } of input.quarantine) {
@@ -231,6 +237,13 @@ async function adoptOne(
   const stored = await storage.adopt(localFile, path)
   assert(stored.bytes === bytes, 'an adopted file keeps its length')
   return { path, bytes, sha256 }
+}
+
+/** A file that was set aside: its bytes were read then, or when it was taken up. */
+async function assertInPlace(storage: Storage, { path, bytes }: SetAside): Promise<void> {
+  const found = (await storage.stat(path))?.bytes
+  if (found !== bytes)
+    throw sluiceError('Lake.FileCorrupt', { file: path, expected: `${bytes} bytes`, found: `${found ?? 'no'} bytes` })
 }
 
 function buildRecord(

@@ -17,12 +17,14 @@ import type { CommitRecord } from './record.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './records.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
 import type { RollbackInput } from './rollback.ts'
+import type { SetAside, SetAsideFile, setAside } from './set-aside.ts'
 import type { VerifiedFiles } from './verify.ts'
 
 export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commit.ts'
 export type { CompactInput, Merge } from './compact.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 export type { RollbackInput } from './rollback.ts'
+export type { SetAside, SetAsideFile } from './set-aside.ts'
 
 /** What can be done with a lake. Every method reads what is there now; nothing but verified files is remembered. */
 export interface Lake {
@@ -39,6 +41,12 @@ export interface Lake {
   compact(input: CompactInput): Promise<CommitRecord>
   /** @see growthSince */
   growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
+  /** @see setAside */
+  setAside(input: Parameters<typeof setAside>[2]): Promise<readonly SetAsideFile[]>
+  /** @see takeUp */
+  takeUp(files: readonly Omit<SetAsideFile, 'localFile'>[]): Promise<readonly SetAsideFile[] | undefined>
+  /** Removes files that were set aside and that no commit will name. */
+  removeSetAside(files: readonly { readonly setAside: SetAside }[]): Promise<void>
   /** @see rollback */
   rollback(input: RollbackInput): Promise<CommitRecord>
   /** A SELECT over exactly a version's files; with fewer files, over those. */
@@ -83,6 +91,11 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     commit: async (input) => (await import('./commit.ts')).commit(storage, clock, input),
     compact: async (input) => (await import('./compact.ts')).compact(storage, clock, input),
     growthSince: (record, version) => growthSince(storage, record, version),
+    setAside: async (input) => (await import('./set-aside.ts')).setAside(storage, clock, input),
+    takeUp: async (files) => (await import('./set-aside.ts')).takeUp(storage, files),
+    async removeSetAside(files) {
+      for (const { setAside } of files) await storage.remove(setAside.path)
+    },
     rollback: async (input) => (await import('./rollback.ts')).rollback(storage, clock, input),
     latestSql: (record) => latestSql(storage, record),
     snapshotSql: (records) => snapshotSql(storage, records),

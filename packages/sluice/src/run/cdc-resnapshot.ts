@@ -94,7 +94,6 @@ async function compare(
   const stage = await copyStage(session, onProgress)
   const { connections, chunkPages } = source.snapshot
   await copySnapshot({ settings, slot, tables, writer: stage, connections, chunkPages, signal })
-  await stage.drain()
   const read = isHealthy ? await readUpTo(controlled, work, slot, except, signal) : work.current
   const cursor = readCursor(read.watermark!)
   const log = `SELECT * FROM (${await context.lake.latestSql(read)}) WHERE _lsn <= ${slot.consistentPoint}`

@@ -4,6 +4,7 @@
  * `discover` and `take` change nothing outside scratch folders; `acknowledge` is called after the commit and may be repeated.
  */
 import type { Session } from '../engines/engine.ts'
+import type { SetAside } from '../lake/lake.ts'
 import type {
   CheckResult,
   CommitRecord,
@@ -39,8 +40,11 @@ export interface DiscoveredInput {
 /** What a source made of its inputs: not yet durable, not yet visible. */
 export interface Candidate {
   readonly fields: readonly Omit<Field, 'id'>[]
-  /** Local files to be adopted by the lake. */
-  readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & { readonly localFile: string })[]
+  /** Local files to be adopted by the lake, and those that it holds already. */
+  readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & {
+    readonly localFile: string
+    readonly setAside?: SetAside
+  })[]
   /** Paths of the current version's files that the new one keeps; only for a replacement, whose `files` are the others. */
   readonly kept?: readonly string[]
   readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]

@@ -40,6 +40,27 @@ export interface ChangeLogOptions {
   readonly waits?: (table: string, shape: string) => Promise<boolean>
   /** Whether a TRUNCATE makes its table wait. @default 'apply' */
   readonly truncate?: 'apply' | 'pause'
+  /** Tables that were copied, and where: what was committed there or before is in the copy. @default none */
+  readonly copied?: ReadonlyMap<string, CopyPoint>
+  /** Where rows are staged in the session. @default 'change_log' */
+  readonly staging?: string
+  /** The next `_seq` of a copied row. @default from 0 on */
+  readonly number?: () => number
+  /** For writers that share a session. @default its own */
+  readonly turn?: Turn
+}
+
+/** Does work when all that was asked for before it has ended: an engine's session is not for two statements at once. */
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
+
+/** Makes turns. @example const turn = turns() */
+export function turns(): Turn {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
+  }
 }
 
 /** What was written. */
@@ -76,6 +97,12 @@ export interface Point {
   readonly committedAt: Micros
 }
 
+/** Where a copy was made, and the `_effective_at` of its rows. */
+export interface CopyPoint {
+  readonly lsn: Lsn
+  readonly effectiveAt: Micros
+}
+
 /** A row of the initial copy. */
 export interface CopiedRow {
   readonly table: string
@@ -102,7 +129,7 @@ type Images = Pick<Change, 'key' | 'before' | 'after' | 'unchanged'>
 const noImages: Images = { key: null, before: null, after: null, unchanged: null }
 
 /** In the order of `logColumns`. */
-function logSql(partitionBy: 'hour' | 'day'): string {
+function logSql(partitionBy: 'hour' | 'day', staging: string): string {
   return `
     SELECT _table, _op, _xid::BIGINT AS _xid, _lsn::BIGINT AS _lsn,
       printf('%X/%X', _lsn::BIGINT >> 32, _lsn::BIGINT & 4294967295) AS _position,
@@ -110,7 +137,7 @@ function logSql(partitionBy: 'hour' | 'day'): string {
       make_timestamptz(_effective_at::BIGINT) AS _effective_at, key, before, after, _unchanged,
       make_timestamp(_committed_at::BIGINT)::DATE AS _date
       ${partitionBy === 'hour' ? ', hour(make_timestamp(_committed_at::BIGINT))::INTEGER AS _hour' : ''}
-    FROM change_log`
+    FROM ${staging}`
 }
 
 /** Rows handed to the engine at once, or characters of images, whichever comes first. */
@@ -129,7 +156,7 @@ const partBytes = 16 << 20
  * const { files, accounting } = await writer.finish()
  */
 export async function changeLogWriter(options: ChangeLogOptions): Promise<ChangeLogWriter> {
-  const { session, tables, types } = options
+  const { session, tables, types, staging = 'change_log', turn = turns() } = options
   const shapes = new Map(options.shapes)
   const waiting = new Set(options.waiting)
   let effectiveAt = options.effectiveAt ?? 0n
@@ -137,16 +164,15 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   const files: WrittenFile[] = []
   let columns = emptyColumns()
   let [rows, bytes, pendingBytes, uncaptured] = [0, 0, 0, 0]
-  let [partCount, partSize, parts, copied] = [0, 0, 0, 0]
+  let [partCount, partSize, parts, numbered, inCopy] = [0, 0, 0, 0, 0]
+  const number = options.number ?? (() => numbered++)
   const stamps = new WeakMap<Point, Stamp>()
-  let draining: Promise<void> = Promise.resolve()
 
-  const create = `CREATE OR REPLACE TABLE change_log (${Object.keys(columns)
+  const create = `CREATE OR REPLACE TABLE ${staging} (${Object.keys(columns)
     .map((name) => `${name} VARCHAR`)
     .join(', ')})`
   // What a part took is given back before the next: kept, it would come to more memory than a task may have.
-  await session.run("SET allocator_flush_threshold = '16MB'")
-  await session.run(create)
+  await turn(() => session.run(`SET allocator_flush_threshold = '16MB'; ${create}`))
 
   function add(table: string, op: LogOperation, stamp: Stamp, seq: number, images: Images): boolean {
     const { key, before, after, unchanged } = images
@@ -184,7 +210,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     partCount += count
     columns = emptyColumns()
     pendingBytes = 0
-    if (count > 0) session.append('change_log', Object.values(batch), count)
+    if (count > 0) session.append(staging, Object.values(batch), count)
     if (partCount >= partRows || partSize >= partBytes) await writePart()
   }
 
@@ -193,20 +219,31 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     const folder = join(options.folder, `log-${parts++}`)
     mkdirSync(folder)
     const partitionBy = partitionColumns(options.partitionBy)
-    files.push(...(await session.write(logSql(options.partitionBy), { folder, partitionBy, ordered: true })))
+    files.push(...(await session.write(logSql(options.partitionBy, staging), { folder, partitionBy, ordered: true })))
     partCount = partSize = 0
     await session.run(create)
   }
 
-  /** One at a time: the engine's session is not for two statements at once. */
-  function drain(): Promise<void> {
-    draining = draining.then(hand)
-    return draining
+  const drain = (): Promise<void> => turn(hand)
+
+  /** Tables whose copies have what is committed here. */
+  function copiedAfter(endLsn: Lsn): ReadonlySet<string> | undefined {
+    if (options.copied === undefined) return undefined
+    const later = [...options.copied].filter(([, at]) => at.lsn >= endLsn)
+    return new Set(later.map(([table]) => table))
+  }
+
+  /** Time has come as far as the copies that were made before: all of them, at the end. */
+  function passCopies(endLsn?: Lsn): void {
+    for (const at of options.copied?.values() ?? [])
+      if ((endLsn === undefined || at.lsn < endLsn) && at.effectiveAt > effectiveAt) effectiveAt = at.effectiveAt
   }
 
   async function addTransaction(transaction: Transaction): Promise<void> {
-    effectiveAt = later(transaction.committedAt, effectiveAt)
     const { xid, endLsn, committedAt } = transaction
+    passCopies(endLsn)
+    effectiveAt = later(committedAt, effectiveAt)
+    const copied = copiedAfter(endLsn)
     const stamp = { xid: `${xid}`, lsn: `${endLsn}`, committedAt: `${committedAt}`, effectiveAt: `${effectiveAt}` }
     let seq = 0
     const row = (table: string, op: LogOperation, images: Images): boolean =>
@@ -216,7 +253,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       if (message.kind === 'type') continue
       if (message.kind === 'truncate') {
         for (const { table } of message.relations)
-          if (tables.has(table)) {
+          if (copied?.has(table)) inCopy++
+          else if (tables.has(table)) {
             if (options.truncate === 'pause') waiting.add(table)
             full = row(table, 'T', noImages)
           } else uncaptured++
@@ -224,6 +262,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         const { table } = message.relation
         if (!tables.has(table)) {
           if (message.kind !== 'relation') uncaptured++
+        } else if (copied?.has(table)) {
+          if (message.kind !== 'relation') inCopy++
         } else if (message.kind === 'relation') {
           const shape = newShape(message.relation)
           if (shape === undefined) continue
@@ -244,7 +284,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       stamp = { xid: null, lsn: `${at.lsn}`, committedAt: `${at.committedAt}`, effectiveAt: `${copiedAt}` }
       stamps.set(at, stamp)
     }
-    return add(table, op, stamp, copied++, images)
+    return add(table, op, stamp, number(), images)
   }
 
   return {
@@ -264,9 +304,13 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     },
     async finish() {
       await drain()
-      await writePart()
-      const dropped: Record<string, number> = uncaptured === 0 ? {} : { 'table is not captured': uncaptured }
-      const accounting = { read: rows + uncaptured, accepted: rows, quarantined: 0, dropped }
+      await turn(writePart)
+      passCopies()
+      const dropped: Record<string, number> = {
+        ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
+        ...(inCopy === 0 ? {} : { 'in the copy of its table': inCopy }),
+      }
+      const accounting = { read: rows + uncaptured + inCopy, accepted: rows, quarantined: 0, dropped }
       assertBalanced(
         'the change log',
         accounting,

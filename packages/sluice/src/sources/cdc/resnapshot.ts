@@ -12,7 +12,7 @@ import type { Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate } from '../source.ts'
 import { shapeDigest } from './cursor.ts'
-import { type CopiedRow, later, logFiles, type Point, partitionColumns } from './log-writer.ts'
+import { type CopiedRow, later, logFiles, type Point, partitionColumns, turns } from './log-writer.ts'
 import { printLsn } from './lsn.ts'
 import type { Micros } from './pgoutput.ts'
 import type { Published, PublishedTable } from './published-tables.ts'
@@ -36,10 +36,10 @@ export async function copyStage(
   session: Session,
   onRows: (event: { readonly table: string; readonly rows: number }) => void = () => {},
 ): Promise<CopyStage> {
-  await session.run(`CREATE OR REPLACE TABLE ${copied} (t VARCHAR, key VARCHAR, image VARCHAR)`)
-  let rows: CopiedRow[] = []
-  let bytes = 0
+  await session.run(`CREATE OR REPLACE TABLE ${copied} (chunk VARCHAR, t VARCHAR, key VARCHAR, image VARCHAR)`)
+  const turn = turns()
   let point: Point | undefined
+  let chunks = 0
   const counts = new Map<string, number>()
   return {
     get point() {
@@ -48,24 +48,34 @@ export async function copyStage(
     addShape(_, at) {
       point ??= at
     },
-    addCopied(row) {
-      rows.push(row)
-      bytes += row.image?.length ?? 0
-      return rows.length >= 2048 || bytes > 4 << 20
-    },
-    async drain() {
-      const batch = rows
-      rows = []
-      bytes = 0
-      if (batch.length === 0) return
-      const column = (of: (row: CopiedRow) => string | null): (string | null)[] => batch.map(of)
-      session.append(
-        copied,
-        [column((row) => row.table), column((row) => row.key), column((row) => row.image)],
-        batch.length,
-      )
-      for (const { table } of batch) counts.set(table, (counts.get(table) ?? 0) + 1)
-      for (const table of new Set(batch.map((row) => row.table))) onRows({ table, rows: counts.get(table)! })
+    async openChunk(table) {
+      const chunk = `${chunks++}`
+      let rows: CopiedRow[] = []
+      let [bytes, count] = [0, 0]
+      const drain = (): Promise<void> =>
+        turn(async () => {
+          const batch = rows
+          rows = []
+          bytes = 0
+          const column = (of: (row: CopiedRow) => string | null): (string | null)[] => batch.map(of)
+          const columns = [() => chunk, () => table, (row: CopiedRow) => row.key, (row: CopiedRow) => row.image]
+          if (batch.length > 0) session.append(copied, columns.map(column), batch.length)
+          count += batch.length
+          onRows({ table, rows: (counts.get(table) ?? 0) + count })
+        })
+      return {
+        addCopied(row) {
+          rows.push(row)
+          bytes += row.image?.length ?? 0
+          return rows.length >= 2048 || bytes > 4 << 20
+        },
+        drain,
+        async keep() {
+          await drain()
+          counts.set(table, (counts.get(table) ?? 0) + count)
+        },
+        discard: () => turn(() => session.run(`DELETE FROM ${copied} WHERE chunk = ${quoteText(chunk)}`)),
+      }
     },
   }
 }

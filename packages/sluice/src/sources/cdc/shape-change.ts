@@ -75,6 +75,8 @@ export interface ShapeJudgeContext {
   readonly client: pg.Client
   readonly lake: Pick<Lake, 'latestSql'>
   readonly take: Pick<TakeContext, 'session' | 'current'>
+  /** Shapes of copied rows that are in no version yet, by table. @default none */
+  readonly copied?: ReadonlyMap<string, string>
 }
 
 /**
@@ -83,7 +85,7 @@ export interface ShapeJudgeContext {
  * @example const waits = shapeJudge({ client, lake, take })
  */
 export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: string) => Promise<boolean> {
-  const last = new Map<string, string>()
+  const last = new Map(context.copied)
   return async (table, shape) => {
     const before = last.get(table) ?? (await lastShape(context, table))
     last.set(table, shape)

@@ -1,9 +1,10 @@
 /**
  * The initial copy: all rows of the published tables as they were at the slot's point, with no gap and no overlap to the stream.
  *
- * The state is exported by the connection that created the slot, and seen by any number of others while that one is open. It cannot be taken up
- * again after a crash, so an interrupted copy starts anew, with a new slot; nothing of it was published.
+ * The state is exported by the connection that created the slot, and seen by any number of others while that one is open: one that is lost is
+ * made again, and its chunk with it. Once the exporting one is gone, only tables that are whole are of use; see `first-copy.ts`.
  */
+import { type Clock, systemClock } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
@@ -15,7 +16,18 @@ import { type ReplicationSocket, readRefusal, takeOver } from './replication-soc
 import type { CreatedSlot } from './stream.ts'
 
 /** Where copied rows go. */
-export type CopySink = Pick<ChangeLogWriter, 'addShape' | 'addCopied' | 'drain'>
+export interface CopySink extends Pick<ChangeLogWriter, 'addShape'> {
+  /** Begins a chunk of a table, which counts only once it is kept. */
+  openChunk(table: string): Promise<ChunkSink>
+  /** All chunks of a table are kept; called once for each table. */
+  finishTable?(table: PublishedTable, rows: number, at: Point): Promise<void>
+}
+
+/** Where the rows of a chunk go. */
+export interface ChunkSink extends Pick<ChangeLogWriter, 'addCopied' | 'drain'> {
+  keep(): Promise<void>
+  discard(): Promise<void>
+}
 
 /** What is copied. */
 export interface SnapshotOptions {
@@ -28,6 +40,9 @@ export interface SnapshotOptions {
   /** Pages of a chunk. @default 8192, which is 64 MiB */
   readonly chunkPages?: number
   readonly signal: AbortSignal
+  /** Called when a connection was lost, and its chunk is copied again. */
+  readonly onLost?: (table: string) => void
+  readonly clock?: Clock
 }
 
 /** A part of a table. */
@@ -46,6 +61,7 @@ interface Chunk {
 export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMap<string, number>> {
   const { tables, writer, connections = 2, chunkPages = 8192, slot } = options
   const chunks = tables.flatMap((table) => chunksOf(table, chunkPages))
+  const left = new Map(tables.map((table) => [table, chunks.filter((chunk) => chunk.table === table).length]))
   const counts = new Map(tables.map(({ relation }) => [relation.table, 0]))
   const failed = new AbortController()
   const signal = AbortSignal.any([options.signal, failed.signal])
@@ -56,20 +72,37 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
     point ??= at
     return chunks.shift()
   }
+  const finish = async ({ table }: Chunk, rows: number): Promise<void> => {
+    const name = table.relation.table
+    const [count, chunksLeft] = [counts.get(name)! + rows, left.get(table)! - 1]
+    counts.set(name, count)
+    left.set(table, chunksLeft)
+    if (chunksLeft === 0) await writer.finishTable?.(table, count, point!)
+  }
   const work = async (): Promise<void> => {
     let copying = 'the tables'
+    let worker: Worker | undefined
     try {
-      await using worker = await openWorker(options.settings, slot, signal)
+      worker = await patiently(options, signal, () => openWorker(options.settings, slot, signal))
       for (let chunk = next(worker.point); chunk !== undefined; chunk = next(worker.point)) {
         copying = chunk.table.relation.table
-        const rows = await copyChunk(worker.socket, chunk, point!, writer)
-        counts.set(copying, counts.get(copying)! + rows)
+        const rows = await patiently(options, signal, async (tries) => {
+          if (tries > 0) {
+            options.onLost?.(copying)
+            worker?.close()
+            worker = await openWorker(options.settings, slot, signal)
+          }
+          return copyWhole(worker!.socket, chunk!, point!, writer)
+        })
+        await finish(chunk, rows)
       }
     } catch (error) {
       failed.abort()
       options.signal.throwIfAborted()
       if (isSluiceError(error)) throw error
       throw sluiceError('Source.SnapshotLost', { table: copying, why: (error as Error).message }, { cause: error })
+    } finally {
+      worker?.close()
     }
   }
   const workers = Array.from({ length: Math.max(1, Math.min(connections, chunks.length)) }, work)
@@ -79,6 +112,47 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
   const first = failures.find((error) => isSluiceError(error) && error.name !== 'Connection.Unreachable') ?? failures[0]
   if (first !== undefined) throw first
   return counts
+}
+
+/** Times that something is tried again which a lost connection has ended, and the first wait, which doubles. */
+const [retries, retryMs] = [5, 250]
+
+async function patiently<T>(
+  { clock = systemClock }: SnapshotOptions,
+  signal: AbortSignal,
+  work: (tries: number) => Promise<T>,
+): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work(tries)
+    } catch (error) {
+      if (signal.aborted || tries === retries || !isLost(error)) throw error
+      await clock.sleep(retryMs * 2 ** tries, signal)
+    }
+  }
+}
+
+/** Whether a connection was lost, and another one may do better: not where the server has answered no. */
+function isLost(error: unknown): boolean {
+  if (isSluiceError(error, 'Connection.Unreachable')) return true
+  const { message, code = '' } = ((error as Error).cause ?? error) as {
+    readonly message?: string
+    readonly code?: string
+  }
+  return /^(08|57P|25P0[34]|E[A-Z]+$)/.test(code) || /^Connection terminated/.test(message ?? '')
+}
+
+/** Copies a chunk, all of it or nothing. */
+async function copyWhole(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: CopySink): Promise<number> {
+  const sink = await writer.openChunk(chunk.table.relation.table)
+  try {
+    const rows = await copyChunk(socket, chunk, at, sink)
+    await sink.keep()
+    return rows
+  } catch (error) {
+    await sink.discard()
+    throw error
+  }
 }
 
 /** By ranges of pages; the last has no end, so that no row is beyond it. */
@@ -98,9 +172,10 @@ function chunksOf(table: PublishedTable, chunkPages: number): readonly Chunk[] {
   })
 }
 
-interface Worker extends AsyncDisposable {
+interface Worker {
   readonly socket: ReplicationSocket
   readonly point: Point
+  close(): void
 }
 
 /** A connection that sees the exported state. */
@@ -118,7 +193,7 @@ async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signa
     return {
       socket,
       point: { lsn: slot.consistentPoint, committedAt: BigInt(rows[0]!.at) },
-      async [Symbol.asyncDispose]() {
+      close() {
         signal.removeEventListener('abort', drop)
         socket.close()
       },
@@ -130,17 +205,18 @@ async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signa
 }
 
 /** Copies a chunk; answers its rows, which the server must have counted as many. */
-async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: CopySink): Promise<number> {
+async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: ChunkSink): Promise<number> {
   const { relation } = chunk.table
   const { table } = relation
   const read = copyReader(relation)
-  const lost = (why: string): Error => sluiceError('Source.SnapshotLost', { table, why })
+  const lost = (why: string, code?: string): Error =>
+    sluiceError('Source.SnapshotLost', { table, why }, code === undefined ? {} : { cause: { code } })
   let rows = 0
   let counted: number | undefined
   socket.query(chunk.sql)
   for (;;) {
     const block = await socket.next()
-    if (block === undefined) throw lost('the connection was lost')
+    if (block === undefined) throw lost('the connection was lost', 'ECONNRESET')
     for (let p = 0; p < block.length; ) {
       const start = p + 5
       const end = p + 1 + block.readInt32BE(p + 1)
@@ -151,8 +227,10 @@ async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, wri
           if (writer.addCopied({ table, key, image: json, at })) await writer.drain()
           break
         }
-        case 0x45:
-          throw lost(readRefusal(block, p).text)
+        case 0x45: {
+          const { text, code } = readRefusal(block, p)
+          throw lost(text, code)
+        }
         case 0x43:
           counted = Number(/^COPY (\d+)\0$/.exec(block.toString('latin1', start, end))?.[1])
           break

@@ -6,14 +6,14 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { Lake } from '../../lake/lake.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { SourceAdapter } from '../source.ts'
-import type { Capture } from './capture.ts'
+import type { Capture } from './drain.ts'
 
 /** What a source of changes is given. */
 export interface CdcContext {
   readonly clock: Clock
-  readonly lake: Pick<Lake, 'latestSql'>
-  /** The project's own state: which slots it has made. */
-  readonly state: Pick<Storage, 'read' | 'write'>
+  readonly lake: Pick<Lake, 'latestSql' | 'setAside' | 'takeUp' | 'removeSetAside'>
+  /** The project's own state: which slots it has made, and what is kept of a first copy. */
+  readonly state: Pick<Storage, 'read' | 'write' | 'list' | 'remove'>
   /** Resolved when the server is reached. */
   readonly settings: () => Promise<ConnectionSettings>
 }

@@ -1,0 +1,59 @@
+/**
+ * Files of a version to come: durable, where a commit would put them, and named by no record yet. So work that takes hours need not be done again
+ * by whoever takes it up. Retention knows them as what they are until then: files that no version needs.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Storage } from '../storage/storage.ts'
+import { type AdoptInput, adoptFiles, type NewFile } from './commit.ts'
+import { digestFile } from './file-digest.ts'
+
+/** Where such a file is, and what its bytes are. */
+export interface SetAside {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/** A new file that is set aside. */
+export type SetAsideFile = NewFile & { readonly setAside: SetAside }
+
+/**
+ * Sets files aside: they are durable afterwards, and gone from where they were.
+ *
+ * @example const files = await setAside(storage, clock, { table: 'raw.shop', run, attempt: 1, files: written, verifyFile })
+ * @throws Lake.FileCorrupt for a file that is not what is said of it
+ */
+export async function setAside(
+  storage: Storage,
+  clock: Clock,
+  input: Omit<AdoptInput, 'quarantine'>,
+): Promise<readonly SetAsideFile[]> {
+  const { files } = await adoptFiles(storage, clock, { ...input, quarantine: [] })
+  return Promise.all(
+    files.map(async ({ path, bytes, sha256, ...file }) => ({
+      ...file,
+      localFile: await storage.localPath(path),
+      setAside: { path, bytes, sha256 },
+    })),
+  )
+}
+
+/**
+ * Takes files up again that were set aside, once every byte of them has been read; undefined where one is not what it was.
+ *
+ * @example const files = await takeUp(storage, kept.files)
+ */
+export async function takeUp(
+  storage: Storage,
+  files: readonly Omit<SetAsideFile, 'localFile'>[],
+): Promise<readonly SetAsideFile[] | undefined> {
+  const taken: SetAsideFile[] = []
+  for (const file of files) {
+    const { path, bytes, sha256 } = file.setAside
+    if ((await storage.stat(path))?.bytes !== bytes) return undefined
+    const localFile = await storage.localPath(path)
+    if ((await digestFile(localFile)).sha256 !== sha256) return undefined
+    taken.push({ ...file, localFile })
+  }
+  return taken
+}

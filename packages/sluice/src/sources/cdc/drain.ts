@@ -1,0 +1,207 @@
+/** Reads the stream of a log in batches, from a cursor to the server's position; and what every reading of a log works with. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type pg from 'pg'
+import { crashPoint } from '../../base/crash.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
+import type { CdcSource } from '../../definition/types.ts'
+import type { Candidate, SourceAdapter, TakeContext } from '../source.ts'
+import { readSlot } from './continuity.ts'
+import { type Cursor, writeCursor } from './cursor.ts'
+import { idleBytes } from './lag.ts'
+import { type ChangeLogWriter, type CopyPoint, changeLogWriter, type WrittenLog } from './log-writer.ts'
+import { type Lsn, printLsn } from './lsn.ts'
+import { pgoutputDecoder } from './pgoutput.ts'
+import type { Captured } from './preflight.ts'
+import { shapeJudge } from './shape-change.ts'
+import type { CdcContext } from './source.ts'
+import { type ChangeStream, openStream, type ServerIdentity } from './stream.ts'
+import { type Assembler, transactionAssembler } from './transactions.ts'
+import { waitingTables } from './waiting.ts'
+
+/** What a take came to; see `SourceAdapter`. */
+export type Taken = Awaited<ReturnType<SourceAdapter['take']>>
+
+/** A log that is being read. */
+export interface Capture {
+  /** Takes the next batch. The one before is committed. */
+  take(context: TakeContext): Promise<Taken>
+  /** Tells the server that the batch is committed; answers whether there is more. */
+  committed(): Promise<boolean>
+  close(): Promise<void>
+}
+
+/** What is open, or known, for all batches. */
+export interface Opened {
+  readonly table: string
+  readonly source: CdcSource
+  readonly context: CdcContext
+  readonly settings: ConnectionSettings
+  /** For questions. */
+  readonly client: pg.Client
+  /** For the slot. */
+  readonly walsender: pg.Client
+  readonly server: ServerIdentity
+  readonly captured: Captured
+  readonly until?: Until
+  /** Tables that were copied and are in no version yet. */
+  readonly copied?: ReadonlyMap<string, CopyPoint & { readonly shape: string }>
+}
+
+/** Where a reading ends that does not end where the server is: exactly there. */
+export interface Until {
+  readonly position: Lsn
+  /** Tables that are not read. */
+  readonly except?: ReadonlySet<string>
+  /** No batch ends before. @default where it began */
+  readonly whole?: Lsn
+}
+
+/**
+ * Opens the stream after a cursor.
+ *
+ * @example const capture = await drain(opened, cursor, take.scratch, take.signal)
+ */
+export async function drain(opened: Opened, from: Cursor, folder: string, signal: AbortSignal): Promise<Capture> {
+  const { source, context, settings, client, walsender, server, captured } = opened
+  const { memoryBytes, spillBytes: diskBytes, slot, publication } = source
+  await walsender.end()
+  const spool = join(folder, 'spool')
+  mkdirSync(spool)
+  const assembler = transactionAssembler(pgoutputDecoder(captured.keys), from.position, {
+    folder: spool,
+    memoryBytes,
+    diskBytes,
+  })
+  const { clock } = context
+  const stream = await openStream({ settings, slot, publication, from: from.position, assembler, clock, signal })
+  const { until } = opened
+  const whole = until?.whole ?? from.position
+  let cursor = from
+  let next = from
+  let isMore = false
+  return {
+    async take(take) {
+      const writer = await openWriter(opened, take, cursor)
+      let transactions = 0
+      let isBeyond = false
+      const isFull = (): boolean =>
+        isBeyond ||
+        (stream.position >= whole && (writer.rows >= source.maxBatchRows || writer.bytes >= source.maxBatchBytes))
+      const ended = await readOn(opened, stream, assembler, {
+        async take(transaction) {
+          // It comes again.
+          if (until !== undefined && transaction.endLsn > until.position) {
+            isBeyond = true
+            return transaction.close()
+          }
+          await writer.add(transaction)
+          transactions++
+          take.progress({ rows: writer.rows, bytes: writer.bytes })
+        },
+        isFull,
+        until: until?.position ?? server.position,
+      })
+      const log = await writer.finish()
+      crashPoint('sources.cdc.after_read')
+      isMore = ended === 'full' && !isBeyond
+      const position = isMore ? stream.position : (until?.position ?? stream.position)
+      const { effectiveAt, accounting } = log
+      const waiting = [...log.waiting].sort()
+      const refused = waitingTables(source.connection, waiting)
+      if (accounting.accepted === 0 && Number(position - cursor.position) < idleBytes && !isMore && until === undefined)
+        return { candidate: undefined, refused }
+      next = { ...cursor, slot: source.slot, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
+      return { candidate: candidateOf(opened, log, next, cursor.position, transactions), refused, more: isMore }
+    },
+    async committed() {
+      cursor = next
+      crashPoint('sources.cdc.before_acknowledge')
+      stream.acknowledge(cursor.position)
+      if (!isMore) await confirmed(opened, cursor)
+      crashPoint('sources.cdc.after_acknowledge')
+      return isMore
+    },
+    async close() {
+      stream.close()
+      dropPostgres(client)
+    },
+  }
+}
+
+type Reading = Parameters<ChangeStream['read']>[0]
+
+/** Reads on as long as anything moves: nothing new from a server that has something is an error, and not "no rows" (CD-30). */
+async function readOn(
+  { source, server }: Opened,
+  stream: ChangeStream,
+  assembler: Assembler,
+  reading: Reading,
+): Promise<'full' | 'reached'> {
+  const waitMs = 2000 * Math.max(source.heartbeatSeconds, 30)
+  const progress = (): string => {
+    const { memoryBytes, diskBytes } = assembler.waiting
+    return [stream.position, stream.server.position, memoryBytes, diskBytes].join(' ')
+  }
+  for (;;) {
+    const before = progress()
+    const ended = await stream.read({ ...reading, waitMs })
+    if (ended !== 'waited') return ended
+    if (progress() === before)
+      throw sluiceError('Source.ChangeStall', {
+        ...{ slot: source.slot, position: printLsn(stream.position), server: printLsn(server.position) },
+        seconds: waitMs / 1000,
+      })
+  }
+}
+
+/** Waits a moment for the server to have heard: after that the slot is where the cursor is, for whoever looks. What it did not hear it hears from the next run. */
+async function confirmed({ client, context, source }: Opened, cursor: Cursor): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    const state = await readSlot(client, source.slot)
+    if (state?.confirmed === undefined || state.confirmed >= cursor.position) return
+    await context.clock.sleep(20)
+  }
+}
+
+async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Promise<ChangeLogWriter> {
+  const { source, captured, context, copied } = opened
+  const shapes = copied && new Map([...copied].map(([table, { shape }]) => [table, shape]))
+  return changeLogWriter({
+    session: take.session,
+    folder: take.scratch,
+    partitionBy: source.partitionBy,
+    tables: new Set(source.tables.filter((one) => opened.until?.except?.has(one) !== true)),
+    shapes: new Map(Object.entries(cursor.shapes)),
+    types: captured.types,
+    effectiveAt: cursor.effectiveAt,
+    waiting: new Set(cursor.waiting),
+    waits: shapeJudge({ client: opened.client, lake: context.lake, take, ...(shapes && { copied: shapes }) }),
+    truncate: source.truncate,
+    ...(copied && { copied }),
+  })
+}
+
+/** What was written, as a version to come. @example candidateOf(opened, await writer.finish(), cursor, from, transactions) */
+export function candidateOf(
+  { source, settings }: Pick<Opened, 'source' | 'settings'>,
+  log: Pick<WrittenLog, 'fields' | 'files' | 'accounting'>,
+  cursor: Cursor,
+  from: Lsn | undefined,
+  transactions: number,
+): Candidate {
+  const { fields, files, accounting } = log
+  return {
+    ...{ fields, files, accounting, quarantine: [], checks: [], warnings: [] },
+    inputs: [
+      {
+        ...{ kind: 'changes', connection: settings.name, slot: source.slot },
+        ...(from === undefined ? {} : { from: printLsn(from) }),
+        ...{ to: printLsn(cursor.position), transactions, rows: accounting.accepted },
+      },
+    ],
+    watermark: writeCursor(cursor),
+  }
+}
