@@ -7,6 +7,7 @@ import { assert, sluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import { assignFields, carryFiles } from './fields.ts'
 import { digestFile } from './file-digest.ts'
+import { onlyGrew } from './growth.ts'
 import { checkpointEvery, writeCheckpoint } from './inputs.ts'
 import { encodePart, partitionFolder, tableFolder, versionPath } from './paths.ts'
 import type { CommitRecord, DataFile, Field, QuarantineFile } from './record.ts'
@@ -168,8 +169,7 @@ async function findCommitted(
     const record = await readRecord(storage, input.table, version)
     if (record === undefined) return undefined
     if (record.taskKey === input.taskKey) return record
-    if (since === undefined ? input.operation === 'replace' || record.operation !== 'append' : version <= since)
-      return undefined
+    if (since === undefined ? input.operation === 'replace' || !onlyGrew(record) : version <= since) return undefined
     if (input.operation === 'replace' || since === undefined) continue
     // Another writer may have taken the same files under another key.
     const shared = record.inputs.filter((from) => from.kind === 'file' && inputs.has(from.sha256)).length

@@ -13,10 +13,9 @@ import {
   formatOf,
   recordOf,
 } from './commit.ts'
-import { firstVersionOf, identityOf, rowsVersion } from './growth.ts'
+import { firstVersionOf, identityOf, onlyGrew, rowsVersion } from './growth.ts'
 import type { CommitRecord, DataFile } from './record.ts'
 import { currentVersion } from './records.ts'
-import { onlyGrew } from './small-files.ts'
 
 /** What is compacted, by whom. */
 export interface CompactInput

@@ -24,6 +24,11 @@ export function rowsVersion({ version, compacted }: Pick<CommitRecord, 'version'
   return compacted?.of ?? version
 }
 
+/** Whether a version is its parent with rows added, or is that in fewer files. @example onlyGrew(record) */
+export function onlyGrew({ operation }: Pick<CommitRecord, 'operation'>): boolean {
+  return operation === 'append' || operation === 'compact'
+}
+
 /**
  * Which files these are, whatever their order: a sum, so that a file that was made of several has the identity of all of them.
  *

@@ -20,10 +20,13 @@ export async function latestSql(storage: Storage, record: Pick<CommitRecord, 'fi
 
 /**
  * A SELECT of all given versions' rows, with `_version`, `_committed_at` and `_version_date` (its day, UTC), in the columns of the newest; a column of
- * the table that has one of these names stands in its place, as a log of changes has its own `_committed_at`. Each file is read once, whatever the number of versions that hold it; for some versions or days, only their files are.
+ * the table that has one of these names stands in its place, as a log of changes has its own `_committed_at`. A compaction is left out beside the version whose rows it has. Each file is read once, whatever the number of versions that hold it; for some versions or days, only their files are.
  */
 export async function snapshotSql(storage: Storage, records: readonly CommitRecord[]): Promise<string> {
-  const ordered = [...records].sort((a, b) => b.version - a.version)
+  const given = new Set(records.map(({ version }) => version))
+  const ordered = records
+    .filter(({ compacted }) => compacted === undefined || !given.has(compacted.of))
+    .sort((a, b) => b.version - a.version)
   const fields = (ordered[0]?.fields ?? []).map((field) => ({ ...field, type: commonType(field, ordered) }))
   /** By columns and their types in the file, for one relation reads one type: the files, each with the versions that hold it. */
   const groups = new Map<string, { readonly list: string; readonly files: Map<string, number[]> }>()

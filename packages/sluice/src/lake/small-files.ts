@@ -1,5 +1,5 @@
 /** Which files of a table are worth writing together: decided from its record alone, by numbers that keep all of it cheap. */
-import { firstVersionOf, partitionKey } from './growth.ts'
+import { firstVersionOf, onlyGrew, partitionKey } from './growth.ts'
 import type { CommitRecord, DataFile } from './record.ts'
 
 /** A file is not made larger than this, and one of half of it is left as it is. */
@@ -48,11 +48,6 @@ export function smallFiles(record: CommitRecord): readonly (readonly DataFile[])
     }
   }
   return groups
-}
-
-/** Whether a version is its parent with rows added, or is that in fewer files. @example onlyGrew(record) */
-export function onlyGrew({ operation }: Pick<CommitRecord, 'operation'>): boolean {
-  return operation === 'append' || operation === 'compact'
 }
 
 function stepsOf(files: readonly DataFile[]): readonly Step[] {

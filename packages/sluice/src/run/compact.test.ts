@@ -13,6 +13,8 @@ import { compactTable } from './compact.ts'
 
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
 const session = await engine.open()
+// What is read is in the order of the files.
+await session.run('SET preserve_insertion_order = true')
 const table = 'raw.log'
 const all = mkdtempSync(join(tmpdir(), 'sluice-compact-'))
 let storage: Storage
@@ -94,9 +96,17 @@ test('sixteen appends become one file: the same rows, in their order, as a versi
   expect(await rowsOf(record.files, record)).toEqual(await rowsOf(before.files, before))
   expect(identityOf(record.files)).toBe(identityOf(before.files))
   expect(await lake.knownInputs(table)).toHaveLength(16)
+  const versions = (records: readonly CommitRecord[]) =>
+    lake
+      .snapshotSql(records)
+      .then((sql) => session.all(`SELECT _version AS v, count(*)::INTEGER AS n FROM (${sql}) GROUP BY 1 ORDER BY 1`))
+  expect(await versions([before, record])).toEqual([{ v: 16, n: 16 }])
+  expect(await versions([record])).toEqual([{ v: 17, n: 16 }])
   expect(await compact()).toBeUndefined()
-  // What comes next stands on it.
+  // What comes next stands on it; what came before is known.
   expect(await append()).toMatchObject({ version: 18, rows: 17, format: 2 })
+  expect(await append(['a'], { taskKey: before.taskKey })).toMatchObject({ version: 17 })
+  expect(await append(['a'], { taskKey: (await lake.record(table, 3))!.taskKey })).toMatchObject({ version: 3 })
 })
 
 test('what came since any version is told file by file, though a compaction put it together with what was known', async () => {

@@ -37,6 +37,9 @@ export const systemColumns = {
 export function systemRows({ runs, versions, extractions }: SystemTables): {
   readonly [table in keyof typeof systemColumns]: readonly Row[]
 } {
+  // A compaction took and checked nothing: what is told of it is told of the version whose rows it has, while that is kept.
+  const kept = new Set(versions.map(({ table, version }) => `${table} ${version}`))
+  const made = versions.filter(({ table, compacted }) => !kept.has(`${table} ${compacted?.of}`))
   return {
     runs: runs.map((run) => ({
       run: run.id,
@@ -60,9 +63,9 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
     versions: versions.map((record) => ({
       table: record.table,
       version: record.version,
-      committed_at: record.committedAt,
+      committed_at: record.compacted?.at ?? record.committedAt,
       operation: record.operation,
-      run: record.run,
+      run: record.compacted?.run ?? record.run,
       rows: record.rows,
       bytes: record.bytes,
       files: record.files.length,
@@ -71,10 +74,10 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
       rows_quarantined: record.accounting.quarantined,
       definition: record.definition,
     })),
-    checks: versions.flatMap((record) =>
+    checks: made.flatMap((record) =>
       record.checks.map((check) => ({ ...check, table: record.table, version: record.version, check: check.name })),
     ),
-    files: versions.flatMap((record) =>
+    files: made.flatMap((record) =>
       record.inputs.flatMap((input) =>
         input.kind === 'file'
           ? [
@@ -93,7 +96,7 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
           : [],
       ),
     ),
-    inputs: versions.flatMap((record) =>
+    inputs: made.flatMap((record) =>
       record.inputs.map((input) => ({ table: record.table, version: record.version, ...inputRow(input) })),
     ),
     extractions: extractions.flatMap(extractionRows),

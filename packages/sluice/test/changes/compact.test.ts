@@ -1,5 +1,5 @@
 /** Logs and histories that are compacted at any moment: what is made of them is what is made of them at once, and each change is read once. */
-import { cpSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -228,5 +228,39 @@ test('a compaction is no news: nothing runs after it, and the next change is rea
     `SELECT target, (result ->> 'read')::INTEGER AS read FROM sluice.loads ORDER BY ordinal DESC LIMIT 2`,
   )
   expect(loaded.map(({ read }) => read)).toEqual([1, 1])
+  await expectSame(root, true)
+})
+
+test('a run that has sixteen small files of a table writes them as one; where it cannot, it warns, and has not failed', async () => {
+  const root = project(tables(), loads)
+  const server = serverOf(root)
+  for (let at = 0; at < 15; at++) {
+    await server.commit([[at]])
+    expect((await run(root, ['stage.history'])).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+  }
+  const { lake } = server.log
+  const first = join(root, 'lake', (await lake.current('stage.history'))!.files[0]!.path)
+  const bytes = readFileSync(first)
+  writeFileSync(
+    first,
+    bytes.map((byte, at) => (at === 9 ? byte ^ 1 : byte)),
+  )
+  await server.commit([[15]])
+  expect((await run(root, ['stage.history'])).summary).toMatchObject({ status: 'succeeded', warnings: 1 })
+  expect((await lake.current('stage.history'))?.files).toHaveLength(16)
+  writeFileSync(first, bytes)
+  await server.commit([[16]])
+  expect((await run(root, ['stage.history'])).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+  const record = (await lake.current('stage.history'))!
+  expect(record).toMatchObject({ version: 18, operation: 'compact', compacted: { of: 17 }, rows: 17 })
+  expect(record.files).toHaveLength(1)
+  const told = `SELECT operation, count(*)::INTEGER AS n FROM sluice.versions WHERE "table" = 'stage.history' GROUP BY 1 ORDER BY 1`
+  expect(await rowsOf(root, told)).toEqual([
+    { operation: 'append', n: 17 },
+    { operation: 'compact', n: 1 },
+  ])
+  const inputs = `SELECT count(*)::INTEGER AS n FROM sluice.inputs WHERE "table" = 'stage.history'`
+  expect(await rowsOf(root, inputs)).toEqual([{ n: 17 }])
+  expect((await run(root, ['stage.history'])).statuses).toMatchObject({ succeeded: 0 })
   await expectSame(root, true)
 })

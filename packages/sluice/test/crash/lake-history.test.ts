@@ -19,6 +19,7 @@ type Command =
   | { readonly kind: 'append' | 'replace'; readonly rows: number }
   | { readonly kind: 'rollback'; readonly back: number }
   | { readonly kind: 'collect'; readonly versions: number }
+  | { readonly kind: 'compact'; readonly from: number }
 
 const command: fc.Arbitrary<Command & { readonly crashAt?: number }> = fc
   .oneof(
@@ -33,6 +34,10 @@ const command: fc.Arbitrary<Command & { readonly crashAt?: number }> = fc
     },
     {
       weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('compact' as const), from: fc.integer({ min: 0, max: 3 }) }),
+    },
+    {
+      weight: 1,
       arbitrary: fc.record({ kind: fc.constant('collect' as const), versions: fc.integer({ min: 1, max: 3 }) }),
     },
   )
@@ -42,18 +47,26 @@ const command: fc.Arbitrary<Command & { readonly crashAt?: number }> = fc
       .map((at) => (at === null ? made : { ...made, crashAt: at })),
   )
 
-/** What a table must hold: rows and inputs by version. */
+/** What a table holds at a version. */
+interface State {
+  /** A file each; several in one after a compaction. */
+  readonly rows: readonly string[]
+  readonly inputs: readonly string[]
+  readonly grew: boolean
+}
+
+/** What a table must hold, by version. */
 interface Model {
   current: number
   oldest: number
-  readonly versions: Map<number, { readonly rows: readonly string[]; readonly inputs: readonly string[] }>
+  readonly versions: Map<number, State>
 }
 
-test('MB-5, LK-09, LK-13: any sequence of appends, replacements, rollbacks, collections and crashes equals the model', async () => {
+test('MB-5, LK-09, LK-12, LK-13: any sequence of appends, replacements, rollbacks, compactions, collections and crashes equals the model', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 14 }), async (commands) => {
       const root = mkdtempSync(join(all, 'history-'))
-      const model: Model = { current: 0, oldest: 1, versions: new Map([[0, { rows: [], inputs: [] }]]) }
+      const model: Model = { current: 0, oldest: 1, versions: new Map([[0, { rows: [], inputs: [], grew: false }]]) }
       for (const [at, one] of commands.entries()) {
         // A crash: from some operation on, nothing reaches the disk; then the same is done again by a fresh process.
         if (one.crashAt !== undefined) {
@@ -91,6 +104,20 @@ async function apply(
     await lake.rollback({ table, version, run: 'r', attempt: 1, fencingToken: 1, fence: async () => undefined })
     return
   }
+  if (one.kind === 'compact') {
+    const [compacted, current] = [compactedRows(model, one.from), await lake.current(table)]
+    if (compacted === undefined || current === undefined || current.version > model.current) return
+    const files = current.files.slice(one.from)
+    const localFile = join(await diskStorage(root).scratch('t'), 'x')
+    writeFileSync(localFile, fileOf(`${at}`))
+    const rows = files.reduce((sum, file) => sum + file.rows, 0)
+    const made = { localFile, rows, stats: { a: { min: compacted.at(-1)!, nulls: 0 } } }
+    await lake.compact({
+      ...{ table, run: 'r', version: model.current, merges: [{ files, made }], fencingToken: 1 },
+      ...{ fence: async () => undefined, verifyFile: async () => ({ rows }) },
+    })
+    return
+  }
   const files = []
   for (let row = 0; row < one.rows; row++) {
     const localFile = join(await diskStorage(root).scratch('t'), 'x')
@@ -106,6 +133,13 @@ async function apply(
   })
 }
 
+/** The files of a table that only grew, those from some on in one. */
+function compactedRows({ versions, current }: Model, from: number): readonly string[] | undefined {
+  const now = versions.get(current)
+  if (now?.grew !== true || now.rows.length < from + 2) return undefined
+  return [...now.rows.slice(0, from), now.rows.slice(from).join('+')]
+}
+
 function target(model: Model, back: number): number {
   return Math.max(model.current - back, Math.min(model.oldest, model.current))
 }
@@ -119,12 +153,18 @@ function advance(model: Model, one: Command, at: number): void {
   if (one.kind === 'rollback') {
     const version = target(model, one.back)
     const old = model.versions.get(version)
-    if (version > 0 && old !== undefined) model.versions.set(++model.current, old)
+    if (version > 0 && old !== undefined) model.versions.set(++model.current, { ...old, grew: false })
+    return
+  }
+  if (one.kind === 'compact') {
+    const rows = compactedRows(model, one.from)
+    if (now !== undefined && rows !== undefined) model.versions.set(++model.current, { ...now, rows })
     return
   }
   const added = Array.from({ length: one.rows }, (_, row) => `${at}-${row}`)
   const rows = one.kind === 'append' ? [...(now?.rows ?? []), ...added] : added
-  model.versions.set(++model.current, { rows, inputs: [...(now?.inputs ?? []), `${at}`] })
+  const inputs = [...(now?.inputs ?? []), `${at}`]
+  model.versions.set(++model.current, { rows, inputs, grew: one.kind === 'append' })
 }
 
 async function expectModel(root: string, model: Model): Promise<void> {

@@ -10,6 +10,8 @@ export interface Step {
   readonly refused?: string
   readonly rollbackTo?: number
   readonly collect?: boolean
+  /** All files of the table are written together. */
+  readonly compact?: boolean
 }
 
 export const steps: readonly Step[] = [
@@ -20,6 +22,8 @@ export const steps: readonly Step[] = [
   { operation: 'replace', rows: ['f'], refused: 'y' },
   { operation: 'append', rows: [], rollbackTo: 4, collect: true },
   { operation: 'append', rows: ['g'] },
+  { operation: 'append', rows: [], compact: true },
+  { operation: 'append', rows: ['h'] },
 ]
 
 /** The rows of each version, by its number. */
@@ -30,7 +34,7 @@ export function rowsAt(version: number): readonly string[] {
   return step.operation === 'append' ? [...rowsAt(version - 1), ...step.rows] : step.rows
 }
 
-/** A file of one row. */
+/** A file of one row, or of several with `+` between them. */
 export function fileOf(row: string): string {
   return `PAR1${row.padEnd(16)}PAR1`
 }

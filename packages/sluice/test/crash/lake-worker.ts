@@ -9,6 +9,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { isSluiceError } from '../../src/base/errors.ts'
 import type { ExtractionLog } from '../../src/lake/extractions.ts'
 import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
+import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/lease.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { fileOf, inputOf, steps, table } from './lake-model.ts'
@@ -44,7 +45,16 @@ const logOf = (at: number, status: ExtractionLog['status']): ExtractionLog => ({
   attempts: [],
 })
 
-/** The whole story: appends, a replacement with a quarantine, a rollback, logs of extractions, garbage collected on the way. */
+/** Writes all files of the table together, as one that has their rows. */
+async function compact(fencingToken: number, fence: () => Promise<void>): Promise<void> {
+  const { version, files } = (await lake.current(table)) as CommitRecord
+  const names = files.map(({ partition }) => partition?.['day'])
+  const made = { localFile: await localFile(names.join('+')), rows: files.length, stats: {} }
+  const verifyFile = async () => ({ rows: files.length })
+  await lake.compact({ table, run: 'story', version, merges: [{ files, made }], fencingToken, fence, verifyFile })
+}
+
+/** The whole story: appends, a replacement with a quarantine, a rollback, a compaction, logs of extractions, garbage collected on the way. */
 async function story(): Promise<void> {
   await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'worker' })
   const fence = (): Promise<void> => lease.assertHeld()
@@ -56,6 +66,8 @@ async function story(): Promise<void> {
     if (logged) await lake.writeExtraction(logOf(at, 'running'))
     if (step.rollbackTo !== undefined) {
       await lake.rollback({ table, version: step.rollbackTo, run: 'story', attempt: 1, fencingToken, fence })
+    } else if (step.compact === true) {
+      await compact(fencingToken, fence)
     } else {
       const quarantine =
         step.refused === undefined ? [] : [{ localFile: await localFile(step.refused), rows: 1, reasons: { bad: 1 } }]

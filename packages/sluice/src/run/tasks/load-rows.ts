@@ -2,9 +2,8 @@
 import { digest } from '../../base/json.ts'
 import { historyColumns } from '../../definition/cdc-rules.ts'
 import type { Load } from '../../definition/types.ts'
-import { type Growth, rowsVersion } from '../../lake/growth.ts'
+import { type Growth, onlyGrew, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
-import { onlyGrew } from '../../lake/small-files.ts'
 import type { LoadColumn, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
 
