@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { classifyDrift, shapeOf } from './drift.ts'
+import { classifyDrift, fittings, shapeOf } from './drift.ts'
+import type { TargetDrift } from './warehouse.ts'
 
 const change = (expected: string, found: string) =>
   classifyDrift([{ name: 'c', type: expected, nullable: true }], [{ name: 'c', type: found }], {})[0]?.change ?? 'fits'
@@ -43,4 +44,19 @@ test('the fingerprint of a table does not depend on the order of its columns', (
   ]
   expect(shapeOf([a, b])).toBe(shapeOf([b, a]))
   expect(shapeOf([a])).not.toBe(shapeOf([{ ...a, type: 'TIME' }]))
+})
+
+test('WH-13: one column missing and one too many, of one type, are a renaming; anything else is dropped, added or retyped', () => {
+  const of = (kind: TargetDrift['kind'], column: string, expected?: string, found?: string): TargetDrift => ({
+    ...{ column, kind, change: 'destructive' },
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+  })
+  const [missing, extra] = [of('missing', 'b', 'VARCHAR'), of('extra', 'a', undefined, 'VARCHAR')]
+  const said = (...drift: TargetDrift[]) => fittings(drift, (type) => type).map(({ statement }) => statement)
+  expect(said(missing, extra)).toEqual(['RENAME COLUMN "a" TO "b"'])
+  expect(said(missing)).toEqual(['ADD COLUMN "b" VARCHAR'])
+  expect(said(missing, of('extra', 'a', undefined, 'INTEGER'))).toEqual(['ADD COLUMN "b" VARCHAR', 'DROP COLUMN "a"'])
+  expect(said(missing, extra, of('extra', 'c', undefined, 'VARCHAR'))).toHaveLength(3)
+  expect(said(of('retyped', 'n', 'BIGINT', 'INTEGER'))).toEqual(['ALTER COLUMN "n" TYPE BIGINT'])
 })

@@ -1,5 +1,6 @@
 /** Compares what a load needs with what its target is. Pure. */
 import { digest } from '../base/json.ts'
+import { quoteIdentifier } from '../sql/quote.ts'
 import type { LoadColumn, TargetDrift } from './warehouse.ts'
 
 /** A column as the warehouse has it. */
@@ -117,4 +118,30 @@ function digitsOf(type: string): Digits | undefined {
   const bits = integerBits[unsigned ? type.slice(1) : type]
   if (bits === undefined) return undefined
   return { whole: Math.ceil(bits * Math.log10(2)), scale: 0, bits, signed: !unsigned }
+}
+
+/**
+ * What makes a target fit, after ALTER TABLE: where one column is missing and one of its type is too many, that one has another name now.
+ *
+ * @example fittings(drift, (type) => dialect.columnType(type)) // [{ column: 'level', statement: 'RENAME COLUMN "tier" TO "level"' }]
+ */
+export function fittings(
+  drift: readonly TargetDrift[],
+  columnType: (type: string) => string,
+): readonly { readonly column: string; readonly statement: string }[] {
+  const of = (kind: TargetDrift['kind']): readonly TargetDrift[] => drift.filter((one) => one.kind === kind)
+  const [[missing, another], [extra, more]] = [of('missing'), of('extra')]
+  const isRenamed =
+    missing?.expected !== undefined && another === undefined && more === undefined && missing.expected === extra?.found
+  return drift.flatMap(({ column, kind, expected = '' }) => {
+    const name = quoteIdentifier(column)
+    if (kind === 'retyped') return [{ column, statement: `ALTER COLUMN ${name} TYPE ${columnType(expected)}` }]
+    if (isRenamed)
+      return kind === 'extra'
+        ? []
+        : [{ column, statement: `RENAME COLUMN ${quoteIdentifier(extra!.column)} TO ${name}` }]
+    return [
+      { column, statement: kind === 'extra' ? `DROP COLUMN ${name}` : `ADD COLUMN ${name} ${columnType(expected)}` },
+    ]
+  })
 }

@@ -9,7 +9,7 @@ import { crashPoint } from '../base/crash.ts'
 import { assert, sluiceError } from '../base/errors.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
-import { classifyDrift, driftText, exactNumbers, type FoundColumn, shapeOf } from './drift.ts'
+import { classifyDrift, driftText, exactNumbers, type FoundColumn, fittings, shapeOf } from './drift.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
 import {
   type Companion,
@@ -171,7 +171,8 @@ async function fitTarget(
       (change === 'lossy' && !(kind === 'retyped' && exactNumbers(expected ?? '', is ?? ''))),
   )
   const rebuilt = refused.length > 0 && input.approve === true && mode.rewrites
-  if (refused.length > 0 && !rebuilt) throw driftError(input, history, found, refused)
+  if (refused.length > 0 && !rebuilt)
+    throw driftError(setting.dialect, input, history, found, drift, { refused, companions })
   if (!rebuilt) {
     for (const { column, found: is } of drift.filter((one) => one.change === 'lossy')) {
       assert(is !== undefined, 'only a retyped column is left')
@@ -198,17 +199,27 @@ function mend(dialect: Dialect, { column, kind, change, expected }: TargetDrift,
 }
 
 function driftError(
+  dialect: Dialect,
   { target, load }: LoadInput,
   { shape }: TargetHistory,
   found: readonly FoundColumn[],
-  refused: readonly TargetDrift[],
+  drift: readonly TargetDrift[],
+  { refused, companions }: { readonly refused: readonly TargetDrift[]; readonly companions: readonly Companion[] },
 ): Error {
   const since =
     shape === shapeOf(found) ? 'the columns that are loaded have changed' : 'someone altered it after the last load'
+  // What is only missing is added by the load; beside one too many it may be that one under another name.
+  const isLoads = ({ change }: TargetDrift): boolean =>
+    change === 'additive' && refused.every(({ kind }) => kind !== 'extra')
+  const statements = fittings(
+    drift.filter((one) => !isLoads(one)),
+    (type) => dialect.columnType(type),
+  ).flatMap(({ column, statement }) => {
+    const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === column))
+    return [quoteName(target), ...beside.map(({ name }) => name)].map((table) => `ALTER TABLE ${table} ${statement}`)
+  })
   return sluiceError('Warehouse.Drift', {
-    target,
-    mode: load.mode,
-    rewrites: loadModes[load.mode].rewrites,
+    ...{ target, mode: load.mode, rewrites: loadModes[load.mode].rewrites, statements },
     differences: refused.map(driftText).join('; '),
     cause: shape === undefined ? 'it was not made by a load' : since,
   })

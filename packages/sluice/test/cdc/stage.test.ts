@@ -61,3 +61,25 @@ test('CD-05, CD-15, CD-17: tables made of a log follow what was accepted, and wh
     { _op: 'U', id: 10 },
   ])
 })
+
+test('CD-17: a renamed column: with both names declared, what was keeps its values, and what waited comes in', async () => {
+  const root = await shop(['public.t'], setup)
+  addStage(root)
+  expect((await runProject(root)).errors).toEqual([])
+  await sql('ALTER TABLE t RENAME v TO w', "UPDATE t SET w = 'since' WHERE id = 1", 'DELETE FROM t WHERE id = 2')
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.TableWaits' }])
+  const path = `${root}/pipelines/shop/pipeline.ts`
+  const both = "v: nullable('text'), w: nullable('text') }, transforms: { v: 'coalesce(w, v)' }"
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll("v: nullable('text') }", both))
+  await using project = await openProject(root)
+  expect((await project.check()).filter(({ severity }) => severity === 'error')).toEqual([])
+  await (await project.cdc('raw.shop')).accept({ apply: true })
+  expect((await runProject(root)).errors).toEqual([])
+  expect(await rowsOf(root, 'SELECT id, v FROM stage.t ORDER BY stage.t.id')).toEqual(
+    [1, 3, 4, 5].map((id) => ({ id, v: id === 1 ? 'since' : 'v' })),
+  )
+  expect(await rowsOf(root, 'SELECT _op, v FROM stage.h WHERE id = 1 ORDER BY _sequence')).toEqual([
+    { _op: 'I', v: 'v' },
+    { _op: 'U', v: 'since' },
+  ])
+})

@@ -366,7 +366,7 @@ describe.each(warehouses)('$name', ({ make }) => {
     ])
     await expect(warehouse.load(inputOf(3, upsert, wider, []))).rejects.toMatchObject({
       name: 'Warehouse.Drift',
-      exit: 5,
+      exit: 1,
       params: { cause: 'someone altered it after the last load' },
     })
     await warehouse.query('DROP TABLE target')

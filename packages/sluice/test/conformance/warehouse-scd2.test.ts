@@ -72,6 +72,41 @@ describe.each(warehouses)('$name', ({ make }) => {
     ])
   })
 
+  test('WH-13, CD-17: a renamed column is told with the statements that rename it; then history goes on, with its surrogates', async () => {
+    await using warehouse = await (await make()).open()
+    await warehouse.load(
+      inputOf(1, timed, shape, [
+        ['x', 'A', '2026-01-01'],
+        ['x', 'B', '2026-01-02'],
+      ]),
+    )
+    const surrogates = () => warehouse.query('SELECT sk FROM target ORDER BY effective_date')
+    const before = await surrogates()
+    const renamed = columns({ k: 'VARCHAR!', b: 'VARCHAR', day: 'DATE!' })
+    const next = [
+      ['x', 'B', '2026-01-02'],
+      ['x', 'C', '2026-01-03'],
+    ]
+    const refused = await warehouse.load(inputOf(2, timed, renamed, next)).catch((error) => error)
+    expect(refused).toMatchObject({ name: 'Warehouse.Drift', hint: expect.stringContaining('Then: sluice run') })
+    const { statements } = refused.params
+    expect(statements.length).toBe(2)
+    for (const statement of statements) {
+      expect(statement).toMatch(/^ALTER TABLE .* RENAME COLUMN "a" TO "b"$/)
+      expect(refused.hint).toContain(statement)
+      await warehouse.query(statement)
+    }
+    expect(await warehouse.load(inputOf(3, timed, renamed, next))).toMatchObject({ inserted: 1, total: 3 })
+    expect(
+      (await warehouse.query('SELECT b, is_current_record FROM target ORDER BY effective_date')).map(Object.values),
+    ).toEqual([
+      ['A', false],
+      ['B', false],
+      ['C', true],
+    ])
+    expect((await surrogates()).slice(0, 2)).toEqual(before)
+  })
+
   test('WH-06: late changes that are declared so are rejected, counted, and known ones are not', async () => {
     await using warehouse = await (await make()).open()
     const load: Load = { ...timed, late: 'reject' }

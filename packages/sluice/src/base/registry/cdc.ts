@@ -201,10 +201,12 @@ export const cdcErrors = {
     title: 'The changes of a table wait.',
     message: ({ table }) =>
       `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
-    hint: () => 'The other tables go on. See what happened, and take it: sluice cdc accept',
+    hint: () =>
+      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run',
     retry: 'terminal',
     exit: 1,
-    explanation: 'Faults CD-15, CD-16 and CD-17.',
+    explanation:
+      'Faults CD-15, CD-16 and CD-17. A column that was renamed has two names in the log: declare both, nullable, and make one of them by a transform, coalesce(new, old). One that is gone is made nullable, one of another type is declared as it is now. What is accepted before the definition fits may wait in quarantine.',
   }),
   'Source.LogMissing': entry<{ table: string }>({
     code: 'SLU3221',

@@ -31,19 +31,26 @@ export const warehouseErrors = {
     exit: 5,
     explanation: 'Fault WH-04: of two runs, only the one with the newest lease may load.',
   }),
-  'Warehouse.Drift': entry<{ target: string; mode: string; rewrites: boolean; differences: string; cause: string }>({
+  'Warehouse.Drift': entry<{
+    target: string
+    mode: string
+    rewrites: boolean
+    differences: string
+    cause: string
+    statements: readonly string[]
+  }>({
     code: 'SLU6004',
     title: 'The target is not what the load needs.',
     message: ({ target, differences, cause }) =>
       `"${target}" does not fit this load, because ${cause}: ${differences}.`,
-    hint: ({ target, mode, rewrites }) =>
+    hint: ({ target, mode, rewrites, statements }) =>
       rewrites
         ? `${safe} Change the model back, or let the load make these columns anew and write every row again: sluice run --approve ${target}`
-        : `${safe} Decide: alter the target so that it fits, or change the model back. An approval does not help: ${mode} keeps rows that it cannot write again.`,
+        : `${safe} Decide: change the model back, or alter the target, by a client of the warehouse, so that it fits: ${statements.join('; ')}. Then: sluice run. An approval does not help: ${mode} keeps rows that it cannot write again.`,
     retry: 'terminal',
-    exit: 5,
+    exit: 1,
     explanation:
-      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself. Only a mode that writes every row again can make columns anew by --approve; where the rows are kept (scd2, upsert, append), the target is altered by hand.',
+      'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself. Only a mode that writes every row again can make columns anew by --approve; where the rows are kept (scd2, upsert, append), the target is altered by hand, by the statements of the hint. A column that is missing and one that is too many, of one type, are taken for a renaming: then the values stay.',
   }),
   'Warehouse.TargetVanished': entry<{ target: string; loads: number; ledger: string }>({
     code: 'SLU6005',
@@ -53,7 +60,7 @@ export const warehouseErrors = {
     hint: ({ target, ledger }) =>
       `Bring the table back, or give it up: DELETE FROM ${ledger}.load_ledger WHERE target = '${target}', and the same in ${ledger}.load_keys and ${ledger}.load_batches; of an scd2 load also what ${ledger} has of its observations. Then: sluice run`,
     retry: 'terminal',
-    exit: 5,
+    exit: 1,
     explanation: 'Fault WH-13.',
   }),
   'Warehouse.KeyNull': entry<{ target: string; columns: string; count: number; samples: string }>({
@@ -82,7 +89,7 @@ export const warehouseErrors = {
       `"${target}" itself holds ${extra} rows too many for the keys (${columns}) of this load: it was written by something else than its load.`,
     hint: () => `${safe} Remove the rows that do not belong there. Then: sluice run`,
     retry: 'terminal',
-    exit: 5,
+    exit: 1,
     explanation: 'Fault WH-04.',
   }),
   'Warehouse.OutOfRange': entry<{ target: string; column: string; type: string; count: number; samples: string }>({
@@ -282,7 +289,7 @@ export const warehouseErrors = {
     hint: () =>
       `${safe} Rows of the dimension were probably edited by hand: no load makes versions that overlap. Mend them. Then: sluice retry`,
     retry: 'terminal',
-    exit: 5,
+    exit: 1,
     explanation: 'Fault WH-17.',
   }),
 }
