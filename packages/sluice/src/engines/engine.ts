@@ -1,4 +1,5 @@
 /** The engine contract: run SQL over files, on this machine. */
+import type { Utf8Column } from './utf8-column.ts'
 
 /** A column as the engine describes it. */
 export interface EngineColumn {
@@ -27,7 +28,12 @@ export interface WriteOptions {
   readonly ordered?: boolean
   /** About so many bytes a row group, before they are compressed; not with `ordered`. @default by rows alone */
   readonly rowGroupBytes?: number
+  /** How many different texts of a column are still written as a dictionary. @default DuckDB's own: a fifth of a row group */
+  readonly dictionary?: number
 }
+
+/** A column of values to append: texts, for VARCHAR, or numbers, for BIGINT. */
+export type Column = readonly (string | null)[] | Utf8Column | BigInt64Array
 
 /** A session: one in-memory database; closed by whoever opened it. Not for concurrent statements. */
 export interface Session extends AsyncDisposable {
@@ -42,13 +48,13 @@ export interface Session extends AsyncDisposable {
   /** Writes a query's rows as zstd Parquet and reports each file; not yet durable. */
   write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]>
   /**
-   * Adds rows of text to a table whose columns are all VARCHAR, column by column: `columns[c][r]`. Exact, whatever the text. The next
+   * Adds rows to a table whose columns are VARCHAR or BIGINT, column by column: `columns[c][r]`. Exact, whatever the text. The next
    * statement sees them; a call takes any number of rows, best 2,048. After an error the table's rows are not defined. To stage in batches,
    * make the table anew for each: that frees its memory at once, where TRUNCATE and DELETE do so some time later.
    *
    * @throws Engine.TextBroken for half a surrogate pair, which no UTF-8 holds
    */
-  append(table: string, columns: readonly (readonly (string | null)[])[], rows: number): void
+  append(table: string, columns: readonly Column[], rows: number): void
   /**
    * Makes a function `name(mask UBIGINT, fields VARCHAR[]) → BOOLEAN` that hands every call's row to `take` and returns false: for a WHERE that
    * keeps good rows and captures bad ones in the same scan.

@@ -7,6 +7,7 @@ import { newId, systemClock } from '../../src/base/clock.ts'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { openProject } from '../../src/run/project.ts'
+import { textImage } from '../../src/sources/cdc/image.ts'
 import { type ChangeLogWriter, changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
 import { type Decoder, pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
 import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
@@ -141,9 +142,11 @@ export function logOf(root: string, of: EncodedRelation = relation, secondsApart
       add(async (writer) => {
         for (const { op, id, row } of rows) {
           const key = JSON.stringify({ id })
-          const image = row === undefined ? null : JSON.stringify({ id, ...row })
-          const before = op === 'D' ? key : null
-          writer.addCopied({ table: 'public.customers', op, key, before, image, at: { lsn, committedAt: at() } })
+          writer.addCopied({
+            ...{ table: 'public.customers', op, at: { lsn, committedAt: at() } },
+            ...(row !== undefined && { image: textImage(JSON.stringify({ id, ...row }), key) }),
+            ...(op === 'D' && { old: textImage(key, key) }),
+          })
         }
       }),
   }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { DuckDBDataChunk, VARCHAR } from '@duckdb/node-api'
 import { describe, expect, test } from 'vitest'
+import { Utf8Column } from '../utf8-column.ts'
 import { fillByColumn, fillByValue } from './append.ts'
 import { duckDbEngine } from './engine.ts'
 
@@ -128,13 +129,66 @@ describe('append', () => {
     await session.close()
   })
 
-  test('the slow way, for a DuckDB with another layout, does the same', () => {
-    for (const fill of [fillByColumn(bindings), fillByValue(bindings)]) {
-      const chunk = DuckDBDataChunk.create([VARCHAR], texts.length)
-      fill(bindings.data_chunk_get_vector(chunk.chunk, 0), texts, 0, texts.length)
-      expect(chunk.getColumnValues(0).map((text, at) => text === texts[at] || [at, text])).toEqual(
-        texts.map(() => true),
-      )
+  test('the slow way, for a DuckDB with another layout, does the same, for texts and for bytes', () => {
+    const column = bytesOf(texts)
+    for (const { fill, fillUtf8 } of [fillByColumn(bindings), fillByValue(bindings)]) {
+      const chunk = DuckDBDataChunk.create([VARCHAR, VARCHAR], texts.length)
+      const vector = (at: number) => bindings.data_chunk_get_vector(chunk.chunk, at)
+      fill(vector(0), texts, 0, texts.length)
+      fillUtf8([{ vector: vector(1), column }], 0, texts.length)
+      for (const at of [0, 1])
+        expect(chunk.getColumnValues(at).map((text, row) => text === texts[row] || [row, text])).toEqual(
+          texts.map(() => true),
+        )
     }
   })
+
+  test('bytes come back as the texts that they are, whatever buffers they are in, beside texts and numbers', async () => {
+    await using session = await engine.open()
+    await session.run('CREATE TABLE t (n BIGINT, a VARCHAR, b VARCHAR, c VARCHAR)')
+    const rows = 5000
+    const text = (row: number): string | null => texts[(row * 7) % (texts.length - 2)] ?? null
+    const [a, b] = [
+      Array.from({ length: rows }, (_, row) => text(row)),
+      Array.from({ length: rows }, (_, row) => text(row + 3)),
+    ]
+    const numbers = BigInt64Array.from({ length: rows }, (_, row) =>
+      row === 1 ? -(2n ** 63n) : 2n ** 62n + BigInt(row),
+    )
+    // Columns in one buffer, and in many.
+    session.append('t', [numbers, bytesOf(a, 1 << 20), bytesOf(b, 100), a], rows)
+    const read = await session.all<{ n: string; a: string | null; b: string | null }>('FROM t ORDER BY rowid')
+    expect(read.map((row) => row.n)).toEqual([...numbers].map(String))
+    expect(read.every((row, at) => row.a === a[at] && row.b === b[at])).toBe(true)
+    expect(await session.all('SELECT count(*)::INT AS n FROM t WHERE a IS DISTINCT FROM c')).toEqual([{ n: 0 }])
+  })
+
+  test('bytes that are no UTF-8, and columns of another type, are not taken', async () => {
+    await using session = await engine.open()
+    await session.run('CREATE TABLE t (a VARCHAR)')
+    const column = new Utf8Column()
+    column.add(Buffer.from([...Buffer.from('longer than an entry'), 0xff]), 0, 21)
+    expect(() => session.append('t', [column], 1)).toThrow()
+    expect(() => session.append('t', [new BigInt64Array(1)], 1)).toThrow()
+    await session.run('CREATE OR REPLACE TABLE t (a BIGINT)')
+    expect(() => session.append('t', [['1']], 1)).toThrow()
+  })
 })
+
+/** The same as bytes, several texts to a buffer of at most so many. */
+function bytesOf(column: readonly (string | null)[], size = 4096): Utf8Column {
+  const made = new Utf8Column()
+  let [buffer, at] = [Buffer.alloc(0), 0]
+  for (const text of column) {
+    if (text === null) {
+      made.addNull()
+      continue
+    }
+    const bytes = Buffer.from(text)
+    if (at + bytes.length > buffer.length) [buffer, at] = [Buffer.alloc(Math.max(size, bytes.length)), 0]
+    bytes.copy(buffer, at)
+    made.add(buffer, at, at + bytes.length)
+    at += bytes.length
+  }
+  return made
+}

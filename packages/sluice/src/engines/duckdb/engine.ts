@@ -6,8 +6,8 @@ import { availableParallelism } from 'node:os'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
 import { isSluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
-import { openTextAppender, type TextAppender } from './append.ts'
+import type { Column, Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
+import { type Appender, openAppender } from './append.ts'
 import { classifyError } from './classify-error.ts'
 
 /** How an engine is limited. */
@@ -82,7 +82,7 @@ class DuckDbSession implements Session {
   #running: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
   /** Open while text is appended: closed, so that its rows are in the tables, before any statement. */
-  readonly #appenders = new Map<string, TextAppender>()
+  readonly #appenders = new Map<string, Appender>()
 
   constructor(
     instance: DuckDBInstance,
@@ -132,6 +132,7 @@ class DuckDbSession implements Session {
       'COMPRESSION_LEVEL 1',
       `ROW_GROUP_SIZE ${rowGroupRows}`,
       ...(options.rowGroupBytes === undefined ? [] : [`ROW_GROUP_SIZE_BYTES ${options.rowGroupBytes}`]),
+      ...(options.dictionary === undefined ? [] : [`DICTIONARY_SIZE_LIMIT ${options.dictionary}`]),
       'RETURN_STATS',
       ...(partitioned
         ? [
@@ -153,12 +154,12 @@ class DuckDbSession implements Session {
     }
   }
 
-  append(table: string, columns: readonly (readonly (string | null)[])[], rows: number): void {
+  append(table: string, columns: readonly Column[], rows: number): void {
     this.#signal?.throwIfAborted()
     try {
       let appender = this.#appenders.get(table)
       if (appender === undefined) {
-        appender = openTextAppender(this.#duckdb, this.#connection, table)
+        appender = openAppender(this.#duckdb, this.#connection, table)
         this.#appenders.set(table, appender)
       }
       appender.append(columns, rows)

@@ -6,14 +6,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { sluiceError } from '../../base/errors.ts'
+import { endImage, escapes, type Image, makeArena, reserve } from './image.ts'
 import type { Relation } from './relation.ts'
-import { escapes } from './tuple-image.ts'
-
-/** The image of a copied row. */
-export interface CopiedImage {
-  readonly json: string
-  readonly key: string | null
-}
 
 const tab = 0x09
 const backslash = 0x5c
@@ -28,27 +22,29 @@ const same = new Set([...'bfnrt\\'].map((letter) => letter.charCodeAt(0)))
  * @example const { json, key } = copyReader(relation)(block, start, end)
  * @throws (the reader) Source.ChangeProtocol, Source.ChangeText
  */
-export function copyReader(relation: Relation): (block: Buffer, start: number, end: number) => CopiedImage {
+export function copyReader(relation: Relation): (block: Buffer, start: number, end: number) => Image {
   const { columns, key, table } = relation
   const prefixes = columns.map(({ name }, place) => Buffer.from(`${place === 0 ? '{' : ','}${JSON.stringify(name)}:`))
   const fixed = prefixes.reduce((sum, { length }) => sum + length + 6, 2)
-  const isAscii = prefixes.every((prefix) => prefix.every((byte) => byte < 128))
-  const ends = new Int32Array(columns.length)
-  let out = Buffer.allocUnsafe(1 << 16)
+  const entries = new Int32Array(columns.length * 2)
+  const arena = makeArena()
 
   return (block, start, end) => {
     const fault = (why: string): Error =>
       sluiceError('Source.ChangeProtocol', { why, message: `row of ${table}`, bytes: end - start })
     if (block[end - 1] !== 0x0a) throw fault('it does not end with its line')
-    const room = fixed + 6 * (end - start)
-    if (out.length < room) out = Buffer.allocUnsafe(room * 2)
-    let at = 0
+    reserve(arena, block, start, end, fixed)
+    const out = arena.bytes
+    const from = arena.at
+    let at = from
     let p = start
     let seen = 0
     for (let place = 0; place < columns.length; place++) {
       if (p >= end) throw fault('it has too few values')
       const prefix = prefixes[place]!
-      for (let i = 0; i < prefix.length; i++) out[at++] = prefix[i]!
+      for (let i = 0; i < prefix.length; i++) out[at + i] = prefix[i]!
+      entries[place * 2] = at + 1
+      at += prefix.length
       let i = p
       if (block[p] === backslash && block[p + 1] === 0x4e) {
         for (let n = 0; n < 4; n++) out[at++] = nothing[n]!
@@ -75,21 +71,13 @@ export function copyReader(relation: Relation): (block: Buffer, start: number, e
         }
         out[at++] = quote
       }
-      ends[place] = at
+      entries[place * 2 + 1] = at
       p = i + 1
     }
     if (p !== end) throw fault('it has too many values')
     if (columns.length === 0) out[at++] = 0x7b
     out[at++] = 0x7d
-    if (seen >= 128 && !isUtf8(out.subarray(0, at))) throw sluiceError('Source.ChangeText', { table, column: '' })
-    const ascii = isAscii && seen < 128
-    const text = (from: number, to: number): string => out.toString(ascii ? 'latin1' : 'utf8', from, to)
-    return {
-      json: text(0, at),
-      key:
-        key.length === 0
-          ? null
-          : `{${key.map((place) => text((place === 0 ? 0 : ends[place - 1]!) + 1, ends[place]!)).join(',')}}`,
-    }
+    if (seen >= 128 && !isUtf8(out.subarray(from, at))) throw sluiceError('Source.ChangeText', { table, column: '' })
+    return endImage(arena, from, at, key, entries, null)
   }
 }

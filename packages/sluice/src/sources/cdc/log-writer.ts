@@ -1,18 +1,20 @@
 /**
  * Writes the change log: one row a change of any table, in one log, so that one commit moves all tables to the same transaction boundary.
  *
- * Rows are staged as text in the engine and leave it as Parquet in parts, so that a transaction of any size takes the same memory.
+ * Rows are staged in the engine and leave it as Parquet in parts, so that a transaction of any size takes the same memory.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { logColumns } from '../../definition/columns.ts'
-import type { Session, WrittenFile } from '../../engines/engine.ts'
+import type { Column, Session, WrittenFile } from '../../engines/engine.ts'
+import { Utf8Column } from '../../engines/utf8-column.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import { assertBalanced } from '../../quality/accounting.ts'
 import type { Candidate } from '../source.ts'
 import { shapeDigest } from './cursor.ts'
-import type { Lsn } from './lsn.ts'
-import type { Change, Micros } from './pgoutput.ts'
+import { addImage, addKey, type Image, textImage } from './image.ts'
+import { type Lsn, printLsn } from './lsn.ts'
+import type { Micros } from './pgoutput.ts'
 import { type Relation, relationShape } from './relation.ts'
 import type { Transaction } from './transactions.ts'
 import { waitingName } from './waiting.ts'
@@ -78,7 +80,7 @@ export interface WrittenLog {
 export interface ChangeLogWriter {
   /** Writes a transaction's changes; all of it, before the next. */
   add(transaction: Transaction): Promise<void>
-  /** Adds a row of the initial copy; when it answers true, {@link ChangeLogWriter.drain} comes next. */
+  /** Adds a row of the initial copy, all of one moment; when it answers true, {@link ChangeLogWriter.drain} comes next. */
   addCopied(row: CopiedRow): boolean
   /** The shape of a table that is copied. */
   addShape(relation: Relation, at: Point): void
@@ -107,45 +109,41 @@ export interface CopyPoint {
 export interface CopiedRow {
   readonly table: string
   /** @default 'S' */
-  readonly op?: 'S' | 'I' | 'U' | 'D'
-  readonly key: string | null
-  /** @default null */
-  readonly before?: string | null
-  readonly image: string | null
+  readonly op?: LogOperation
+  readonly image?: Image
+  /** @default none */
+  readonly old?: Image
   readonly at: Point
 }
 
-/** What all rows of a transaction share, as text: made once, since rows are many. */
+/** What all rows of a transaction share: made once, since rows are many. */
 interface Stamp {
-  readonly xid: string | null
-  readonly lsn: string
-  readonly committedAt: string
-  readonly effectiveAt: string
+  /** 0 for rows of a copy. */
+  readonly xid: bigint
+  readonly lsn: bigint
+  readonly position: string
+  readonly committedAt: Micros
+  readonly effectiveAt: Micros
 }
-
-/** What a row of the log says of a row of its table. */
-type Images = Pick<Change, 'key' | 'before' | 'after' | 'unchanged'>
-
-const noImages: Images = { key: null, before: null, after: null, unchanged: null }
 
 /** In the order of `logColumns`. */
 function logSql(partitionBy: 'hour' | 'day', staging: string): string {
   return `
-    SELECT _table, _op, _xid::BIGINT AS _xid, _lsn::BIGINT AS _lsn,
-      printf('%X/%X', _lsn::BIGINT >> 32, _lsn::BIGINT & 4294967295) AS _position,
-      _seq::BIGINT AS _seq, make_timestamptz(_committed_at::BIGINT) AS _committed_at,
-      make_timestamptz(_effective_at::BIGINT) AS _effective_at, key, before, after, _unchanged,
-      make_timestamp(_committed_at::BIGINT)::DATE AS _date
-      ${partitionBy === 'hour' ? ', hour(make_timestamp(_committed_at::BIGINT))::INTEGER AS _hour' : ''}
+    SELECT _table, _op, nullif(_xid, 0) AS _xid, _lsn, _position, _seq, make_timestamptz(_committed_at) AS _committed_at,
+      make_timestamptz(_effective_at) AS _effective_at, key, before, after, _unchanged,
+      make_timestamp(_committed_at)::DATE AS _date
+      ${partitionBy === 'hour' ? ', hour(make_timestamp(_committed_at))::INTEGER AS _hour' : ''}
     FROM ${staging}`
 }
 
-/** Rows handed to the engine at once, or characters of images, whichever comes first. */
+/** Rows handed to the engine at once, or bytes of images, whichever comes first. */
 const batchRows = 2048
 const batchBytes = 4 << 20
-/** Rows, or characters, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
+/** Rows, or bytes, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
 const partRows = 61_440
 const partBytes = 16 << 20
+/** Texts that a column of a part may have and be written as a dictionary: tried on, images would cost as much as all that follows. */
+const dictionaryTexts = 1000
 
 /**
  * Begins a log.
@@ -162,36 +160,29 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   let effectiveAt = options.effectiveAt ?? 0n
   let copiedAt: Micros | undefined
   const files: WrittenFile[] = []
-  let columns = emptyColumns()
+  let batch = emptyBatch()
   let [rows, bytes, pendingBytes, uncaptured] = [0, 0, 0, 0]
   let [partCount, partSize, parts, numbered, inCopy] = [0, 0, 0, 0, 0]
   const number = options.number ?? (() => numbered++)
-  const stamps = new WeakMap<Point, Stamp>()
+  let copyStamp: { readonly at: Point; readonly stamp: Stamp } | undefined
 
-  const create = `CREATE OR REPLACE TABLE ${staging} (${Object.keys(columns)
-    .map((name) => `${name} VARCHAR`)
-    .join(', ')})`
-  // What a part took is given back before the next: kept, it would come to more memory than a task may have.
-  await turn(() => session.run(`SET allocator_flush_threshold = '16MB'; ${create}`))
+  const create = `CREATE OR REPLACE TABLE ${staging} (${staged.join(', ')})`
+  // What a part took is given back before the next: kept, it would come to more memory than a task may have. A part is written in order, which
+  // is one thread's work: another would spin beside it.
+  await turn(() => session.run(`SET allocator_flush_threshold = '16MB'; SET threads = 1; ${create}`))
 
-  function add(table: string, op: LogOperation, stamp: Stamp, seq: number, images: Images): boolean {
-    const { key, before, after, unchanged } = images
-    columns._table.push(table)
-    columns._op.push(op)
-    columns._xid.push(stamp.xid)
-    columns._lsn.push(stamp.lsn)
-    columns._seq.push(`${seq}`)
-    columns._committed_at.push(stamp.committedAt)
-    columns._effective_at.push(stamp.effectiveAt)
-    columns.key.push(key)
-    columns.before.push(before)
-    columns.after.push(after)
-    columns._unchanged.push(unchanged)
-    const size = (before?.length ?? 0) + (after?.length ?? 0)
+  function add(table: string, op: LogOperation, stamp: Stamp, seq: number, old?: Image, now?: Image): boolean {
+    batch.tables.push(table)
+    batch.operations.push(op)
+    batch.stamps.push(stamp)
+    batch.sequences.push(seq)
+    addKey(batch.keys, now ?? old)
+    const size = addImage(batch.before, old) + addImage(batch.after, now)
+    batch.unchanged.push(now === undefined ? null : now.unchanged)
     rows++
     bytes += size
     pendingBytes += size
-    return columns.key.length >= batchRows || pendingBytes >= batchBytes
+    return batch.stamps.length >= batchRows || pendingBytes >= batchBytes
   }
 
   /** Whether a relation differs from what the log holds, and its shape; the log holds it from then on. */
@@ -204,13 +195,13 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   }
 
   async function hand(): Promise<void> {
-    const batch = columns
-    const count = batch.key.length
+    const handed = batch
+    const count = handed.stamps.length
     partSize += pendingBytes
     partCount += count
-    columns = emptyColumns()
+    batch = emptyBatch()
     pendingBytes = 0
-    if (count > 0) session.append(staging, Object.values(batch), count)
+    if (count > 0) session.append(staging, columnsOf(handed), count)
     if (partCount >= partRows || partSize >= partBytes) await writePart()
   }
 
@@ -219,7 +210,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     const folder = join(options.folder, `log-${parts++}`)
     mkdirSync(folder)
     const partitionBy = partitionColumns(options.partitionBy)
-    files.push(...(await session.write(logSql(options.partitionBy, staging), { folder, partitionBy, ordered: true })))
+    const into = { folder, partitionBy, ordered: true, dictionary: dictionaryTexts }
+    files.push(...(await session.write(logSql(options.partitionBy, staging), into)))
     partCount = partSize = 0
     await session.run(create)
   }
@@ -244,10 +236,10 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     passCopies(endLsn)
     effectiveAt = later(committedAt, effectiveAt)
     const copied = copiedAfter(endLsn)
-    const stamp = { xid: `${xid}`, lsn: `${endLsn}`, committedAt: `${committedAt}`, effectiveAt: `${effectiveAt}` }
+    const stamp = stampOf(xid, { lsn: endLsn, committedAt }, effectiveAt)
     let seq = 0
-    const row = (table: string, op: LogOperation, images: Images): boolean =>
-      add(waiting.has(table) ? waitingName(table) : table, op, stamp, seq++, images)
+    const row = (table: string, op: LogOperation, old?: Image, now?: Image): boolean =>
+      add(waiting.has(table) ? waitingName(table) : table, op, stamp, seq++, old, now)
     for (const message of transaction.messages()) {
       let full = false
       if (message.kind === 'type') continue
@@ -256,7 +248,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
           if (copied?.has(table)) inCopy++
           else if (tables.has(table)) {
             if (options.truncate === 'pause') waiting.add(table)
-            full = row(table, 'T', noImages)
+            full = row(table, 'T')
           } else uncaptured++
       } else {
         const { table } = message.relation
@@ -268,32 +260,26 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
           const shape = newShape(message.relation)
           if (shape === undefined) continue
           if (await options.waits?.(table, shape)) waiting.add(table)
-          full = row(table, 'R', { ...noImages, after: shape })
-        } else full = row(table, operations[message.kind], message)
+          full = row(table, 'R', undefined, textImage(shape))
+        } else full = row(table, operations[message.kind], message.old, message.now)
       }
       if (full) await drain()
     }
     transaction.close()
   }
 
-  /** All copied rows are of one moment. */
-  function copy(table: string, op: LogOperation, at: Point, images: Images): boolean {
+  function copy({ table, op = 'S', image, old, at }: CopiedRow): boolean {
     copiedAt ??= effectiveAt = later(at.committedAt, effectiveAt)
-    let stamp = stamps.get(at)
-    if (stamp === undefined) {
-      stamp = { xid: null, lsn: `${at.lsn}`, committedAt: `${at.committedAt}`, effectiveAt: `${copiedAt}` }
-      stamps.set(at, stamp)
-    }
-    return add(table, op, stamp, number(), images)
+    if (copyStamp?.at !== at) copyStamp = { at, stamp: stampOf(0, at, copiedAt) }
+    return add(table, op, copyStamp.stamp, number(), old, image)
   }
 
   return {
     add: addTransaction,
-    addCopied: ({ table, op = 'S', key, before = null, image, at }) =>
-      copy(table, op, at, { key, before, after: image, unchanged: null }),
+    addCopied: copy,
     addShape(relation, at) {
       const shape = newShape(relation)
-      if (shape !== undefined) copy(relation.table, 'R', at, { ...noImages, after: shape })
+      if (shape !== undefined) copy({ table: relation.table, op: 'R', image: textImage(shape), at })
     },
     drain,
     get rows() {
@@ -356,12 +342,42 @@ const images: ReadonlySet<string> = new Set(['key', 'before', 'after', '_unchang
 
 const operations = { insert: 'I', update: 'U', delete: 'D' } as const
 
-/** The columns of what is staged, in their order. */
-function emptyColumns() {
-  const column = (): (string | null)[] => []
+function stampOf(xid: number, { lsn, committedAt }: Point, effectiveAt: Micros): Stamp {
+  return { xid: BigInt(xid), lsn, position: printLsn(lsn), committedAt, effectiveAt }
+}
+
+/** Rows that are not with the engine yet. */
+function emptyBatch() {
   return {
-    ...{ _table: column(), _op: column(), _xid: column(), _lsn: column(), _seq: column() },
-    ...{ _committed_at: column(), _effective_at: column() },
-    ...{ key: column(), before: column(), after: column(), _unchanged: column() },
+    tables: [] as string[],
+    operations: [] as string[],
+    stamps: [] as Stamp[],
+    sequences: [] as number[],
+    keys: new Utf8Column(),
+    before: new Utf8Column(),
+    after: new Utf8Column(),
+    unchanged: [] as (string | null)[],
   }
+}
+
+/** What is staged, in the order of {@link columnsOf}; times are microseconds. */
+const staged = [
+  ...['_table VARCHAR', '_op VARCHAR', '_xid BIGINT', '_lsn BIGINT', '_position VARCHAR', '_seq BIGINT'],
+  ...['_committed_at BIGINT', '_effective_at BIGINT'],
+  ...['key VARCHAR', 'before VARCHAR', 'after VARCHAR', '_unchanged VARCHAR'],
+]
+
+function columnsOf(batch: ReturnType<typeof emptyBatch>): readonly Column[] {
+  const { tables, stamps, sequences, keys, before, after, unchanged } = batch
+  const numbers = (of: (stamp: Stamp) => bigint): BigInt64Array => {
+    const column = new BigInt64Array(stamps.length)
+    for (let row = 0; row < column.length; row++) column[row] = of(stamps[row]!)
+    return column
+  }
+  return [
+    ...[tables, batch.operations, numbers(({ xid }) => xid), numbers(({ lsn }) => lsn)],
+    ...[stamps.map(({ position }) => position), BigInt64Array.from(sequences, BigInt)],
+    ...[numbers(({ committedAt }) => committedAt), numbers(({ effectiveAt: at }) => at)],
+    ...[keys, before, after, unchanged],
+  ]
 }

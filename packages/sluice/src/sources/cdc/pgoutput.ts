@@ -6,25 +6,49 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { sluiceError } from '../../base/errors.ts'
+import type { Image } from './image.ts'
 import type { Lsn } from './lsn.ts'
 import { type Relation, type RelationColumn, type ReplicaIdentity, tableName } from './relation.ts'
-import { tupleReader } from './tuple-image.ts'
+import { type TupleKind, tupleReader } from './tuple-image.ts'
 
 /** Microseconds since 1970, in UTC. */
 export type Micros = bigint
 
-/** A change of one row, with its images as JSON texts (see `tuple-image.ts`). */
-export interface Change {
+/** A change of one row. Its images are bytes (see `image.ts`), and texts for whoever asks. */
+export class Change {
   readonly kind: 'insert' | 'update' | 'delete'
   readonly relation: Relation
-  /** Of an update or delete: what the server knew of the row before; of a key change at least the old key. Null where the key is unchanged. */
-  readonly before: string | null
+  /** Of an update or delete: what the server knew of the row before; of a key change at least the old key. */
+  readonly old: Image | undefined
+  /** Undefined for a delete. */
+  readonly now: Image | undefined
+
+  constructor(kind: Change['kind'], relation: Relation, old: Image | undefined, now: Image | undefined) {
+    this.kind = kind
+    this.relation = relation
+    this.old = old
+    this.now = now
+  }
+
+  /** Null where the key is unchanged. */
+  get before(): string | null {
+    return this.old?.json ?? null
+  }
+
   /** Null for a delete. */
-  readonly after: string | null
+  get after(): string | null {
+    return this.now?.json ?? null
+  }
+
   /** The key of the row after the change; of a delete, before it. Null where the table has none. */
-  readonly key: string | null
+  get key(): string | null {
+    return (this.now ?? this.old)?.key ?? null
+  }
+
   /** Columns that are not in `after`, since their (large) value did not change, as a JSON list of names. */
-  readonly unchanged: string | null
+  get unchanged(): string | null {
+    return this.now?.unchanged ?? null
+  }
 }
 
 /** One message, decoded. */
@@ -177,42 +201,45 @@ export function pgoutputDecoder(keys: ReadonlyMap<string, readonly string[]> = n
     })
   }
 
+  function tuple(of: Relation, kind: TupleKind, before?: Image): Image {
+    const image = tuples.read(frame, at, end, of, kind, before, fault)
+    at = tuples.end
+    return image
+  }
+
   function insert(): Change {
     const of = known(oid())
     if (byte() !== 0x4e) fault('an insert has no new row')
-    const image = tuples.read(frame, at, end, of, 'new', false, fault)
-    at = image.end
-    if (image.unchanged !== null) fault('an insert leaves values out')
-    return { kind: 'insert', relation: of, before: null, after: image.json, key: image.key, unchanged: null }
+    const now = tuple(of, 'new')
+    if (now.unchanged !== null) fault('an insert leaves values out')
+    return new Change('insert', of, undefined, now)
   }
 
   function update(): Change {
     const of = known(oid())
     let tag = byte()
-    let before: string | null = null
+    let before: Image | undefined
     if (tag === 0x4b || tag === 0x4f) {
-      before = old(of, tag).json
+      before = old(of, tag)
       tag = byte()
     }
     if (tag !== 0x4e) fault('an update has no new row')
-    const image = tuples.read(frame, at, end, of, 'new', before !== null, fault)
-    at = image.end
-    if (image.key === null) throw noKey(of)
-    return { kind: 'update', relation: of, before, after: image.json, key: image.key, unchanged: image.unchanged }
+    const now = tuple(of, 'new', before)
+    if (now.keyBytes === undefined) throw noKey(of)
+    return new Change('update', of, before, now)
   }
 
   function remove(): Change {
     const of = known(oid())
     const tag = byte()
     if (tag !== 0x4b && tag !== 0x4f) fault('a delete has no old row')
-    const image = old(of, tag)
-    if (image.key === null) throw noKey(of)
-    return { kind: 'delete', relation: of, before: image.json, after: null, key: image.key, unchanged: null }
+    const before = old(of, tag)
+    if (before.keyBytes === undefined) throw noKey(of)
+    return new Change('delete', of, before, undefined)
   }
 
-  function old(of: Relation, tag: number) {
-    const image = tuples.read(frame, at, end, of, tag === 0x4b ? 'key' : 'old', false, fault)
-    at = image.end
+  function old(of: Relation, tag: number): Image {
+    const image = tuple(of, tag === 0x4b ? 'key' : 'old')
     if (image.unchanged !== null) fault('an old row leaves values out')
     return image
   }

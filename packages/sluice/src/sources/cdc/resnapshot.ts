@@ -9,9 +9,11 @@ import { liveKeysSql } from '../../changes/truncated.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
+import { Utf8Column } from '../../engines/utf8-column.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate } from '../source.ts'
 import { shapeDigest } from './cursor.ts'
+import { addImage, addKey } from './image.ts'
 import { type CopiedRow, later, logFiles, type Point, partitionColumns, turns } from './log-writer.ts'
 import { printLsn } from './lsn.ts'
 import type { Micros } from './pgoutput.ts'
@@ -57,16 +59,20 @@ export async function copyStage(
           const batch = rows
           rows = []
           bytes = 0
-          const column = (of: (row: CopiedRow) => string | null): (string | null)[] => batch.map(of)
-          const columns = [() => chunk, () => table, (row: CopiedRow) => row.key, (row: CopiedRow) => row.image]
-          if (batch.length > 0) session.append(copied, columns.map(column), batch.length)
+          const [keys, images] = [new Utf8Column(), new Utf8Column()]
+          for (const { image } of batch) {
+            addKey(keys, image)
+            addImage(images, image)
+          }
+          const columns = [batch.map(() => chunk), batch.map(() => table), keys, images]
+          if (batch.length > 0) session.append(copied, columns, batch.length)
           count += batch.length
           onRows({ table, rows: (counts.get(table) ?? 0) + count })
         })
       return {
         addCopied(row) {
           rows.push(row)
-          bytes += row.image?.length ?? 0
+          if (row.image !== undefined) bytes += row.image.end - row.image.start
           return rows.length >= 2048 || bytes > 4 << 20
         },
         drain,

@@ -222,9 +222,8 @@ async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, wri
       const end = p + 1 + block.readInt32BE(p + 1)
       switch (block[p]) {
         case 0x64: {
-          const { json, key } = read(block, start, end)
           rows++
-          if (writer.addCopied({ table, key, image: json, at })) await writer.drain()
+          if (writer.addCopied({ table, image: read(block, start, end), at })) await writer.drain()
           break
         }
         case 0x45: {
