@@ -12,6 +12,7 @@ import type { CommitRecord } from '../lake/record.ts'
 import { whyWaiting, writeAccepted } from '../sources/cdc/accept.ts'
 import { type Cursor, readCursor, writeCursor } from '../sources/cdc/cursor.ts'
 import { dropStatements, type Inspection, inspect, type Statement } from '../sources/cdc/inspect.ts'
+import { forgetKept, keptTables } from '../sources/cdc/kept-copy.ts'
 import { lagOf } from '../sources/cdc/lag.ts'
 import { parseLsn, printLsn } from '../sources/cdc/lsn.ts'
 import type { Candidate } from '../sources/source.ts'
@@ -46,9 +47,11 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
         change(source, client, (await inspect(client, source)).statements, apply),
       ),
     drop: ({ apply, signal = never }) =>
-      withServer(controlled, signal, async (client) =>
-        change(source, client, dropStatements(source, await inspect(client, source)), apply),
-      ),
+      withServer(controlled, signal, async (client) => {
+        const dropped = await change(source, client, dropStatements(source, await inspect(client, source)), apply)
+        if (apply) await dropKept(controlled)
+        return dropped
+      }),
     resnapshot: async (options = {}) => (await import('./cdc-resnapshot.ts')).resnapshot(controlled, options),
     accept: (options) => accept(controlled, options),
   }
@@ -99,7 +102,8 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
           ...{ position: cursor.position, server, slot, limits: source.lag },
           ...{ committedAt: new Date(record!.committedAt), now: context.clock.now() },
         })
-  const tables = tablesOf(source, inspection, cursor)
+  const kept = cursor === undefined ? await keptTables(context.state, table) : []
+  const tables = tablesOf(source, inspection, cursor, new Set(kept.map((one) => one.kept?.table)))
   const waiting = tables.flatMap((one) => (one.status === 'paused' ? [one.table] : []))
   const reasons = waiting.length === 0 ? new Map<string, string>() : await reasonsOf(context, record!, waiting)
   return {
@@ -116,8 +120,24 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
           },
         }),
     tables: tables.map((one) => (reasons.has(one.table) ? { ...one, detail: reasons.get(one.table)! } : one)),
-    findings: [...inspection.findings, ...gaps(source, inspection, cursor, tables)],
+    findings: [
+      ...inspection.findings,
+      ...(kept.length === 0 ? [] : [underWay(kept.length, tables.length)]),
+      ...gaps(source, inspection, cursor, tables),
+    ],
   }
+}
+
+/** A first copy that was interrupted: the server keeps its log until it is made. */
+function underWay(copied: number, all: number): CdcFinding {
+  const detail = `under way: ${copied} of ${all} tables are copied and kept`
+  return { name: 'first copy', status: 'warn', detail, fix: 'The next run goes on with the others: sluice run' }
+}
+
+/** What is kept of a first copy is of no use without its slot. */
+async function dropKept({ context, table }: Controlled): Promise<void> {
+  const isCommitted = (await context.lake.current(table)) !== undefined
+  await forgetKept(context, await keptTables(context.state, table), { isCommitted })
 }
 
 /** What a run would stop at, because changes may be missing. */
@@ -164,12 +184,14 @@ function tablesOf(
   source: CdcSource,
   { tables, captured }: Inspection,
   cursor: Cursor | undefined,
+  kept: ReadonlySet<string | undefined>,
 ): readonly CdcTable[] {
   return source.tables.map((table) => {
     const found = tables.find((one) => one.table === table)
     if (found?.exists !== true) return { table, status: 'missing', detail: 'the server does not have it' }
     if (!found.isPublished) return { table, status: 'missing', detail: 'the publication does not have it' }
-    if (cursor === undefined) return { table, status: 'new' }
+    if (cursor === undefined)
+      return { table, status: 'new', ...(kept.has(table) && { detail: 'copied, and kept for the next run' }) }
     const known = cursor.published[table]
     if (known === undefined) return { table, status: 'stale', detail: 'its rows up to now are not in the log' }
     if (known !== captured.digests.get(table))

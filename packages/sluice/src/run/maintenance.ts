@@ -2,6 +2,7 @@
 import { newId } from '../base/clock.ts'
 import type { Retention } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
+import { forgetKept, keptLogs, keptTables } from '../sources/cdc/kept-copy.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { acquireLease } from './lease.ts'
@@ -64,10 +65,23 @@ async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise
     retention: (table) => retentionOf(context, table),
     dryRun,
   })
+  if (!dryRun) await removeCopies(context)
   const leftovers = await context.state.removeLeftovers({ before: context.clock.now(), dryRun })
   return {
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),
+  }
+}
+
+/** Of first copies that nobody will go on with: their logs have versions, or are no sources any more. */
+async function removeCopies({ state, lake, project }: ProjectContext): Promise<void> {
+  const logs = project.pipelines.flatMap(({ layers, sources }) =>
+    Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
+  )
+  for (const log of await keptLogs(state)) {
+    const isCommitted = (await lake.current(log)) !== undefined
+    if (isCommitted || !logs.includes(log))
+      await forgetKept({ state, lake }, await keptTables(state, log), { isCommitted })
   }
 }
 

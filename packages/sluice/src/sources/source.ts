@@ -1,7 +1,8 @@
 /**
  * The source contract: discover what is there, take it into a candidate version, acknowledge it once it is committed.
  *
- * `discover` and `take` change nothing outside scratch folders; `acknowledge` is called after the commit and may be repeated.
+ * `discover` and `take` change nothing that anybody sees: scratch folders, and what is set aside for a commit to come. `acknowledge` is called after
+ * the commit and may be repeated.
  */
 import type { Session } from '../engines/engine.ts'
 import type { SetAside } from '../lake/lake.ts'

@@ -65,7 +65,11 @@ interface Hooks {
 }
 
 /** Copies and streams to the server's position; answers the log in order. */
-async function capture(name: string, { created, copying, copied, onLost = () => {} }: Hooks, chunkPages = 1): Promise<readonly LogRow[]> {
+async function capture(
+  name: string,
+  { created, copying, copied, onLost = () => {} }: Hooks,
+  chunkPages = 1,
+): Promise<readonly LogRow[]> {
   const own = join(folder, `${number++}`)
   mkdirSync(own)
   await using session = await engine.open()
@@ -238,6 +242,32 @@ test('CD-27: partitioned tables, tables with REPLICA IDENTITY FULL, odd names, c
     ['U', '{"id":"1","v":"b"}'],
   ])
   expect(log.filter(({ _op }) => _op === 'R')).toHaveLength(3)
+})
+
+test('CD-25: a connection that is lost in the middle of a chunk is made again, and its rows are there once', async () => {
+  await sql(
+    'CREATE TABLE broken (id int PRIMARY KEY, v text)',
+    'CREATE PUBLICATION broken FOR TABLE broken',
+    "INSERT INTO broken SELECT i, repeat('v', 300) FROM generate_series(1, 60000) i",
+  )
+  const lost: string[] = []
+  let broken = 0
+  const copying = async (): Promise<void> => {
+    while (broken < 3) {
+      const { rowCount } = await client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY (%"broken"%' AND state = 'active'`,
+      )
+      broken += rowCount ?? 0
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  const log = await capture('broken', { copying, onLost: (table) => lost.push(table) }, 1000)
+  expect(lost.length).toBeGreaterThanOrEqual(1)
+  expect(new Set(lost)).toEqual(new Set(['public.broken']))
+  const copied = log.filter(({ _op }) => _op === 'S')
+  expect(copied).toHaveLength(60_000)
+  expect(currentRows(log, 'public.broken').size).toBe(60_000)
+  expect(log.filter(({ _op }) => _op === 'R')).toHaveLength(1)
 })
 
 test('CD-25: a copy whose point in time is gone is lost as a whole, and can be tried again', async () => {

@@ -121,10 +121,12 @@ export const cdcErrors = {
     title: 'The initial copy was interrupted.',
     message: ({ table, why }) =>
       `The initial copy of ${table} was interrupted: ${why}. Its point in time exists only while its connection is open.`,
-    hint: () => 'Nothing of it was published. It starts anew, with a new slot, by: sluice retry',
+    hint: () =>
+      'Nothing of it was published. Tables that were copied as a whole are kept; the others are copied at a later point by: sluice retry',
     retry: 'transient',
     exit: 3,
-    explanation: 'Fault CD-25.',
+    explanation:
+      'Fault CD-25. A connection that is lost is made again, and its chunk is copied again, as long as the connection that exported the point is open. After that, each table that is whole is kept, with the slot, whose stream has what happens to it from there on; `sluice cdc status` says how many they are. A table that was under way begins again.',
   }),
   'Source.ChangeKey': entry<{ table: string; why: string }>({
     code: 'SLU3213',

@@ -146,3 +146,9 @@ export async function forgetKept(
     if (kept !== undefined && !isCommitted) await lake.removeSetAside(kept.files)
   }
 }
+
+/** Logs of whose first copies something is kept, by their tables' names. @example await keptLogs(state) // ['raw.shop'] */
+export async function keptLogs(state: Pick<Storage, 'list'>): Promise<readonly string[]> {
+  const names = (await state.list('cdc')).flatMap(({ path }) => /^cdc\/(.+)\.copied\//.exec(path)?.[1] ?? [])
+  return [...new Set(names)]
+}

@@ -139,7 +139,10 @@ function isLost(error: unknown): boolean {
     readonly message?: string
     readonly code?: string
   }
-  return /^(08|57P|25P0[34]|E[A-Z]+$)/.test(code) || /^Connection terminated/.test(message ?? '')
+  return (
+    /^(08|57P|25P0[34]|E(CONN[A-Z]+|PIPE|TIMEDOUT|[A-Z]+UNREACH)$)/.test(code) ||
+    /^Connection terminated/.test(message ?? '')
+  )
 }
 
 /** Copies a chunk, all of it or nothing. */
