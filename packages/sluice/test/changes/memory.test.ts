@@ -10,7 +10,7 @@ const rows = 100
 const changes = Number(process.env['SLUICE_LARGE_CHANGES'] ?? 300)
 
 test.skipIf(platform() !== 'linux')(
-  `CD-22: ${changes} changes of rows with values of 1 MB, most of them not sent, stay within bounds (skipped but on Linux: nothing is measured)`,
+  `CD-22: ${changes} changes of rows with values of 1 MB, most of them not sent, fit into 512 MiB (skipped but on Linux: nothing is measured)`,
   async () => {
     const root = project(tables())
     const log = logOf(root)
@@ -36,7 +36,6 @@ test.skipIf(platform() !== 'linux')(
     expect(
       await rowsOf(root, 'SELECT count(*)::INTEGER AS n, min(length(note))::INTEGER AS least FROM stage.history'),
     ).toEqual([{ n: changes, least: 1_000_000 }])
-    // The aim is 512 MiB, which is not reached on every machine: 401 to 635 were seen. Neither a lower limit of the engine nor one thread changes that.
-    expect(peak).toBeLessThan(768 << 20)
+    expect(peak).toBeLessThan(512 << 20)
   },
 )
