@@ -4,7 +4,7 @@
 export interface SqlRunner {
   /** Runs a statement; parameters are `$1`, `$2` … */
   run(sql: string, params?: readonly unknown[]): Promise<void>
-  /** Rows, exact: wide numbers, dates and times as text. */
+  /** Rows, exact: wide numbers, dates and times as text. A statement that writes gives one row: how many it wrote. */
   all<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>
 }
 
@@ -15,6 +15,12 @@ export interface Dialect {
   readonly maxIdentifierBytes: number
   /** A pseudo-column that finds a row again within the transaction, where there is one: cheaper than its key. */
   readonly rowAddress?: string
+  /** Said before and after a statement that finds most of its rows by that address, where the planner would rather read the whole table. */
+  readonly byAddress?: { readonly before: string; readonly after: string }
+  /** Whether counting a table's rows reads all of them. Totals are then carried on from load to load. */
+  readonly countsByScan: boolean
+  /** What stands after CREATE TABLE for a table whose rows are changed in place, where it is worth something. */
+  readonly roomForUpdates?: string
   /** The schema of Sluice's own tables, quoted. */
   readonly ownSchema: string
   /**

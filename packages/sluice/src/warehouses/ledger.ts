@@ -22,21 +22,20 @@ export interface TargetHistory {
   readonly newestToken: number
   /** The columns as the newest load left them, see `shapeOf`. */
   readonly shape?: string
+  /** What the newest load did. */
+  readonly last?: LoadResult
 }
 
 /** Asks the ledger about a target. */
 export async function targetHistory(sql: SqlRunner, { ownSchema }: Place, target: string): Promise<TargetHistory> {
-  const [row] = await sql.all<{ loads: string; newest: string | null; shape: string | null }>(
-    `SELECT count(*) AS loads, max(fencing_token) AS newest,
-       max(CASE WHEN ordinal = (SELECT max(ordinal) FROM ${ownSchema}.load_ledger WHERE target = $1) THEN shape END) AS shape
-     FROM ${ownSchema}.load_ledger WHERE target = $1`,
+  const [row] = await sql.all<{ loads: string; newest: string; shape: string; result: string }>(
+    `SELECT ordinal AS loads, max(fencing_token) OVER () AS newest, shape, result
+     FROM ${ownSchema}.load_ledger WHERE target = $1 ORDER BY ordinal DESC LIMIT 1`,
     [target],
   )
-  return {
-    loads: Number(row?.loads ?? 0),
-    newestToken: Number(row?.newest ?? 0),
-    ...(row?.shape == null ? {} : { shape: row.shape }),
-  }
+  if (row === undefined) return { loads: 0, newestToken: 0 }
+  const { loads, newest, shape, result } = row
+  return { loads: Number(loads), newestToken: Number(newest), shape, last: JSON.parse(result) as LoadResult }
 }
 
 /** Newest first. */

@@ -27,12 +27,17 @@ export interface LoadContext {
 }
 
 /** What a mode reports; the totals are counted by whoever runs it. */
-export type LoadCounts = Omit<LoadResult, 'status' | 'total'>
+export interface LoadCounts extends Omit<LoadResult, 'status' | 'total'> {
+  /** By how many rows the target has grown. @default what was inserted, less what was deleted */
+  readonly growth?: number
+}
 
 /** One load mode. */
 export interface LoadModeEntry {
   /** Whether it can write every row of the target anew, from the version alone. */
   readonly rewrites: boolean
+  /** Whether it changes rows in their places. */
+  readonly updates: boolean
   /** The columns that the target must have, beside those that are looked up. */
   columns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[]
   /** Tables of Sluice's own that hold columns of the target and change with it; by name, quoted. */
@@ -93,7 +98,7 @@ export function qualified(column: string, alias?: string): string {
 }
 
 /**
- * The first column of the first row, as a number.
+ * The first column of the first row, as a number: a count, or of a statement that writes how many rows it wrote.
  *
  * @example await countOf(sql, 'SELECT count(*) AS n FROM t')
  */
@@ -102,15 +107,16 @@ export async function countOf(sql: SqlRunner, statement: string, params?: readon
   return Number(Object.values(row ?? { n: 0 })[0] ?? 0)
 }
 
-/** Makes a working table anew, from tables of the warehouse. */
+/** Makes a working table anew, from tables of the warehouse; how many rows it has. */
 export async function create(
   { sql, dialect }: Pick<LoadContext, 'sql' | 'dialect'>,
   name: string,
   select: string,
-): Promise<void> {
+): Promise<number> {
   await sql.run(`DROP TABLE IF EXISTS ${name}`)
-  await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
+  const rows = await countOf(sql, `CREATE TEMP TABLE ${name} AS ${select}`)
   if (dialect.statistics !== undefined) await sql.run(dialect.statistics(name))
+  return rows
 }
 
 /**

@@ -113,15 +113,27 @@ export async function resolvedRows(
   return `SELECT ${[...names, ...surrogates].join(', ')} FROM ${rows} AS r ${joins.join(' ')}`
 }
 
-/** Adds rows of the lake to the target, by the input's columns, with what they look up; `from` is what stands after FROM. */
-export async function insertRows(context: LoadContext, from: string): Promise<void> {
+/**
+ * Adds rows of the lake to the target, by the input's columns, with what they look up.
+ *
+ * @param from What stands after FROM.
+ * @param expected How many rows that are, and no others come in.
+ * @throws Warehouse.LookupMissing, Warehouse.GrainBroken, Warehouse.RowsDiffer
+ */
+export async function insertRows(context: LoadContext, from: string, expected: number): Promise<number> {
   const { sql, staging, input, target, lookups } = context
   const names = input.columns.map((column) => column.name)
   const rows = `SELECT ${columnList(names)} FROM ${from}`
-  if (lookups.length === 0) return staging.insert(target, names, rows)
+  if (lookups.length === 0) {
+    const found = await staging.insert(target, names, rows)
+    if (found !== expected) throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected, found })
+    return found
+  }
   const resolved = await resolvedRows(context, await staging.bring('sluice_rows', rows))
   const looked = lookups.map(({ column }) => column)
-  await sql.run(`INSERT INTO ${target} (${columnList([...names, ...looked])}) ${resolved}`)
+  const found = await countOf(sql, `INSERT INTO ${target} (${columnList([...names, ...looked])}) ${resolved}`)
+  refuseFanOut(context, expected, found)
+  return found
 }
 
 /** Writes a target's rows again, with what they look up now. */
@@ -129,10 +141,8 @@ export async function lookUpAgain(context: LoadContext): Promise<void> {
   const { sql, input, target, types } = context
   const columns = input.columns.filter(({ name }) => types.has(name.toLowerCase()))
   const names = columnList([...columns, ...lookupColumns(input)].map(({ name }) => name))
-  const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
-  await create(context, 'sluice_again', await resolvedRows(context, target, columns))
-  refuseFanOut(context, before, await countOf(sql, 'SELECT count(*) FROM sluice_again'))
-  await sql.run(`DELETE FROM ${target}`)
+  const found = await create(context, 'sluice_again', await resolvedRows(context, target, columns))
+  refuseFanOut(context, await countOf(sql, `DELETE FROM ${target}`), found)
   await sql.run(`INSERT INTO ${target} (${names}) SELECT ${names} FROM sluice_again`)
 }
 

@@ -9,12 +9,12 @@ import type { SqlRunner } from './dialect.ts'
 export interface Staging {
   /** The session that reads the lake; its SQL is the engine's. */
   readonly lake: SqlRunner
-  /** Makes a working table of the warehouse from rows of the lake, in place of the one of that name. */
-  create(name: string, select: string): Promise<void>
+  /** Makes a working table of the warehouse from rows of the lake, in place of the one of that name; how many rows it has. */
+  create(name: string, select: string): Promise<number>
   /** What stands after FROM in the warehouse's SQL to read rows of the lake. */
   bring(name: string, select: string): Promise<string>
-  /** Adds rows of the lake to a table of the warehouse; the SELECT has these columns in this order. */
-  insert(table: string, columns: readonly string[], select: string): Promise<void>
+  /** Adds rows of the lake to a table of the warehouse, and tells how many; the SELECT has these columns in this order. */
+  insert(table: string, columns: readonly string[], select: string): Promise<number>
   /** What stands after FROM in the lake's SQL to read rows of the warehouse; their values may have become text. */
   fetch(name: string, select: string): Promise<string>
 }

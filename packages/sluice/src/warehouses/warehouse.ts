@@ -30,6 +30,17 @@ export interface LoadInput {
   readonly rows: number
   /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
   readonly added?: readonly { readonly version: number; readonly relation: string; readonly rows: number }[]
+  /**
+   * For `incremental`: where the version differs from the one that this very load brought last. A key that neither what came nor what went has a row
+   * of has the rows that it had.
+   */
+  readonly moved?: {
+    /** A SELECT of the rows of the files that came. */
+    readonly came: string
+    readonly rows: number
+    /** Of each file that went, the least and the greatest key, as the engine's texts. */
+    readonly went: readonly { readonly min: string; readonly max: string }[]
+  }
   /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
   /** Whether drift that can lose data is approved: a mode that writes every row anew then makes the target's columns anew too. */
@@ -53,10 +64,8 @@ export interface LoadResult {
   readonly rejected: number
   /** Input rows that only said "delete this key". Always: read = inserted + updated + unchanged + rejected + markers. */
   readonly markers?: number
-  /** Rows in the target afterwards. */
+  /** Rows in the target afterwards, as loads left them; of a dimension those of its history, without inferred members. */
   readonly total: number
-  /** SCD2: current versions afterwards. */
-  readonly current?: number
   /** Versions that late changes of this load made vanish; facts that found them look up again. */
   readonly vanished?: number
   /** Members that this load inferred in the dimensions that it looks up. */

@@ -241,8 +241,8 @@ describe.each(warehouses)('$name', ({ rounds, make }) => {
       ],
       { dimensions: { dim: load } },
     )
-    expect(await snapshot(2, [[1, 'A']])).toMatchObject({ deleted: 0, unchanged: 1, current: 2 })
-    expect(await snapshot(3, [[2, 'B']])).toMatchObject({ deleted: 1, inserted: 1, current: 1 })
+    expect(await snapshot(2, [[1, 'A']])).toMatchObject({ deleted: 0, unchanged: 1, total: 1 })
+    expect(await snapshot(3, [[2, 'B']])).toMatchObject({ deleted: 1, inserted: 1, total: 2 })
     expect((await found(warehouse)).map(([, since]) => since)).toEqual(['2026-01-02 00:00:00', `${beginning} 00:00:00`])
   })
 

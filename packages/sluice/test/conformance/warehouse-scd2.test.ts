@@ -35,7 +35,6 @@ describe.each(warehouses)('$name', ({ make }) => {
       inserted: 4,
       unchanged: 3,
       total: 4,
-      current: 1,
     })
     expect(await versions(warehouse)).toEqual([
       ['x', 'A', '2026-01-01', '2026-01-02', false],
@@ -63,7 +62,6 @@ describe.each(warehouses)('$name', ({ make }) => {
       read: 1,
       inserted: 1,
       total: 3,
-      current: 1,
     })
     expect(await versions(warehouse)).toEqual([
       ['x', 'A', '2026-01-01', '2026-01-03', false],
@@ -174,7 +172,7 @@ describe.each(warehouses)('$name', ({ make }) => {
       read: 1,
       unchanged: 1,
       deleted: 1,
-      current: 1,
+      total: 2,
     })
     expect(
       await warehouse.load(
@@ -183,7 +181,7 @@ describe.each(warehouses)('$name', ({ make }) => {
           ['y', 'A'],
         ]),
       ),
-    ).toMatchObject({ read: 2, inserted: 2, current: 2 })
+    ).toMatchObject({ read: 2, inserted: 2, total: 4 })
     expect(await versions(warehouse)).toEqual([
       ['x', 'A', '2026-01-02 00:00:00', '2026-01-04 00:00:00', false],
       ['x', 'B', '2026-01-04 00:00:00', '9999-12-31 00:00:00', true],
@@ -203,12 +201,11 @@ describe.each(warehouses)('$name', ({ make }) => {
       ['y', 'A', '2025-01-01'],
     ]
     await warehouse.load(inputOf(1, load, shape, [x, y]))
-    expect(await warehouse.load(inputOf(2, load, shape, [x]))).toMatchObject({ deleted: 1, unchanged: 1, current: 1 })
-    expect(await warehouse.load(inputOf(3, load, shape, [x]))).toMatchObject({ deleted: 0, unchanged: 1, current: 1 })
+    expect(await warehouse.load(inputOf(2, load, shape, [x]))).toMatchObject({ deleted: 1, unchanged: 1, total: 2 })
+    expect(await warehouse.load(inputOf(3, load, shape, [x]))).toMatchObject({ deleted: 0, unchanged: 1, total: 2 })
     expect(await warehouse.load(inputOf(4, load, shape, [x, y]))).toMatchObject({
       inserted: 1,
       unchanged: 1,
-      current: 2,
       total: 3,
     })
     expect(await warehouse.load(inputOf(5, load, shape, [x, y]))).toMatchObject({ inserted: 0, unchanged: 2 })

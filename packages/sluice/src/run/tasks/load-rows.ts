@@ -4,7 +4,7 @@ import { historyColumns } from '../../definition/cdc-rules.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, onlyGrew, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
-import type { LoadColumn, LoadLedgerRow } from '../../warehouses/warehouse.ts'
+import type { LoadColumn, LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
 
 /**
@@ -46,18 +46,55 @@ export async function loadFiles(
   growth: Growth,
   last: LoadLedgerRow | undefined,
 ): Promise<readonly DataFile[]> {
-  const { task, lake } = context
+  const { lake } = context
   const isOfChanges = load.mode === 'scd2' && load.effective !== undefined && load.deletes !== 'absence'
-  if (!isOfChanges || last === undefined || task.reason === 'forced' || last.version >= rowsVersion(record))
-    return record.files
+  if (!isOfChanges || last === undefined || last.version >= rowsVersion(record)) return record.files
   for (let version = record.version; version > last.version; version--) {
     const made = version === record.version ? record : await lake.record(record.table, version)
     if (made === undefined || !onlyGrew(made)) return record.files
   }
+  return (await loadedRecord(context, load, record, last)) === undefined ? record.files : growth.fresh
+}
+
+/**
+ * Where an `incremental` load's version differs from the one loaded last, by their files: those that both have hold the same rows. Undefined where
+ * that is not known, and all keys have to be compared.
+ */
+export async function movedFiles(
+  context: TaskContext,
+  load: Load,
+  record: CommitRecord,
+  last: LoadLedgerRow | undefined,
+): Promise<LoadInput['moved']> {
+  if (load.mode !== 'incremental' || last === undefined) return undefined
+  const loaded = await loadedRecord(context, load, record, last)
+  if (loaded === undefined) return undefined
+  const lacks = (of: CommitRecord): ((file: DataFile) => boolean) => {
+    const held = new Set(of.files.map(({ path, sha256 }) => `${sha256} ${path}`))
+    return ({ path, sha256 }) => !held.has(`${sha256} ${path}`)
+  }
+  const came = record.files.filter(lacks(loaded))
+  const bounds = loaded.files.filter(lacks(record)).map(({ stats }) => stats[load.by])
+  const went = bounds.flatMap((of) =>
+    of?.min === undefined || of.max === undefined ? [] : [{ min: of.min, max: of.max }],
+  )
+  if (went.length < bounds.length) return undefined
+  const rows = came.reduce((sum, file) => sum + file.rows, 0)
+  return { came: await context.lake.latestSql({ ...record, files: came }), rows, went }
+}
+
+/** The version loaded last, where the same definition brought the same columns of the same lake: then what that load brought is what the table held. */
+async function loadedRecord(
+  context: TaskContext,
+  load: Load,
+  record: CommitRecord,
+  last: LoadLedgerRow,
+): Promise<CommitRecord | undefined> {
+  const { task, lake } = context
+  if (task.reason === 'forced') return undefined
   const loaded = await lake.record(record.table, last.version)
-  // The same definition, columns and lake: then what that load brought is what the table held.
-  if (loaded === undefined || loadIdOf(task, loaded, loadColumns(context, load, loaded)) !== last.loadId)
-    return record.files
-  const columns = (of: CommitRecord): string => digest(loadColumns(context, load, of))
-  return columns(loaded) === columns(record) ? growth.fresh : record.files
+  if (loaded === undefined) return undefined
+  const columns = loadColumns(context, load, loaded)
+  const same = digest(columns) === digest(loadColumns(context, load, record))
+  return same && loadIdOf(task, loaded, columns) === last.loadId ? loaded : undefined
 }

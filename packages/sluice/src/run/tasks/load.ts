@@ -6,7 +6,7 @@ import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
-import { loadColumns, loadFiles, loadIdOf } from './load-rows.ts'
+import { loadColumns, loadFiles, loadIdOf, movedFiles } from './load-rows.ts'
 
 /**
  * Runs a load task; a load that the ledger already has is not done again.
@@ -55,6 +55,7 @@ async function loadInput(
   const { task } = context
   const columns = loadColumns(context, load, record)
   const files = await loadFiles(context, load, record, growth, last)
+  const moved = await movedFiles(context, load, record, last)
   return {
     loadId: loadIdOf(task, record, columns),
     target: task.table,
@@ -66,6 +67,7 @@ async function loadInput(
     relation: await context.lake.latestSql({ ...record, files }),
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
     ...(record.operation !== 'replace' ? { added: await batches(context, record, growth.fresh) } : {}),
+    ...(moved === undefined ? {} : { moved }),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,

@@ -6,6 +6,7 @@ export const duckDbDialect: Dialect = {
   name: 'duckdb',
   maxIdentifierBytes: 255,
   rowAddress: 'rowid',
+  countsByScan: false,
   ownSchema: 'sluice',
   columnType: (engineType) => engineType,
   heldAs: (engineType) => engineType,

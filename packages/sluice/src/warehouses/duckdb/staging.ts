@@ -1,6 +1,6 @@
 /** The lake's Parquet and an attached DuckDB file are one database: nothing is staged. */
 import type { SqlRunner } from '../dialect.ts'
-import { columnList } from '../load-mode.ts'
+import { columnList, countOf } from '../load-mode.ts'
 import type { Staging } from '../staging.ts'
 
 /**
@@ -14,10 +14,10 @@ export function duckDbStaging(sql: SqlRunner): Staging {
     lake: sql,
     create: async (name, select) => {
       await sql.run(`DROP TABLE IF EXISTS ${name}`)
-      await sql.run(`CREATE TEMP TABLE ${name} AS ${select}`)
+      return countOf(sql, `CREATE TEMP TABLE ${name} AS ${select}`)
     },
     bring: relation,
-    insert: (table, columns, select) => sql.run(`INSERT INTO ${table} (${columnList(columns)}) ${select}`),
+    insert: (table, columns, select) => countOf(sql, `INSERT INTO ${table} (${columnList(columns)}) ${select}`),
     fetch: relation,
   }
 }

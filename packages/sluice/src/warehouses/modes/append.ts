@@ -19,6 +19,7 @@ import { insertRows } from '../lookups.ts'
 
 export const append: LoadModeEntry = {
   rewrites: false,
+  updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],
   findsBy: () => [],
@@ -47,14 +48,13 @@ async function appendByVersion(
     if (known > 0) continue
     const found = await countOf(staging.lake, `SELECT count(*) FROM (${relation}) AS s`)
     if (found !== rows) throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected: rows, found })
-    await insertRows(context, `(${relation}) AS s`)
+    inserted += await insertRows(context, `(${relation}) AS s`, rows)
     await sql.run(`INSERT INTO ${batches} (target, batch, load_id, row_count) VALUES ($1, $2, $3, $4)`, [
       input.target,
       `version ${version}`,
       input.loadId,
       rows,
     ])
-    inserted += rows
   }
   return { read, inserted, updated: 0, deleted: 0, unchanged: read - inserted, rejected: 0 }
 }
@@ -83,8 +83,9 @@ async function appendByColumn(context: LoadContext, batch: string): Promise<Load
   if (changed.length > 0) {
     throw sluiceError('Warehouse.BatchChanged', { target: input.target, batches: sampleText(changed) })
   }
-  const inserted = await countOf(lake, 'SELECT coalesce(sum(row_count), 0) FROM sluice_batch WHERE loaded IS NULL')
-  await insertRows(context, `${source} AS s WHERE ${key} IN (SELECT batch FROM sluice_batch WHERE loaded IS NULL)`)
+  const fresh = await countOf(lake, 'SELECT coalesce(sum(row_count), 0) FROM sluice_batch WHERE loaded IS NULL')
+  const rows = `${source} AS s WHERE ${key} IN (SELECT batch FROM sluice_batch WHERE loaded IS NULL)`
+  const inserted = await insertRows(context, rows, fresh)
   await staging.insert(
     batches,
     ['target', 'batch', 'load_id', 'row_count'],

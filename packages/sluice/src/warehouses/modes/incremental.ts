@@ -4,9 +4,13 @@
  * For each key the warehouse keeps the number of its rows and an order-free fingerprint of them (`sluice.load_keys`). Late rows
  * change the fingerprint of their key, wherever it is; a key that vanished from the version is deleted. A key that did not change
  * is not touched, not even where someone edited its rows in the warehouse.
+ *
+ * Where it is known which files came and went since the version loaded last, only the keys that have rows there are compared, and of the version
+ * only their rows are read.
  */
 import { assert } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import type { SqlRunner } from '../dialect.ts'
 import {
   countOf,
   type LoadContext,
@@ -16,9 +20,11 @@ import {
   requireColumns,
 } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
+import type { LoadInput } from '../warehouse.ts'
 
 export const incremental: LoadModeEntry = {
   rewrites: true,
+  updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],
   findsBy: (load) => (load.mode === 'incremental' ? [load.by] : []),
@@ -28,19 +34,20 @@ export const incremental: LoadModeEntry = {
     const by = input.load.by
     const known = `${dialect.ownSchema}.load_keys`
     requireColumns(input, [by])
-    await refuseNullKeys(context, [by])
-    const before = await countOf(sql, `SELECT count(*) FROM ${target}`)
+    const moved = context.rebuilt ? undefined : input.moved
+    await refuseNullKeys(moved === undefined ? context : { ...context, source: `(${moved.came})` }, [by])
+    let deleted = 0
     if (context.rebuilt) {
-      await sql.run(`DELETE FROM ${target}`)
+      deleted = await countOf(sql, `DELETE FROM ${target}`)
       await sql.run(`DELETE FROM ${known} WHERE target = $1`, [input.target])
     }
-    await compareKeys(context, by, known)
+    await compareKeys(context, { by, known, moved })
 
     const keys = await staging.lake.all<{ sluice_key: string; sluice_rows: string; unread: boolean }>(
       'SELECT sluice_key, sluice_rows, sluice_rows = 0 AND sluice_gone IS NULL AS unread FROM sluice_delta ORDER BY sluice_key',
     )
-    const inserted = keys.reduce((sum, key) => sum + Number(key.sluice_rows), 0)
-    let deleted = context.rebuilt ? before : 0
+    const rows = keys.reduce((sum, key) => sum + Number(key.sluice_rows), 0)
+    let inserted = 0
     if (keys.length > 0) {
       const touched = await staging.bring(
         'sluice_touched',
@@ -48,12 +55,12 @@ export const incremental: LoadModeEntry = {
       )
       const gone = keys.some((key) => Number(key.sluice_rows) === 0)
       const unread = keys.some((key) => key.unread)
-      for (const rows of touchedRows(by, touched, { gone, unread }))
-        await sql.run(`DELETE FROM ${target} AS t WHERE ${rows}`)
-      deleted = before - (await countOf(sql, `SELECT count(*) FROM ${target}`))
-      await insertRows(
+      for (const one of touchedRows(by, touched, { gone, unread }))
+        deleted += await countOf(sql, `DELETE FROM ${target} AS t WHERE ${one}`)
+      inserted = await insertRows(
         context,
         `${source} AS s WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`,
+        rows,
       )
       await sql.run(
         `DELETE FROM ${known} WHERE target = $1 AND key_value IN (SELECT sluice_key FROM ${touched} AS d)`,
@@ -96,13 +103,24 @@ function touchedRows(by: string, touched: string, some: { gone: boolean; unread:
 }
 
 /** Makes `sluice_delta` in the lake's session: the keys that are new, changed or gone, with the rows and the fingerprint that they have now. */
-async function compareKeys({ staging, types, input, source }: LoadContext, by: string, known: string): Promise<void> {
+async function compareKeys(
+  { staging, types, input, source }: LoadContext,
+  { by, known, moved }: { readonly by: string; readonly known: string; readonly moved: LoadInput['moved'] },
+): Promise<void> {
   const { lake } = staging
   const row = input.columns.map(({ name }) => quoteIdentifier(name)).join(', ')
   const loaded = await staging.fetch(
     'sluice_loaded',
     `SELECT key_value, row_count, fingerprint FROM ${known} WHERE target = ${quoteText(input.target)}`,
   )
+  const type = input.columns.find(({ name }) => name === by)!.type
+  const among = moved !== undefined && (await findCandidates(lake, { by, type, loaded, moved }))
+  const [rows, remembered] = among
+    ? [
+        `${source} AS s WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_candidates)`,
+        `(SELECT * FROM ${loaded} AS l WHERE key_value IN (SELECT sluice_key FROM sluice_candidates))`,
+      ]
+    : [`${source} AS s`, loaded]
   await lake.run('DROP TABLE IF EXISTS sluice_delta')
   // What is remembered is the key as text, so that keys of any type share one table; it reads as the target's type, which holds every key's.
   // Of the hashes of a key's rows one is summed in 128 bits, and hashes of them combined by XOR: neither depends on the order of rows.
@@ -113,9 +131,43 @@ async function compareKeys({ staging, types, input, source }: LoadContext, by: s
             coalesce(n.sluice_rows, 0) AS sluice_rows, n.sluice_fingerprint AS sluice_fingerprint
      FROM (SELECT CAST(sluice_value AS VARCHAR) AS sluice_key, sluice_value, count(*) AS sluice_rows,
                   CAST(sum(CAST(sluice_hash AS HUGEINT)) AS VARCHAR) || ':' || CAST(bit_xor(hash(sluice_hash)) AS VARCHAR) AS sluice_fingerprint
-           FROM (SELECT ${quoteIdentifier(by)} AS sluice_value, hash(${row}) AS sluice_hash FROM ${source} AS s) AS h
+           FROM (SELECT ${quoteIdentifier(by)} AS sluice_value, hash(${row}) AS sluice_hash FROM ${rows}) AS h
            GROUP BY sluice_value) AS n
-     FULL JOIN ${loaded} AS o ON n.sluice_key = o.key_value
+     FULL JOIN ${remembered} AS o ON n.sluice_key = o.key_value
      WHERE n.sluice_key IS NULL OR o.key_value IS NULL OR n.sluice_rows <> CAST(o.row_count AS BIGINT) OR n.sluice_fingerprint <> o.fingerprint`,
   )
+}
+
+/**
+ * Makes `sluice_candidates`: the keys that may have changed. Those of rows that came, and of those known those that may have been in files that went.
+ *
+ * @returns false where a key does not read back from its text, so that all have to be compared
+ */
+async function findCandidates(
+  lake: SqlRunner,
+  {
+    by,
+    type,
+    loaded,
+    moved: { came, went },
+  }: {
+    readonly by: string
+    readonly type: string
+    readonly loaded: string
+    readonly moved: NonNullable<LoadInput['moved']>
+  },
+): Promise<boolean> {
+  const value = (text: string): string => `TRY_CAST(${text} AS ${type})`
+  const inside = went.map(
+    ({ min, max }) => `${value('key_value')} BETWEEN ${value(quoteText(min))} AND ${value(quoteText(max))}`,
+  )
+  await lake.run('DROP TABLE IF EXISTS sluice_candidates')
+  await lake.run(
+    `CREATE TEMP TABLE sluice_candidates AS
+     SELECT sluice_key, ${value('sluice_key')} AS sluice_value
+     FROM (SELECT CAST(${quoteIdentifier(by)} AS VARCHAR) AS sluice_key FROM (${came}) AS s
+       UNION SELECT key_value FROM ${loaded} AS o WHERE (${[...inside, 'false'].join(' OR ')}) IS NOT FALSE) AS k`,
+  )
+  const other = 'SELECT count(*) FROM sluice_candidates WHERE CAST(sluice_value AS VARCHAR) IS DISTINCT FROM sluice_key'
+  return (await countOf(lake, other)) === 0
 }

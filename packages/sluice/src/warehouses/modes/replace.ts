@@ -4,15 +4,15 @@ import { insertRows } from '../lookups.ts'
 
 export const replace: LoadModeEntry = {
   rewrites: true,
+  updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],
   findsBy: () => [],
   async run(context) {
     const { sql, input, target, source } = context
-    const deleted = await countOf(sql, `SELECT count(*) FROM ${target}`)
     // Never TRUNCATE: it commits on Redshift, and on PostgreSQL readers would wait for it and then see the table empty.
-    await sql.run(`DELETE FROM ${target}`)
-    await insertRows(context, `${source} AS s`)
-    return { read: input.rows, inserted: input.rows, updated: 0, deleted, unchanged: 0, rejected: 0 }
+    const deleted = await countOf(sql, `DELETE FROM ${target}`)
+    const inserted = await insertRows(context, `${source} AS s`, input.rows)
+    return { read: input.rows, inserted, updated: 0, deleted, unchanged: 0, rejected: 0 }
   },
 }

@@ -18,6 +18,7 @@ import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {
   rewrites: false,
+  updates: true,
   columns: targetColumns,
   companions: () => [],
   findsBy: (load) => (load.mode === 'upsert' ? load.key : []),
@@ -51,18 +52,19 @@ export const upsert: LoadModeEntry = {
       throw sluiceError('Warehouse.TargetKeyDuplicate', { target: input.target, columns: key.join(', '), extra })
     }
 
-    const deleted = gone === undefined ? 0 : await countOf(sql, `SELECT count(*) FROM ${target} AS t WHERE ${gone}`)
-    if (deleted > 0) await sql.run(`DELETE FROM ${target} AS t WHERE ${gone}`)
-    if (updated > 0) {
-      const set = rest.map((name) => `${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(', ')
-      await sql.run(`UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${matches} AND ${changes}`)
+    const written = async (statement: string, expected: number): Promise<void> => {
+      if (expected === 0) return
+      const rows = await countOf(sql, statement)
+      assert(rows === expected, `${expected} rows of ${input.target} were to be written, not ${rows}`)
     }
-    if (inserted > 0) {
-      await sql.run(
-        `INSERT INTO ${target} (${columnList(names)}) SELECT ${columnList(names, 's')} FROM ${live} AS s
-         WHERE NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE ${matches})`,
-      )
-    }
+    const deleted = gone === undefined ? 0 : await countOf(sql, `DELETE FROM ${target} AS t WHERE ${gone}`)
+    const set = rest.map((name) => `${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(', ')
+    await written(`UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${matches} AND ${changes}`, updated)
+    await written(
+      `INSERT INTO ${target} (${columnList(names)}) SELECT ${columnList(names, 's')} FROM ${live} AS s
+       WHERE NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE ${matches})`,
+      inserted,
+    )
     const markers = marked === undefined ? 0 : await countOf(sql, `SELECT count(*) FROM ${marked} AS s`)
     const unchanged = rows - inserted - updated
     return { read: rows + markers, inserted, updated, deleted, unchanged, rejected: 0, markers }

@@ -40,13 +40,23 @@ export function postgresDialect(schema: string): Dialect {
     name: 'postgres',
     maxIdentifierBytes: 63,
     rowAddress: 'ctid',
+    // The addresses come in the order of the table, so that each page is looked for once; the planner takes each for a random read.
+    byAddress: {
+      before: 'SET LOCAL random_page_cost = 0.1; SET LOCAL enable_memoize = off',
+      after: 'SET LOCAL random_page_cost TO DEFAULT; SET LOCAL enable_memoize TO DEFAULT',
+    },
+    countsByScan: true,
+    // A row that is changed stays on its page then, and no index has to be told.
+    roomForUpdates: 'WITH (fillfactor = 90)',
     ownSchema: quoteIdentifier(ownSchemaName(schema)),
     columnType: (engineType) => typeOf(engineType)[0],
     heldAs: (engineType) => typeOf(engineType)[1],
     differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
     // Seconds are exact decimals here, with six digits.
     instantText: (expression) => `CAST(CAST(extract(epoch FROM ${expression}) * 1000000 AS bigint) AS VARCHAR)`,
-    statistics: (table) => `ANALYZE ${table}`,
+    // How many rows there are, and how many values of each column: a tenth of the usual sample tells.
+    statistics: (table) =>
+      `SET LOCAL default_statistics_target = 10; ANALYZE ${table}; SET LOCAL default_statistics_target TO DEFAULT`,
   }
 }
 

@@ -45,6 +45,7 @@ export async function openLoader(
     // Compiling plans takes longer than the statements of a load.
     jit: 'off',
     work_mem: "'64MB'",
+    temp_buffers: "'64MB'",
     // A loader that is gone is noticed while a statement runs, and its locks are given back.
     client_connection_check_interval: "'5s'",
   }
@@ -74,7 +75,10 @@ export function sqlRunner(client: pg.Client): SqlRunner {
     client.query(params.length === 0 ? { text, types } : { text, values: [...params], types })
   return {
     run: async (sql, params) => void (await query(sql, params)),
-    all: async <T>(sql: string, params?: readonly unknown[]) => (await query(sql, params)).rows as T[],
+    all: async <T>(sql: string, params?: readonly unknown[]) => {
+      const { rows, fields, rowCount } = await query(sql, params)
+      return (fields.length === 0 && rowCount !== null ? [{ count: rowCount }] : rows) as T[]
+    },
   }
 }
 

@@ -47,7 +47,7 @@ export async function postgresStaging({ lake, client, dialect, folder }: Staging
   )
   let fetched = 0
 
-  const copy = async (table: string, columns: readonly string[], select: string): Promise<void> => {
+  const copy = async (table: string, columns: readonly string[], select: string): Promise<number> => {
     const { from } = (await import('pg-copy-streams')).default
     const statement = `COPY ${table} (${columnList(columns)}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')`
     const moved = await move(lake, { text: copySql(await lake.describe(select), select, pipe), pipe, isPipe }, () =>
@@ -55,18 +55,19 @@ export async function postgresStaging({ lake, client, dialect, folder }: Staging
     )
     if (moved.sent !== moved.taken)
       throw sluiceError('Warehouse.RowsDiffer', { target: table, expected: moved.sent, found: moved.taken })
+    return moved.taken
   }
-  const create = async (name: string, select: string): Promise<void> => {
+  const create = async (name: string, select: string): Promise<number> => {
     const columns = await lake.describe(select)
     const list = columns.map(({ name: column, type }) => `${quoteIdentifier(column)} ${dialect.columnType(type)}`)
-    await client.query(`DROP TABLE IF EXISTS pg_temp.${name}`)
-    await client.query(`CREATE TEMP TABLE ${name} (${list.join(', ')})`)
-    await copy(
+    await client.query(`DROP TABLE IF EXISTS pg_temp.${name}; CREATE TEMP TABLE ${name} (${list.join(', ')})`)
+    const rows = await copy(
       name,
       columns.map((column) => column.name),
       select,
     )
-    await client.query(`ANALYZE ${name}`)
+    await client.query(dialect.statistics!(name))
+    return rows
   }
   return {
     lake,

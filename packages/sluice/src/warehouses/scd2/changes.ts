@@ -19,15 +19,19 @@ export interface Incoming {
   readonly markers: number
   /** Rows that repeat another, or that a later one of the same instant supersedes. */
   readonly repeated: number
+  /** Whether some keys have several changes; `sluice_repeated` has those keys then. */
+  readonly several: boolean
+  /** How many changes there are. */
+  readonly changes: number
 }
 
 /**
- * Makes `sluice_incoming`, and `sluice_repeated`: the keys that have several rows.
+ * Makes `sluice_incoming`, and where keys have several rows `sluice_repeated`.
  *
  * @throws Warehouse.KeyNull, Warehouse.Scd2Conflict
  */
 export async function readChanges(context: LoadContext, shape: Scd2Shape): Promise<Incoming> {
-  const { sql, staging, source, input } = context
+  const { staging, source, input } = context
   const { load, keys } = shape
   const flag =
     typeof load.deletes === 'object'
@@ -39,36 +43,49 @@ export async function readChanges(context: LoadContext, shape: Scd2Shape): Promi
     flag === 'false'
       ? quoteIdentifier(name)
       : `CASE WHEN NOT (${flag}) THEN ${quoteIdentifier(name)} END AS ${quoteIdentifier(name)}`
-  await staging.create(
+  const declared = load.effective === undefined ? [] : [load.effective]
+  const places = [...keys, ...declared, ...shape.sequence]
+  // The lake is asked, which reads these columns alone.
+  const [told] = await staging.lake.all<{ nulls: string; live: string; again: string }>(
+    `SELECT count(CASE WHEN ${places.map((name) => `${quoteIdentifier(name)} IS NULL`).join(' OR ')} THEN 1 END) AS nulls,
+       count(CASE WHEN NOT (${flag}) THEN 1 END) AS live, count(*) - count(DISTINCT (${columnList(keys)})) AS again FROM ${source} AS s`,
+  )
+  if (Number(told?.nulls) > 0) await refuseNullKeys(context, places)
+  const rows = await staging.create(
     'sluice_incoming',
     `SELECT ${[columnList(keys), ...shape.attributes.map(attribute), ...shape.sequence.map(quoteIdentifier)].join(', ')},
       ${instant} AS ${own.effective}, ${flag} AS ${own.deleted}
     FROM ${source} AS s`,
   )
-  const places = [...keys, own.effective, ...shape.sequence].map((name) => `${quoteIdentifier(name)} IS NULL`)
-  if ((await countOf(sql, `SELECT count(*) FROM sluice_incoming WHERE ${places.join(' OR ')}`)) > 0) {
-    const declared = load.effective === undefined ? [] : [load.effective]
-    await refuseNullKeys(context, [...keys, ...declared, ...shape.sequence])
-  }
-  const live = `SELECT count(*) FROM sluice_incoming WHERE NOT ${own.deleted}`
-  const before = await countOf(sql, live)
+  const live = Number(told?.live)
+  const markers = input.rows - live
+  if (Number(told?.again) === 0) return { markers, repeated: 0, several: false, changes: rows }
   const repeated = `SELECT ${columnList(keys)} FROM sluice_incoming GROUP BY ${columnList(keys)} HAVING count(*) > 1`
   await create(context, 'sluice_repeated', repeated)
-  if ((await countOf(sql, 'SELECT count(*) FROM sluice_repeated')) > 0) await collapse(context, shape)
-  const after = await countOf(sql, live)
-  return { markers: input.rows - before, repeated: before - after }
+  await collapse(context, shape)
+  const [left] = await context.sql.all<{ live: string; rows: string }>(
+    `SELECT count(CASE WHEN NOT ${own.deleted} THEN 1 END) AS live, count(*) AS rows FROM sluice_incoming`,
+  )
+  return { markers, repeated: live - Number(left?.live), several: true, changes: Number(left?.rows) }
 }
 
-/** When deletes are told by absence: a delete, at the commit of the version, for every live key that it lacks. */
-export async function addAbsences(context: LoadContext, shape: Scd2Shape): Promise<void> {
+/**
+ * When deletes are told by absence: a delete, at the commit of the version, for every live key that it lacks.
+ *
+ * @returns how many
+ */
+export async function addAbsences(context: LoadContext, shape: Scd2Shape): Promise<number> {
   const { sql, target } = context
-  if (shape.load.deletes !== 'absence') return
+  if (shape.load.deletes !== 'absence') return 0
   const nulls = [...shape.attributes, ...shape.sequence].map((name) => `, NULL AS ${quoteIdentifier(name)}`).join('')
-  await sql.run(`
+  return countOf(
+    sql,
+    `
     INSERT INTO sluice_incoming (${columnList([...shape.keys, ...shape.attributes, ...shape.sequence])}, ${own.effective}, ${own.deleted})
     SELECT ${columnList(shape.keys, 't')}${nulls}, ${asOf(context, shape)}, true
     FROM ${target} AS t LEFT JOIN (SELECT DISTINCT ${columnList(shape.keys)} FROM sluice_incoming) AS i ON ${sameKey(shape.keys, 'i', 't')}
-    WHERE t.${quoteIdentifier(shape.columns.current)} AND i.${quoteIdentifier(shape.keys[0]!)} IS NULL`)
+    WHERE t.${quoteIdentifier(shape.columns.current)} AND i.${quoteIdentifier(shape.keys[0]!)} IS NULL`,
+  )
 }
 
 /**
@@ -79,17 +96,18 @@ export async function addAbsences(context: LoadContext, shape: Scd2Shape): Promi
  */
 export async function addReturns(context: LoadContext, { load, timed, ...shape }: Scd2Shape): Promise<number> {
   if (load.deletes !== 'absence' || !timed) return 0
-  const before = await countOf(context.sql, 'SELECT count(*) FROM sluice_incoming')
   const data = columnList([...shape.keys, ...shape.attributes, ...shape.sequence])
-  await context.sql.run(`
+  return countOf(
+    context.sql,
+    `
     INSERT INTO sluice_incoming (${data}, ${own.effective}, ${own.deleted})
     SELECT ${data}, ${asOf(context, shape)}, false
     FROM (SELECT i.*, row_number() OVER (PARTITION BY ${columnList(shape.keys)} ORDER BY ${own.effective} DESC) AS sluice_place
           FROM sluice_incoming AS i WHERE NOT ${own.deleted}) AS i
     WHERE sluice_place = 1
       AND NOT EXISTS (SELECT 1 FROM sluice_known AS k WHERE ${sameKey(shape.keys, 'k', 'i')} AND k.sluice_current)
-      AND EXISTS (SELECT 1 FROM sluice_noted AS n WHERE ${sameKey(shape.keys, 'n', 'i')} AND n.${own.deleted} AND n.${own.effective} > i.${own.effective})`)
-  return (await countOf(context.sql, 'SELECT count(*) FROM sluice_incoming')) - before
+      AND EXISTS (SELECT 1 FROM sluice_noted AS n WHERE ${sameKey(shape.keys, 'n', 'i')} AND n.${own.deleted} AND n.${own.effective} > i.${own.effective})`,
+  )
 }
 
 /** The version's commit, in the dimension's type of instant. */

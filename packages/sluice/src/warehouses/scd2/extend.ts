@@ -4,8 +4,11 @@
  *
  * What is not settled here stays in `sluice_incoming`, for the replay; both write what the timeline says.
  */
+
+import { assert } from '../../base/errors.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import { anyDiffers, columnList, countOf, create, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
+import type { Incoming } from './changes.ts'
 import { assertInvariants } from './invariants.ts'
 import { dataOf, noChanges, own, type Scd2Shape, type Tally } from './shape.ts'
 import { surrogateSql } from './timeline.ts'
@@ -27,23 +30,24 @@ const fateIs = (...fates: readonly Fate[]): string => `sluice_fate IN (${fates.m
 export async function extendVersions(
   context: LoadContext,
   shape: Scd2Shape,
+  { changes, several }: Pick<Incoming, 'changes' | 'several'>,
 ): Promise<{ readonly tally: Tally; readonly left: number }> {
   const { sql, input } = context
-  const incoming = await countOf(sql, 'SELECT count(*) FROM sluice_incoming')
-  await create(context, 'sluice_moves', fatesSql(context, shape))
+  const matched = await create(context, 'sluice_moves', fatesSql(context, shape))
+  // A key with two current rows was matched twice: someone edited the dimension.
+  if (matched !== changes) await assertInvariants(sql, shape, { target: context.target, name: input.target })
   // After columns were added, what is known may read differently now: every key is made anew.
   if (context.added.length > 0) await sql.run(`UPDATE sluice_moves SET sluice_fate = 'left'`)
-  else await leaveUnclear(context, shape)
-  const fates = await sql.all<{ sluice_fate: Fate; changes: string }>(
-    'SELECT sluice_fate, count(*) AS changes FROM sluice_moves GROUP BY sluice_fate',
+  else await leaveUnclear(context, shape, several)
+  const fates = await sql.all<{ sluice_fate: Fate; changes: string; held: string }>(
+    'SELECT sluice_fate, count(*) AS changes, count(sluice_since) AS held FROM sluice_moves GROUP BY sluice_fate',
   )
-  const of = (fate: Fate): number => Number(fates.find((one) => one.sluice_fate === fate)?.changes ?? 0)
-  // A key with two current rows was matched twice: someone edited the dimension.
-  if (fates.reduce((sum, one) => sum + Number(one.changes), 0) !== incoming) {
-    await assertInvariants(sql, shape, { target: context.target, name: input.target })
-  }
-  await endVersions(context, shape)
-  await addVersions(context, shape)
+  const found = (fate: Fate) => fates.find((one) => one.sluice_fate === fate)
+  const of = (fate: Fate): number => Number(found(fate)?.changes ?? 0)
+  const ended = await endVersions(context, shape)
+  assert(ended === Number(found('opens')?.held ?? 0) + of('closes'), `${ended} versions of ${input.target} were ended`)
+  const opened = await addVersions(context, shape)
+  assert(opened === of('opens'), `${opened} versions of ${input.target} were begun, not ${of('opens')}`)
   await addObservations(context, shape)
   const left = of('left')
   if (left > 0) {
@@ -51,7 +55,14 @@ export async function extendVersions(
     await create(context, 'sluice_incoming', `SELECT ${data} FROM sluice_moves WHERE ${fateIs('left')}`)
   }
   return {
-    tally: { ...noChanges, opened: of('opens'), closed: of('closes'), idle: of('idle'), known: of('known') },
+    tally: {
+      ...noChanges,
+      opened: of('opens'),
+      closed: of('closes'),
+      idle: of('idle'),
+      known: of('known'),
+      growth: opened,
+    },
     left,
   }
 }
@@ -81,11 +92,11 @@ function fatesSql({ dialect, target }: LoadContext, shape: Scd2Shape): string {
 }
 
 /** Leaves what the version alone cannot decide: keys with several changes, and those with an observation at that instant or after it. */
-async function leaveUnclear({ sql }: LoadContext, { keys, observations }: Scd2Shape): Promise<void> {
-  if ((await countOf(sql, 'SELECT count(*) FROM sluice_repeated')) > 0) {
+async function leaveUnclear({ sql }: LoadContext, { keys, observations }: Scd2Shape, several: boolean): Promise<void> {
+  if (several) {
     await sql.run(`UPDATE sluice_moves AS m SET sluice_fate = 'left' WHERE ${keyIn(keys, 'm', 'sluice_repeated')}`)
   }
-  if ((await countOf(sql, `SELECT count(*) FROM ${observations}`)) > 0) {
+  if ((await countOf(sql, `SELECT count(*) FROM (SELECT 1 FROM ${observations} LIMIT 1) AS o`)) > 0) {
     await sql.run(
       `UPDATE sluice_moves AS m SET sluice_fate = 'left' FROM ${observations} AS o
        WHERE ${sameKey(keys, 'o', 'm')} AND o.${own.effective} >= m.${own.effective}`,
@@ -93,23 +104,29 @@ async function leaveUnclear({ sql }: LoadContext, { keys, observations }: Scd2Sh
   }
 }
 
-/** Ends the versions that held until now. */
-async function endVersions({ sql, dialect, target }: LoadContext, { keys, columns }: Scd2Shape): Promise<void> {
+/** Ends the versions that held until now; how many. */
+async function endVersions({ sql, dialect, target }: LoadContext, { keys, columns }: Scd2Shape): Promise<number> {
   const [effective, expiry, current] = [columns.effective, columns.expiry, columns.current].map(quoteIdentifier)
   const sameRow =
     dialect.rowAddress === undefined
       ? `${sameKey(keys, 't', 'm')} AND t.${effective} = m.sluice_since`
       : `t.${dialect.rowAddress} = m.sluice_row`
-  await sql.run(
+  if (dialect.byAddress !== undefined) await sql.run(dialect.byAddress.before)
+  const ended = await countOf(
+    sql,
     `UPDATE ${target} AS t SET ${expiry} = m.${own.effective}, ${current} = false FROM sluice_moves AS m
      WHERE ${sameRow} AND m.sluice_since IS NOT NULL AND ${fateIs('opens', 'closes')}`,
   )
+  if (dialect.byAddress !== undefined) await sql.run(dialect.byAddress.after)
+  return ended
 }
 
-async function addVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<void> {
+/** Begins versions; how many. */
+function addVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<number> {
   const { columns, keys, forever } = shape
   const data = dataOf(shape)
-  await sql.run(
+  return countOf(
+    sql,
     `INSERT INTO ${target} (${columnList([columns.surrogate, ...data, columns.effective, columns.expiry, columns.current])})
      SELECT ${surrogateSql(dialect, keys.map(quoteIdentifier), own.effective)}, ${columnList(data)}, ${own.effective}, ${forever}, true
      FROM sluice_moves WHERE ${fateIs('opens')}`,

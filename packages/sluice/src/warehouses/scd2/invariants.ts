@@ -5,8 +5,9 @@ import { columnList, qualified, sameKey } from '../load-mode.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /**
- * SELECTs that count in one row how often invariants are broken: each kind in a column of its own. Apart, because the wide surrogates
- * would go through the window of the first, and the third is needed only where `ends` of the first is not 0.
+ * SELECTs that count in one row how often invariants are broken: each kind in a column of its own. The first reads the dimension once, and looks
+ * at versions of a key that follow each other; that no two keys share a surrogate is the second's, for whoever asks about all keys. The third is
+ * needed only where `ends` of the first is not 0.
  *
  * @param keysOf A table with the keys to look at, each once; all keys where it is undefined.
  * @example invariantsSql(shape, '"dim_product"').times
@@ -15,16 +16,17 @@ export function invariantsSql(
   shape: Scd2Shape,
   target: string,
   keysOf?: string,
-): { readonly times: string; readonly surrogates: string; readonly gaps: string } {
+): { readonly times: string; readonly surrogates?: string; readonly gaps: string } {
   const { keys, columns, forever, observations } = shape
   const [effective, expiry, current] = [columns.effective, columns.expiry, columns.current].map((name) =>
     qualified(name, 't'),
   )
+  const surrogate = qualified(columns.surrogate, 't')
   const rows = `${target} AS t${keysOf === undefined ? '' : ` JOIN ${keysOf} AS k ON ${sameKey(keys, 'k', 't')}`}`
   const versions = `WITH v AS (
       SELECT ${columnList(keys, 't')}, ${effective} AS effective, ${expiry} AS expiry, ${current} AS is_current,
-        lead(${effective}) OVER (PARTITION BY ${columnList(keys, 't')} ORDER BY ${effective}) AS following
-      FROM ${rows})`
+        lead(${effective}) OVER w AS following, ${surrogate} = lead(${surrogate}) OVER w AS is_twin
+      FROM ${rows} WINDOW w AS (PARTITION BY ${columnList(keys, 't')} ORDER BY ${effective}))`
   const ends = `expiry <> ${forever} AND (following IS NULL OR following > expiry)`
   return {
     // A current row is the last of its key: of two, one is not.
@@ -33,9 +35,12 @@ export function invariantsSql(
           OR (is_current AND following IS NOT NULL) THEN 1 END) AS current_rows,
         count(CASE WHEN following < expiry THEN 1 END) AS overlaps,
         count(CASE WHEN expiry <= effective OR effective IS NULL THEN 1 END) AS zero_length,
+        count(CASE WHEN is_twin THEN 1 END) AS surrogates,
         count(CASE WHEN ${ends} THEN 1 END) AS ends
       FROM v`,
-    surrogates: `SELECT count(*) - count(DISTINCT ${qualified(columns.surrogate, 't')}) AS surrogates FROM ${rows}`,
+    ...(keysOf === undefined
+      ? { surrogates: `SELECT count(*) - count(DISTINCT ${surrogate}) AS surrogates FROM ${rows}` }
+      : {}),
     // A version that ends where none begins was ended by a delete, and every delete is kept.
     gaps: `${versions}
       SELECT count(*) AS gaps FROM (SELECT * FROM v WHERE ${ends}) AS v
@@ -76,7 +81,8 @@ export async function brokenInvariants(
   { times, surrogates, gaps }: ReturnType<typeof invariantsSql>,
 ): Promise<readonly string[]> {
   const [counts] = await sql.all(times)
-  const { ends, ...found } = { ...counts, ...(await sql.all(surrogates))[0] } as { [name: string]: unknown }
+  const exact = surrogates === undefined ? {} : (await sql.all(surrogates))[0]
+  const { ends, ...found } = { ...counts, ...exact } as { [name: string]: unknown }
   const all = Number(ends) > 0 ? { ...found, ...(await sql.all(gaps))[0] } : found
   return Object.entries(all).flatMap(([name, count]) => (Number(count) > 0 ? [`${count} ${names[name]}`] : []))
 }

@@ -39,6 +39,7 @@ import { writeTimelines } from './write.ts'
 
 export const scd2: LoadModeEntry = {
   rewrites: false,
+  updates: true,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),
   companions: (input, dialect) => {
     const shape = scd2Shape(input, dialect)
@@ -52,8 +53,8 @@ export const scd2: LoadModeEntry = {
     const putBack = await liftMembers(sql, { dialect, load: shape.load, target: input.target, instant: shape.instant })
     const incoming = await readChanges(context, shape)
     await refuseStale(context, shape)
-    await addAbsences(context, shape)
-    const extended = await extendVersions(context, shape)
+    const changes = incoming.changes + (await addAbsences(context, shape))
+    const extended = await extendVersions(context, shape, { ...incoming, changes })
     const replayed = extended.left === 0 ? noChanges : await replay(context, shape)
     const sum = (name: keyof Tally): number => extended.tally[name] + replayed[name]
     await putBack()
@@ -68,7 +69,7 @@ export const scd2: LoadModeEntry = {
       rejected: sum('rejected') + sum('rejectedMarkers'),
       markers: incoming.markers - sum('rejectedMarkers'),
       ...(sum('vanished') === 0 ? {} : { vanished: sum('vanished') }),
-      current: await countOf(sql, `SELECT count(*) FROM ${target} WHERE ${quoteIdentifier(shape.columns.current)}`),
+      growth: sum('growth'),
     }
   },
 }

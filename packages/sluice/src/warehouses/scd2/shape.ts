@@ -56,6 +56,8 @@ export interface Tally {
   /** Late changes that were refused, and late deletes. */
   readonly rejected: number
   readonly rejectedMarkers: number
+  /** By how many versions the dimension grew. */
+  readonly growth: number
 }
 
 /** The tally of nothing. */
@@ -68,6 +70,7 @@ export const noChanges: Tally = {
   vanished: 0,
   rejected: 0,
   rejectedMarkers: 0,
+  growth: 0,
 }
 
 /**

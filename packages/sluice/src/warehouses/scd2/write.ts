@@ -8,23 +8,23 @@ import { origin, surrogateSql, timelineSql } from './timeline.ts'
 export async function writeTimelines(
   context: LoadContext,
   shape: Scd2Shape,
-): Promise<Pick<Tally, 'opened' | 'overwrote' | 'closed' | 'idle' | 'vanished'>> {
+): Promise<Pick<Tally, 'opened' | 'overwrote' | 'closed' | 'idle' | 'vanished' | 'growth'>> {
   const { sql, dialect } = context
   await makeLog(context, shape)
   await create(context, 'sluice_timeline', timelineSql(dialect, shape))
-  let vanished = 0
+  let [vanished, growth] = [0, 0]
   if ((await countOf(sql, 'SELECT count(*) FROM sluice_late')) > 0) {
     vanished = await countOf(
       sql,
       `SELECT count(*) FROM sluice_known AS k WHERE ${keyIn(shape.keys, 'k', 'sluice_late')} AND NOT EXISTS (
          SELECT 1 FROM sluice_timeline AS l WHERE ${sameKey([...shape.keys, own.effective], 'l', 'k')} AND l.sluice_opens)`,
     )
-    for (const table of [context.target, shape.observations]) {
-      await sql.run(`DELETE FROM ${table} AS t WHERE ${keyIn(shape.keys, 't', 'sluice_late')}`)
-    }
+    const late = `AS t WHERE ${keyIn(shape.keys, 't', 'sluice_late')}`
+    growth -= await countOf(sql, `DELETE FROM ${context.target} ${late}`)
+    await sql.run(`DELETE FROM ${shape.observations} ${late}`)
   }
   await continueVersions(context, shape)
-  await insertVersions(context, shape)
+  growth += await insertVersions(context, shape)
   await insertObservations(context, shape)
   const [row] = await sql.all<{ opened: string; overwrote: string; closed: string; idle: string }>(
     `SELECT count(CASE WHEN sluice_opens THEN 1 END) AS opened,
@@ -40,6 +40,7 @@ export async function writeTimelines(
     closed: number(row?.closed),
     idle: number(row?.idle),
     vanished,
+    growth,
   }
 }
 
@@ -78,18 +79,22 @@ async function continueVersions({ sql, dialect, target }: LoadContext, shape: Sc
   await sql.run(`UPDATE ${target} AS t SET ${set} ${seen}`)
 }
 
-async function insertVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<void> {
+/** Begins versions; how many. */
+function insertVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<number> {
   const { keys, untracked, columns } = shape
   const values = dataOf(shape).map((name) => {
     const index = untracked.indexOf(name)
     return index < 0 ? `l.${quoteIdentifier(name)}` : `l.sluice_final_${index}`
   })
   const names = columnList([columns.surrogate, ...dataOf(shape), columns.effective, columns.expiry, columns.current])
-  await sql.run(`
+  return countOf(
+    sql,
+    `
     INSERT INTO ${target} (${names})
     SELECT ${surrogateSql(dialect, keys.map(quoteIdentifier), own.effective)}, ${values.join(', ')}, ${own.effective},
       coalesce(sluice_next, ${shape.forever}), sluice_next IS NULL
-    FROM sluice_timeline AS l WHERE sluice_opens AND sluice_origin <> ${origin.seed}`)
+    FROM sluice_timeline AS l WHERE sluice_opens AND sluice_origin <> ${origin.seed}`,
+  )
 }
 
 /** Keeps every change that the dimension does not show exactly as it was; of inputs without their own time, only deletes. */
