@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { type History, history, type ModelTransaction } from './model.ts'
+import { type History, history, insertedLarge, type ModelTransaction, updatedLarge } from './model.ts'
 import { cdcProject, fold, type LogRow, logOf, repeated, runProject } from './project.ts'
 
 /** How many; a full round is 50. */
@@ -20,8 +20,6 @@ beforeAll(async () => {
   })
 })
 afterAll(() => server.stop())
-
-const large = (seed: number): string => `${seed}:`.padEnd(2100, 'toast')
 
 /** The rows of all tables, in one text. */
 type Rows = string
@@ -54,7 +52,8 @@ async function execute(client: pg.Client, tables: readonly Table[], { steps, end
   }
   let savepoints = 0
   await client.query('BEGIN')
-  for (const { kind, table: place, key, other, value, touchesLarge } of steps) {
+  for (const step of steps) {
+    const { kind, table: place, key, other, value, touchesLarge } = step
     const table = tables[place % tables.length]!
     const keys = valuesOf(table, key)
     const next = keys.length + 1
@@ -66,16 +65,24 @@ async function execute(client: pg.Client, tables: readonly Table[], { steps, end
       await client.query(`RELEASE ${name}`)
     } else if (kind === 'delete' || kind === 'reinsert')
       await client.query(`DELETE FROM ${table.name} WHERE ${where(table)}`, keys)
-    if (kind === 'insert' || kind === 'reinsert')
+    if (kind === 'chain') {
+      const next = [1, 2].map((by) => (key + by) % 4) as [number, number]
+      await client.query(`DELETE FROM ${table.name} WHERE ${where(table)}`, valuesOf(table, next[1]))
+      await move(table, next[0], next[1])
+      await move(table, key, next[0])
+    }
+    if (kind === 'insert' || kind === 'reinsert' || (kind === 'chain' && touchesLarge))
       await client.query(
         `INSERT INTO ${table.name} (${table.wide ? 'id, part' : 'id'}, value, large) VALUES (${keys.map((_, at) => `$${at + 1}`).join(', ')}, $${next}, $${next + 1}) ON CONFLICT DO NOTHING`,
-        [...keys, value, touchesLarge ? large(other) : null],
+        [...keys, value, insertedLarge(step)],
       )
-    if (kind === 'update')
+    if (kind === 'update') {
+      const large = updatedLarge(step)
       await client.query(
-        `UPDATE ${table.name} SET value = $${next}${touchesLarge ? `, large = $${next + 1}` : ''} WHERE ${where(table)}`,
-        [...keys, value, ...(touchesLarge ? [large(other)] : [])],
+        `UPDATE ${table.name} SET value = $${next}${large === undefined ? '' : `, large = $${next + 1}`} WHERE ${where(table)}`,
+        [...keys, value, ...(large === undefined ? [] : [large])],
       )
+    }
     if (kind === 'move' && !(await has(table, other))) await move(table, key, other)
     if (kind === 'swap' && key !== other && (await has(table, key)) && (await has(table, other))) {
       await move(table, key, 9)

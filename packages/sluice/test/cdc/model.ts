@@ -27,6 +27,7 @@ export interface Step {
     | 'delete'
     | 'move'
     | 'swap'
+    | 'chain'
     | 'reinsert'
     | 'truncate'
     | 'savepoint'
@@ -44,24 +45,42 @@ export interface ModelTransaction {
   readonly ends: 'commit' | 'rollback'
   /** Sent in pieces before it ends, this many transactions early. */
   readonly streamed: number | undefined
+  /** How far the server's clock has moved since the one before, in microseconds: at times back. */
+  readonly clock: number
   readonly steps: readonly Step[]
 }
 
 /** What happened on a server. */
 export interface History {
-  readonly tables: readonly { readonly wide: boolean; readonly full: boolean }[]
+  readonly tables: readonly {
+    /** Its key has two columns. */
+    readonly wide: boolean
+    /** The server sends all that it knew of a row. */
+    readonly full: boolean
+    /** It has no primary key, so that rows of a full one are named by all that they have. */
+    readonly keyless: boolean
+  }[]
   readonly transactions: readonly ModelTransaction[]
 }
 
 const keys = 4
 const large = (seed: number): string => `${seed}:`.padEnd(2100, 'toast')
 
+/** The large value that a step inserts: mostly one. */
+export const insertedLarge = ({ touchesLarge, other }: Step): string | null =>
+  touchesLarge || other > 1 ? large(other) : null
+
+/** The large value that a step writes; undefined where it leaves it as it is, which is what hurts. */
+export const updatedLarge = ({ touchesLarge, other }: Step): string | null | undefined =>
+  !touchesLarge || other === 3 ? undefined : other === 0 ? null : large(other)
+
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(
     { weight: 6, arbitrary: fc.constant('insert' as const) },
     { weight: 5, arbitrary: fc.constant('update' as const) },
-    { weight: 3, arbitrary: fc.constantFrom('delete' as const, 'move' as const, 'swap' as const, 'reinsert' as const) },
-    { weight: 2, arbitrary: fc.constantFrom('savepoint' as const, 'rollbackTo' as const, 'release' as const) },
+    { weight: 5, arbitrary: fc.constantFrom('move' as const, 'swap' as const, 'chain' as const) },
+    { weight: 3, arbitrary: fc.constantFrom('delete' as const, 'reinsert' as const) },
+    { weight: 3, arbitrary: fc.constantFrom('savepoint' as const, 'rollbackTo' as const, 'release' as const) },
     { weight: 1, arbitrary: fc.constant('truncate' as const) },
   ),
   table: fc.nat(4),
@@ -73,7 +92,10 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 /** Random histories, with up to 40 transactions. */
 export const history: fc.Arbitrary<History> = fc.record({
-  tables: fc.array(fc.record({ wide: fc.boolean(), full: fc.boolean() }), { minLength: 1, maxLength: 5 }),
+  tables: fc.array(fc.record({ wide: fc.boolean(), full: fc.nat(2).map((one) => one === 0), keyless: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 5,
+  }),
   transactions: fc.array(
     fc.record({
       ends: fc.oneof(
@@ -81,9 +103,11 @@ export const history: fc.Arbitrary<History> = fc.record({
         { weight: 1, arbitrary: fc.constant('rollback' as const) },
       ),
       streamed: fc.option(fc.nat(3), { freq: 2, nil: undefined }),
-      steps: fc.array(step, { maxLength: 8 }),
+      clock: fc.integer({ min: -3, max: 20 }),
+      steps: fc.array(step, { maxLength: 8, size: 'max' }),
     }),
-    { maxLength: 40 },
+    // Without a size there would hardly be more than ten.
+    { maxLength: 40, size: 'max' },
   ),
 })
 
@@ -128,18 +152,20 @@ export function runHistory({ tables: shapes, transactions }: History): ModelServ
   let state: State = new Map(tables.map(({ table }) => [table, new Map()]))
   let lsn = 0x1_0000_0000n
   let xid = 700
+  let committedAt = 1_700_000_000_000_000n
   for (const transaction of transactions) {
     const run = runTransaction(transaction, tables, state, xid)
     const commits = transaction.ends === 'commit'
     if (commits) state = run.state
     const finalLsn = lsn + BigInt(run.sent.length * 64) + 24n
     lsn = finalLsn + 48n
+    committedAt += BigInt(transaction.clock)
     done.push({
       xid,
       commits,
       finalLsn,
       endLsn: lsn,
-      committedAt: 1_700_000_000_000_000n + BigInt(xid),
+      committedAt,
       streamed: transaction.streamed,
       sent: run.sent,
       aborted: run.aborted,
@@ -150,10 +176,13 @@ export function runHistory({ tables: shapes, transactions }: History): ModelServ
   return {
     tables,
     transactions: done,
-    keys: new Map(tables.map(({ table, key }) => [table, key])),
+    keys: new Map(tables.flatMap(({ table, key }, place) => (isKeyless(shapes[place]!) ? [] : [[table, key]]))),
     connect: (from) => messages(done, from),
   }
 }
+
+/** A table is without a key where all of a row is sent. */
+const isKeyless = ({ full, keyless }: History['tables'][number]): boolean => full && keyless
 
 function modelTable({ wide, full }: History['tables'][number], place: number): ModelTable {
   const key = wide ? ['id', 'part'] : ['id']
@@ -204,12 +233,13 @@ function runStep(step: Step, table: ModelTable, tables: readonly ModelTable[], w
     case 'insert':
     case 'reinsert':
       if (step.kind === 'reinsert' && rows.has(keyText(table, key))) remove(table, key, work)
-      if (!rows.has(keyText(table, key)))
-        insert(table, { ...key, value: step.value, large: step.touchesLarge ? large(step.other) : null }, work)
+      if (!rows.has(keyText(table, key))) insert(table, { ...key, value: step.value, large: insertedLarge(step) }, work)
       return
-    case 'update':
-      update(table, key, { value: step.value, ...(step.touchesLarge ? { large: large(step.other) } : {}) }, work)
+    case 'update': {
+      const changed = updatedLarge(step)
+      update(table, key, { value: step.value, ...(changed === undefined ? {} : { large: changed }) }, work)
       return
+    }
     case 'delete':
       remove(table, key, work)
       return
@@ -223,6 +253,16 @@ function runStep(step: Step, table: ModelTable, tables: readonly ModelTable[], w
       update(table, key, aside, work)
       update(table, other, key, work)
       update(table, aside, other, work)
+      return
+    }
+    case 'chain': {
+      // Each takes the key of the next, the last of them goes, and a new row takes the first one's.
+      const next = [1, 2].map((by) => keyOf(table, (step.key + by) % keys)) as [Row, Row]
+      remove(table, next[1], work)
+      update(table, next[0], next[1], work)
+      update(table, key, next[0], work)
+      if (step.touchesLarge && !rows.has(keyText(table, key)))
+        insert(table, { ...key, value: step.value, large: insertedLarge(step) }, work)
       return
     }
     default: {

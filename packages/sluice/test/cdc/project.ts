@@ -1,4 +1,5 @@
 /** A project whose only source is a log of changes of a real server, and what its log adds up to. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
@@ -131,4 +132,22 @@ export function repeated(log: readonly LogRow[]): number {
     log.length -
     new Set(log.map(({ _table, _op, _lsn, _seq }) => `${_table} ${_op === 'S' ? 'S' : ''} ${_lsn} ${_seq}`)).size
   )
+}
+
+/** Adds tables, and loads, to a project's pipeline; both are TypeScript. */
+export function addTables(root: string, tables: string, loads = '{}'): void {
+  const path = join(root, 'pipelines/shop/pipeline.ts')
+  const source = /sources: (\{ shop: .*\}\) \})/.exec(readFileSync(path, 'utf8'))![1]!
+  writeFileSync(
+    path,
+    `import { cdc, changes, decimal, nullable, pipeline, scd2, upsert } from 'sluice'
+export default pipeline('shop', { sources: ${source}, tables: ${tables}, loads: ${loads} })\n`,
+  )
+}
+
+/** Reads what a project made. */
+export async function rowsOf(root: string, query: string): Promise<readonly Record<string, unknown>[]> {
+  await using project = await openProject(root)
+  await using session = await project.openRead()
+  return await session.all(query)
 }

@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openProject } from '../../src/run/project.ts'
-import { runProject } from './project.ts'
+import { addTables, lakeOf, rowsOf, runProject } from './project.ts'
 import { client, name, shop, sql } from './shop.ts'
 
 const setup = [
@@ -9,27 +8,12 @@ const setup = [
   "INSERT INTO t SELECT i, 'v' FROM generate_series(1, 5) i",
 ]
 
-/** Adds a table of current rows, and one of all changes. */
-function addStage(root: string): void {
-  const path = `${root}/pipelines/shop/pipeline.ts`
-  const columns = `{ id: 'integer', v: nullable('text') }`
-  const text = readFileSync(path, 'utf8')
-    .replace('cdc, pipeline', 'cdc, changes, nullable, pipeline')
-    .replace(
-      '} })',
-      `}, tables: {
-        'stage.t': changes('raw.shop', 'public.t', { as: 'current', key: 'id', columns: ${columns} }),
-        'stage.h': changes('raw.shop', 'public.t', { as: 'history', key: 'id', columns: ${columns} }),
-      } })`,
-    )
-  writeFileSync(path, text)
-}
+const columns = `{ id: 'integer', v: nullable('text') }`
 
-async function rowsOf(root: string, query: string): Promise<readonly object[]> {
-  await using project = await openProject(root)
-  await using session = await project.openRead()
-  return await session.all(query)
-}
+/** A table of current rows, and one of all changes. */
+const tables = `{
+  'stage.t': changes('raw.shop', 'public.t', { as: 'current', key: 'id', columns: ${columns} }),
+  'stage.h': changes('raw.shop', 'public.t', { as: 'history', key: 'id', columns: ${columns} }) }`
 
 async function expectCurrent(root: string): Promise<void> {
   const { rows } = await client.query('SELECT id::text AS id, v FROM t ORDER BY t.id')
@@ -38,7 +22,7 @@ async function expectCurrent(root: string): Promise<void> {
 
 test('CD-05, CD-15, CD-17: tables made of a log follow what was accepted, and what was found missing', async () => {
   const root = await shop(['public.t'], setup, "truncate: 'pause'")
-  addStage(root)
+  addTables(root, tables)
   expect((await runProject(root)).errors).toEqual([])
   await expectCurrent(root)
   await sql("UPDATE t SET v = 'new' WHERE id = 1", 'TRUNCATE t', "INSERT INTO t VALUES (9, 'after')")
@@ -64,13 +48,12 @@ test('CD-05, CD-15, CD-17: tables made of a log follow what was accepted, and wh
 
 test('CD-17: a renamed column: with both names declared, what was keeps its values, and what waited comes in', async () => {
   const root = await shop(['public.t'], setup)
-  addStage(root)
+  addTables(root, tables)
   expect((await runProject(root)).errors).toEqual([])
   await sql('ALTER TABLE t RENAME v TO w', "UPDATE t SET w = 'since' WHERE id = 1", 'DELETE FROM t WHERE id = 2')
   expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.TableWaits' }])
-  const path = `${root}/pipelines/shop/pipeline.ts`
   const both = "v: nullable('text'), w: nullable('text') }, transforms: { v: 'coalesce(w, v)' }"
-  writeFileSync(path, readFileSync(path, 'utf8').replaceAll("v: nullable('text') }", both))
+  addTables(root, tables.replaceAll("v: nullable('text') }", both))
   await using project = await openProject(root)
   expect((await project.check()).filter(({ severity }) => severity === 'error')).toEqual([])
   await (await project.cdc('raw.shop')).accept({ apply: true })
@@ -82,4 +65,107 @@ test('CD-17: a renamed column: with both names declared, what was keeps its valu
     { _op: 'I', v: 'v' },
     { _op: 'U', v: 'since' },
   ])
+})
+
+const hard = [
+  'id int PRIMARY KEY',
+  'm mood, p pair, s small, a text[], r int4range, i interval, o oid',
+  'n numeric, f float8, d date, ts timestamp, tz timestamptz, t time',
+].join(', ')
+const hardColumns = ['m', 'p', 's', 'a', 'r', 'i', 'o', 'n', 'f', 'd', 'ts', 'tz', 't']
+const plain = `'happy', ROW(1, 'x'), 5, ARRAY['a', NULL], '[1,5)', '1 mon', 7, 1.50, 0.5, '2024-02-29', '2024-02-29 23:59:59.123456', '2024-02-29 23:59:59.1+02', '23:59'`
+/** Rows with one value each that no type of ours has, and its column. */
+const beyond = [
+  [`n = 'NaN'`, 'n'],
+  [`n = repeat('9', 1000)::numeric`, 'n'],
+  [`n = 0.001`, 'n'],
+  [`f = 'Infinity'`, 'f'],
+  [`d = 'infinity'`, 'd'],
+  [`d = '0044-03-15 BC'`, 'd'],
+  [`ts = '-infinity'`, 'ts'],
+  [`ts = '294276-12-31 23:59:59.999999'`, 'ts'],
+  [`tz = 'infinity'`, 'tz'],
+  [`t = '24:00'`, 't'],
+] as const
+
+test('CD-18, CD-19: what no type can hold is a text as the server writes it, or waits in quarantine; it is never NULL', async () => {
+  const root = await shop(
+    ['public.v'],
+    [
+      "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+      'CREATE TYPE pair AS (n int, t text)',
+      'CREATE DOMAIN small AS int CHECK (value < 10)',
+      `CREATE TABLE v (${hard})`,
+      `INSERT INTO v VALUES (0, ${plain})`,
+      // Half of them are copied, half of them are changes.
+      ...beyond.flatMap(([value], at) => [
+        `INSERT INTO v VALUES (${at + 1}, ${plain})`,
+        ...(at % 2 === 0 ? [`UPDATE v SET ${value} WHERE id = ${at + 1}`] : []),
+      ]),
+    ],
+  )
+  const texts = hardColumns.map((name) => `${name}: 'text'`).join(', ')
+  const typed = `m: 'text', n: decimal(12, 2), f: 'float', d: 'date', ts: 'timestamp', tz: 'timestamptz', t: 'time'`
+  const of = (columns: string, as: string, more = '') =>
+    `changes('raw.shop', 'public.v', { as: '${as}', key: 'id', columns: { id: 'integer', ${columns} } ${more} })`
+  const waits = `, quarantine: { maxShare: 1 }`
+  addTables(
+    root,
+    `{ 'stage.texts': ${of(texts, 'current')}, 'stage.text_history': ${of(texts, 'history')},
+       'stage.typed': ${of(typed, 'current', waits)}, 'stage.typed_history': ${of(typed, 'history', waits)} }`,
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  await sql(
+    ...beyond.flatMap(([value], at) => (at % 2 === 0 ? [] : [`UPDATE v SET ${value} WHERE id = ${at + 1}`])),
+    "ALTER TYPE mood ADD VALUE 'glad'",
+    `INSERT INTO v VALUES (100, ${plain.replace('happy', 'glad')})`,
+  )
+  expect((await runProject(root)).errors).toEqual([])
+
+  await sql('SET timezone = UTC')
+  const { rows } = await client.query(
+    `SELECT id, ${hardColumns.map((name) => `${name}::text AS ${name}`).join(', ')} FROM v ORDER BY id`,
+  )
+  const names = ['id', ...hardColumns].join(', ')
+  expect(await rowsOf(root, `SELECT ${names} FROM stage.texts ORDER BY id`)).toEqual(rows)
+  const last = `SELECT ${names} FROM stage.text_history QUALIFY row_number() OVER (PARTITION BY id ORDER BY _sequence DESC) = 1 ORDER BY id`
+  expect(await rowsOf(root, last)).toEqual(rows)
+
+  // What was never good is not there; what was good once stays, and is listed as refused.
+  const good = [0, 100, ...beyond.flatMap((_, at) => (at % 2 === 0 ? [] : [at + 1]))].sort((x, y) => x - y)
+  const all = `m IS NOT NULL AND n = 1.5 AND f = 0.5 AND d = DATE '2024-02-29' AND t = TIME '23:59' AND tz = TIMESTAMPTZ '2024-02-29 21:59:59.1+00'`
+  expect(await rowsOf(root, `SELECT id FROM stage.typed WHERE ${all} ORDER BY id`)).toEqual(good.map((id) => ({ id })))
+  expect(await rowsOf(root, 'SELECT count(*)::INT AS n FROM stage.typed')).toEqual([{ n: good.length }])
+  for (const table of ['stage.typed', 'stage.typed_history']) {
+    const refused = await rowsOf(
+      root,
+      `SELECT (fields ->> 'id')::INT AS id, array_to_string(reasons, ' ') AS why FROM sluice.quarantine WHERE "table" = '${table}' ORDER BY 1`,
+    )
+    expect(refused, table).toEqual(beyond.map(([, column], at) => ({ id: at + 1, why: `cast:${column}` })))
+  }
+  await sql(`UPDATE v SET n = 2 WHERE id = 1`)
+  expect((await runProject(root)).errors).toEqual([])
+  expect(await rowsOf(root, 'SELECT n::VARCHAR AS n FROM stage.typed WHERE id = 1')).toEqual([{ n: '2.00' }])
+})
+
+test('CD-14: a first copy of a table without a primary key, where two rows have the declared key, is refused and kept', async () => {
+  const root = await shop(
+    ['public.t'],
+    [
+      'CREATE TABLE t (id int, v text)',
+      'ALTER TABLE t REPLICA IDENTITY FULL',
+      "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (2, 'c'), (3, NULL)",
+    ],
+  )
+  addTables(root, tables)
+  const { errors } = await runProject(root)
+  expect(errors.map(({ name }) => name)).toEqual(['Changes.KeyTwice', 'Changes.KeyTwice'])
+  expect(errors[0]!.message).toMatch(/public\.t has no primary key, and two of its rows .* have the same id: 2/)
+  expect(await rowsOf(root, "SELECT count(*)::INT AS n FROM raw.shop WHERE _op = 'S'")).toEqual([{ n: 4 }])
+  expect(await lakeOf(root).current('stage.t')).toBeUndefined()
+  expect(await lakeOf(root).current('stage.h')).toBeUndefined()
+  // A key that no two rows share, and that all have.
+  const keyed = tables.replaceAll(`key: 'id'`, `key: ['id', 'v']`).replaceAll(`nullable('text')`, `'text'`)
+  addTables(root, keyed)
+  expect((await runProject(root)).errors.map(({ name }) => name)).toEqual(['Changes.KeyMissing', 'Changes.KeyMissing'])
 })

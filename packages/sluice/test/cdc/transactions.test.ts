@@ -28,10 +28,13 @@ type Rows = Map<string, Map<string, Row>>
 function apply(state: Rows, message: TransactionMessage, tables: ReadonlyMap<string, ModelTable>): void {
   if (message.kind === 'truncate') for (const { table } of message.relations) state.get(table)!.clear()
   if (message.kind !== 'insert' && message.kind !== 'update' && message.kind !== 'delete') return
-  const { table } = message.relation
+  const { table, key } = message.relation
   const rows = state.get(table)!
-  const before = message.before === null ? undefined : (JSON.parse(message.before) as Row)
-  const oldKey = before === undefined ? message.key! : keyText(tables.get(table)!, before)
+  const of = tables.get(table)!
+  const keyIn = (image: string): string => keyText(of, JSON.parse(image) as Row)
+  // A key of the table is told as it is; without one, a row is named by all that it has.
+  const newKey = key.length === of.key.length ? message.key! : keyIn(message.key!)
+  const oldKey = message.before === null ? newKey : keyIn(message.before)
   const held = rows.get(oldKey)
   if (message.kind === 'insert' ? held !== undefined : held === undefined) throw new Error(`${message.kind} ${oldKey}`)
   rows.delete(oldKey)
@@ -39,7 +42,7 @@ function apply(state: Rows, message: TransactionMessage, tables: ReadonlyMap<str
   const carried = Object.fromEntries(
     (JSON.parse(message.unchanged ?? '[]') as string[]).map((name) => [name, held![name]!]),
   )
-  rows.set(message.key!, { ...(JSON.parse(message.after) as Row), ...carried })
+  rows.set(newKey, { ...(JSON.parse(message.after) as Row), ...carried })
 }
 
 function copy(state: State): Rows {

@@ -1,67 +1,12 @@
-/** Change logs made from the model of a server, and their folds, for tests. */
+/** Folds of change logs that were made from the model of a server, for tests. */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { currentRows } from '../../src/changes/current.ts'
 import { foldChanges, foldedSelect, historySelect } from '../../src/changes/fold.ts'
 import { openJudge, type RowShape } from '../../src/changes/judge.ts'
 import type { Session, WrittenFile } from '../../src/engines/engine.ts'
 import { quarantineWriter } from '../../src/quality/quarantine.ts'
-import { changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
-import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
-import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
 import { quoteIdentifier, readParquetSql } from '../../src/sql/quote.ts'
-import { keyText, type ModelServer, type ModelTable, type Row } from '../cdc/model.ts'
-
-/** Writes a server's changes as a log; a part ends after each of some numbers of transactions. */
-export async function writeLog(
-  session: Session,
-  folder: string,
-  server: ModelServer,
-  cuts: readonly number[],
-): Promise<{
-  readonly parts: readonly { readonly files: readonly string[]; readonly rows: number }[]
-  readonly ends: readonly bigint[]
-}> {
-  const parts: { files: string[]; rows: number }[] = []
-  const ends: bigint[] = []
-  const limits = { folder, memoryBytes: 1 << 20, diskBytes: 1 << 30 }
-  const tables = new Set(server.tables.map(({ table }) => table))
-  const decoder = pgoutputDecoder(server.keys)
-  const assembler = transactionAssembler(decoder, 0n, limits)
-  let [shapes, effectiveAt]: [ReadonlyMap<string, string>, bigint] = [new Map(), 0n]
-  let taken = 0
-  let writer: Awaited<ReturnType<typeof changeLogWriter>> | undefined
-  const finish = async (): Promise<void> => {
-    if (writer === undefined) return
-    const log = await writer.finish()
-    ;[shapes, effectiveAt, writer] = [log.shapes, log.effectiveAt, undefined]
-    parts.push({ files: log.files.map(({ localFile }) => localFile), rows: log.accounting.accepted })
-    ends.push(assembler.position)
-  }
-  for (const message of server.connect(0n)) {
-    const transaction = assembler.push(message, 0, message.length)
-    if (transaction === undefined) continue
-    if (writer === undefined) {
-      const own = join(folder, `part-${parts.length}`)
-      mkdirSync(own)
-      writer = await changeLogWriter({
-        session,
-        folder: own,
-        partitionBy: 'day',
-        tables,
-        shapes,
-        types: decoder.types,
-        effectiveAt,
-      })
-    }
-    await writer.add(transaction)
-    taken++
-    if (cuts.includes(taken)) await finish()
-  }
-  await finish()
-  assembler.close()
-  return { parts, ends }
-}
+import { keyText, type ModelTable, type Row } from '../cdc/model.ts'
 
 /** What is declared of a table of the model. */
 export function shapeOf({ relation, key }: ModelTable): RowShape {

@@ -10,6 +10,7 @@ import {
   logOf,
   move,
   project,
+  redefine,
   relation,
   remove,
   rowsOf,
@@ -278,7 +279,49 @@ test('CD-14: a table without a primary key is known by the declared key, unless 
   expect((await log.lake.current('stage.customers'))?.rows).toBe(3)
 })
 
-test('another definition, and a log that was rolled back, are made from scratch', async () => {
+test('a changed definition is made from scratch, and is what it would have been from the beginning', async () => {
+  const batches: (readonly Step[])[][] = [
+    [[insert('1', 'A@x', '10', 'n'), insert('2', 'b@x', '-2', null), insert('3', 'C@x', '3', 'kept')]],
+    [[move('1', '4', 'A@y', '10', unchanged), update('2', 'b@x', '-3', null)], [remove('3')]],
+    [[insert('3', 'D', '5', null), update('4', 'A@z', '1', unchanged)]],
+  ]
+  const plain = `columns: { id: 'bigint', email: 'text', balance: 'text', note: nullable('text') }, key: 'id'`
+  const definitions = [
+    tables(),
+    // A transform, a column that it makes, and a check.
+    tables(
+      `transforms: { email: 'lower(email)', is_rich: 'balance > 5' }, checks: [range('balance', { min: 0 })], quarantine: { maxShare: 1 },`,
+    ),
+    // Other types, and a column less.
+    tables().replaceAll(columns, plain.replace(`, note: nullable('text')`, '')),
+    tables().replaceAll(columns, plain),
+  ]
+  const root = project(definitions[0]!)
+  const log = logOf(root)
+  const all = async (of: string) => [
+    await rowsOf(of, 'SELECT * FROM stage.customers ORDER BY id'),
+    await rowsOf(of, 'SELECT * FROM stage.history ORDER BY _sequence, id'),
+  ]
+  for (const [at, definition] of definitions.entries()) {
+    redefine(root, definition)
+    const approved = at === 0 ? [] : ['stage.customers', 'stage.history']
+    expect((await run(root, ['stage.*'], approved)).errors).toEqual([])
+    if (batches[at] !== undefined) {
+      // Changed, and then gone on with.
+      await log.commit(...batches[at])
+      expect((await run(root)).errors).toEqual([])
+    }
+    const anew = project(definition)
+    const own = logOf(anew)
+    for (const batch of batches.slice(0, at + 1)) await own.commit(...batch)
+    expect((await run(anew)).errors).toEqual([])
+    expect(await all(root), `definition ${at}`).toEqual(await all(anew))
+    const { operation } = (await log.lake.current('stage.history'))!
+    expect(operation).toBe(at < batches.length ? 'append' : 'replace')
+  }
+})
+
+test('a log that was rolled back is made from scratch', async () => {
   const root = project(tables())
   const log = logOf(root)
   await log.commit([insert('1', 'a', '1', 'n')])

@@ -1,5 +1,5 @@
 /** A project with tables of changes, over a log that a test writes. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach } from 'vitest'
@@ -43,11 +43,19 @@ export function project(tables: string, loads = '{}'): string {
     'sluice.config.ts': `import { defineConfig, postgres, secret } from 'sluice'
 export default defineConfig({ name: 'shop', connections: { oltp: postgres({ host: 'h', database: 'd', user: 'u', password: secret('P') }) } })\n`,
     '.env': 'P=hunter2hunter2\n',
-    'pipelines/shop/pipeline.ts': `import { append, cdc, changes, nullable, pipeline, range, scd2, unique, upsert } from 'sluice'
-export default pipeline('shop', { sources: { shop: cdc('oltp', { tables: ['public.customers', 'public.orders'] }) }, tables: ${tables}, loads: ${loads} })\n`,
+    'pipelines/shop/pipeline.ts': pipelineOf(tables, loads),
   })
   roots.push(root)
   return root
+}
+
+const pipelineOf = (tables: string, loads: string): string =>
+  `import { append, cdc, changes, nullable, pipeline, range, scd2, unique, upsert } from 'sluice'
+export default pipeline('shop', { sources: { shop: cdc('oltp', { tables: ['public.customers', 'public.orders'] }) }, tables: ${tables}, loads: ${loads} })\n`
+
+/** Defines a project's tables anew. */
+export function redefine(root: string, tables: string, loads = '{}'): void {
+  writeFileSync(join(root, 'pipelines/shop/pipeline.ts'), pipelineOf(tables, loads))
 }
 
 /** A table of current rows, and a history. */
@@ -153,9 +161,9 @@ export function logOf(root: string, of: EncodedRelation = relation, secondsApart
 }
 
 /** Runs the project in this process. */
-export async function run(root: string, select: readonly string[] = ['stage.*']) {
+export async function run(root: string, select: readonly string[] = ['stage.*'], approve: readonly string[] = []) {
   await using opened = await openProject(root)
-  const { id, summary } = await opened.run({ select })
+  const { id, summary } = await opened.run({ select, approve })
   const events = await opened.events(id)
   const errors = events.flatMap((event) =>
     event.type === 'task.finished' && event.error !== undefined ? [event.error.name] : [],
