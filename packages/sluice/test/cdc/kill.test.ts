@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { command } from '../acceptance/project.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
-import { cdcProject, fold, logOf, repeated, runProject } from './project.ts'
+import { cdcProject, fold, lakeOf, logOf, repeated, runProject } from './project.ts'
 
 let server: PostgresServer
 let number = 0
@@ -27,8 +27,8 @@ const changes = [
   "INSERT INTO u VALUES (7, 'after')",
 ]
 
-/** A new database, its project, and what happens to it. */
-async function scene() {
+/** A new database, its project, and what happens to it; with one connection its tables are copied one after the other. */
+async function scene(connections = 2, maxBatchRows = 8) {
   const database = `kill_${number++}`
   await server.createDatabase(database)
   const client = await server.superuserClient(database)
@@ -38,25 +38,46 @@ async function scene() {
   await sql(
     'CREATE TABLE t (id int PRIMARY KEY, v text)',
     'CREATE TABLE u (id int PRIMARY KEY, v text)',
+    'CREATE TABLE w (id int PRIMARY KEY, v text, n int DEFAULT 0)',
+    'ALTER TABLE w ALTER v SET STORAGE EXTERNAL',
     "INSERT INTO t SELECT i, 'v' FROM generate_series(1, 20) i",
     "INSERT INTO u SELECT i, 'v' FROM generate_series(1, 5) i",
-    `CREATE PUBLICATION sluice_${database} FOR TABLE t, u`,
+    "INSERT INTO w SELECT i, repeat('x', 3000) FROM generate_series(1, 5) i",
+    `CREATE PUBLICATION sluice_${database} FOR TABLE t, u, w`,
   )
-  const own = `slot: 'sluice_${database}', publication: 'sluice_${database}', maxBatchRows: 8`
-  const root = cdcProject(server, database, ['public.t', 'public.u'], own)
+  const own = `slot: 'sluice_${database}', publication: 'sluice_${database}', maxBatchRows: ${maxBatchRows}, snapshot: { connections: ${connections} }`
+  const root = cdcProject(server, database, ['public.t', 'public.u', 'public.w'], own)
   return {
     root,
     sql,
+    /** Changes all tables at once, over and over, until it is stopped: no position is far from one of its commits. */
+    keepChanging(): () => Promise<void> {
+      let isStopped = false
+      const changing = (async () => {
+        const other = await server.superuserClient(database)
+        for (let i = 0; !isStopped; i++) {
+          await other.query(`BEGIN; UPDATE w SET n = n + 1 WHERE id % 2 = ${i % 2}; UPDATE t SET v = 'c${i}' WHERE id = 5;
+            INSERT INTO u VALUES (${1000 + i}, 'c'); DELETE FROM u WHERE id = ${998 + i}; UPDATE w SET id = id + 50 WHERE id = ${i % 7 === 0 ? 5 : 55}; COMMIT`)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+        await other.end()
+      })()
+      return async () => {
+        isStopped = true
+        await changing
+      }
+    },
     /** Whether the log is the tables: nothing lost, nothing twice, one slot. */
     async wrong(): Promise<string | undefined> {
       const log = await logOf(root)
       const twice = repeated(log)
       if (twice > 0) return `${twice} changes twice`
-      for (const table of ['t', 'u']) {
-        const { rows } = await client.query(`SELECT id::text, v FROM ${table}`)
+      for (const table of ['t', 'u', 'w']) {
+        const more = table === 'w' ? ', n::text' : ''
+        const { rows } = await client.query(`SELECT id::text, v${more} FROM ${table}`)
         const order = (list: Iterable<object>): string =>
           [...list]
-            .map((row) => JSON.stringify(row))
+            .map((row) => JSON.stringify(row, Object.keys(row).sort()))
             .sort()
             .join()
         const held = order(fold(log, `public.${table}`).values())
@@ -132,6 +153,57 @@ test('CD-01, CD-02, CD-25: killed at any boundary of a first copy or of a drain,
     }
   expect(wrong).toEqual([])
   process.stdout.write(`killed at ${copy.length + drain.length} boundaries\n`)
+})
+
+test('CD-02, CD-24, CD-25: a first copy that was killed goes on with the tables that are left, at a later point, and may be killed again', async () => {
+  // The first attempt ends when its first table is kept; the second one is killed anywhere, while everything changes.
+  const begin = async () => {
+    const one = await scene(1, 1000)
+    const killed = await command(one.root, ['run'], { env: { SLUICE_CRASH: 'sources.cdc.after_keep#1' } })
+    expect(killed.signal).toBe('SIGKILL')
+    await one.sql(
+      ...changes,
+      'UPDATE w SET n = n + 1',
+      'UPDATE w SET id = 9 WHERE id = 2',
+      'DELETE FROM w WHERE id = 3',
+    )
+    return one
+  }
+  await using whole = await begin()
+  // The commit as such is swept above.
+  const points = (await pointsOf(whole.root, 'resumed')).filter((point) => /^sources|after_create/.test(point))
+  expect(points).toEqual(
+    expect.arrayContaining([
+      ...[
+        'sources.cdc.before_look#1',
+        'sources.cdc.after_look#1',
+        'sources.cdc.before_keep#1',
+        'sources.cdc.after_keep#2',
+      ],
+      ...['sources.cdc.after_copy#1', 'sources.cdc.after_copy_read#1', 'sources.cdc.after_forget#1'],
+    ]),
+  )
+  expect(points).not.toContain('sources.cdc.before_slot#1')
+  expect(await whole.wrong()).toBeUndefined()
+  const { accounting, warnings } = (await lakeOf(whole.root).record('raw.shop', 1))!
+  expect(warnings).toEqual(['1 of 3 tables were copied by an earlier attempt, and are kept'])
+  // Of u and w, what happened before they were copied is in their copies.
+  expect(accounting.dropped['in the copy of its table']).toBeGreaterThan(0)
+
+  const wrong: string[] = []
+  for (const point of points) {
+    await using one = await begin()
+    const stop = one.keepChanging()
+    const killed = await command(one.root, ['run'], { env: { SLUICE_CRASH: point } })
+    if (killed.signal !== 'SIGKILL') wrong.push(`${point}: was not hit (${killed.code}) ${killed.stderr}`)
+    await recover(one.root)
+    await stop()
+    await recover(one.root)
+    const found = await one.wrong()
+    if (found !== undefined) wrong.push(`${point}: ${found}`)
+  }
+  expect(wrong).toEqual([])
+  process.stdout.write(`killed a second time at ${points.length} boundaries\n`)
 })
 
 test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, it is made again, and finds the same', async () => {
