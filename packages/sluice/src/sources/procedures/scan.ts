@@ -87,20 +87,16 @@ export const constantsSql = (constants: readonly string[], from: number): string
   constants.map((text, at) => `, ${quoteText(text)} AS ${textColumn(from + at)}`).join('')
 
 /**
- * Makes an empty table for the texts of so many columns.
+ * Makes an empty table for the texts of so many columns, and a number for each row: an appended row has no place of its own.
  *
  * @example await session.run(stagingSql('_sluice_staged', 3))
  */
 export function stagingSql(table: string, columns: number): string {
   const texts = Array.from({ length: columns }, (_, place) => `${textColumn(place)} VARCHAR`)
-  return `CREATE OR REPLACE TABLE ${quoteIdentifier(table)} (${texts.join(', ')})`
+  return `CREATE OR REPLACE TABLE ${quoteIdentifier(table)} (${[...texts, `${rowNumber} BIGINT`].join(', ')})`
 }
 
-/**
- * Staged rows as a relation to scan.
- *
- * @param before rows of the call that were staged earlier
- */
-export function stagedSql(table: string, columns: number, constants: readonly string[], before: number): string {
-  return `(SELECT *, rowid + ${before + 1} AS ${rowNumber}${constantsSql(constants, columns)} FROM ${quoteIdentifier(table)})`
+/** Staged rows as a relation to scan. @example stagedSql('_sluice_staged', 3, ['EU']) */
+export function stagedSql(table: string, columns: number, constants: readonly string[]): string {
+  return `(SELECT *${constantsSql(constants, columns)} FROM ${quoteIdentifier(table)})`
 }

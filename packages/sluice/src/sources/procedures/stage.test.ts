@@ -146,6 +146,22 @@ test('SR-13: a result of any size goes through in parts, and the driver waits wh
   expect(quarantine.rows).toBe(0)
 })
 
+test('IN-08: a refused row has its own number, in whatever order the engine keeps what it was given', async () => {
+  await using session = await engine.open()
+  for (let time = 0; time < 20; time++) {
+    const { scratch, quarantine, scanner } = await staging(session)
+    const stage = openStage({ session, inTurn, scanner, folder: scratch, call: 'c', columns: 2, constants: ['EU'] })
+    const ids = Array.from({ length: 5000 }, (_, n) => (n % 1000 === 999 ? `none ${n + 1}` : String(n)))
+    await stage.add([ids, ids.map(() => 'name')], ids.length)
+    await stage.finish()
+    const refused = await quarantine.finish()
+    const found = await session.all<{ record: string; id: string }>(
+      `SELECT _record AS record, fields->>'id' AS id FROM ${readParquetSql([refused!.localFile])} ORDER BY 1`,
+    )
+    expect(found).toEqual([1000, 2000, 3000, 4000, 5000].map((n) => ({ record: `${n}`, id: `none ${n}` })))
+  }
+})
+
 test('what goes wrong with a part is told to the driver, and to who waits for the end', async () => {
   await using session = await engine.open()
   const { scratch, scanner } = await staging(session)

@@ -76,7 +76,7 @@ export function openStage(options: StageOptions): Stage {
   const writePart = async (): Promise<void> => {
     const folder = join(options.folder, `part-${parts++}`)
     mkdirSync(folder, { recursive: true })
-    const relation = stagedSql(table, columns, options.constants, total.rows)
+    const relation = stagedSql(table, columns, options.constants)
     files.push(...(await scanner.scan(relation, options.call, folder)))
     isOpen = false
     add(total, staged)
@@ -85,7 +85,9 @@ export function openStage(options: StageOptions): Stage {
   const stageBatch = async (batch: Batch): Promise<void> => {
     if (!isOpen) await session.run(stagingSql(table, columns))
     isOpen = true
-    session.append(table, batch.columns, batch.rows)
+    const before = total.rows + staged.rows + 1
+    const numbers = BigInt64Array.from({ length: batch.rows }, (_, row) => BigInt(before + row))
+    session.append(table, [...batch.columns, numbers], batch.rows)
     add(staged, batch)
     if (staged.rows >= part.rows || staged.units >= part.units) await writePart()
   }
