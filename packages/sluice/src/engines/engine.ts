@@ -49,7 +49,7 @@ export interface Session extends AsyncDisposable {
   write(sql: string, options: WriteOptions): Promise<readonly WrittenFile[]>
   /**
    * Adds rows to a table whose columns are VARCHAR or BIGINT, column by column: `columns[c][r]`. Exact, whatever the text. The next
-   * statement sees them; a call takes any number of rows, best 2,048. After an error the table's rows are not defined. To stage in batches,
+   * statement sees them, in no order: what needs one brings a number. A call takes any number of rows, best 2,048. After an error the table's rows are not defined. To stage in batches,
    * make the table anew for each: that frees its memory at once, where TRUNCATE and DELETE do so some time later.
    *
    * @throws Engine.TextBroken for half a surrogate pair, which no UTF-8 holds
@@ -60,6 +60,11 @@ export interface Session extends AsyncDisposable {
    * keeps good rows and captures bad ones in the same scan.
    */
   capture(name: string, take: (mask: bigint, fields: readonly (string | null)[]) => void): void
+  /**
+   * A second session on the same database, for statements that run while rows are appended to other tables here: its statements see what was
+   * appended before. The same one at each call; it is closed with this one.
+   */
+  beside(): Promise<Session>
   /** Stops the statement that is running; its promise rejects. */
   interrupt(): void
   /** Stops what is running and waits for it: a database is never freed under a statement. Safe to call twice. */

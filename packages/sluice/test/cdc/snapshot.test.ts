@@ -114,7 +114,7 @@ async function capture(
   stream.close()
   const files = [...whole.flatMap((table) => table.files), ...(await writer.finish()).files]
   const paths = files.map(({ localFile }) => quoteText(localFile)).join(', ')
-  return session.all<LogRow>(
+  return await session.all<LogRow>(
     `SELECT _table, _op, key, before, after, _unchanged FROM read_parquet([${paths}], hive_partitioning = false) ORDER BY _lsn, _seq`,
   )
 }

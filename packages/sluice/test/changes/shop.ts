@@ -180,7 +180,7 @@ export async function run(root: string, select: readonly string[] = ['stage.*'],
 export async function rowsOf(root: string, sql: string): Promise<readonly Record<string, unknown>[]> {
   await using opened = await openProject(root)
   await using session = await opened.openRead()
-  return session.all(sql)
+  return await session.all(sql)
 }
 
 export const currentRows = (root: string) =>

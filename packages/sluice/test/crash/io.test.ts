@@ -28,7 +28,7 @@ export default pipeline('io', {
 async function state(root: string): Promise<unknown> {
   await using opened = await openProject(root)
   await using session = await opened.openRead()
-  return session.all(`SELECT (SELECT list(t ORDER BY id)::VARCHAR FROM raw.t) AS raw, (SELECT list(t ORDER BY id)::VARCHAR FROM stage.t) AS stage,
+  return await session.all(`SELECT (SELECT list(t ORDER BY id)::VARCHAR FROM raw.t) AS raw, (SELECT list(t ORDER BY id)::VARCHAR FROM stage.t) AS stage,
     (SELECT list(t ORDER BY id)::VARCHAR FROM warehouse.t) AS target, (SELECT sum(rows_read) FROM sluice.files) AS read, (SELECT count(*) FROM sluice.quarantine) AS refused`)
 }
 

@@ -48,5 +48,5 @@ export const lakeOf = (root: string) => openLake(diskStorage(join(root, 'lake'))
 export async function rowsOf(root: string, sql: string): Promise<readonly Record<string, unknown>[]> {
   await using opened = await openProject(root)
   await using session = await opened.openRead()
-  return session.all(sql)
+  return await session.all(sql)
 }

@@ -50,3 +50,21 @@ test('IN-17: a text comes into JavaScript and back as it is, a byte order mark a
     ])
   }
 })
+
+test('rows are appended while a statement runs beside, which sees what came before it; both end together', async () => {
+  const session = await engine.open()
+  const beside = await session.beside()
+  await session.run('CREATE TABLE a (v VARCHAR); CREATE TABLE b (v VARCHAR)')
+  session.append('a', [['one', 'two']], 2)
+  const slow = beside.all<{ n: string; t: string }>(
+    'SELECT count(*) AS n, (SELECT count(*) FROM a) AS t FROM range(30_000_000) r, a WHERE hash(r.range) % 7 = 3',
+  )
+  for (let i = 0; i < 100; i++) session.append('b', [[`${i}`]], 1)
+  expect(await session.all('SELECT count(*) AS n FROM b')).toEqual([{ n: '100' }])
+  expect((await slow)[0]?.t).toBe('2')
+  expect(await session.beside()).toBe(beside)
+  const running = beside.run('CREATE TABLE c AS SELECT hash(range) FROM range(10_000_000_000)')
+  const stopped = expect(running).rejects.toThrow()
+  await session.close()
+  await stopped
+})

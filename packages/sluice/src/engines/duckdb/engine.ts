@@ -46,9 +46,7 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
       let instance: DuckDBInstance | undefined
       try {
         instance = await duckdb.DuckDBInstance.create(':memory:', config)
-        const connection = await instance.connect()
-        // Pinned, so that no result depends on the machine's zone or on the order in which threads end.
-        await connection.run("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        const connection = await connect(instance)
         if (attach !== undefined) {
           await connection.run(
             `ATTACH ${quoteText(attach.path)} AS ${quoteIdentifier(attach.name)}${attach.readOnly ? ' (READ_ONLY)' : ''}`,
@@ -61,6 +59,13 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
       }
     },
   }
+}
+
+async function connect(instance: DuckDBInstance): Promise<DuckDBConnection> {
+  const connection = await instance.connect()
+  // Pinned, so that no result depends on the machine's zone or on the order in which threads end.
+  await connection.run("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+  return connection
 }
 
 /** Required, not imported: importing CommonJS parses all of it a second time for the names it exports, which doubles the cost (0.29 against 0.12 s). */
@@ -77,23 +82,28 @@ class DuckDbSession implements Session {
   readonly #connection: DuckDBConnection
   readonly #duckdb: typeof import('@duckdb/node-api')
   readonly #signal: AbortSignal | undefined
-  readonly #onAbort = (): void => this.interrupt()
+  readonly #onAbort = (): void => void this.#stop()
   /** The statement that is running: freeing a connection under it would crash the process. */
   #running: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
-  /** Open while text is appended: closed, so that its rows are in the tables, before any statement. */
-  readonly #appenders = new Map<string, Appender>()
+  /** Open while rows are appended: closed, so that their rows are in the tables, before any statement. */
+  readonly #appenders: Map<string, Appender>
+  #beside: Promise<DuckDbSession> | undefined
+  readonly #isOwner: boolean
 
   constructor(
     instance: DuckDBInstance,
     connection: DuckDBConnection,
     duckdb: typeof import('@duckdb/node-api'),
     signal: AbortSignal | undefined,
+    owner?: DuckDbSession,
   ) {
     this.#instance = instance
     this.#connection = connection
     this.#duckdb = duckdb
     this.#signal = signal
+    this.#isOwner = owner === undefined
+    this.#appenders = owner === undefined ? new Map() : owner.#appenders
     signal?.addEventListener('abort', this.#onAbort)
   }
 
@@ -209,6 +219,13 @@ class DuckDbSession implements Session {
     )
   }
 
+  beside(): Promise<Session> {
+    this.#beside ??= connect(this.#instance).then(
+      (connection) => new DuckDbSession(this.#instance, connection, this.#duckdb, this.#signal, this),
+    )
+    return this.#beside
+  }
+
   interrupt(): void {
     this.#connection.interrupt()
   }
@@ -224,11 +241,19 @@ class DuckDbSession implements Session {
 
   async #close(): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    this.interrupt()
-    await this.#running.catch(() => {})
-    for (const table of this.#appenders.keys()) this.#discardAppender(table)
+    await this.#stop()
+    await (await this.#beside)?.close()
+    if (this.#isOwner) for (const table of this.#appenders.keys()) this.#discardAppender(table)
     this.#connection.closeSync()
-    this.#instance.closeSync()
+    if (this.#isOwner) this.#instance.closeSync()
+  }
+
+  /** Again and again: a statement that waits for a thread yet has not heard the first time. */
+  async #stop(): Promise<void> {
+    this.interrupt()
+    const again = setInterval(() => this.interrupt(), 20)
+    await this.#running.catch(() => {})
+    clearInterval(again)
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {

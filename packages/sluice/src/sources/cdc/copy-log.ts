@@ -35,7 +35,7 @@ export interface CopyLogOptions
   extends Pick<ChangeLogOptions, 'session' | 'folder' | 'partitionBy' | 'types' | 'effectiveAt'> {
   /** The first `_seq`. */
   readonly firstNumber: number
-  /** Takes a table over, beside the copying of others: the session is for whose turn it is. */
+  /** Takes a table over, beside the copying of others: the session beside is for whose turn it is. */
   readonly take: (table: CopiedTable, turn: Turn) => Promise<void>
   readonly progress: (event: { readonly rows: number; readonly bytes: number }) => void
 }

@@ -212,8 +212,9 @@ async function copyTables(
   const { session, run, attempt, signal, scratch: folder } = take
   const { partitionBy, snapshot } = source
   const copied: Held[] = []
+  const beside = await session.beside()
   const rowsOf = async (file: string): Promise<{ readonly rows: number }> => {
-    const [footer] = await session.all<{ n: string }>(
+    const [footer] = await beside.all<{ n: string }>(
       `SELECT num_rows AS n FROM parquet_file_metadata(${quotePath(file)})`,
     )
     return { rows: Number(footer?.n) }

@@ -1,7 +1,8 @@
 /**
  * Writes the change log: one row a change of any table, in one log, so that one commit moves all tables to the same transaction boundary.
  *
- * Rows are staged in the engine and leave it as Parquet in parts, so that a transaction of any size takes the same memory.
+ * Rows are staged in the engine and leave it as Parquet in parts, so that a transaction of any size takes the same memory; a part is written while
+ * the next is staged.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -44,11 +45,11 @@ export interface ChangeLogOptions {
   readonly truncate?: 'apply' | 'pause'
   /** Tables that were copied, and where: what was committed there or before is in the copy. @default none */
   readonly copied?: ReadonlyMap<string, CopyPoint>
-  /** Where rows are staged in the session. @default 'change_log' */
+  /** The name under which rows are staged in the session. @default 'change_log' */
   readonly staging?: string
   /** The next `_seq` of a copied row. @default from 0 on */
   readonly number?: () => number
-  /** For writers that share a session. @default its own */
+  /** For writers that share a session: for the statements beside it. @default its own */
   readonly turn?: Turn
 }
 
@@ -84,7 +85,7 @@ export interface ChangeLogWriter {
   addCopied(row: CopiedRow): boolean
   /** The shape of a table that is copied. */
   addShape(relation: Relation, at: Point): void
-  /** Hands rows to the engine. May be called by several at once. */
+  /** Hands rows to the engine. */
   drain(): Promise<void>
   /** Rows so far. */
   readonly rows: number
@@ -142,6 +143,12 @@ const batchBytes = 4 << 20
 /** Rows, or bytes, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
 const partRows = 61_440
 const partBytes = 16 << 20
+/**
+ * What a part took is given back before the next: kept, it would come to more memory than a task may have. A part is written in order, which is
+ * one thread's work: another would spin beside it.
+ */
+const settings =
+  "SET allocator_flush_threshold = '16MB'; SET allocator_bulk_deallocation_flush_threshold = '16MB'; SET threads = 1"
 /** Texts that a column of a part may have and be written as a dictionary: tried on, images would cost as much as all that follows. */
 const dictionaryTexts = 1000
 
@@ -166,10 +173,12 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   const number = options.number ?? (() => numbered++)
   let copyStamp: { readonly at: Point; readonly stamp: Stamp } | undefined
 
-  const create = `CREATE OR REPLACE TABLE ${staging} (${staged.join(', ')})`
-  // What a part took is given back before the next: kept, it would come to more memory than a task may have. A part is written in order, which
-  // is one thread's work: another would spin beside it.
-  await turn(() => session.run(`SET allocator_flush_threshold = '16MB'; SET threads = 1; ${create}`))
+  // One is filled while the other is written.
+  let [filling, writing] = [`${staging}_0`, `${staging}_1`]
+  let written: Promise<void> = Promise.resolve()
+  const beside = await session.beside()
+  const create = (table: string): string => `CREATE OR REPLACE TABLE ${table} (${staged.join(', ')})`
+  await turn(() => beside.run(`${settings}; ${create(filling)}; ${create(writing)}`))
 
   function add(table: string, op: LogOperation, stamp: Stamp, seq: number, old?: Image, now?: Image): boolean {
     batch.tables.push(table)
@@ -194,29 +203,35 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     return shape
   }
 
-  async function hand(): Promise<void> {
+  async function drain(): Promise<void> {
     const handed = batch
     const count = handed.stamps.length
     partSize += pendingBytes
     partCount += count
     batch = emptyBatch()
     pendingBytes = 0
-    if (count > 0) session.append(staging, columnsOf(handed), count)
+    if (count > 0) session.append(filling, columnsOf(handed), count)
     if (partCount >= partRows || partSize >= partBytes) await writePart()
   }
 
+  /** Begins to write what is staged, as soon as the part before it is written. */
   async function writePart(): Promise<void> {
     if (partCount === 0) return
-    const folder = join(options.folder, `log-${parts++}`)
-    mkdirSync(folder)
-    const partitionBy = partitionColumns(options.partitionBy)
-    const into = { folder, partitionBy, ordered: true, dictionary: dictionaryTexts }
-    files.push(...(await session.write(logSql(options.partitionBy, staging), into)))
     partCount = partSize = 0
-    await session.run(create)
+    await written
+    ;[filling, writing] = [writing, filling]
+    const full = writing
+    written = turn(async () => {
+      const folder = join(options.folder, `log-${parts++}`)
+      mkdirSync(folder)
+      const partitionBy = partitionColumns(options.partitionBy)
+      const into = { folder, partitionBy, ordered: true, dictionary: dictionaryTexts }
+      files.push(...(await beside.write(logSql(options.partitionBy, full), into)))
+      await beside.run(create(full))
+    })
+    // Whoever waits for it next is told.
+    written.catch(() => {})
   }
-
-  const drain = (): Promise<void> => turn(hand)
 
   /** Tables whose copies have what is committed here. */
   function copiedAfter(endLsn: Lsn): ReadonlySet<string> | undefined {
@@ -290,7 +305,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     },
     async finish() {
       await drain()
-      await turn(writePart)
+      await writePart()
+      await written
       passCopies()
       const dropped: Record<string, number> = {
         ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
