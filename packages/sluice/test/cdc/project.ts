@@ -84,10 +84,10 @@ export interface LogRow {
 export async function logOf(root: string): Promise<readonly LogRow[]> {
   await using project = await openProject(root)
   await using session = await project.openRead()
-  return (await session.all(
+  return await session.all<LogRow>(
     `SELECT _table, _op, _lsn::VARCHAR AS _lsn, _seq::VARCHAR AS _seq, epoch_us(_effective_at)::VARCHAR AS effective, key, before, after, _unchanged
      FROM raw.shop ORDER BY raw.shop._lsn, _xid IS NULL, raw.shop._seq`,
-  )) as unknown as Promise<readonly LogRow[]>
+  )
 }
 
 /**
