@@ -8,6 +8,7 @@ import { connectPostgres, dropPostgres } from '../connections/postgres/connect.t
 import { logColumns } from '../definition/columns.ts'
 import type { CdcSource } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
+import { readFooter } from '../engines/parquet-footer.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import { whyWaiting, writeAccepted } from '../sources/cdc/accept.ts'
 import { type Cursor, readCursor, writeCursor } from '../sources/cdc/cursor.ts'
@@ -16,7 +17,6 @@ import { forgetKept, keptTables } from '../sources/cdc/kept-copy.ts'
 import { lagOf } from '../sources/cdc/lag.ts'
 import { parseLsn, printLsn } from '../sources/cdc/lsn.ts'
 import type { Candidate } from '../sources/source.ts'
-import { quotePath } from '../sql/quote.ts'
 import type { CdcProject } from './cdc.ts'
 import { cdcSettings } from './cdc.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcStatus, CdcTable } from './cdc-api.ts'
@@ -265,12 +265,7 @@ export async function withLog<T>(
         expectedParent: version,
         fencingToken: lease.token,
         fence: () => lease.assertHeld(),
-        verifyFile: async (file) => {
-          const [footer] = await session.all<{ n: string }>(
-            `SELECT num_rows AS n FROM parquet_file_metadata(${quotePath(file)})`,
-          )
-          return { rows: Number(footer?.n) }
-        },
+        verifyFile: (file) => readFooter(session, file),
         fields: logColumns(source.partitionBy),
         accounting: { read: rows, accepted: rows, quarantined: 0, dropped: {} },
         ...{ checks: [], quarantine: [], warnings: [what] },

@@ -3,11 +3,11 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import type { Session, WrittenFile } from '../engines/engine.ts'
+import { readFooter } from '../engines/parquet-footer.ts'
 import { contentOf, contentOfRows } from '../lake/content.ts'
 import type { Merge } from '../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../lake/record.ts'
 import { smallFiles } from '../lake/small-files.ts'
-import { quotePath } from '../sql/quote.ts'
 import type { ProjectContext, TaskContext } from './context.ts'
 
 /** What of a run a compaction needs. */
@@ -48,12 +48,7 @@ export async function compactTable(
       merges.push(
         await merge(session, await lake.latestSql({ ...record, files }), record, files, join(folder, `${at}`)),
       )
-    const verifyFile = async (file: string): Promise<{ readonly rows: number }> => {
-      const [footer] = await session.all<{ n: string }>(
-        `SELECT num_rows AS n FROM parquet_file_metadata(${quotePath(file)})`,
-      )
-      return { rows: Number(footer?.n) }
-    }
+    const verifyFile = (file: string) => readFooter(session, file)
     return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
   } finally {
     await rm(folder, { recursive: true, force: true })

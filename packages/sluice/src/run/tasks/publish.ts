@@ -1,10 +1,10 @@
 /** Write, check, then publish: commits a candidate as the next version, or throws and leaves the current one as it is. */
 import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
+import { readFooter } from '../../engines/parquet-footer.ts'
 import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import type { Candidate } from '../../sources/source.ts'
-import { quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
 /** What only the task knows. */
@@ -33,12 +33,7 @@ export async function publish(
     attempt: context.attempt,
     fencingToken: context.fencingToken,
     fence: context.fence,
-    verifyFile: async (file) => {
-      const [footer] = await session.all<{ num_rows: string }>(
-        `SELECT num_rows FROM parquet_file_metadata(${quotePath(file)})`,
-      )
-      return { rows: Number(footer?.num_rows) }
-    },
+    verifyFile: (file) => readFooter(session, file),
     fields: candidate.fields,
     files: candidate.files,
     ...(candidate.kept === undefined ? {} : { kept: candidate.kept }),

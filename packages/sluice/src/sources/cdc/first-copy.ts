@@ -9,8 +9,8 @@ import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import { logColumns } from '../../definition/columns.ts'
+import { readFooter } from '../../engines/parquet-footer.ts'
 import type { SetAsideFile } from '../../lake/lake.ts'
-import { quotePath } from '../../sql/quote.ts'
 import type { Candidate, TakeContext } from '../source.ts'
 import { readSlot } from './continuity.ts'
 import { copyLog } from './copy-log.ts'
@@ -213,19 +213,13 @@ async function copyTables(
   const { partitionBy, snapshot } = source
   const copied: Held[] = []
   const beside = await session.beside()
-  const rowsOf = async (file: string): Promise<{ readonly rows: number }> => {
-    const [footer] = await beside.all<{ n: string }>(
-      `SELECT num_rows AS n FROM parquet_file_metadata(${quotePath(file)})`,
-    )
-    return { rows: Number(footer?.n) }
-  }
   const writer = copyLog({
     ...{ session, folder, partitionBy, types: captured.types },
     effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),
     firstNumber: Math.max(0, ...held.map(({ nextNumber }) => nextNumber)),
     async take({ relation, files: written, ...rest }, turn) {
       const { table } = relation
-      const verifyFile = (file: string) => turn(() => rowsOf(file))
+      const verifyFile = (file: string) => turn(() => readFooter(beside, file))
       const files = await context.lake.setAside({ table: log, run: run.id, attempt, files: written, verifyFile })
       const kept = { ...rest, table, mark, relation: relation.id, published: captured.digests.get(table)!, partitionBy }
       crashPoint('sources.cdc.before_keep')

@@ -6,7 +6,8 @@ import { systemClock } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Column, ColumnType, FileFormat, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
-import { quotePath, readParquetSql } from '../../sql/quote.ts'
+import { readFooter } from '../../engines/parquet-footer.ts'
+import { readParquetSql } from '../../sql/quote.ts'
 import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
 import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
 import { dialectOf } from './dialect.ts'
@@ -245,12 +246,7 @@ async function parquetColumns(
   const rows = new Map<string, number>()
   const [first] = files
   try {
-    for (const { path, absolute } of files) {
-      const [footer] = await session.all<{ num_rows: string }>(
-        `SELECT num_rows FROM parquet_file_metadata(${quotePath(absolute)})`,
-      )
-      rows.set(path, Number(footer!.num_rows))
-    }
+    for (const { path, absolute } of files) rows.set(path, (await readFooter(session, absolute)).rows)
     const paths = files.map(({ absolute }) => absolute)
     const list = readParquetSql(paths, 'union_by_name = true')
     const described = await session.describe(`SELECT * FROM ${list}`)

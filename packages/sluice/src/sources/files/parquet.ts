@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Column, FilesSource } from '../../definition/types.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
+import { readFooter } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
@@ -30,10 +31,7 @@ export async function surveyParquet(
   assertFooter(name, localFile, bytes)
   const [columns, rows] = await readable(name, async () => {
     const described = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
-    const [footer] = await session.all<{ num_rows: string }>(
-      `SELECT num_rows FROM parquet_file_metadata(${quotePath(localFile)})`,
-    )
-    return [described, Number(footer!.num_rows)] as const
+    return [described, (await readFooter(session, localFile)).rows] as const
   })
   const extra = source.format.kind === 'parquet' ? (source.format.extraColumns ?? 'reject') : 'reject'
   const found = columns.map((column) => column.name)
