@@ -92,5 +92,5 @@ export type {
   TableName,
   UpsertOptions,
 } from './definition/input.ts'
-export { env, secret } from './definition/references.ts'
+export { env, secret } from './definition/problems/references.ts'
 export type * from './definition/types.ts'

@@ -1,7 +1,7 @@
 /** The command line, read by the command table: `node:util` splits it, this checks it and fills in defaults. */
 import { parseArgs } from 'node:util'
 import { type ErrorName, sluiceError } from '../base/errors.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { CommandName, CommandSpec, GlobalOptions, OptionSpec } from './command.ts'
 import { commandTable, globalOptions } from './command-table.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ErrorName } from '../base/errors.ts'
-import type { ErrorSummary, RunSummary } from '../run/events.ts'
+import type { ErrorSummary, RunSummary } from '../run/ledger/events.ts'
 import { emptyRun, type RunView, type TaskView } from './render/run-state.ts'
 import { exitOf } from './run-and-show.ts'
 

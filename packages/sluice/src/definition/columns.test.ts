@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { duckDbType, simpleTypes, sourceColumns } from './columns.ts'
-import { noPlaces } from './places.ts'
+import { noPlaces } from './problems/places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ColumnType } from './types.ts'
 

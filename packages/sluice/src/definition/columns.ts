@@ -1,5 +1,5 @@
 /** The columns of a source's table, as the engine types them. */
-import { historyColumns } from './cdc-rules.ts'
+import { historyColumns } from './cdc/rules.ts'
 import type { CdcSource, ChangesModel, Check, Column, ColumnType, EachValue, ProcedureSource, Source } from './types.ts'
 
 const engineTypes: { readonly [type in Exclude<ColumnType, `decimal(${number},${number})`>]: string } = {

@@ -17,7 +17,7 @@ import type {
   SourceInput,
   TableInput,
 } from './input.ts'
-import type { Places } from './places.ts'
+import type { Places } from './problems/places.ts'
 import type {
   CdcSource,
   CodeModel,

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { procedures } from './builders/procedures.ts'
-import { checkProject } from './check.ts'
-import type { Path } from './places.ts'
-import { noPlaces, placesInCode } from './places.ts'
+import { checkProject } from './problems/check.ts'
+import type { Path } from './problems/places.ts'
+import { noPlaces, placesInCode } from './problems/places.ts'
 import { resolveConfig, resolvePipeline } from './resolve.ts'
 
 const whole = {

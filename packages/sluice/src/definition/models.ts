@@ -1,7 +1,7 @@
 /** The models of a pipeline: in code, in SQL files beside it, and made by an option of the table, as copies (which are SQL that nobody has to write) and as changes. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
-import type { Places } from './places.ts'
-import { suggest } from './suggest.ts'
+import type { Places } from './problems/places.ts'
+import { suggest } from './problems/suggest.ts'
 import type { Model, Pipeline } from './types.ts'
 
 /** A SQL model as it was found: its place is its table's name. */

@@ -1,8 +1,8 @@
 /** Definitions in YAML and JSON, read as what they are: data from outside that may be hostile (fault CT-06). */
 import { isAlias, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { type Problem, problem } from '../base/errors.ts'
-import { placesInData } from './data-places.ts'
-import { noPlaces, type Places } from './places.ts'
+import { placesInData } from './problems/data-places.ts'
+import { noPlaces, type Places } from './problems/places.ts'
 
 /** The most that a definition file may hold. */
 export const dataLimits = { characters: 1_000_000, depth: 64, aliases: 100 } as const

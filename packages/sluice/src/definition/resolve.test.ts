@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Problem } from '../base/errors.ts'
-import { noPlaces, placesInCode } from './places.ts'
+import { noPlaces, placesInCode } from './problems/places.ts'
 import { readData } from './read-data.ts'
 import { resolveConfig, resolvePipeline } from './resolve.ts'
 

@@ -1,7 +1,7 @@
 /** What the schemas of definitions are made of: names, references, columns, checks and limits. */
 import { z } from 'zod'
 import { simpleTypes } from './columns.ts'
-import { checkMisfits, columnMisfits, type Misfit } from './consistency.ts'
+import { checkMisfits, columnMisfits, type Misfit } from './problems/consistency.ts'
 import { isZone } from './schedule.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */

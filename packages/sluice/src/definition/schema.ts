@@ -4,9 +4,9 @@
  * They only say what is legal; defaults are filled in by `resolve.ts`, so the published JSON Schema is made from exactly these.
  */
 import { z } from 'zod'
-import { cdc, changes, lookups } from './cdc-schema.ts'
-import { csvMisfits } from './consistency.ts'
-import { connection, procedure } from './procedure-schema.ts'
+import { cdc, changes, lookups } from './cdc/schema.ts'
+import { csvMisfits } from './problems/consistency.ts'
+import { connection, procedure } from './procedures/schema.ts'
 import { isCron } from './schedule.ts'
 import {
   belowProject,

@@ -6,11 +6,11 @@
  * A table's full name is `<layer>.<table>` and is unique in a project.
  */
 
-import type { CdcSource, ChangesModel, Lookup } from './cdc-types.ts'
-import type { ConnectionConfig, ProcedureSource } from './procedure-types.ts'
+import type { CdcSource, ChangesModel, Lookup } from './cdc/types.ts'
+import type { ConnectionConfig, ProcedureSource } from './procedures/types.ts'
 
-export type * from './cdc-types.ts'
-export type * from './procedure-types.ts'
+export type * from './cdc/types.ts'
+export type * from './procedures/types.ts'
 
 /** A reference to a secret; the value is read when it is used, and never stored. */
 export interface SecretReference {

@@ -1,7 +1,7 @@
 /** Builds the plan: a pure function of the definition, the analysis of its SQL, and what is committed. */
 import { type Problem, problem } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import { changeInWords, isRisky } from './classify.ts'
 import { type Decision, decide, isApproved } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'

@@ -1,8 +1,8 @@
 /** Every task that a project declares, before anything is known of what is there. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
-import { lookupsOf } from '../definition/cdc.ts'
+import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { declaredChecks, eachValues } from '../definition/columns.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { Check, Load, Model, Pipeline, Source, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
 import type { PlanInput, PlanTask } from './types.ts'

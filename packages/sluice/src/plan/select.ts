@@ -1,6 +1,6 @@
 /** Which tasks a run is asked for: dbt's grammar of selectors, over pipelines, layers and tables. */
 import { type Problem, problem } from '../base/errors.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { TaskKind } from './types.ts'
 
 /** What a selector can see of a task. */

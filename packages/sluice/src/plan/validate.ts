@@ -1,7 +1,7 @@
 /** Columns that a definition names, against the columns that the tables will have. */
 import { type Location, type Problem, problem } from '../base/errors.ts'
-import { lookupsOf } from '../definition/cdc.ts'
-import { suggest } from '../definition/suggest.ts'
+import { lookupsOf } from '../definition/cdc/cdc.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { Check, Load, TableOptions } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
 

@@ -1,8 +1,8 @@
 /** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
 import { sluiceError } from '../base/errors.ts'
-import { lookupsOf } from '../definition/cdc.ts'
+import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { eachValues } from '../definition/columns.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { Project, Source } from '../definition/types.ts'
 import type { OpenProject } from '../run/api.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'

@@ -1,6 +1,6 @@
 /** The names that a project knows, and the tables behind them. */
 import { sluiceError } from '../base/errors.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import type { Project } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import type { OpenProject } from '../run/api.ts'

@@ -7,10 +7,10 @@ import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
-import type { CdcControl } from './cdc-api.ts'
-import type { EventSink, RunEvent, RunSummary } from './events.ts'
+import type { CdcControl } from './cdc/api.ts'
+import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
 
-export type * from './cdc-api.ts'
+export type * from './cdc/api.ts'
 
 /** What selects and steers a plan or a run. */
 export interface PlanOptions {

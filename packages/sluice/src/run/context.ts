@@ -8,8 +8,8 @@ import type { Plan, PlanTask } from '../plan/types.ts'
 import type { SourceAdapter } from '../sources/source.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
-import type { Connections } from './connections.ts'
-import type { NewRunEvent } from './events.ts'
+import type { Connections } from './connections/connections.ts'
+import type { NewRunEvent } from './ledger/events.ts'
 
 /** An opened project's parts. */
 export interface ProjectContext {

@@ -1,7 +1,7 @@
 /** Crawls a connection: asks the server what there is to call, or calls one procedure to see its columns, and proposes contracts. */
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { Connection, ProcedureDescription, ResultColumn } from '../connections/connection.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import { type ExistingSource, proposeProcedures, type SeenProcedure } from '../sources/procedures/crawl.ts'
 import { type GivenValues, outputsOf, proceduresText } from '../sources/procedures/crawl-text.ts'
 import type { ConnectionProposal, CrawlConnectionOptions } from './api.ts'

@@ -1,5 +1,5 @@
 /** Crawls foreign files for a project: finds the source that would take them, and hands both to the files source's crawler. */
-import { crawlFiles } from '../sources/files/crawl.ts'
+import { crawlFiles } from '../sources/files/crawl/crawl.ts'
 import type { CrawlProposal } from './api.ts'
 import type { ProjectContext } from './context.ts'
 

@@ -2,10 +2,10 @@
 import { newId } from '../base/clock.ts'
 import type { Retention } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
-import { forgetKept, keptLogs, keptTables } from '../sources/cdc/kept-copy.ts'
+import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import { acquireLease } from './lease.ts'
+import { acquireLease } from './ledger/lease.ts'
 
 /**
  * Makes version N+1 with the content of an earlier version.

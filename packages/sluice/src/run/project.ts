@@ -12,13 +12,13 @@ import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { OpenProject } from './api.ts'
-import type { Connections, ConnectionsContext, ConnectorOf } from './connections.ts'
+import type { Connections, ConnectionsContext, ConnectorOf } from './connections/connections.ts'
 import type { ProjectContext } from './context.ts'
-import { loadDefinition } from './definition-cache.ts'
+import { loadDefinition } from './definition/cache.ts'
+import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
-import { leaseHolder } from './lease.ts'
-import { listRuns, readEvents } from './ledger.ts'
-import { taskShare } from './task-share.ts'
+import { leaseHolder } from './ledger/lease.ts'
+import { listRuns, readEvents } from './ledger/ledger.ts'
 import { projectWarehouse } from './warehouse.ts'
 
 /** What may be handed in from outside, mostly by tests. */
@@ -96,8 +96,8 @@ async function wire(
       if (source.kind === 'files')
         return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
       if (source.kind === 'cdc')
-        return (await import('./cdc.ts')).openChanges(table, source, { root, project, clock, lake, state })
-      const { openProcedure } = await import('./connections.ts')
+        return (await import('./cdc/open.ts')).openChanges(table, source, { root, project, clock, lake, state })
+      const { openProcedure } = await import('./connections/connections.ts')
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
     connections: openConnections,
@@ -113,11 +113,11 @@ async function wire(
 // A command pays for what it uses: everything but the wiring is imported when it is asked for. These stand apart, because the compiler leaves
 // the ending of an import as it is where it is inside a block with `await using`.
 const connectionsOf = async (context: ConnectionsContext): Promise<Connections> =>
-  (await import('./connections.ts')).projectConnections(context)
-const execution = (): Promise<typeof import('./execute.ts')> => import('./execute.ts')
+  (await import('./connections/connections.ts')).projectConnections(context)
+const execution = (): Promise<typeof import('./execution/execute.ts')> => import('./execution/execute.ts')
 const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
-const planning = (): Promise<typeof import('./planning.ts')> => import('./planning.ts')
-const secrets = (): Promise<typeof import('./secrets.ts')> => import('./secrets.ts')
+const planning = (): Promise<typeof import('./planning/planning.ts')> => import('./planning/planning.ts')
+const secrets = (): Promise<typeof import('./definition/secrets.ts')> => import('./definition/secrets.ts')
 
 function projectOver(
   context: ProjectContext & { readonly close: () => Promise<void> },
@@ -136,7 +136,7 @@ function projectOver(
     return events
   }
   const cdc = async (table: string): ReturnType<OpenProject['cdc']> =>
-    (await import('./cdc-control.ts')).cdcControl(context, table)
+    (await import('./cdc/control.ts')).cdcControl(context, table)
   return {
     root,
     definition: project,
@@ -152,13 +152,13 @@ function projectOver(
         concurrency: project.config.concurrency,
       }),
     run: async (options) => (await execution()).executeRun(context, options),
-    watch: async (options) => (await import('./watch.ts')).watchProject(context, options),
+    watch: async (options) => (await import('./execution/watch.ts')).watchProject(context, options),
     cdc,
     retry: async (runId, options) =>
       (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
     runs,
     events: eventsOf,
-    log: async (runId, task) => (await import('./log.ts')).logText(await eventsOf(runId), task),
+    log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
     tables: async () =>
       (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
         (record) => record !== undefined,
@@ -181,7 +181,7 @@ function projectOver(
       (await import('./crawl-connection.ts')).crawlConnection(context, name, options),
     clean: async (options) => (await maintenance()).clean(context, options),
     doctor: async () =>
-      (await import('./doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
+      (await import('./doctor/doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
     [Symbol.asyncDispose]: () => context.close(),
   }
 }

@@ -15,9 +15,9 @@ import { exportQuarantine } from '../quality/quarantine.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import type { RunSummary } from './events.ts'
-import { executeRun } from './execute.ts'
-import { planProject } from './planning.ts'
+import { executeRun } from './execution/execute.ts'
+import type { RunSummary } from './ledger/events.ts'
+import { planProject } from './planning/planning.ts'
 
 /**
  * Replays the quarantine of a source: what each kept version refused under another definition than today's.

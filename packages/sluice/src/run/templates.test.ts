@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { digest } from '../base/json.ts'
 import type { CdcSource, ProcedureSource } from '../definition/types.ts'
-import { loadProject } from './load.ts'
+import { loadProject } from './definition/load.ts'
 
 const templates = fileURLToPath(new URL('../../templates', import.meta.url))
 

@@ -67,10 +67,10 @@ function serverWarehouse(
       const config = project.config.connections[connection]
       assert(config !== undefined, `the connection "${connection}" is declared: the definition was checked`)
       const [{ connectionSettings }, { guardLogin }, { maskedError }, { redactor }] = await Promise.all([
-        import('./connections.ts'),
+        import('./connections/connections.ts'),
         import('../connections/login-guard.ts'),
-        import('./masked-connection.ts'),
-        import('./secrets.ts'),
+        import('./connections/masked-connection.ts'),
+        import('./definition/secrets.ts'),
       ])
       const settings = await connectionSettings(root, connection, config)
       const folder = join(stateFolder, 'tmp')

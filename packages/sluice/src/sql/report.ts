@@ -2,7 +2,7 @@
 import { distance } from 'fastest-levenshtein'
 import type { ErrorName, ErrorParams, Problem } from '../base/errors.ts'
 import { problem } from '../base/errors.ts'
-import { suggest } from '../definition/suggest.ts'
+import { suggest } from '../definition/problems/suggest.ts'
 import { placeOf, type Stretch } from './place.ts'
 import { type Column, type Relation, relationName, type Scope } from './scope.ts'
 import { extentOf, isTree, type Name } from './tree.ts'

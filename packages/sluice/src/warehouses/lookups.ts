@@ -7,7 +7,7 @@
  */
 import { sluiceError } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
-import { lookupsOf } from '../definition/cdc.ts'
+import { lookupsOf } from '../definition/cdc/cdc.ts'
 import type { Load, Lookup } from '../definition/types.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect } from './dialect.ts'

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { OpenProject, RunOptions } from '../../src/run/api.ts'
-import type { RunEvent, RunSummary } from '../../src/run/events.ts'
+import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
 

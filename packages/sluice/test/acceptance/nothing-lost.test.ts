@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, wri
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { OpenProject } from '../../src/run/api.ts'
-import type { RunEvent, RunSummary } from '../../src/run/events.ts'
+import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
 

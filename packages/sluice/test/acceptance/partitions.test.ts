@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { CommitRecord } from '../../src/lake/record.ts'
 import type { RunOptions } from '../../src/run/api.ts'
-import type { RunEvent } from '../../src/run/events.ts'
+import type { RunEvent } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
 

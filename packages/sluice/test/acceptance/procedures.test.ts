@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { RunEvent } from '../../src/run/events.ts'
+import type { RunEvent } from '../../src/run/ledger/events.ts'
 import { command, packageRoot, query } from './project.ts'
 
 /**

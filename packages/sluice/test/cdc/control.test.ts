@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { CdcControl } from '../../src/run/cdc-api.ts'
+import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { cursorOf, fold, lakeOf, logOf, runProject, watchProject } from './project.ts'
 import { client, confirmed, expectEqual, name, server, shop, sql, unpublished } from './shop.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isSluiceError } from '../../src/base/errors.ts'
-import { type Change, type Message, pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
+import { type Change, type Message, pgoutputDecoder } from '../../src/sources/cdc/wire/pgoutput.ts'
 import { type EncodedRelation, type EncodedValue, encode, unchanged } from './pgoutput-encoder.ts'
 
 const people: EncodedRelation = {

@@ -6,16 +6,16 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { ConnectionSettings } from '../../src/connections/connection.ts'
 import { readSlot } from '../../src/sources/cdc/continuity.ts'
-import { type Lsn, parseLsn } from '../../src/sources/cdc/lsn.ts'
-import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
+import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
+import { type Lsn, parseLsn } from '../../src/sources/cdc/wire/lsn.ts'
+import { pgoutputDecoder } from '../../src/sources/cdc/wire/pgoutput.ts'
 import {
   type ChangeStream,
   createSlot,
   identifyServer,
   openStream,
   replicationClient,
-} from '../../src/sources/cdc/stream.ts'
-import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
+} from '../../src/sources/cdc/wire/stream.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-stream-'))

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import { pgoutputDecoder } from '../../src/sources/cdc/pgoutput.ts'
 import { type TransactionMessage, transactionAssembler } from '../../src/sources/cdc/transactions.ts'
+import { pgoutputDecoder } from '../../src/sources/cdc/wire/pgoutput.ts'
 import {
   type Done,
   history,

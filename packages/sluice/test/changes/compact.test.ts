@@ -8,7 +8,7 @@ import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { firstVersionOf, partitionKey } from '../../src/lake/growth.ts'
 import { type Lake, openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../src/lake/record.ts'
-import { compactTable } from '../../src/run/compact.ts'
+import { compactTable } from '../../src/run/execution/compact.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import {
   currentRows,

@@ -10,7 +10,7 @@ import type { CommitRecord } from '../../src/lake/record.ts'
 import type { PlanTask } from '../../src/plan/types.ts'
 import { quarantineWriter } from '../../src/quality/quarantine.ts'
 import type { OpenProject, RunInfo } from '../../src/run/api.ts'
-import type { RunEvent, RunSummary } from '../../src/run/events.ts'
+import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { quoteText } from '../../src/sql/quote.ts'
 
 const at = '2026-11-20T10:00:00.000Z'

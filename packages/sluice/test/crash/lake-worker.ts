@@ -10,7 +10,7 @@ import { isSluiceError } from '../../src/base/errors.ts'
 import type { ExtractionLog } from '../../src/lake/extractions.ts'
 import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
-import { acquireLease } from '../../src/run/lease.ts'
+import { acquireLease } from '../../src/run/ledger/lease.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { fileOf, inputOf, steps, table } from './lake-model.ts'
 

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
-import { acquireLease } from '../../src/run/lease.ts'
+import { acquireLease } from '../../src/run/ledger/lease.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { fileOf, inputOf, rowsAt, steps, table } from './lake-model.ts'
 

@@ -2,7 +2,7 @@
 import { cdc, changes } from '../../src/definition/builders/cdc.ts'
 import { append, scd2 } from '../../src/definition/builders/loads.ts'
 import { addedColumns, columnsOf, sourceColumns } from '../../src/definition/columns.ts'
-import { noPlaces } from '../../src/definition/places.ts'
+import { noPlaces } from '../../src/definition/problems/places.ts'
 import { resolvePipeline } from '../../src/definition/resolve.ts'
 import type { ChangesModel } from '../../src/definition/types.ts'
 import type { PlanInput } from '../../src/plan/types.ts'

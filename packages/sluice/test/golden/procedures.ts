@@ -1,7 +1,7 @@
 /** A project of procedures: two systems, calls for each value of another table, and tables that are copies. */
 import { each, procedures, windowFrom, windowTo } from '../../src/definition/builders/procedures.ts'
 import { sourceColumns } from '../../src/definition/columns.ts'
-import { noPlaces } from '../../src/definition/places.ts'
+import { noPlaces } from '../../src/definition/problems/places.ts'
 import { resolvePipeline } from '../../src/definition/resolve.ts'
 import type { PlanInput } from '../../src/plan/types.ts'
 import { analysisOf, projectOf } from './project.ts'

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { isSluiceError } from '../../src/base/errors.ts'
-import { crawlFiles } from '../../src/sources/files/crawl.ts'
+import { crawlFiles } from '../../src/sources/files/crawl/crawl.ts'
 import { openDrop, sourceOf } from './drop.ts'
 
 const data = join(dirname(fileURLToPath(import.meta.url)), '../../../../../shared/data')

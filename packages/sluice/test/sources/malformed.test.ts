@@ -1,9 +1,9 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { dialectOf } from '../../src/sources/files/dialect.ts'
-import { fieldTexts } from '../../src/sources/files/field-texts.ts'
-import { type FileRecord, readRecordsOf } from '../../src/sources/files/file-records.ts'
+import { dialectOf } from '../../src/sources/files/text/dialect.ts'
+import { fieldTexts } from '../../src/sources/files/text/field-texts.ts'
+import { type FileRecord, readRecordsOf } from '../../src/sources/files/text/file-records.ts'
 import { openDrop, sourceOf } from './drop.ts'
 
 /** One record of a generated file: its bytes, and whether it is good, with its values where it is. */
@@ -149,7 +149,7 @@ describe('malformed CSVs with known truth', () => {
 
   test('the splitter answers alike whatever the chunks', async () => {
     await using drop = await openDrop()
-    const { readRecords } = await import('../../src/sources/files/file-records.ts')
+    const { readRecords } = await import('../../src/sources/files/text/file-records.ts')
     await fc.assert(
       fc.asyncProperty(generatedFile, fc.integer({ min: 1, max: 40 }), async ({ bytes }, chunkBytes) => {
         drop.deliver('chunked.csv', bytes)

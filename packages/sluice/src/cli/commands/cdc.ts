@@ -1,9 +1,9 @@
 /** `sluice cdc` */
 import { sluiceError } from '../../base/errors.ts'
-import { capturedLogs } from '../../definition/cdc.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { capturedLogs } from '../../definition/cdc/cdc.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { OpenProject } from '../../run/api.ts'
-import type { CdcControl, CdcStatus } from '../../run/cdc-api.ts'
+import type { CdcControl, CdcStatus } from '../../run/cdc/api.ts'
 import type { Context, Run } from '../command.ts'
 import { tableText } from '../render/table.ts'
 import { bytes, count, duration, plural, visible, visibleLines } from '../render/text.ts'

@@ -1,6 +1,6 @@
 /** `sluice check` */
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
-import { capturedLogs } from '../../definition/cdc.ts'
+import { capturedLogs } from '../../definition/cdc/cdc.ts'
 import type { OpenProject } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { problemsText } from '../render/error.ts'

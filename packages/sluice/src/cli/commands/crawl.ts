@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { ConnectionProposal, CrawlProposal } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { tableText } from '../render/table.ts'

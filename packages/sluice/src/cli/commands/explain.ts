@@ -1,6 +1,6 @@
 /** `sluice explain` */
 import { sluiceError } from '../../base/errors.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { Run } from '../command.ts'
 import { type ErrorPage, errorPages, exitMeanings } from '../error-pages.ts'
 import { writeList } from '../render/rows.ts'

@@ -1,6 +1,6 @@
 /** `sluice render` */
 import { sluiceError } from '../../base/errors.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { Run } from '../command.ts'
 import { visible, visibleLines } from '../render/text.ts'
 

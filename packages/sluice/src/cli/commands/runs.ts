@@ -1,6 +1,6 @@
 /** `sluice runs` */
 import { sluiceError } from '../../base/errors.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { OpenProject, RunInfo } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'

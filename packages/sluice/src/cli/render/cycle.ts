@@ -1,6 +1,6 @@
 /** One of the runs that follow each other, as one line. Pure. */
 import type { WatchCycle } from '../../run/api.ts'
-import type { RunEvent } from '../../run/events.ts'
+import type { RunEvent } from '../../run/ledger/events.ts'
 import type { Channel } from '../terminal.ts'
 import { lagText, loadText, marks } from './run-line.ts'
 import { count, duration, firstLine, plural, visible } from './text.ts'

@@ -1,5 +1,5 @@
 /** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
-import type { RunEvent } from '../../run/events.ts'
+import type { RunEvent } from '../../run/ledger/events.ts'
 import type { Channel } from '../terminal.ts'
 import { bytes, count, duration, firstLine, plural, rate, visible } from './text.ts'
 

@@ -1,5 +1,5 @@
 /** A run as its events tell it so far. Pure: what the live view and the summary are drawn from. */
-import type { ErrorSummary, RunEvent, RunSummary } from '../../run/events.ts'
+import type { ErrorSummary, RunEvent, RunSummary } from '../../run/ledger/events.ts'
 
 type Finished = Extract<RunEvent, { type: 'task.finished' }>
 

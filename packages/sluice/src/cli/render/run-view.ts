@@ -1,6 +1,6 @@
 /** Shows a run while it happens: redrawn in place for people, plain lines in a pipe, events as JSON with `--json`. */
 import { type Clock, systemClock } from '../../base/clock.ts'
-import type { EventSink } from '../../run/events.ts'
+import type { EventSink } from '../../run/ledger/events.ts'
 import type { Terminal } from '../terminal.ts'
 import { frameLines } from './run-frame.ts'
 import { runLine } from './run-line.ts'

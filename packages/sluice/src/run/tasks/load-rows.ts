@@ -1,6 +1,6 @@
 /** Which rows and columns a load brings: of a table that has only grown, those that it has not brought before, where that comes to the same. */
 import { digest } from '../../base/json.ts'
-import { historyColumns } from '../../definition/cdc-rules.ts'
+import { historyColumns } from '../../definition/cdc/rules.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, onlyGrew, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'

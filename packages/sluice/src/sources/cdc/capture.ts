@@ -4,13 +4,13 @@ import { connectPostgres, dropPostgres } from '../../connections/postgres/connec
 import type { CdcSource } from '../../definition/types.ts'
 import type { TakeContext } from '../source.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
+import { firstCopy } from './copy/first-copy.ts'
 import { readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
-import { firstCopy } from './first-copy.ts'
 import { lagOf, sourceLag } from './lag.ts'
 import { assertPublished, capturedTables } from './preflight.ts'
 import type { CdcContext } from './source.ts'
-import { identifyServer, replicationClient } from './stream.ts'
+import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
  * Connects, and looks whether the log can be read from where it was committed.

@@ -2,8 +2,8 @@
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { Cursor } from './cursor.ts'
-import { type Lsn, parseLsn, printLsn } from './lsn.ts'
-import type { ServerIdentity } from './stream.ts'
+import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
+import type { ServerIdentity } from './wire/stream.ts'
 
 /** A slot, as the server sees it. */
 export interface SlotState {

@@ -1,7 +1,7 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
-import { type Lsn, parseLsn, printLsn } from './lsn.ts'
-import type { Micros } from './pgoutput.ts'
+import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
+import type { Micros } from './wire/pgoutput.ts'
 
 /** A position, and what it is a position of. */
 export interface Cursor {

@@ -12,14 +12,14 @@ import { readSlot } from './continuity.ts'
 import { type Cursor, writeCursor } from './cursor.ts'
 import { idleBytes } from './lag.ts'
 import { type ChangeLogWriter, type CopyPoint, changeLogWriter, type WrittenLog } from './log-writer.ts'
-import { type Lsn, printLsn } from './lsn.ts'
-import { pgoutputDecoder } from './pgoutput.ts'
 import type { Captured } from './preflight.ts'
 import { shapeJudge } from './shape-change.ts'
 import type { CdcContext } from './source.ts'
-import { type ChangeStream, openStream, type ServerIdentity } from './stream.ts'
 import { type Assembler, transactionAssembler } from './transactions.ts'
 import { waitingTables } from './waiting.ts'
+import { type Lsn, printLsn } from './wire/lsn.ts'
+import { pgoutputDecoder } from './wire/pgoutput.ts'
+import { type ChangeStream, openStream, type ServerIdentity } from './wire/stream.ts'
 
 /** What a take came to; see `SourceAdapter`. */
 export type Taken = Awaited<ReturnType<SourceAdapter['take']>>

@@ -7,7 +7,7 @@ import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { readSlot, type SlotState } from './continuity.ts'
 import { mib } from './lag.ts'
 import { type Captured, capturedTables } from './preflight.ts'
-import { parseTableName } from './relation.ts'
+import { parseTableName } from './wire/relation.ts'
 
 /** How something stands. */
 export interface Finding {

@@ -7,8 +7,8 @@ import { duckDbEngine } from '../../engines/duckdb/engine.ts'
 import type { Session } from '../../engines/engine.ts'
 import { quoteText } from '../../sql/quote.ts'
 import { type ChangeLogOptions, changeLogWriter, type WrittenLog } from './log-writer.ts'
-import { pgoutputDecoder } from './pgoutput.ts'
 import { type Assembler, transactionAssembler } from './transactions.ts'
+import { pgoutputDecoder } from './wire/pgoutput.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-log-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

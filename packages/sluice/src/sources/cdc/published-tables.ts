@@ -1,6 +1,6 @@
 /** What the server's catalog says about the published tables: their columns, what names their rows, how large they are. */
 import type pg from 'pg'
-import { type Relation, type ReplicaIdentity, tableName } from './relation.ts'
+import { type Relation, type ReplicaIdentity, tableName } from './wire/relation.ts'
 
 /** A published table. */
 export interface PublishedTable {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { parseTableName, tableName } from './relation.ts'
 import { compareShapes } from './shape-change.ts'
 import { waitingName } from './waiting.ts'
+import { parseTableName, tableName } from './wire/relation.ts'
 
 type Column = { name: string; typeOid: number; typeName?: string; typeModifier: number; isKey: boolean }
 const column = (name: string, typeOid = 25, typeModifier = -1, more: Partial<Column> = {}): Column => ({

@@ -3,8 +3,8 @@ import type pg from 'pg'
 import type { Lake } from '../../lake/lake.ts'
 import { quoteText } from '../../sql/quote.ts'
 import type { TakeContext } from '../source.ts'
-import { parseTableName } from './relation.ts'
 import { waitingName } from './waiting.ts'
+import { parseTableName } from './wire/relation.ts'
 
 /** What became of a shape. */
 export interface ShapeChange {

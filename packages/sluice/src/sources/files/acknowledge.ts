@@ -21,7 +21,7 @@ import type { FilesSource } from '../../definition/types.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { duplicateIdentity, type FilesContext, hashFile, identityOf } from './discover.ts'
 import { describe } from './pattern.ts'
-import { printable } from './printable.ts'
+import { printable } from './text/printable.ts'
 
 /** Moves what was taken or known to the archive, and what was refused to the error folder. */
 export async function acknowledgeFiles(

@@ -10,9 +10,9 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
-import { printable } from './printable.ts'
 import { addedColumns, fileKeys, rowContract } from './scan.ts'
-import type { RefusedRecord } from './survey.ts'
+import { printable } from './text/printable.ts'
+import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */
 export type CandidateFile = Candidate['files'][number]

@@ -7,12 +7,12 @@ import { readFooter } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
-import type { FileTotals } from './file-records.ts'
-import { mapHeader } from './header.ts'
-import { carried, textColumn, textColumnSql } from './normalised.ts'
-import { printable } from './printable.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
-import type { RefusedRecord, Survey } from './survey.ts'
+import type { FileTotals } from './text/file-records.ts'
+import { mapHeader } from './text/header.ts'
+import { carried, textColumn, textColumnSql } from './text/normalised.ts'
+import { printable } from './text/printable.ts'
+import type { RefusedRecord, Survey } from './text/survey.ts'
 
 /**
  * Looks at a Parquet file: its footer, its columns, and how each becomes its contract's column.

@@ -2,7 +2,7 @@
 import { sluiceError } from '../../base/errors.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { refusal } from './prepare.ts'
-import { printable } from './printable.ts'
+import { printable } from './text/printable.ts'
 
 /**
  * A file that discovery refused, with its error.

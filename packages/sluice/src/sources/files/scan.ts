@@ -5,8 +5,8 @@ import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast, RowRule } from '../../quality/rule.ts'
 import { acceptSql, checkNames, decodeMask, rowRules } from '../../quality/rules.ts'
 import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
-import { carried, textColumn, textColumnSql } from './normalised.ts'
-import type { FileColumns } from './survey.ts'
+import { carried, textColumn, textColumnSql } from './text/normalised.ts'
+import type { FileColumns } from './text/survey.ts'
 
 /** One row that the scan refused. */
 export interface CapturedRow {

@@ -1,6 +1,6 @@
 /** The result contract: the columns that arrive against those that were declared, before a row is accepted. Pure. */
 import { duckDbType } from '../../definition/columns.ts'
-import { suggest } from '../../definition/suggest.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
 import type { Column, ColumnType, ProcedureSource } from '../../definition/types.ts'
 import { widens } from '../../lake/fields.ts'
 

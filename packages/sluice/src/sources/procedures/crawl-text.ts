@@ -1,5 +1,5 @@
 /** Proposals in words: TypeScript to paste. Pure. */
-import { tableOf } from '../../definition/procedure-rules.ts'
+import { tableOf } from '../../definition/procedures/rules.ts'
 import type { ProposedProcedure, ProposedSet } from './crawl.ts'
 
 /** Values that a procedure was called with, by the parameter's name. */

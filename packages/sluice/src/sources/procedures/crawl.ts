@@ -1,6 +1,6 @@
 /** Proposes contracts from what a server says of its procedures, to be reviewed. Pure. */
 import type { ProcedureDescription, ResultColumn } from '../../connections/connection.ts'
-import { procedureNameRule, tableOf } from '../../definition/procedure-rules.ts'
+import { procedureNameRule, tableOf } from '../../definition/procedures/rules.ts'
 import type { ProcedureSource } from '../../definition/types.ts'
 import { type Difference, matchContract } from './contract.ts'
 import { columnNote } from './crawl-notes.ts'

@@ -1,0 +1,304 @@
+/** What is done with a log of changes by hand: how it stands, what the server needs, what waits, what was missed. */
+import type pg from 'pg'
+import { newId } from '../../base/clock.ts'
+import { sluiceError } from '../../base/errors.ts'
+import { digest } from '../../base/json.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
+import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { logColumns } from '../../definition/columns.ts'
+import type { CdcSource } from '../../definition/types.ts'
+import type { Session } from '../../engines/engine.ts'
+import { readFooter } from '../../engines/parquet-footer.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
+import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
+import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
+import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
+import { lagOf } from '../../sources/cdc/lag.ts'
+import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
+import type { Candidate } from '../../sources/source.ts'
+import type { ProjectContext } from '../context.ts'
+import { acquireLease, type Lease } from '../ledger/lease.ts'
+import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcStatus, CdcTable } from './api.ts'
+import type { CdcProject } from './open.ts'
+import { cdcSettings } from './open.ts'
+
+/** What is controlled. */
+export interface Controlled {
+  readonly context: ProjectContext
+  /** The log's table. */
+  readonly table: string
+  readonly source: CdcSource
+}
+
+/**
+ * The control of a log of changes; nothing is connected yet.
+ *
+ * @example await (await cdcControl(context, 'raw.shop')).status()
+ * @throws Cli.UnknownName where the table is no log of changes
+ */
+export function cdcControl(context: ProjectContext, table: string): CdcControl {
+  const source = sourceOf(context, table)
+  const controlled: Controlled = { context, table, source }
+  return {
+    status: ({ signal = never } = {}) => withServer(controlled, signal, (client) => status(controlled, client)),
+    setup: ({ apply, signal = never }) =>
+      withServer(controlled, signal, async (client) =>
+        change(source, client, (await inspect(client, source)).statements, apply),
+      ),
+    drop: ({ apply, signal = never }) =>
+      withServer(controlled, signal, async (client) => {
+        const dropped = await change(source, client, dropStatements(source, await inspect(client, source)), apply)
+        if (apply) await dropKept(controlled)
+        return dropped
+      }),
+    resnapshot: async (options = {}) => (await import('./resnapshot.ts')).resnapshot(controlled, options),
+    accept: (options) => accept(controlled, options),
+  }
+}
+
+const never = new AbortController().signal
+
+function sourceOf({ project }: Pick<ProjectContext, 'project'>, table: string): CdcSource {
+  const logs = project.pipelines.flatMap(({ layers, sources }) =>
+    Object.entries(sources).flatMap(([key, source]) =>
+      source.kind === 'cdc' ? [[`${layers[0]}.${key}`, source] as const] : [],
+    ),
+  )
+  const found = logs.find(([name]) => name === table)
+  if (found === undefined)
+    throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: logs.map(([name]) => name) })
+  return found[1]
+}
+
+async function withServer<T>(
+  { context, source }: Controlled,
+  signal: AbortSignal,
+  work: (client: pg.Client, settings: ConnectionSettings) => Promise<T>,
+): Promise<T> {
+  return cdcSettings(context as CdcProject, source, async (settings) => {
+    const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+    try {
+      return await work(client, settings)
+    } finally {
+      dropPostgres(client)
+    }
+  })
+}
+
+async function status({ context, table, source }: Controlled, client: pg.Client): Promise<CdcStatus> {
+  const inspection = await inspect(client, source)
+  const { rows } = await client.query<{ at: string }>(
+    'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS at',
+  )
+  const server = parseLsn(rows[0]!.at)
+  const record = await context.lake.current(table)
+  const cursor = record?.watermark === undefined ? undefined : readCursor(record.watermark)
+  const { slot } = inspection
+  const lag =
+    cursor === undefined
+      ? undefined
+      : lagOf({
+          ...{ position: cursor.position, server, slot, limits: source.lag },
+          ...{ committedAt: new Date(record!.committedAt), now: context.clock.now() },
+        })
+  const kept = cursor === undefined ? await keptTables(context.state, table) : []
+  const tables = tablesOf(source, inspection, cursor, new Set(kept.map((one) => one.kept?.table)))
+  const waiting = tables.flatMap((one) => (one.status === 'paused' ? [one.table] : []))
+  const reasons = waiting.length === 0 ? new Map<string, string>() : await reasonsOf(context, record!, waiting)
+  return {
+    ...{ table, connection: source.connection, slot: source.slot, publication: source.publication },
+    slotStatus: slotStatus(inspection, cursor),
+    ...(cursor === undefined ? {} : { position: printLsn(cursor.position) }),
+    serverPosition: printLsn(server),
+    ...(lag === undefined
+      ? {}
+      : {
+          lag: {
+            ...{ bytes: lag.bytes, keptBytes: lag.keptBytes, level: lag.level },
+            ...(lag.seconds === undefined ? {} : { seconds: lag.seconds }),
+          },
+        }),
+    tables: tables.map((one) => (reasons.has(one.table) ? { ...one, detail: reasons.get(one.table)! } : one)),
+    findings: [
+      ...inspection.findings,
+      ...(kept.length === 0 ? [] : [underWay(kept.length, tables.length)]),
+      ...gaps(source, inspection, cursor, tables),
+    ],
+  }
+}
+
+/** A first copy that was interrupted: the server keeps its log until it is made. */
+function underWay(copied: number, all: number): CdcFinding {
+  const detail = `under way: ${copied} of ${all} tables are copied and kept`
+  return { name: 'first copy', status: 'warn', detail, fix: 'The next run goes on with the others: sluice run' }
+}
+
+/** What is kept of a first copy is of no use without its slot. */
+async function dropKept({ context, table }: Controlled): Promise<void> {
+  const isCommitted = (await context.lake.current(table)) !== undefined
+  await forgetKept(context, await keptTables(context.state, table), { isCommitted })
+}
+
+/** What a run would stop at, because changes may be missing. */
+function gaps(
+  source: CdcSource,
+  { slot }: Inspection,
+  cursor: Cursor | undefined,
+  tables: readonly CdcTable[],
+): readonly CdcFinding[] {
+  if (cursor === undefined) return []
+  const missing = { status: 'fail', fix: 'Find what is missing: sluice cdc resnapshot' } as const
+  const since = `changes after ${printLsn(cursor.position)} may be missing`
+  const isAhead = slot?.confirmed !== undefined && slot.confirmed > cursor.position
+  return [
+    ...(slot === undefined ? [{ ...missing, name: `slot ${source.slot}`, detail: `there is none; ${since}` }] : []),
+    ...(isAhead ? [{ ...missing, name: `slot ${source.slot}`, detail: `somebody else has read it; ${since}` }] : []),
+    ...tables.flatMap(({ table, status: state, detail = '' }) =>
+      state === 'stale' ? [{ ...missing, name: table, detail }] : [],
+    ),
+  ]
+}
+
+async function reasonsOf(
+  { engine, lake }: ProjectContext,
+  record: CommitRecord,
+  tables: readonly string[],
+): Promise<Map<string, string>> {
+  await using session = await engine.open({})
+  const log = await lake.latestSql(record)
+  const reasons = new Map<string, string>()
+  for (const table of tables) reasons.set(table, (await whyWaiting(session, log, table)).join('; '))
+  return reasons
+}
+
+function slotStatus({ slot }: Inspection, cursor: Cursor | undefined): CdcStatus['slotStatus'] {
+  // A slot that is gone has taken with it what came after the cursor.
+  if (slot === undefined) return cursor === undefined ? 'missing' : 'lost'
+  if (slot.walStatus === 'lost' || slot.invalidation !== undefined) return 'lost'
+  if (cursor !== undefined && slot.confirmed !== undefined && slot.confirmed > cursor.position) return 'lost'
+  return slot.activePid === undefined ? 'ready' : 'active'
+}
+
+function tablesOf(
+  source: CdcSource,
+  { tables, captured }: Inspection,
+  cursor: Cursor | undefined,
+  kept: ReadonlySet<string | undefined>,
+): readonly CdcTable[] {
+  return source.tables.map((table) => {
+    const found = tables.find((one) => one.table === table)
+    if (found?.exists !== true) return { table, status: 'missing', detail: 'the server does not have it' }
+    if (!found.isPublished) return { table, status: 'missing', detail: 'the publication does not have it' }
+    if (cursor === undefined)
+      return { table, status: 'new', ...(kept.has(table) && { detail: 'copied, and kept for the next run' }) }
+    const known = cursor.published[table]
+    if (known === undefined) return { table, status: 'stale', detail: 'its rows up to now are not in the log' }
+    if (known !== captured.digests.get(table))
+      return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
+    return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
+  })
+}
+
+/** Those statements that are allowed are done, in order; the first that the server refuses ends it. */
+async function change(
+  { connection }: CdcSource,
+  client: pg.Client,
+  statements: readonly Statement[],
+  apply: boolean,
+): Promise<CdcChange> {
+  if (!apply || statements.length === 0) return { statements, done: false }
+  for (const { sql } of statements.filter(({ allowed }) => allowed)) {
+    try {
+      await client.query(sql)
+    } catch (error) {
+      const { code = '', message } = error as { code?: string; message: string }
+      throw sluiceError('Source.StreamRefused', { connection, code, why: `${message} (${sql})` })
+    }
+  }
+  return { statements, done: statements.every(({ allowed }) => allowed) }
+}
+
+/** Work on a log that no run disturbs, and its commit. */
+export interface LogWork {
+  readonly run: string
+  readonly lease: Lease
+  readonly session: Session
+  readonly current: CommitRecord
+  readonly cursor: Cursor
+  /** A SELECT of the log. */
+  readonly log: string
+  /** A new folder on the lake's device. */
+  scratch(name: string): Promise<string>
+  commit(
+    what: string,
+    made: Pick<Candidate, 'files' | 'inputs'> & { rows: number; cursor: Cursor },
+    parent?: CommitRecord,
+  ): Promise<CommitRecord>
+}
+
+/**
+ * Works on a log.
+ *
+ * @example await withLog(controlled, signal, async ({ session, log, commit }) => …)
+ * @throws Run.Busy, Source.LogMissing
+ */
+export async function withLog<T>(
+  { context, table, source }: Controlled,
+  signal: AbortSignal,
+  work: (log: LogWork) => Promise<T>,
+): Promise<T> {
+  const { clock, state, lake, engine, storage } = context
+  const run = newId(clock)
+  await using lease = await acquireLease(state, 'project', { clock, owner: run })
+  const current = await lake.current(table)
+  if (current?.watermark === undefined) throw sluiceError('Source.LogMissing', { table })
+  await using session = await engine.open({ signal })
+  return await work({
+    ...{ run, lease, session, current, cursor: readCursor(current.watermark), log: await lake.latestSql(current) },
+    scratch: (name) => storage.scratch(`${run}-${name}`),
+    async commit(what, { files, inputs, rows, cursor }, parent) {
+      const { version } = parent ?? (await lake.current(table)) ?? current
+      const { record } = await lake.commit({
+        ...{ table, run, attempt: 1, definition: current.definition, operation: 'append', files, inputs },
+        taskKey: digest({ what, after: version, position: printLsn(cursor.position), run }),
+        expectedParent: version,
+        fencingToken: lease.token,
+        fence: () => lease.assertHeld(),
+        verifyFile: (file) => readFooter(session, file),
+        fields: logColumns(source.partitionBy),
+        accounting: { read: rows, accepted: rows, quarantined: 0, dropped: {} },
+        ...{ checks: [], quarantine: [], warnings: [what] },
+        watermark: writeCursor(cursor),
+      })
+      return record
+    },
+  })
+}
+
+/** @throws Run.Busy, Source.LogMissing */
+async function accept(
+  controlled: Controlled,
+  { table, apply, signal = never }: Parameters<CdcControl['accept']>[0],
+): Promise<readonly CdcAccepted[]> {
+  return withLog(controlled, signal, async ({ session, cursor, log, scratch, commit }) => {
+    const tables = cursor.waiting.filter((one) => table === undefined || one === table)
+    const accepted: CdcAccepted[] = []
+    for (const one of tables) accepted.push({ table: one, changes: await whyWaiting(session, log, one) })
+    if (!apply || tables.length === 0) return accepted
+    const { source } = controlled
+    const made = await writeAccepted(session, { log, tables, folder: await scratch('accepted'), source })
+    const waiting = cursor.waiting.filter((one) => !tables.includes(one))
+    await commit(`accepted: ${tables.join(', ')}`, {
+      ...made,
+      inputs: [
+        {
+          ...{ kind: 'changes', connection: source.connection, slot: source.slot, to: printLsn(cursor.position) },
+          ...{ from: printLsn(cursor.position), transactions: 0, rows: made.rows },
+        },
+      ],
+      cursor: { ...cursor, waiting },
+    })
+    return accepted
+  })
+}

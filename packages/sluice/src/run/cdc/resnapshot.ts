@@ -1,0 +1,191 @@
+/** Compares whole tables with what a log has of them, and adds what was missed; a lost slot is made anew (CD-05, CD-06, CD-08, CD-28). */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type pg from 'pg'
+import { crashPoint } from '../../base/crash.ts'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
+import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import { openCapture } from '../../sources/cdc/capture.ts'
+import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
+import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
+import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
+import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
+import { assertPublished, type Captured, capturedTables } from '../../sources/cdc/preflight.ts'
+import { printLsn } from '../../sources/cdc/wire/lsn.ts'
+import {
+  type CreatedSlot,
+  createSlot,
+  identifyServer,
+  replicationClient,
+  type ServerIdentity,
+} from '../../sources/cdc/wire/stream.ts'
+import type { CdcControl, CdcResnapshot } from './api.ts'
+import { type Controlled, type LogWork, withLog } from './control.ts'
+import { type CdcProject, cdcContext, cdcSettings } from './open.ts'
+
+type Options = NonNullable<Parameters<CdcControl['resnapshot']>[0]>
+
+/** What is connected. */
+interface Server {
+  readonly client: pg.Client
+  readonly walsender: pg.Client
+  readonly settings: ConnectionSettings
+  readonly identity: ServerIdentity
+  readonly captured: Captured
+}
+
+/**
+ * Compares.
+ *
+ * @example await resnapshot(controlled, { tables: ['public.orders'] })
+ * @throws Run.Busy, Source.LogMissing, Source.PositionBehind, Source.SlotBusy, Source.Publication*, Source.SnapshotLost
+ */
+export async function resnapshot(controlled: Controlled, options: Options): Promise<CdcResnapshot> {
+  const { context, source } = controlled
+  const signal = options.signal ?? new AbortController().signal
+  return withLog(controlled, signal, (work) =>
+    cdcSettings(context as CdcProject, source, async (settings) => {
+      const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+      const walsender = await replicationClient(settings, signal)
+      try {
+        const identity = await identifyServer(walsender)
+        const captured = await capturedTables(client, source)
+        return await compare(
+          controlled,
+          work,
+          { client, walsender, settings, identity, captured },
+          { ...options, signal },
+        )
+      } finally {
+        dropPostgres(client)
+        dropPostgres(walsender)
+      }
+    }),
+  )
+}
+
+async function compare(
+  controlled: Controlled,
+  work: LogWork,
+  server: Server,
+  { tables: asked, onProgress, signal }: Options & { readonly signal: AbortSignal },
+): Promise<CdcResnapshot> {
+  const { source, context } = controlled
+  const { session, scratch } = work
+  const { walsender, settings, identity, captured } = server
+  const isHealthy = await canGoOn(controlled, work.cursor, server)
+  // Behind a lost slot, nobody knows which tables have changed.
+  const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
+  const changed = (table: string): boolean => work.cursor.published[table] !== captured.digests.get(table)
+  const fresh = new Set([...chosen].filter((table) => work.cursor.published[table] === undefined))
+  const except = new Set([...chosen].filter(changed))
+  assertPublished(source, captured, work.cursor, chosen)
+  const slot = isHealthy
+    ? await createSlot(
+        walsender,
+        `sluice_look_${work.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63),
+        settings.name,
+        true,
+      )
+    : await replaceSlot(controlled, work, server)
+  const tables = captured.tables.filter(({ relation }) => chosen.has(relation.table))
+  const stage = await copyStage(session, onProgress)
+  const { connections, chunkPages } = source.snapshot
+  await copySnapshot({ settings, slot, tables, writer: stage, connections, chunkPages, signal })
+  const read = isHealthy ? await readUpTo(controlled, work, slot, except, signal) : work.current
+  const cursor = readCursor(read.watermark!)
+  const log = `SELECT * FROM (${await context.lake.latestSql(read)}) WHERE _lsn <= ${slot.consistentPoint}`
+  const at = { ...(stage.point ?? { committedAt: 0n }), lsn: slot.consistentPoint }
+  const folder = await scratch('missed')
+  const missed = await writeMissed({
+    ...{ session, source, log, tables, types: captured.types, fresh, at, folder },
+    ...{ effectiveAt: cursor.effectiveAt, shapes: cursor.shapes },
+  })
+  crashPoint('sources.cdc.after_compare')
+  const digests = [...captured.digests].filter(([table]) => chosen.has(table))
+  const next: Cursor = {
+    ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline, slot: source.slot },
+    published: { ...cursor.published, ...Object.fromEntries(digests) },
+    ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
+    waiting: cursor.waiting.filter((table) => !chosen.has(table)),
+  }
+  const record = await work.commit(`compared: ${[...chosen].join(', ')}`, {
+    ...{ files: missed.files, rows: missed.rows, cursor: next },
+    inputs: [
+      {
+        ...{ kind: 'changes', connection: source.connection, slot: source.slot, from: printLsn(cursor.position) },
+        ...{ to: printLsn(next.position), transactions: 0, rows: missed.rows },
+      },
+    ],
+  })
+  rmSync(folder, { recursive: true, force: true })
+  return { tables: missed.tables, version: record.version, position: printLsn(next.position) }
+}
+
+/** Whether the slot goes on where the cursor is. A slot that another process reads is nobody's to replace. */
+async function canGoOn({ source }: Controlled, cursor: Cursor, { client, identity }: Server): Promise<boolean> {
+  try {
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, await readSlot(client, source.slot))
+    return true
+  } catch (error) {
+    if (isSluiceError(error, 'Source.SlotBusy')) throw error
+    return false
+  }
+}
+
+async function replaceSlot(controlled: Controlled, { cursor }: LogWork, server: Server): Promise<CreatedSlot> {
+  const { source, table } = controlled
+  const { client, walsender, settings, identity } = server
+  if (identity.position < cursor.position)
+    throw sluiceError('Source.PositionBehind', {
+      ...{ table, position: printLsn(cursor.position), found: printLsn(identity.position) },
+    })
+  // The slot may have had another name in the configuration of the last commit.
+  for (const name of new Set([source.slot, cursor.slot])) {
+    const old = await readSlot(client, name)
+    if (old?.activePid !== undefined)
+      throw sluiceError('Source.SlotBusy', { slot: name, pid: `process ${old.activePid}` })
+    if (old !== undefined) await client.query('SELECT pg_drop_replication_slot($1)', [name])
+  }
+  crashPoint('sources.cdc.before_slot')
+  const slot = await createSlot(walsender, source.slot, settings.name)
+  crashPoint('sources.cdc.after_slot')
+  return slot
+}
+
+/** Reads the stream up to the position of the comparison, in versions as a run would make; answers the last one. */
+async function readUpTo(
+  controlled: Controlled,
+  work: LogWork,
+  slot: CreatedSlot,
+  except: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<CommitRecord> {
+  const { context, table, source } = controlled
+  const { session, run, scratch, commit } = work
+  let current = work.current
+  const take = async (name: string) => {
+    const folder = await scratch(name)
+    mkdirSync(join(folder), { recursive: true })
+    return {
+      ...{ session, scratch: folder, progress: () => {}, signal, attempt: 1, current },
+      run: { id: run, startedAt: context.clock.now() },
+    }
+  }
+  const until = { position: slot.consistentPoint, except }
+  const capture = await openCapture(table, source, cdcContext(context as CdcProject, source), await take('read'), until)
+  try {
+    for (let batch = 0, more = true; more; batch++) {
+      const taken = await capture.take(await take(`batch-${batch}`))
+      const { files, inputs, watermark, accounting } = taken.candidate!
+      const made = { files, inputs, rows: accounting.accepted, cursor: readCursor(watermark!) }
+      current = await commit(`read to ${printLsn(slot.consistentPoint)}, ${batch}`, made, current)
+      more = await capture.committed()
+    }
+  } finally {
+    await capture.close()
+  }
+  return current
+}

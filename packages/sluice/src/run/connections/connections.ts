@@ -1,0 +1,169 @@
+/** Connections by the names that a project gives them: settings are resolved when one is opened, and its pool is shared by all tasks. */
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
+import { canonicalJson } from '../../base/json.ts'
+import type { Connection, ConnectionSettings, Connector } from '../../connections/connection.ts'
+import { connectGuarded } from '../../connections/login-guard.ts'
+import { isReference } from '../../definition/problems/references.ts'
+import type { ConnectionConfig, ProcedureSource, Project } from '../../definition/types.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import { type ConnectionPool, connectionPool } from '../../sources/procedures/pool.ts'
+import { procedureSource } from '../../sources/procedures/source.ts'
+import type { SourceAdapter } from '../../sources/source.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { ProjectContext } from '../context.ts'
+import { type Environment, readEnvironment, redactor, resolveText } from '../definition/secrets.ts'
+import { maskedConnection } from './masked-connection.ts'
+
+/** Finds the adapter of a kind of server. */
+export type ConnectorOf = (kind: ConnectionConfig['kind']) => Promise<Connector>
+
+/** The servers that Sluice knows; a driver is loaded with the first connection. */
+const knownConnectors: ConnectorOf = async (kind) => {
+  switch (kind) {
+    case 'sqlserver':
+      return (await import('../../connections/sqlserver/connector.ts')).sqlServerConnector
+    case 'postgres':
+      return (await import('../../connections/postgres/connector.ts')).postgresConnector
+    case 'mysql':
+      return (await import('../../connections/mysql/connector.ts')).mysqlConnector
+  }
+}
+
+/** What a project's connections are made of. */
+export interface ConnectionsContext {
+  readonly root: string
+  readonly project: Project
+  readonly state: Storage
+  readonly clock: Clock
+  /** @default those that Sluice knows */
+  readonly connectorOf?: ConnectorOf
+}
+
+/** A project's connections. */
+export interface Connections extends AsyncDisposable {
+  /** The bounded pool that tasks share. */
+  pool(name: string): ConnectionPool
+  /** A connection of one's own, to be closed: for the crawler and the doctor. */
+  open(name: string, signal: AbortSignal): Promise<Connection>
+}
+
+/**
+ * The connections of a project; nothing is connected yet.
+ *
+ * @example
+ * await using connections = projectConnections(context)
+ * await connections.pool('erp').use(signal, (connection) => connection.describe())
+ */
+export function projectConnections(context: ConnectionsContext): Connections {
+  const pools = new Map<string, ConnectionPool>()
+  const open = async (name: string, signal: AbortSignal): Promise<Connection> => {
+    const config = configOf(context.project, name)
+    const [connector, settings] = await Promise.all([
+      (context.connectorOf ?? knownConnectors)(config.kind),
+      connectionSettings(context.root, name, config),
+    ])
+    return maskedConnection(() => connectGuarded(connector, settings, signal, context), redactor([settings.password]))
+  }
+  return {
+    open,
+    pool(name) {
+      const known = pools.get(name)
+      if (known !== undefined) return known
+      const { maxConnections } = configOf(context.project, name)
+      const pool = connectionPool((signal) => open(name, signal), maxConnections)
+      pools.set(name, pool)
+      return pool
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...pools.values()].map((pool) => pool[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+function configOf({ config }: Project, name: string): ConnectionConfig {
+  const found = Object.hasOwn(config.connections, name) ? config.connections[name] : undefined
+  assert(found !== undefined, `the connection "${name}" is declared: the definition was checked`)
+  return found
+}
+
+/**
+ * Settings with every reference resolved; for the moment of use only.
+ *
+ * @throws Definition.SecretMissing, Definition.WrongValue where a port that is kept elsewhere is none, or `ca` cannot be read
+ */
+export async function connectionSettings(
+  root: string,
+  name: string,
+  config: ConnectionConfig,
+): Promise<ConnectionSettings> {
+  const environment = await readEnvironment(root)
+  const { kind, tls, ca, serverName, connectTimeoutSeconds } = config
+  return {
+    name,
+    kind,
+    host: resolveText(config.host, environment),
+    port: portOf(name, config, environment),
+    database: resolveText(config.database, environment),
+    user: resolveText(config.user, environment),
+    password: resolveText(config.password, environment),
+    tls,
+    ...(ca === undefined ? {} : { ca: await certificates(root, name, ca) }),
+    ...(serverName === undefined ? {} : { serverName }),
+    connectTimeoutSeconds,
+  }
+}
+
+async function certificates(root: string, name: string, ca: string): Promise<string> {
+  try {
+    return await readFile(resolve(root, ca), 'utf8')
+  } catch (cause) {
+    const params = { where: `connections.${name}.ca`, expected: 'a file that can be read', found: `"${ca}"` }
+    throw sluiceError('Definition.WrongValue', params, { cause })
+  }
+}
+
+function portOf(name: string, { port }: ConnectionConfig, environment: Environment): number {
+  if (!isReference(port)) return port
+  const text = resolveText(port, environment)
+  if (/^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) < 65_536) return Number(text)
+  const expected = 'a whole number from 1 to 65535'
+  const found = '$env' in port ? `"${text}"` : 'another text'
+  throw sluiceError('Definition.WrongValue', { where: `connections.${name}.port`, expected, found })
+}
+
+/**
+ * Opens a procedure as a source, over the pool of its connection.
+ *
+ * @example const adapter = await openProcedure('raw.customers', source, { project, clock, lake, connections })
+ */
+export async function openProcedure(
+  table: string,
+  source: ProcedureSource,
+  context: Pick<ProjectContext, 'project' | 'clock' | 'lake'> & { readonly connections: Connections },
+): Promise<SourceAdapter> {
+  const { project, clock, lake, connections } = context
+  const current = await lake.current(table)
+  const siblings = project.pipelines
+    .flatMap(({ sources }) => Object.values(sources))
+    .filter((other) => other.kind === 'procedure' && callOf(other) === callOf(source))
+  return procedureSource(table, source, {
+    clock,
+    lake,
+    pool: connections.pool(source.connection),
+    otherSets: new Set(siblings.map((other) => (other as ProcedureSource).resultSet)),
+    previousRows: rowsOfCalls(current),
+  })
+}
+
+/** Sources of one call may share its result sets: what another call returns is another thing. */
+const callOf = ({ connection, procedure, parameters }: ProcedureSource): string =>
+  canonicalJson([connection, procedure, parameters])
+
+/** The rows of a version's calls, for the guard of the next. */
+function rowsOfCalls(record: CommitRecord | undefined): readonly number[] {
+  const rows = record?.inputs.flatMap((input) => (input.kind === 'call' ? [input.rows] : [])) ?? []
+  return rows.length === 0 ? [] : [rows.reduce((sum, one) => sum + one, 0)]
+}

@@ -1,0 +1,263 @@
+/** Loads a project from its folder: finds its files, evaluates or parses them, and checks the whole. */
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join, posix, relative, sep } from 'node:path'
+import { type Location, type Problem, problem } from '../../base/errors.ts'
+import type { SqlFile } from '../../definition/models.ts'
+import { checkProject } from '../../definition/problems/check.ts'
+import { noPlaces, type Places, placesInCode } from '../../definition/problems/places.ts'
+import { suggest } from '../../definition/problems/suggest.ts'
+import { type ListFile, listFilesOf } from '../../definition/procedures/lists.ts'
+import { resolveConfig, resolvePipeline } from '../../definition/resolve.ts'
+import type { Pipeline, Project } from '../../definition/types.ts'
+import { folderDigest, type Looks, textDigest } from './looks.ts'
+
+/** The endings that a definition file may have, in no order: only one may be there. */
+const endings = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml']
+
+/** Folders beside a pipeline that hold no models. */
+const noModels = ['dashboards', 'node_modules', 'tests']
+
+/** What was found in a project's folder. */
+export interface LoadedProject {
+  /** Undefined where a problem is an error. */
+  readonly project?: Project
+  readonly problems: readonly Problem[]
+  /** The files that were read, relative to the root, sorted. */
+  readonly files: readonly string[]
+  /** Everything that the loader asked the disk, but for what code imports. */
+  readonly looks: Looks
+}
+
+/** Collects while a project is loaded. */
+interface Loading {
+  readonly root: string
+  readonly problems: Problem[]
+  readonly places: Map<string, Places>
+  readonly files: string[]
+  readonly looks: { readonly files: Record<string, string>; readonly folders: Record<string, string> }
+}
+
+/**
+ * Loads the project in a folder: `sluice.config.*`, `pipelines/<name>/pipeline.*`, and the SQL models `pipelines/<name>/<layer>/<table>.sql`.
+ * Never throws for what a user wrote: everything that is wrong comes back as problems, all at once.
+ *
+ * @example const { project, problems } = await loadProject('/home/me/shop')
+ */
+export async function loadProject(root: string): Promise<LoadedProject> {
+  const loading: Loading = { root, problems: [], places: new Map(), files: [], looks: { files: {}, folders: {} } }
+  const project = await loadAll(loading)
+  const { problems } = loading
+  if (project !== undefined)
+    problems.push(...checkProject(project, (file) => loading.places.get(file) ?? noPlaces(file)))
+  const broken = problems.some(({ severity }) => severity === 'error')
+  const found = { problems: problems.sort(byPlace), files: loading.files.sort(), looks: loading.looks }
+  return project === undefined || broken ? found : { project, ...found }
+}
+
+async function loadAll(loading: Loading): Promise<Project | undefined> {
+  const { root, problems } = loading
+  const file = await definitionFile(loading, '', 'sluice.config')
+  if (file === 'ambiguous') return undefined
+  if (file === undefined) {
+    problems.push(problem('Definition.NoProject', { root }))
+    return undefined
+  }
+  const read = await readDefinition(loading, file)
+  const config = read && resolveConfig(read.value, read.places)
+  problems.push(...(config?.problems ?? []))
+  // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
+  const pipelines = await loadPipelines(loading, config?.config?.pipelines ?? 'pipelines')
+  return config?.config === undefined || pipelines === undefined ? undefined : { config: config.config, pipelines }
+}
+
+async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[] | undefined> {
+  const names = (await entries(loading, folder))
+    .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
+    .map((entry) => entry.name)
+    .sort()
+  // A warning: a project begins empty, and a crawl can propose its first source.
+  if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }, { severity: 'warning' }))
+  const pipelines: Pipeline[] = []
+  let complete = true
+  for (const name of names) {
+    const pipeline = await loadPipeline(loading, `${folder}/${name}`)
+    if (pipeline === undefined) complete = false
+    else pipelines.push(pipeline)
+  }
+  return complete ? pipelines : undefined
+}
+
+async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline | undefined> {
+  const file = await definitionFile(loading, folder, 'pipeline')
+  if (file === 'ambiguous') return undefined
+  if (file === undefined) {
+    loading.problems.push(problem('Definition.NoPipeline', { folder }, { at: { file: folder } }))
+    return undefined
+  }
+  const read = await readDefinition(loading, file)
+  const sqlFiles = await readSqlFiles(loading, folder)
+  if (read === undefined) return undefined
+  const lists = await readLists(loading, folder, listFilesOf(read.value), read.places)
+  const { pipeline, problems, places } = resolvePipeline(read.value, { places: read.places, sqlFiles, lists })
+  loading.places.set(file, places)
+  loading.problems.push(...problems)
+  return lists.size === listFilesOf(read.value).length ? pipeline : undefined
+}
+
+/** The one definition file of a folder. */
+async function definitionFile(
+  loading: Loading,
+  folder: string,
+  name: string,
+): Promise<string | 'ambiguous' | undefined> {
+  const present = new Set((await entriesOf(join(loading.root, folder))).map((entry) => entry.name))
+  const candidates = endings.map((ending) => `${name}.${ending}`)
+  const inFolder = (file: string): string => (folder === '' ? file : `${folder}/${file}`)
+  for (const file of candidates) loading.looks.files[inFolder(file)] = textDigest(undefined)
+  const paths = candidates.filter((file) => present.has(file)).map(inFolder)
+  if (paths.length < 2) return paths[0]
+  loading.problems.push(problem('Definition.AmbiguousFile', { files: paths }, { at: { file: paths[1]! } }))
+  return 'ambiguous'
+}
+
+async function readDefinition(
+  loading: Loading,
+  file: string,
+): Promise<{ readonly value: unknown; readonly places: Places } | undefined> {
+  const text = await readText(loading, file)
+  if (/\.(json|ya?ml)$/.test(file)) {
+    const { readData } = await import('../../definition/read-data.ts')
+    const { value, places, problems } = readData(file, text)
+    loading.places.set(file, places)
+    loading.problems.push(...problems)
+    return problems.length > 0 ? undefined : { value, places }
+  }
+  const places = placesInCode(file, text)
+  loading.places.set(file, places)
+  try {
+    return { value: await evaluate(loading.root, file), places }
+  } catch (error) {
+    loading.problems.push(evaluationProblem(loading.root, file, error as Error, await import('../../index.ts')))
+    return undefined
+  }
+}
+
+/**
+ * Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
+ *
+ * Compiled files are kept below the project, by the hash of their source: compiling costs twenty times as much as reading them back, and in a folder
+ * that others can write to, anyone could plant code.
+ */
+async function evaluate(root: string, file: string): Promise<unknown> {
+  // Required, not imported: importing CommonJS parses all of it a second time for the names it exports.
+  const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
+  const sluice = await import('../../index.ts')
+  const state = join(root, '.sluice')
+  await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
+  const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
+  const module = await createJiti(import.meta.url, options).import<{ default?: unknown }>(join(root, file))
+  return module.default
+}
+
+function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {
+  const at = placeOf(root, String(error?.message)) ?? lineOf(placeOf(root, String(error?.stack))) ?? { file }
+  const absent = /\(0 ?, ?_sluice\.(\w+)\) is not a function/.exec(String(error?.message))?.[1]
+  if (absent !== undefined) {
+    const meant = suggest(absent, Object.keys(sluice))
+    const detail = `'sluice' has no "${absent}".`
+    return problem('Definition.FileFailed', { file, detail }, meant === undefined ? { at } : { at, suggestion: meant })
+  }
+  const detail = String(error?.message ?? error)
+    .split('\n')[0]!
+    .trim()
+    .replace(/^ParseError: /, '')
+  return problem('Definition.FileFailed', { file, detail: /[.!?]$/.test(detail) ? detail : `${detail}.` }, { at })
+}
+
+/** The first place inside the project that a message or a stack names. */
+function placeOf(root: string, text: string): Location | undefined {
+  for (const [, path, line, column] of text.matchAll(/(?:file:\/\/)?(\/[^\s():]+|[A-Za-z]:[^\s():]+):(\d+):(\d+)/g)) {
+    const file = relative(root, path!)
+    if (file.startsWith('..') || file.includes('node_modules')) continue
+    return { file: file.split(sep).join('/'), line: Number(line), column: Number(column) }
+  }
+  return undefined
+}
+
+/** A place in a stack without its column, which is that of the compiled line. */
+function lineOf(place: Location | undefined): Location | undefined {
+  return place && { file: place.file, line: place.line! }
+}
+
+/** The lists of procedures that a pipeline names, as files beside it; those that cannot be read are problems. */
+async function readLists(
+  loading: Loading,
+  folder: string,
+  names: readonly string[],
+  places: Places,
+): Promise<ReadonlyMap<string, ListFile>> {
+  const lists = new Map<string, ListFile>()
+  for (const name of names) {
+    const file = posix.join(folder, name)
+    const isBeside = /\.(json|ya?ml)$/.test(name) && file.startsWith(`${folder}/`) && !name.includes('\\')
+    const found = isBeside && existsSync(join(loading.root, file))
+    if (!found) {
+      const expected = isBeside ? 'a file that is there' : 'a YAML or JSON file beside the pipeline'
+      const params = { where: 'The list of procedures', expected, found: `"${name}"` }
+      loading.problems.push(problem('Definition.WrongValue', params, { at: places.at(['sources'], name) }))
+      // So that the file's coming is noticed.
+      if (isBeside) loading.looks.files[file] = textDigest(undefined)
+      continue
+    }
+    const list = await readDefinition(loading, file)
+    if (list !== undefined) lists.set(name, list)
+  }
+  return lists
+}
+
+/** Every SQL file below a pipeline, in the order of names. */
+async function readSqlFiles(loading: Loading, folder: string, below = ''): Promise<readonly SqlFile[]> {
+  const found: SqlFile[] = []
+  const all = await entries(loading, below === '' ? folder : `${folder}/${below}`)
+  for (const entry of all.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith('.') || (below === '' && noModels.includes(entry.name))) continue
+    const path = below === '' ? entry.name : `${below}/${entry.name}`
+    if (entry.isDirectory()) found.push(...(await readSqlFiles(loading, folder, path)))
+    else if (entry.name.endsWith('.sql')) {
+      const file = `${folder}/${path}`
+      found.push({ table: `${below}.${entry.name.slice(0, -4)}`, file, sql: await readText(loading, file) })
+    }
+  }
+  return found
+}
+
+async function readText({ root, files, looks }: Loading, file: string): Promise<string> {
+  files.push(file)
+  const bytes = await readFile(join(root, file))
+  looks.files[file] = textDigest(bytes)
+  return bytes.toString('utf8').replace(/^\uFEFF/, '')
+}
+
+/** The entries of a folder below the root; none where there is no folder. */
+async function entries({ root, looks }: Loading, folder: string) {
+  const found = await entriesOf(join(root, folder))
+  looks.folders[folder] = folderDigest(found)
+  return found
+}
+
+async function entriesOf(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
+}
+
+function byPlace(a: Problem, b: Problem): number {
+  const key = ({ at }: Problem): [string, number, number] => [at?.file ?? '', at?.line ?? 0, at?.column ?? 0]
+  const [x, y] = [key(a), key(b)]
+  return x[0] < y[0] ? -1 : x[0] > y[0] ? 1 : x[1] - y[1] || x[2] - y[2]
+}

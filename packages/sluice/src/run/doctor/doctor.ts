@@ -1,0 +1,153 @@
+/** Looks at everything a run needs, and says what to do where something is missing. */
+import { constants } from 'node:fs'
+import { access, mkdir, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isSluiceError } from '../../base/errors.ts'
+import { capturedLogs } from '../../definition/cdc/cdc.ts'
+import type { CdcControl, OpenProject } from '../api.ts'
+import type { ProjectContext } from '../context.ts'
+
+/** One thing that was looked at. */
+export type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
+
+/** Free space below which a run is likely to stop half-way. */
+const lowDiskBytes = 1024 ** 3
+
+/**
+ * Examines machine, folders, engine, warehouse, secrets, connections and logs of changes; changes nothing but making `.sluice`.
+ *
+ * @example for (const { name, status } of await doctor(context, [], project.cdc)) …
+ */
+export async function doctor(
+  context: ProjectContext,
+  missingSecrets: readonly string[],
+  cdc: (table: string) => Promise<CdcControl>,
+): Promise<readonly Finding[]> {
+  return [
+    nodeVersion(),
+    await stateFolder(context),
+    await disk(context),
+    await engine(context),
+    await lake(context),
+    await warehouse(context),
+    secrets(missingSecrets),
+    ...(await connections(context)),
+    ...(await changes(context, cdc)),
+  ]
+}
+
+function nodeVersion(): Finding {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
+  const fits = major > 20 || (major === 20 && minor >= 19)
+  return {
+    name: 'Node',
+    status: fits ? 'ok' : 'fail',
+    detail: process.versions.node,
+    ...(fits ? {} : { fix: 'Install Node 20.19 or later.' }),
+  }
+}
+
+async function stateFolder(context: ProjectContext): Promise<Finding> {
+  const folder = join(context.root, '.sluice')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.W_OK)
+    return { name: 'State folder', status: 'ok', detail: folder }
+  } catch (error) {
+    return {
+      name: 'State folder',
+      status: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      fix: `Make ${folder} writable.`,
+    }
+  }
+}
+
+async function disk(context: ProjectContext): Promise<Finding> {
+  const { bavail, bsize } = await statfs(context.root)
+  const free = bavail * bsize
+  const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free`
+  return free < lowDiskBytes
+    ? { name: 'Disk', status: 'warn', detail, fix: 'Free some space: sluice clean' }
+    : { name: 'Disk', status: 'ok', detail }
+}
+
+async function engine(context: ProjectContext): Promise<Finding> {
+  try {
+    await using session = await context.engine.open()
+    const [row] = await session.all<{ version: string }>('SELECT version() AS version')
+    return { name: 'DuckDB', status: 'ok', detail: row?.version ?? '' }
+  } catch (error) {
+    return {
+      name: 'DuckDB',
+      status: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      fix: 'Install again: npm ci',
+    }
+  }
+}
+
+/** Reads every file of every current version: what was committed is what is there, byte for byte. */
+async function lake(context: ProjectContext): Promise<Finding> {
+  const tables = await context.lake.tables()
+  const damaged: string[] = []
+  for (const table of tables) {
+    try {
+      const record = await context.lake.current(table)
+      if (record !== undefined) await context.lake.verify(record)
+    } catch (error) {
+      damaged.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  if (damaged.length === 0)
+    return { name: 'Lake', status: 'ok', detail: `${tables.length} tables, every byte as committed` }
+  return {
+    name: 'Lake',
+    status: 'fail',
+    detail: damaged.join(' '),
+    fix: 'Make the table again (sluice run --force --select <table>), or go back to an intact version: sluice rollback <table> <version>',
+  }
+}
+
+async function warehouse(context: ProjectContext): Promise<Finding> {
+  if (!(await context.warehouseExists())) return { name: 'Warehouse', status: 'ok', detail: 'made by the first load' }
+  try {
+    const loads = await context.withWarehouse((opened) => opened.ledger({}))
+    return { name: 'Warehouse', status: 'ok', detail: `${loads.length} loads in its ledger` }
+  } catch (error) {
+    const busy = isSluiceError(error, 'Warehouse.Locked')
+    return {
+      name: 'Warehouse',
+      status: busy ? 'warn' : 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      ...(isSluiceError(error) && error.hint !== undefined ? { fix: error.hint } : {}),
+    }
+  }
+}
+
+function secrets(missing: readonly string[]): Finding {
+  return missing.length === 0
+    ? { name: 'Secrets', status: 'ok', detail: 'all references can be resolved' }
+    : {
+        name: 'Secrets',
+        status: 'fail',
+        detail: `missing: ${missing.join(', ')}`,
+        fix: 'Set them in the environment or in .env.local.',
+      }
+}
+
+async function connections(context: ProjectContext): Promise<readonly Finding[]> {
+  if (Object.keys(context.project.config.connections).length === 0) return []
+  const { examineConnections } = await import('./connections.ts')
+  return examineConnections(context)
+}
+
+async function changes(
+  { project }: ProjectContext,
+  cdc: (table: string) => Promise<CdcControl>,
+): Promise<readonly Finding[]> {
+  const logs = capturedLogs(project)
+  if (logs.length === 0) return []
+  const { examineChanges } = await import('./changes.ts')
+  return (await Promise.all(logs.map(async ({ log }) => examineChanges(log, await cdc(log))))).flat()
+}

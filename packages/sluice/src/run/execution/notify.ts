@@ -1,0 +1,173 @@
+/** Tells how a run ended: to the project's notifiers as a whole, to each pipeline's about that pipeline. */
+
+import type { Notifier } from '../../definition/types.ts'
+import { dispatch, notifierFor } from '../../notifications/dispatch.ts'
+import type { Notification } from '../../notifications/notifier.ts'
+import type { Plan, PlanTask } from '../../plan/types.ts'
+import type { ProjectContext, TaskOutcome } from '../context.ts'
+import { readEnvironment, resolveText } from '../definition/secrets.ts'
+import type { ErrorSummary, NewRunEvent, RunSummary } from '../ledger/events.ts'
+import type { LagEvent } from '../ledger/lag.ts'
+import type { TaskWaiting } from './execute.ts'
+
+/** A run that has ended. */
+export interface EndedRun {
+  readonly id: string
+  readonly plan: Plan
+  readonly summary: RunSummary
+  readonly failures: ReadonlyMap<string, ErrorSummary>
+  readonly outcomes: ReadonlyMap<string, TaskOutcome>
+  readonly emit: (event: NewRunEvent) => void
+  /** Whether its end is told of; its alerts are in any case. */
+  readonly isTold: boolean
+  readonly alerts: readonly LagEvent[]
+  /** Tables that wait, of which nobody was told. */
+  readonly waiting: readonly TaskWaiting[]
+}
+
+/** Sends what has to be sent; what cannot be delivered becomes an event, and changes nothing about the run. */
+export async function sendNotifications(context: ProjectContext, run: EndedRun): Promise<void> {
+  const { config, pipelines } = context.project
+  const groups = [
+    { notifiers: config.notifications, pipelines: [...new Set(run.plan.tasks.map((task) => task.pipeline))] },
+    ...pipelines.map((pipeline) => ({ notifiers: pipeline.notifications, pipelines: [pipeline.name] })),
+  ].filter(({ notifiers }) => notifiers.length > 0)
+  if (groups.length === 0) return
+  const environment = await readEnvironment(context.root)
+  const open = (definition: Notifier): ReturnType<typeof notifierFor> =>
+    notifierFor(definition, {
+      resolve: (text) => resolveText(text, environment),
+      root: context.root,
+      print: context.print,
+      clock: context.clock,
+    })
+  for (const group of groups) {
+    const notifications = notificationsOf(context, run, group.pipelines)
+    for (const { kind, id, error } of await dispatch(group.notifiers, notifications, {
+      open,
+      signal: new AbortController().signal,
+    })) {
+      run.emit(
+        error === undefined
+          ? { type: 'notification.sent', kind, id }
+          : {
+              type: 'notification.failed',
+              kind,
+              id,
+              error: { code: error.code, name: error.name, message: error.message, retryable: error.retryable },
+            },
+      )
+    }
+  }
+}
+
+function notificationsOf(
+  context: ProjectContext,
+  run: EndedRun,
+  pipelines: readonly string[],
+): readonly Notification[] {
+  const at = context.clock.now().toISOString()
+  const base = { at, project: context.project.config.name, run: run.id }
+  const tasks = run.plan.tasks.filter((task) => pipelines.includes(task.pipeline))
+  const alerts = tasks.flatMap((task) => alertNotification(base, run, task))
+  if (!run.isTold) return alerts
+  const told = tasks.flatMap((task) => taskNotification(base, run, task))
+  const failed = tasks.filter((task) => run.failures.has(task.id))
+  const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
+  const waiting = run.waiting.filter(({ task }) => tasks.some(({ id }) => id === task)).map(({ table }) => table)
+  // A pipeline's own notifiers hear of that pipeline: another one's failure is not its own.
+  const troubled = tasks.some((task) =>
+    ['failed', 'skipped', 'cancelled'].includes(run.outcomes.get(task.id)?.status ?? 'cancelled'),
+  )
+  const status =
+    run.summary.status === 'cancelled' ? 'cancelled' : troubled || refused + waiting.length > 0 ? 'failed' : 'succeeded'
+  const error = failed[0] === undefined ? undefined : run.failures.get(failed[0].id)
+  const { read, accepted, quarantined, dropped } = run.summary.rows
+  return [
+    ...alerts,
+    ...told,
+    {
+      ...base,
+      id: `${run.id}/${pipelines.join('+')}/${status}`,
+      pipeline: pipelines.join(', '),
+      status,
+      summary: summaryLine(pipelines, status, run.summary, failed, refused, waiting),
+      rows: { read, accepted, quarantined, dropped },
+      ...(error === undefined ? {} : { error: { code: error.code, name: error.name, message: error.message } }),
+      next:
+        status === 'succeeded'
+          ? `sluice runs show ${run.id}`
+          : failed.length > 0
+            ? `sluice retry ${run.id}`
+            : waiting.length > 0
+              ? 'sluice cdc status'
+              : `sluice runs logs ${run.id}`,
+    },
+  ]
+}
+
+/** A source that is beyond an alert's limit: told as a failure is, though its run may be well. */
+function alertNotification(
+  base: Pick<Notification, 'at' | 'project' | 'run'>,
+  run: EndedRun,
+  { id: task, pipeline, table }: PlanTask,
+): Notification[] {
+  return run.alerts.flatMap(({ task: of, error }): Notification[] => {
+    if (of !== task || error === undefined) return []
+    const { code, name, message } = error
+    const id = `${run.id}/${task}/alert`
+    const told = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
+    return [{ ...told, error: { code, name, message }, next: `sluice cdc status ${table}` }]
+  })
+}
+
+function taskNotification(
+  base: Pick<Notification, 'at' | 'project' | 'run'>,
+  run: EndedRun,
+  task: PlanTask,
+): Notification[] {
+  const outcome = run.outcomes.get(task.id)
+  if (outcome === undefined || (outcome.status !== 'succeeded' && outcome.status !== 'failed')) return []
+  const error = run.failures.get(task.id)
+  const of = outcome.accounting
+  return [
+    {
+      ...base,
+      id: `${run.id}/${task.id}/${outcome.status}`,
+      pipeline: task.pipeline,
+      task: task.id,
+      status: outcome.status,
+      summary: `${task.id} ${outcome.status}${outcome.version === undefined ? '' : `, version ${outcome.version}`}`,
+      ...(of === undefined
+        ? {}
+        : {
+            rows: {
+              read: of.read,
+              accepted: of.accepted,
+              quarantined: of.quarantined,
+              dropped: Object.values(of.dropped).reduce((sum, count) => sum + count, 0),
+            },
+          }),
+      ...(error === undefined ? {} : { error: { code: error.code, name: error.name, message: error.message } }),
+      next: `sluice runs logs ${run.id} ${task.id}`,
+    },
+  ]
+}
+
+function summaryLine(
+  pipelines: readonly string[],
+  status: string,
+  summary: RunSummary,
+  failed: readonly PlanTask[],
+  refused: number,
+  waiting: readonly string[],
+): string {
+  const { rows } = summary
+  const equation = `${rows.read} rows read = ${rows.accepted} accepted + ${rows.quarantined} quarantined${rows.dropped > 0 ? ` + ${rows.dropped} dropped` : ''}`
+  const trouble = [
+    ...(failed.length > 0 ? [`${failed.length} failed: ${failed.map((task) => task.id).join(', ')}`] : []),
+    ...(refused > 0 ? [`${refused} ${refused === 1 ? 'file' : 'files'} refused`] : []),
+    ...(waiting.length > 0 ? [`${waiting.length === 1 ? 'a table waits' : 'tables wait'}: ${waiting.join(', ')}`] : []),
+  ]
+  return `${pipelines.join(', ')} ${status}: ${[equation, ...trouble].join('; ')}`
+}

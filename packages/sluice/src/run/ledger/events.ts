@@ -1,0 +1,128 @@
+/** The one stream of events of a run: written to the ledger, rendered by the CLI, later read by the console. */
+import type { RowAccounting } from '../../lake/record.ts'
+import type { SourceLag } from '../../sources/source.ts'
+
+/** What an error is, once it has left the process: no stack, no secret. */
+export interface ErrorSummary {
+  readonly code: string
+  readonly name: string
+  readonly message: string
+  readonly hint?: string
+  readonly retryable: boolean
+}
+
+/** How far behind its server a source was, by its table. */
+export interface LagFigures extends Omit<SourceLag, 'error'> {
+  readonly table: string
+}
+
+/** The totals of a run. */
+export interface RunSummary {
+  readonly status: 'succeeded' | 'failed' | 'cancelled'
+  readonly tasks: {
+    readonly succeeded: number
+    readonly failed: number
+    readonly skipped: number
+    readonly unchanged: number
+  }
+  readonly rows: {
+    readonly read: number
+    readonly accepted: number
+    readonly quarantined: number
+    readonly dropped: number
+    readonly loaded: number
+  }
+  readonly refusedFiles: number
+  /** Captured tables whose changes wait for somebody. */
+  readonly waitingTables?: number
+  readonly warnings: number
+  /** Of each source that follows a server, when its reading began. */
+  readonly lag?: readonly LagFigures[]
+  readonly durationMs: number
+}
+
+type EventBody =
+  | {
+      readonly type: 'run.started'
+      readonly pipelines: readonly string[]
+      readonly tasks: number
+      readonly project: string
+    }
+  | {
+      readonly type: 'task.started'
+      readonly task: string
+      readonly kind: string
+      readonly table: string
+      readonly attempt: number
+    }
+  | {
+      readonly type: 'task.progress'
+      readonly task: string
+      readonly rows: number
+      readonly bytes: number
+      readonly input?: string
+    }
+  | { readonly type: 'task.warning'; readonly task: string; readonly message: string }
+  | {
+      readonly type: 'task.refused'
+      readonly task: string
+      /** A file that was refused as a whole, or a captured table that waits for somebody, in each run until it is accepted. */
+      readonly what: 'file' | 'table'
+      /** The file's path; the table's name on its server. */
+      readonly input: string
+      readonly error: ErrorSummary
+      readonly report?: string
+    }
+  | (LagFigures & {
+      readonly type: 'source.lag'
+      readonly task: string
+      /** Beyond a limit that it was not beyond when it was told of last. */
+      readonly isNew: boolean
+      /** What is told, beyond a limit. */
+      readonly error?: ErrorSummary
+    })
+  | {
+      readonly type: 'quality.result'
+      readonly task: string
+      readonly check: string
+      readonly status: 'passed' | 'warned' | 'failed'
+      readonly failing: number
+      readonly total: number
+      readonly detail?: string
+    }
+  | {
+      readonly type: 'task.finished'
+      readonly task: string
+      readonly kind: string
+      readonly table: string
+      readonly status: 'succeeded' | 'failed' | 'skipped' | 'unchanged' | 'cancelled'
+      readonly durationMs: number
+      readonly version?: number
+      readonly rows?: number
+      readonly accounting?: RowAccounting
+      readonly partitions?: { readonly rewritten: number; readonly total: number }
+      readonly load?: {
+        readonly inserted: number
+        readonly updated: number
+        readonly deleted: number
+        readonly total: number
+      }
+      readonly error?: ErrorSummary
+      readonly reason?: string
+    }
+  | {
+      readonly type: 'notification.sent' | 'notification.failed'
+      readonly kind: string
+      readonly id: string
+      readonly error?: ErrorSummary
+    }
+  | { readonly type: 'run.finished'; readonly summary: RunSummary }
+
+/** An event: `v` is the version of this format, `ts` an ISO instant. */
+export type RunEvent = EventBody & { readonly v: 1; readonly ts: string; readonly runId: string }
+
+/** An event before it is stamped. */
+export type NewRunEvent = EventBody
+
+/** Takes events; never throws. */
+export type EventSink = (event: RunEvent) => void

@@ -1,0 +1,140 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { thisProcess } from '../../base/process-identity.ts'
+import { diskStorage } from '../../storage/disk/storage.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { acquireLease, leaseHolder } from './lease.ts'
+
+let storage: Storage
+let root: string
+let now: number
+/** Sleeps until the test lets time pass: no heartbeat happens by itself. */
+const clock: Clock = {
+  now: () => new Date(now),
+  sleep: (_ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) resolve()
+      signal?.addEventListener('abort', () => resolve())
+    }),
+}
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'sluice-lease-'))
+  storage = diskStorage(root)
+  now = Date.parse('2026-01-01T00:00:00Z')
+})
+
+/** As another process would have left it. */
+function leaseOf(process: object, token = 1): void {
+  const file = { format: 1, owner: 'other', token, since: new Date(now).toISOString(), ttlMs: 30_000, process }
+  writeFileSync(join(root, 'leases', 'p', `${String(token).padStart(12, '0')}.json`), JSON.stringify(file))
+}
+
+test('held by a living owner it is refused by name; released it is free, and no token comes twice', async () => {
+  const first = await acquireLease(storage, 'p', { clock, owner: 'run-1' })
+  await expect(acquireLease(storage, 'p', { clock, owner: 'run-2' })).rejects.toMatchObject({
+    name: 'Run.Busy',
+    params: { owner: 'run-1', since: '2026-01-01T00:00:00.000Z' },
+  })
+  expect(await leaseHolder(storage, 'p', clock)).toMatchObject({ owner: 'run-1', token: 1 })
+  await first.release()
+  await first.release()
+  expect(await leaseHolder(storage, 'p', clock)).toBeUndefined()
+  for (const token of [2, 3, 4]) {
+    await using lease = await acquireLease(storage, 'p', { clock, owner: 'run-2' })
+    expect(lease.token).toBe(token)
+  }
+})
+
+test('LK-06, OR-04: a silent owner is succeeded; it learns so before it publishes, and by its signal', async () => {
+  const paused = await acquireLease(storage, 'p', { clock, owner: 'run-1' })
+  now += 29_999
+  await expect(acquireLease(storage, 'p', { clock, owner: 'run-2' })).rejects.toMatchObject({ name: 'Run.Busy' })
+  now += 2
+  const successor = await acquireLease(storage, 'p', { clock, owner: 'run-2' })
+  expect(successor.token).toBe(2)
+  expect(paused.lost.aborted).toBe(false)
+  await expect(paused.assertHeld()).rejects.toMatchObject({ name: 'Run.Fenced', params: { token: 1, newer: 2 } })
+  expect(paused.lost.aborted).toBe(true)
+  await paused.release()
+  await successor.assertHeld()
+  await expect(acquireLease(storage, 'p', { clock, owner: 'run-3' })).rejects.toMatchObject({ name: 'Run.Busy' })
+  await successor.release()
+})
+
+test('a heartbeat keeps it for as long as the owner lives', async () => {
+  let wake = (): void => undefined
+  const ticking: Clock = {
+    ...clock,
+    sleep: (_ms, signal) =>
+      new Promise((resolve) => {
+        wake = resolve
+        signal?.addEventListener('abort', () => resolve())
+      }),
+  }
+  const lease = await acquireLease(storage, 'p', { clock: ticking, owner: 'run-1' })
+  for (let beat = 0; beat < 6; beat++) {
+    now += 10_000
+    const [asleep, due] = [wake, new Date(now).toISOString()]
+    asleep()
+    // Written, and asleep again.
+    while (wake === asleep) await systemClock.sleep(2)
+    expect(Buffer.from((await storage.read('leases/p/000000000001.heartbeat.json')) ?? []).toString()).toContain(due)
+  }
+  await expect(acquireLease(storage, 'p', { clock, owner: 'x' })).rejects.toMatchObject({ name: 'Run.Busy' })
+  await lease.release()
+})
+
+test('the owner has ended on this machine: no wait; on another machine: its time is waited for', async () => {
+  await (await acquireLease(storage, 'p', { clock, owner: 'run-0' })).release()
+  const here = thisProcess()
+  const started = String(Number(here.started) - 1)
+  for (const [token, ended] of [
+    [2, { ...here, pid: 2 ** 22 + 5 }],
+    // The number was given out again, to this very process.
+    [4, { ...here, started }],
+  ] as const) {
+    leaseOf(ended, token)
+    const lease = await acquireLease(storage, 'p', { clock, owner: 'run-1' })
+    expect(lease.token).toBe(token + 1)
+    await lease.release()
+  }
+  leaseOf({ ...here, boot: 'another', pid: 1 }, 6)
+  await expect(acquireLease(storage, 'p', { clock, owner: 'run-2' })).rejects.toMatchObject({ name: 'Run.Busy' })
+  now += 30_001
+  expect((await acquireLease(storage, 'p', { clock, owner: 'run-2' })).token).toBe(7)
+})
+
+test('of twenty that want it at once, one gets it', async () => {
+  const results = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, i) => acquireLease(diskStorage(root), 'p', { clock, owner: `run-${i}` })),
+  )
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  for (const result of results)
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ name: 'Run.Busy' })
+})
+
+test('OR-13: one that slept while a number came and went does not take that number', async () => {
+  let asleep: (() => void) | undefined
+  let slept = false
+  const slow: Storage = {
+    ...storage,
+    async create(path, bytes) {
+      if (!slept) {
+        slept = true
+        await new Promise<void>((resolve) => (asleep = resolve))
+      }
+      return storage.create(path, bytes)
+    },
+  }
+  const late = acquireLease(slow, 'p', { clock, owner: 'late' })
+  while (asleep === undefined) await systemClock.sleep(1)
+  await (await acquireLease(storage, 'p', { clock, owner: 'a' })).release()
+  const holder = await acquireLease(storage, 'p', { clock, owner: 'b' })
+  asleep()
+  await expect(late).rejects.toMatchObject({ name: 'Run.Busy', params: { owner: 'b' } })
+  await holder.assertHeld()
+})

@@ -1,0 +1,49 @@
+/**
+ * What each target of the warehouse holds. That is the warehouse's to say; its answer is kept beside a stamp of the warehouse, so that a plan need
+ * not open it while nothing was loaded. A cache: it may be deleted at any time.
+ */
+import type { TargetState } from '../../plan/types.ts'
+import type { ProjectContext } from '../context.ts'
+
+type States = Readonly<Record<string, TargetState>>
+
+interface Kept {
+  readonly stamp: string
+  readonly targets: States
+}
+
+const path = 'cache/targets.json'
+
+/**
+ * The newest load of every target of a project; none where there is no warehouse yet.
+ *
+ * @example const { fact_sales } = await targetStates(context)
+ */
+export async function targetStates(context: ProjectContext): Promise<States> {
+  const wanted = context.project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads))
+  if (wanted.length === 0 || !(await context.warehouseExists())) return {}
+  const stamp = context.warehouseStamp()
+  const kept = parse(await context.state.read(path))
+  const targets = stamp !== undefined && kept?.stamp === stamp ? kept.targets : await askWarehouse(context)
+  // The same before and after, so that no load came in between.
+  if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
+    await context.state.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
+  return Object.fromEntries(Object.entries(targets).filter(([target]) => wanted.includes(target)))
+}
+
+async function askWarehouse(context: ProjectContext): Promise<States> {
+  return context.withWarehouse(async (warehouse) => {
+    const newest: Record<string, TargetState> = {}
+    for (const { target, version, definition } of await warehouse.ledger({}))
+      if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition }
+    return newest
+  })
+}
+
+function parse(bytes: Uint8Array | undefined): Kept | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as Kept
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,269 @@
+/** Looks at foreign files and proposes a contract, to be reviewed: types are the narrowest for which every value is valid by the strict casts. */
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../../base/clock.ts'
+import { isSluiceError, sluiceError } from '../../../base/errors.ts'
+import type { Column, ColumnType, FileFormat, FilesSource } from '../../../definition/types.ts'
+import type { Session } from '../../../engines/engine.ts'
+import { readFooter } from '../../../engines/parquet-footer.ts'
+import { readParquetSql } from '../../../sql/quote.ts'
+import { hashFile } from '../discover.ts'
+import { type FoundFile, findFiles } from '../pattern.ts'
+import { prepareUnits } from '../prepare.ts'
+import { dialectOf } from '../text/dialect.ts'
+import { readRecords } from '../text/file-records.ts'
+import { gunzipFile, gunzipLimits } from '../text/gunzip.ts'
+import { JsonLineProblem, objectMembers } from '../text/json-line.ts'
+import { printable } from '../text/printable.ts'
+import { sniffCsv } from '../text/sniff.ts'
+import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
+import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
+
+/** What a crawl found. */
+export interface CrawlProposal {
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly rows: number }[]
+  /** TypeScript, ready to paste. */
+  readonly definition: string
+  readonly columns: readonly ProposedColumn[]
+  /** Against the source that is there. */
+  readonly diff: readonly ContractChange[]
+  /** The proposal as data: what `definition` says. */
+  readonly source: FilesSource
+}
+
+/** What a crawl looks at. */
+export interface CrawlInput {
+  readonly root: string
+  /** A pattern below the root. */
+  readonly path: string
+  readonly existing?: FilesSource
+}
+
+/** How much of a file its dialect is guessed from. */
+const sampleBytes = 1024 * 1024
+
+/**
+ * Proposes a contract for files; changes nothing.
+ *
+ * @example (await crawlFiles(session, { root: '/project', path: 'inbox/*.csv' })).definition
+ * @throws Source.NothingFound, Source.Format where a file is of no kind that can be taken, and the errors of a header that cannot be used
+ */
+export async function crawlFiles(session: Session, input: CrawlInput): Promise<CrawlProposal> {
+  const files = findFiles(input.root, input.path)
+  const [first] = files
+  if (first === undefined) throw sluiceError('Source.NothingFound', { path: printable(input.path) })
+  const scratch = mkdtempSync(join(tmpdir(), 'sluice-crawl-'))
+  try {
+    const guess = await guessFormat(first, scratch)
+    const base = allText(input.path, guess.format, guess.columns)
+    const { columns, rows } =
+      base.format.kind === 'parquet'
+        ? await parquetColumns(session, files)
+        : await textColumns(session, base, files, input.root, scratch)
+    const source: FilesSource = {
+      ...base,
+      columns: Object.fromEntries(
+        columns.flatMap(({ name, column }) => (column === undefined ? [] : [[name, column]])),
+      ),
+      ...(columns.some(({ column }) => column === undefined) && base.format.kind === 'parquet'
+        ? { format: { kind: 'parquet', extraColumns: 'ignore' } as const }
+        : {}),
+    }
+    return {
+      files: files.map(({ path, bytes }) => ({ path, bytes, rows: rows.get(path) ?? 0 })),
+      definition: definitionText(source, columns, guess.notes),
+      columns,
+      diff: input.existing === undefined ? [] : contractDiff(input.existing, source),
+      source,
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+interface Guess {
+  readonly format: FileFormat
+  readonly columns: readonly string[]
+  readonly notes: readonly string[]
+}
+
+async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
+  const isPacked = file.path.endsWith('.gz')
+  const readable = isPacked ? join(scratch, 'sample') : file.absolute
+  if (isPacked) await gunzipFile(printable(file.path), file.absolute, readable, file.bytes, gunzipLimits)
+  const sample = readSample(readable)
+  const name = file.path.toLowerCase().replace(/\.gz$/, '')
+  if (name.endsWith('.parquet') || sample.subarray(0, 4).toString('latin1') === 'PAR1') {
+    return { format: { kind: 'parquet' }, columns: [], notes: [] }
+  }
+  const text = sample.toString('utf8').trimStart()
+  if (/\.(jsonl|ndjson|json)$/.test(name) || text.startsWith('{"')) {
+    if (text.startsWith('[')) {
+      const why = 'it is one JSON array; JSON Lines (one object a line) can be taken'
+      throw sluiceError('Source.Format', { file: printable(file.path), why })
+    }
+    return { format: { kind: 'jsonl' }, columns: await jsonKeys(file.path, readable), notes: [] }
+  }
+  const { format, rows, notes } = sniffCsv(sample, sample.length < sampleBytes)
+  const width = rows[0]?.length ?? 0
+  const names = format.header === false ? Array.from({ length: width }, (_, at) => `column_${at + 1}`) : rows[0]
+  return { format, columns: (names ?? []).map((column) => column ?? ''), notes }
+}
+
+function readSample(file: string): Buffer {
+  const descriptor = openSync(file, 'r')
+  try {
+    const bytes = Buffer.alloc(sampleBytes)
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, sampleBytes, 0))
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Every key of every object, in the order in which they first come. */
+async function jsonKeys(path: string, file: string): Promise<readonly string[]> {
+  const keys = new Set<string>()
+  let why: string | undefined
+  await readRecords(
+    file,
+    { dialect: dialectOf({ kind: 'jsonl' }) },
+    {
+      record(record) {
+        const line = record.bytes.toString('utf8')
+        try {
+          JSON.parse(line)
+        } catch (error) {
+          why ??= `line ${record.line}: ${(error as Error).message}`
+          return
+        }
+        const members = objectMembers(line)
+        if (members instanceof JsonLineProblem) why ??= `line ${record.line}: ${members.detail}`
+        else for (const key of members.keys()) keys.add(key)
+      },
+    },
+  )
+  if (keys.size === 0) {
+    throw sluiceError('Source.Format', { file: printable(path), why: printable(why ?? 'it has no object') })
+  }
+  return [...keys]
+}
+
+/** A contract that takes whatever is there, as text. */
+function allText(path: string, format: FileFormat, columns: readonly string[]): FilesSource {
+  return {
+    kind: 'files',
+    path,
+    format,
+    columns: Object.fromEntries(columns.map((name) => [name, { type: 'text', nullable: true } as const])),
+    mode: 'append',
+    checks: [],
+    quarantine: { maxShare: 1 },
+    duplicateContent: 'append',
+    changedContent: 'append',
+    archive: false,
+    error: 'error',
+  }
+}
+
+async function textColumns(
+  session: Session,
+  source: FilesSource,
+  files: readonly FoundFile[],
+  root: string,
+  scratch: string,
+): Promise<{ columns: readonly ProposedColumn[]; rows: ReadonlyMap<string, number> }> {
+  const inputs = await Promise.all(
+    files.map(async ({ path, absolute, bytes }) => {
+      return { id: await hashFile(absolute, bytes), path, bytes, decision: 'take' as const }
+    }),
+  )
+  const { units, refused } = await prepareUnits(inputs, {
+    root,
+    clock: systemClock,
+    source,
+    session,
+    scratch,
+    signal: new AbortController().signal,
+    progress: () => {},
+  })
+  const [failed] = refused
+  if (failed !== undefined) throw asThrown(failed.error.name, printable(failed.input.path), failed.error.message)
+  const rows = new Map<string, number>()
+  for (const { members } of units) {
+    for (const { input, survey } of members) rows.set(input.path, survey.totals.records)
+  }
+  const hasRows = units.filter(({ members }) =>
+    members.some(({ survey }) => survey.totals.records > survey.refused.length),
+  )
+  const bad = units.flatMap(({ members }) => members.flatMap(({ survey }) => survey.refused))
+  const columns = await proposeTypes(
+    session,
+    Object.keys(source.columns),
+    hasRows.map(({ scan }) => scan),
+  )
+  if (bad.length === 0 || columns.length === 0) return { columns, rows }
+  const [firstColumn, ...others] = columns
+  const note = `${bad.length} records of the files are malformed and would be quarantined (the first at line ${bad[0]!.line}: ${bad[0]!.detail})`
+  return { columns: [{ ...firstColumn!, note: [firstColumn!.note, note].filter(Boolean).join('; ') }, ...others], rows }
+}
+
+/** A refusal of a file as the error that ends the crawl. */
+function asThrown(name: string, file: string, message: string): Error {
+  return sluiceError('Source.Format', { file, why: `${name}: ${message}` })
+}
+
+/** DuckDB's types and the contract's. */
+const contractTypes: Readonly<Record<string, ColumnType>> = {
+  BOOLEAN: 'boolean',
+  TINYINT: 'tinyint',
+  SMALLINT: 'smallint',
+  INTEGER: 'integer',
+  BIGINT: 'bigint',
+  UTINYINT: 'smallint',
+  USMALLINT: 'integer',
+  UINTEGER: 'bigint',
+  UBIGINT: 'decimal(20,0)',
+  FLOAT: 'real',
+  DOUBLE: 'float',
+  VARCHAR: 'text',
+  BLOB: 'binary',
+  DATE: 'date',
+  TIME: 'time',
+  TIMESTAMP: 'timestamp',
+  TIMESTAMP_S: 'timestamp',
+  TIMESTAMP_MS: 'timestamp',
+  TIMESTAMP_NS: 'timestamp',
+  'TIMESTAMP WITH TIME ZONE': 'timestamptz',
+  UUID: 'uuid',
+  JSON: 'json',
+}
+
+async function parquetColumns(
+  session: Session,
+  files: readonly FoundFile[],
+): Promise<{ columns: readonly ProposedColumn[]; rows: ReadonlyMap<string, number> }> {
+  const rows = new Map<string, number>()
+  const [first] = files
+  try {
+    for (const { path, absolute } of files) rows.set(path, (await readFooter(session, absolute)).rows)
+    const paths = files.map(({ absolute }) => absolute)
+    const list = readParquetSql(paths, 'union_by_name = true')
+    const described = await session.describe(`SELECT * FROM ${list}`)
+    const [nulls] = await session.all<Record<string, string>>(`SELECT count(*) - count(COLUMNS(*)) FROM ${list}`)
+    const missing = Object.values(nulls!).map(Number)
+    return { rows, columns: described.map(({ name, type }, at) => parquetColumn(name, type, missing[at]! > 0)) }
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    throw sluiceError('Source.Format', { file: printable(first!.path), why: error.message }, { cause: error })
+  }
+}
+
+function parquetColumn(name: string, found: string, nullable: boolean): ProposedColumn {
+  const type = contractTypes[found] ?? (/^DECIMAL/.test(found) ? (found.toLowerCase() as ColumnType) : undefined)
+  if (type === undefined) {
+    return { name, type: found, nullable, note: `${found} has no type of a contract: the column is left out` }
+  }
+  const column: Column = { type, ...(nullable ? { nullable } : {}) }
+  return { name, type, nullable, column }
+}
