@@ -1,5 +1,5 @@
 /** Every command, as data: parsing, help, did-you-mean and docs/reference/cli.md are made from it. Functions are in `commands/<name>.ts`. */
-import type { CommandSpec, OptionSpec } from './command.ts'
+import type { CommandSpec, OptionSpec } from './command-spec.ts'
 
 /** Options that every command has. */
 export const globalOptions = {

@@ -1,8 +1,8 @@
 /** Numbers: the value equals the text as a number, digit for digit; nothing rounds (fault IN-13), no locale is guessed (fault IN-14). */
 import type { Column, ColumnType } from '../definition/types.ts'
 import { quoteText } from '../sql/quote.ts'
-import type { TypeCast } from './casts.ts'
 import { escapeRegex } from './pattern.ts'
+import type { TypeCast } from './rule.ts'
 
 const integers: { readonly [type: string]: string } = {
   tinyint: 'TINYINT',

@@ -1,8 +1,8 @@
 /** Dates and times: one declared pattern, a real calendar, a real clock, no guessed zone (faults IN-15, IN-16). */
 import type { Column } from '../definition/types.ts'
 import { quoteText } from '../sql/quote.ts'
-import type { TypeCast } from './casts.ts'
 import { type DatePattern, datePattern, yearRegex } from './pattern.ts'
+import type { TypeCast } from './rule.ts'
 import { existsInZone, zonedTime } from './zone.ts'
 
 type TimeType = 'date' | 'time' | 'timestamp' | 'timestamptz'

@@ -9,22 +9,7 @@ import type { Column } from '../definition/types.ts'
 import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 import { castNumber } from './cast-number.ts'
 import { castTime } from './cast-time.ts'
-import type { ColumnCast } from './rule.ts'
-
-/** A value and whether a text is one; all over a text that is not NULL. */
-export interface TypeCast {
-  /** DuckDB's type. */
-  readonly type: string
-  /** Never raises, whatever the text. */
-  readonly value: string
-  /** Never NULL for a text that is not NULL; `value` stands for the value. */
-  readonly valid: (value: string) => string
-  /**
-   * True only where `valid` is, and for half of its cost: where the text is what DuckDB itself would write for the value. Left out where
-   * that proves nothing.
-   */
-  readonly usual?: (value: string) => string
-}
+import type { ColumnCast, TypeCast } from './rule.ts'
 
 /** What ECMAScript's `trim` removes. */
 const whiteSpace =

@@ -18,6 +18,21 @@ export interface RowRule {
   readonly maxCount?: number
 }
 
+/** A value and whether a text is one; all over a text that is not NULL. */
+export interface TypeCast {
+  /** DuckDB's type. */
+  readonly type: string
+  /** Never raises, whatever the text. */
+  readonly value: string
+  /** Never NULL for a text that is not NULL; `value` stands for the value. */
+  readonly valid: (value: string) => string
+  /**
+   * True only where `valid` is, and for half of its cost: where the text is what DuckDB itself would write for the value. Left out where
+   * that proves nothing.
+   */
+  readonly usual?: (value: string) => string
+}
+
 /** How one column's text becomes its value. */
 export interface ColumnCast {
   readonly name: string

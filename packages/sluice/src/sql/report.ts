@@ -4,25 +4,8 @@ import type { ErrorName, ErrorParams, Problem } from '../base/errors.ts'
 import { problem } from '../base/errors.ts'
 import { suggest } from '../definition/problems/suggest.ts'
 import { placeOf, type Stretch } from './place.ts'
-import { type Column, type Relation, relationName, type Scope } from './scope.ts'
+import { type Column, type Relation, type Reporter, relationName, type Scope } from './scope.ts'
 import { extentOf, isTree, type Name } from './tree.ts'
-
-/** Where resolution says what it found. */
-export interface Reporter {
-  unknownTable(parts: readonly Name[]): void
-  unknownColumn(parts: readonly Name[], relation: Relation | undefined, columns: readonly Column[]): void
-  /** A dotted name that is nowhere; `where` is the relation that its first part names, if one does. */
-  unknownName(parts: readonly Name[], scope: Scope, where: Relation | undefined): void
-  ambiguous(parts: readonly Name[], tables: readonly string[]): void
-  /** `at` is a part of the tree, a token, or a word to be looked for. */
-  outside(what: string, at: unknown): void
-  /** A statement that changes a table, inside a query. */
-  writes(statement: string): void
-  nondeterministic(what: string, why: string, at: unknown): void
-  lineageUnknown(why: string, at?: unknown): void
-  /** The same without an effect: for what is looked at twice. */
-  silenced(): Reporter
-}
 
 /** What a reporter needs to know of the model. */
 export interface Reported {

@@ -1,5 +1,4 @@
 /** What names mean at a place of a query: relations, their columns, and how a name is looked up among them. */
-import type { Reporter } from './report.ts'
 import type { Name, Tree } from './tree.ts'
 
 /** A column of a relation or of a result. */
@@ -41,6 +40,23 @@ export interface Scope {
   readonly aliases: Map<string, Column>
   readonly ctes: Ctes | undefined
   readonly parent: Scope | undefined
+}
+
+/** Where resolution says what it found. */
+export interface Reporter {
+  unknownTable(parts: readonly Name[]): void
+  unknownColumn(parts: readonly Name[], relation: Relation | undefined, columns: readonly Column[]): void
+  /** A dotted name that is nowhere; `where` is the relation that its first part names, if one does. */
+  unknownName(parts: readonly Name[], scope: Scope, where: Relation | undefined): void
+  ambiguous(parts: readonly Name[], tables: readonly string[]): void
+  /** `at` is a part of the tree, a token, or a word to be looked for. */
+  outside(what: string, at: unknown): void
+  /** A statement that changes a table, inside a query. */
+  writes(statement: string): void
+  nondeterministic(what: string, why: string, at: unknown): void
+  lineageUnknown(why: string, at?: unknown): void
+  /** The same without an effect: for what is looked at twice. */
+  silenced(): Reporter
 }
 
 /** The common table expressions that are visible, innermost first. */

@@ -2,7 +2,8 @@
 import type { Token, Tokens } from './lexer.ts'
 import { bareFunctions, nondeterministicFunctions } from './nondeterminism.ts'
 import { isOutsideFunction, otherStatements } from './outside.ts'
-import type { adder, Reporter } from './report.ts'
+import type { adder } from './report.ts'
+import type { Reporter } from './scope.ts'
 import { isName, isTree, type Tree } from './tree.ts'
 
 /** Notes what the words show; false where reading on would only repeat it. */

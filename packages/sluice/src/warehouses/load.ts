@@ -11,18 +11,12 @@ import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { classifyDrift, driftText, exactNumbers, type FoundColumn, fittings, shapeOf } from './drift.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
-import {
-  type Companion,
-  countOf,
-  type LoadContext,
-  type LoadCounts,
-  type LoadModeEntry,
-  sampleText,
-} from './load-mode.ts'
+import type { LoadContext, LoadCounts, LoadModeEntry } from './load-mode.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupColumns, lookupState } from './lookups.ts'
 import { loadModes } from './modes.ts'
 import { membersTable } from './scd2/members.ts'
 import type { Staging } from './staging.ts'
+import { type Companion, countOf, sampleText } from './statements.ts'
 import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
 
 /** What a load needs of the warehouse it runs in. */

@@ -8,26 +8,15 @@
 import { sluiceError } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
-import type { Load, Lookup } from '../definition/types.ts'
+import type { Load } from '../definition/types.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import type { Dialect } from './dialect.ts'
 import { type FoundColumn, isHeldBy, isInteger } from './drift.ts'
-import { columnList, countOf, create, type LoadContext, qualified, requireColumns, sampleText } from './load-mode.ts'
-import { beginningSql, inferMembers, type Members } from './scd2/members.ts'
+import type { FittedLookup, LoadContext } from './load-mode.ts'
+import { beginningSql, inferMembers } from './scd2/members.ts'
 import { surrogateSql } from './scd2/timeline.ts'
+import { columnList, countOf, create, qualified, requireColumns, sampleText } from './statements.ts'
 import type { LoadColumn, LoadInput, LoadResult } from './warehouse.ts'
-
-/** A lookup whose dimension is there and fits. */
-export interface FittedLookup {
-  /** The target's column that takes the surrogate. */
-  readonly column: string
-  readonly lookup: Lookup
-  readonly members: Members
-  /** The dimension's key column, and the row's column as its type. */
-  readonly key: readonly (readonly [dimension: string, row: (alias: string) => string])[]
-  /** The row's time, as the dimension's type. */
-  readonly at: (alias: string) => string
-}
 
 /** What resolving works in. */
 type Looking = Pick<LoadContext, 'sql' | 'dialect' | 'input' | 'lookups'>

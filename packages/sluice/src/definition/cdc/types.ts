@@ -1,5 +1,5 @@
 /** What a user writes of changes that a database server streams, and of the tables that are made of them, in full; a part of `types.ts`. */
-import type { Check, Column, QuarantineLimits } from '../types.ts'
+import type { Check, Column, QuarantineLimits } from '../contract-types.ts'
 
 /**
  * The changes of a PostgreSQL database as a source: one log of all its tables, in the order of their commits, whose rows say what happened to which row

@@ -4,11 +4,11 @@ import type {
   Column,
   ColumnType,
   EnvReference,
-  FilesSource,
   QuarantineLimits,
   SecretReference,
   TextOrReference,
-} from '../types.ts'
+} from '../contract-types.ts'
+import type { FilesSource } from '../file-types.ts'
 
 /** How a database server is reached. One connection may serve any number of procedures. */
 export interface ConnectionConfig {

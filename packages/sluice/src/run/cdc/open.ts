@@ -1,7 +1,8 @@
 /** Logs of changes: their sources, over the project's connections. */
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import type { CdcSource } from '../../definition/types.ts'
-import { type CdcContext, cdcSource } from '../../sources/cdc/source.ts'
+import type { CdcContext } from '../../sources/cdc/context.ts'
+import { cdcSource } from '../../sources/cdc/source.ts'
 import type { SourceAdapter } from '../../sources/source.ts'
 import { connectionSettings } from '../connections/connections.ts'
 import { maskedError } from '../connections/masked-connection.ts'

@@ -2,7 +2,7 @@
 import { isSluiceError } from '../../base/errors.ts'
 import { mib } from '../../sources/cdc/lag.ts'
 import type { CdcControl, CdcStatus } from '../api.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 /**
  * A log of changes: what a run needs on its server, how far behind it is, and the tables that wait for a person.

@@ -5,7 +5,7 @@ import type { ConnectionConfig, ProcedureSource } from '../../definition/types.t
 import { isTaken, matchContract } from '../../sources/procedures/contract.ts'
 import { connectionSettings } from '../connections/connections.ts'
 import type { ProjectContext } from '../context.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 /**
  * Examines every connection of a project. Nothing is called; a login that was refused within the last minute is not tried again.

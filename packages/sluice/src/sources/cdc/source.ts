@@ -1,22 +1,9 @@
 /** The source contract for changes of PostgreSQL tables: all of them together, to one transaction boundary. */
-import type { Clock } from '../../base/clock.ts'
 import { digest } from '../../base/json.ts'
-import type { ConnectionSettings } from '../../connections/connection.ts'
 import type { CdcSource } from '../../definition/types.ts'
-import type { Lake } from '../../lake/lake.ts'
-import type { Storage } from '../../storage/storage.ts'
 import type { SourceAdapter } from '../source.ts'
+import type { CdcContext } from './context.ts'
 import type { Capture } from './drain.ts'
-
-/** What a source of changes is given. */
-export interface CdcContext {
-  readonly clock: Clock
-  readonly lake: Pick<Lake, 'latestSql' | 'setAside' | 'takeUp' | 'removeSetAside'>
-  /** The project's own state: which slots it has made, and what is kept of a first copy. */
-  readonly state: Pick<Storage, 'read' | 'write' | 'list' | 'remove'>
-  /** Resolved when the server is reached. */
-  readonly settings: () => Promise<ConnectionSettings>
-}
 
 /**
  * Opens a log of changes; nothing is connected yet.

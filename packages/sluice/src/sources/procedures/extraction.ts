@@ -8,8 +8,8 @@ import { collectMessages, type ExtractionAttempt, type ExtractionLog } from '../
 import { rowsVersion } from '../../lake/growth.ts'
 import type { Settlement, TakeContext } from '../source.ts'
 import type { CallResult } from './call.ts'
+import type { ProceduresContext } from './context.ts'
 import { type BoundTexts, type FrozenCall, freezeTexts, frozenCall } from './parameters.ts'
-import type { ProceduresContext } from './source.ts'
 import { type Window, windowOf } from './window.ts'
 
 /** What every attempt of a run binds. */

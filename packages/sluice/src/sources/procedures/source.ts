@@ -1,22 +1,9 @@
 /** Sources of stored procedures, on any server that `connections/` reaches. */
-import type { Clock } from '../../base/clock.ts'
 import { digest } from '../../base/json.ts'
 import type { ProcedureSource } from '../../definition/types.ts'
-import type { Lake } from '../../lake/lake.ts'
 import type { SourceAdapter } from '../source.ts'
+import type { ProceduresContext } from './context.ts'
 import type { Attempt } from './extraction.ts'
-import type { ConnectionPool } from './pool.ts'
-
-/** What a source of procedures is given. */
-export interface ProceduresContext {
-  readonly clock: Clock
-  readonly lake: Pick<Lake, 'current' | 'latestSql' | 'verify' | 'extraction' | 'writeExtraction'>
-  readonly pool: ConnectionPool
-  /** Result sets of the same call that other sources take. */
-  readonly otherSets: ReadonlySet<number>
-  /** How many rows the calls of the current version returned, for the guard; nothing where there was none. */
-  readonly previousRows: readonly number[]
-}
 
 /**
  * Opens a source of a procedure; nothing is connected yet.

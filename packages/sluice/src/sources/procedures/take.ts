@@ -15,12 +15,12 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { Candidate, TakeContext } from '../source.ts'
 import { type CallResult, callText, runCall } from './call.ts'
+import type { ProceduresContext } from './context.ts'
 import type { Attempt, Frozen } from './extraction.ts'
 import { callKeys, refuseTwice } from './keys.ts'
 import { type Carried, dropSeen, type MergeInput, supersede } from './merge.ts'
 import type { FrozenCall } from './parameters.ts'
 import { openScanner, rowContract } from './scan.ts'
-import type { ProceduresContext } from './source.ts'
 
 /** What a take works with. */
 interface Taking {

@@ -1,7 +1,7 @@
 /** The lake's Parquet and an attached DuckDB file are one database: nothing is staged. */
 import type { SqlRunner } from '../dialect.ts'
-import { columnList, countOf } from '../load-mode.ts'
 import type { Staging } from '../staging.ts'
+import { columnList, countOf } from '../statements.ts'
 
 /**
  * The staging of a session that reads both.

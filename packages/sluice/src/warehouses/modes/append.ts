@@ -6,16 +6,9 @@
  */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import {
-  countOf,
-  type LoadContext,
-  type LoadCounts,
-  type LoadModeEntry,
-  refuseNullKeys,
-  requireColumns,
-  sampleText,
-} from '../load-mode.ts'
+import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
+import { countOf, requireColumns, sampleText } from '../statements.ts'
 
 export const append: LoadModeEntry = {
   rewrites: false,

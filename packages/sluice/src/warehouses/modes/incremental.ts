@@ -11,15 +11,9 @@
 import { assert } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { SqlRunner } from '../dialect.ts'
-import {
-  countOf,
-  type LoadContext,
-  type LoadModeEntry,
-  qualified,
-  refuseNullKeys,
-  requireColumns,
-} from '../load-mode.ts'
+import { type LoadContext, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
+import { countOf, qualified, requireColumns } from '../statements.ts'
 import type { LoadInput } from '../warehouse.ts'
 
 export const incremental: LoadModeEntry = {

@@ -1,6 +1,7 @@
 /** `replace`: the target is the version. DELETE and INSERT in one transaction: readers see the old rows or the new ones. */
-import { countOf, type LoadModeEntry } from '../load-mode.ts'
+import type { LoadModeEntry } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
+import { countOf } from '../statements.ts'
 
 export const replace: LoadModeEntry = {
   rewrites: true,

@@ -1,19 +1,9 @@
 /** `upsert`: one row per key; rows that are the same already are not written. Deletes by absence, or by a flag in the data. */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import {
-  anyDiffers,
-  columnList,
-  countOf,
-  create,
-  type LoadContext,
-  type LoadModeEntry,
-  refuseDuplicateKeys,
-  refuseNullKeys,
-  requireColumns,
-  sameKey,
-} from '../load-mode.ts'
+import { type LoadContext, type LoadModeEntry, refuseDuplicateKeys, refuseNullKeys } from '../load-mode.ts'
 import { refuseFanOut, resolvedRows } from '../lookups.ts'
+import { anyDiffers, columnList, countOf, create, requireColumns, sameKey } from '../statements.ts'
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {

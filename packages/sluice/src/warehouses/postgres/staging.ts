@@ -15,8 +15,8 @@ import { sluiceError } from '../../base/errors.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
-import { columnList } from '../load-mode.ts'
 import type { Staging } from '../staging.ts'
+import { columnList } from '../statements.ts'
 import { valueText } from './dialect.ts'
 
 /** What staging works with. */

@@ -1,16 +1,8 @@
 /** Reads the input as changes: one row per key and instant, in the working table `sluice_incoming`; refuses what has no order. */
 import { sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import {
-  columnList,
-  countOf,
-  create,
-  type LoadContext,
-  qualified,
-  refuseNullKeys,
-  sameKey,
-  sampleText,
-} from '../load-mode.ts'
+import { type LoadContext, refuseNullKeys } from '../load-mode.ts'
+import { columnList, countOf, create, qualified, sameKey, sampleText } from '../statements.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /** What the input held. */

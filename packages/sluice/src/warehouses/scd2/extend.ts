@@ -7,7 +7,8 @@
 
 import { assert } from '../../base/errors.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
-import { anyDiffers, columnList, countOf, create, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
+import type { LoadContext } from '../load-mode.ts'
+import { anyDiffers, columnList, countOf, create, keyIn, sameKey } from '../statements.ts'
 import type { Incoming } from './changes.ts'
 import { assertInvariants } from './invariants.ts'
 import { dataOf, noChanges, own, type Scd2Shape, type Tally } from './shape.ts'

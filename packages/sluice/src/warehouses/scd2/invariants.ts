@@ -1,7 +1,7 @@
 /** The five invariants of a dimension, asserted on the keys that a load touched, inside its transaction. */
 import { sluiceError } from '../../base/errors.ts'
 import type { SqlRunner } from '../dialect.ts'
-import { columnList, qualified, sameKey } from '../load-mode.ts'
+import { columnList, qualified, sameKey } from '../statements.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /**

@@ -8,7 +8,7 @@
  */
 import { quoteName } from '../../sql/quote.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
-import { columnList, countOf, keyIn, qualified, sameKey } from '../load-mode.ts'
+import { columnList, countOf, keyIn, qualified, sameKey } from '../statements.ts'
 import { foreverSql, ownTable, type Scd2Load } from './shape.ts'
 import { surrogateSql } from './timeline.ts'
 

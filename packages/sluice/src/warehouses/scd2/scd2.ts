@@ -8,18 +8,8 @@
  */
 import { sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
-import {
-  anyDiffers,
-  columnList,
-  countOf,
-  create,
-  keyIn,
-  type LoadContext,
-  type LoadModeEntry,
-  qualified,
-  sameKey,
-  sampleText,
-} from '../load-mode.ts'
+import type { LoadContext, LoadModeEntry } from '../load-mode.ts'
+import { anyDiffers, columnList, countOf, create, keyIn, qualified, sameKey, sampleText } from '../statements.ts'
 import { addAbsences, addReturns, asOf, readChanges } from './changes.ts'
 import { extendedKeys, extendVersions } from './extend.ts'
 import { assertInvariants } from './invariants.ts'

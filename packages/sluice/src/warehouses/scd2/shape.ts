@@ -5,7 +5,7 @@ import { addedColumns } from '../../definition/columns.ts'
 import type { Load, Scd2Columns } from '../../definition/types.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
-import { type Companion, columnList, requireColumns, sameKey } from '../load-mode.ts'
+import { type Companion, columnList, requireColumns, sameKey } from '../statements.ts'
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 /** An `scd2` load. */

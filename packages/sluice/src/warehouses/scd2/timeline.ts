@@ -6,7 +6,7 @@
  * opening or delete, half-open. Columns that are not tracked show the last change inside the version.
  */
 import type { Dialect } from '../dialect.ts'
-import { columnList, qualified } from '../load-mode.ts'
+import { columnList, qualified } from '../statements.ts'
 import { own, type Scd2Shape } from './shape.ts'
 
 /** Where a change of the working log comes from. */

@@ -1,6 +1,7 @@
 /** Writes whole timelines of keys into the dimension and its observations. */
 import { quoteIdentifier } from '../../sql/quote.ts'
-import { columnList, countOf, create, keyIn, type LoadContext, sameKey } from '../load-mode.ts'
+import type { LoadContext } from '../load-mode.ts'
+import { columnList, countOf, create, keyIn, sameKey } from '../statements.ts'
 import { dataOf, original, own, type Scd2Shape, type Tally } from './shape.ts'
 import { origin, surrogateSql, timelineSql } from './timeline.ts'
 

@@ -6,7 +6,6 @@ import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
 import {
-  type FileRecord,
   type FileTotals,
   type ReadOptions,
   type RecordReader,
@@ -17,6 +16,7 @@ import {
 import { mapHeader } from './header.ts'
 import { JsonLineProblem, jsonLineReader } from './json-line.ts'
 import { printable } from './printable.ts'
+import type { FileRecord } from './record.ts'
 
 /** A record that was refused: where it is, and why. */
 export interface RefusedRecord {
