@@ -1,7 +1,9 @@
 /** Crawls a connection: asks the server what there is to call, or calls one procedure to see its columns, and proposes contracts. */
+
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { Connection, ProcedureDescription, ResultColumn } from '../connections/connection.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import { type ExistingSource, proposeProcedures, type SeenProcedure } from '../sources/procedures/crawl.ts'
 import { type GivenValues, outputsOf, proceduresText } from '../sources/procedures/crawl-text.ts'
 import type { ConnectionProposal, CrawlConnectionOptions } from './api.ts'
@@ -114,11 +116,7 @@ function bestOverload(described: readonly ProcedureDescription[], given: GivenVa
 }
 
 function existingSources({ project }: ProjectContext, connection: string): readonly ExistingSource[] {
-  return project.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([name, source]) =>
-      source.kind === 'procedure' && source.connection === connection
-        ? [{ table: `${layers[0]}.${name}`, source }]
-        : [],
-    ),
+  return projectIndex(project).sources.flatMap(({ table, source }) =>
+    source.kind === 'procedure' && source.connection === connection ? [{ table, source }] : [],
   )
 }

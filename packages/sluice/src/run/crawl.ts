@@ -1,4 +1,6 @@
 /** Crawls foreign files for a project: finds the source that would take them, and hands both to the files source's crawler. */
+
+import { projectIndex } from '../definition/project-index.ts'
 import { crawlFiles } from '../sources/files/crawl/crawl.ts'
 import type { CrawlProposal } from './api.ts'
 import type { ProjectContext } from './context.ts'
@@ -10,12 +12,9 @@ import type { ProjectContext } from './context.ts'
  * @throws Source.NothingFound where no file matches
  */
 export async function crawl(context: ProjectContext, path: string): Promise<CrawlProposal> {
-  const sources = context.project.pipelines.flatMap((pipeline) =>
-    Object.entries(pipeline.sources).flatMap(([name, source]) =>
-      source.kind === 'files' ? [{ table: `${pipeline.layers[0]}.${name}`, source }] : [],
-    ),
+  const [existing] = projectIndex(context.project).sources.flatMap(({ table, source }) =>
+    source.kind === 'files' && source.path === path ? [{ table, source }] : [],
   )
-  const existing = sources.find(({ source }) => source.path === path)
   await using session = await context.engine.open()
   const proposal = await crawlFiles(session, {
     root: context.root,

@@ -1,8 +1,10 @@
 /** What spans changes and the rest of their project: connections and slots, the tables that are made of a log, and the keys that loads look up. */
+
 import { problem } from '../../base/errors.ts'
 import { type CheckContext, needColumns, needTable } from '../problems/known-names.ts'
 import type { Path } from '../problems/places.ts'
 import { suggest } from '../problems/suggest.ts'
+import { projectIndex } from '../project-index.ts'
 import type { CdcSource, ChangesModel, Load, Lookup, Pipeline, Project, Source } from '../types.ts'
 
 /** Tells of a wrong value in a file of the project. */
@@ -55,13 +57,11 @@ export function lookupsOf(load: Load): { readonly [column: string]: Lookup } {
  *
  * @example capturedLogs(project) // [{ log: 'raw.shop', file: 'pipelines/shop/pipeline.ts', source }]
  */
-export function capturedLogs({
-  pipelines,
-}: Project): readonly { readonly log: string; readonly file: string; readonly source: CdcSource }[] {
-  return pipelines.flatMap(({ file, layers, sources }) =>
-    Object.entries(sources).flatMap(([key, source]) =>
-      source.kind === 'cdc' ? [{ log: `${layers[0]}.${key}`, file, source }] : [],
-    ),
+export function capturedLogs(
+  project: Project,
+): readonly { readonly log: string; readonly file: string; readonly source: CdcSource }[] {
+  return projectIndex(project).sources.flatMap(({ table: log, source, pipeline: { file } }) =>
+    source.kind === 'cdc' ? [{ log, file, source }] : [],
   )
 }
 
@@ -87,17 +87,11 @@ function logProblems(log: string, source: CdcSource, path: Path, { project, file
   } else if (connections[connection]!.kind !== 'postgres') {
     tell([...path, 'connection'], 'a connection of kind postgres, whose changes can be captured', connection)
   }
-  const first = sourcesOf(project).find(
-    ([, other]) => other.kind === 'cdc' && other.slot === slot && other.connection === connection,
+  const first = capturedLogs(project).find(
+    ({ source: other }) => other.slot === slot && other.connection === connection,
   )
-  if (first !== undefined && first[0] !== log)
-    tell([...path, 'slot'], `another than that of ${first[0]}, as what one reader took the other would miss`, slot)
-}
-
-function sourcesOf({ pipelines }: Project): readonly (readonly [table: string, source: Source])[] {
-  return pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).map(([key, source]) => [`${layers[0]}.${key}`, source] as const),
-  )
+  if (first !== undefined && first.log !== log)
+    tell([...path, 'slot'], `another than that of ${first.log}, as what one reader took the other would miss`, slot)
 }
 
 /** A table of changes is of a table that is captured, or of files that DMS has written; its key is among its columns. */
@@ -108,7 +102,7 @@ function tableProblems(
   { project, file, context, tell }: Checked,
 ): void {
   const { from, table: captured, dms, key, columns } = changes
-  const source = sourcesOf(project).find(([name]) => name === from)?.[1]
+  const source = projectIndex(project).source(from)?.source
   if (source === undefined) {
     needTable(from, file, [...path, 'from'], context)
     if (context.tables.has(from))
@@ -159,9 +153,9 @@ function lookupProblems(from: string, column: string, lookup: Lookup, path: Path
   const { dimension, key, at } = lookup
   needColumns([...Object.keys(key), at], from, file, path, context)
   if (context.tables.get(from)?.includes(column)) tell(path, `another name than that of a column of ${from}`, column)
-  const loads = project.pipelines.flatMap(({ loads }) => Object.entries(loads))
-  const dimensions = loads.flatMap(([target, { mode }]) => (mode === 'scd2' ? [target] : []))
-  const load = loads.find(([target]) => target === dimension)?.[1]
+  const { loads, load: loadOf } = projectIndex(project)
+  const dimensions = loads.flatMap(({ target, load: { mode } }) => (mode === 'scd2' ? [target] : []))
+  const load = loadOf(dimension)?.load
   if (load?.mode !== 'scd2') {
     const expected = `the target of an scd2 load (${dimensions.length > 0 ? dimensions.join(', ') : 'there is none'})`
     tell([...path, 'dimension'], expected, dimension, suggest(dimension, dimensions))

@@ -1,6 +1,8 @@
 /** Looks at each connection: driver, TLS, login, and whether what sources call is there, may be called, and returns what they declare. */
+
 import { isSluiceError } from '../../base/errors.ts'
 import type { Connection, ProcedureDescription } from '../../connections/connection.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { ConnectionConfig, ProcedureSource } from '../../definition/types.ts'
 import { isTaken, matchContract } from '../../sources/procedures/contract.ts'
 import { connectionSettings } from '../connections/connections.ts'
@@ -66,10 +68,8 @@ async function examineTls(
 }
 
 function sourcesOf({ project }: ProjectContext, connection: string): readonly ProcedureSource[] {
-  return project.pipelines.flatMap(({ sources }) =>
-    Object.values(sources).flatMap((source) =>
-      source.kind === 'procedure' && source.connection === connection ? [source] : [],
-    ),
+  return projectIndex(project).sources.flatMap(({ source }) =>
+    source.kind === 'procedure' && source.connection === connection ? [source] : [],
   )
 }
 

@@ -1,6 +1,8 @@
 /** Analyses tables of changes: the columns that their transforms make, and where each comes from. */
+
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { addedColumns, columnsOf } from '../../definition/columns.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { ChangesModel, Check, Project } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
@@ -119,10 +121,7 @@ async function typeOf(
  *
  * @example originOf(project, model) // 'oltp:public.customers'
  */
-export function originOf({ pipelines }: Project, { from, table }: ChangesModel): string {
-  const sources = pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).map(([key, source]) => [`${layers[0]}.${key}`, source] as const),
-  )
-  const source = sources.find(([name]) => name === from)?.[1]
+export function originOf(project: Project, { from, table }: ChangesModel): string {
+  const source = projectIndex(project).source(from)?.source
   return source?.kind === 'cdc' && table !== undefined ? `${source.connection}:${table}` : from
 }

@@ -1,5 +1,7 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
+
 import type { Problem } from '../../base/errors.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
@@ -41,10 +43,8 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
 }
 
 async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {
-  const names = context.project.pipelines.flatMap((pipeline) => [
-    ...Object.keys(pipeline.sources).map((name) => `${pipeline.layers[0]}.${name}`),
-    ...Object.keys(pipeline.models),
-  ])
+  const { sources, models } = projectIndex(context.project)
+  const names = [...sources, ...models].map(({ table }) => table)
   const records = await Promise.all(names.map((name) => context.lake.current(name)))
   return Object.fromEntries(
     records.flatMap((record) =>
@@ -70,21 +70,18 @@ async function tableStates(context: ProjectContext): Promise<Record<string, Tabl
 
 async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
   const found: Record<string, NonNullable<PlanTask['intake']>> = {}
-  for (const pipeline of context.project.pipelines) {
-    for (const [name, source] of Object.entries(pipeline.sources)) {
-      const table = `${pipeline.layers[0]}.${name}`
-      // A plan reaches no server: what a procedure or a stream has is known when it is read.
-      if (source.kind !== 'files') continue
-      const adapter = await context.openSource(table, source)
-      const inputs = await adapter.discover(await context.lake.knownInputs(table))
-      const count = (decision: string): number => inputs.filter((input) => input.decision === decision).length
-      found[table] = {
-        take: count('take'),
-        bytes: inputs.filter((input) => input.decision === 'take').reduce((sum, input) => sum + input.bytes, 0),
-        known: count('known'),
-        waiting: count('waiting'),
-        refuse: count('refuse'),
-      }
+  for (const { table, source } of projectIndex(context.project).sources) {
+    // A plan reaches no server: what a procedure or a stream has is known when it is read.
+    if (source.kind !== 'files') continue
+    const adapter = await context.openSource(table, source)
+    const inputs = await adapter.discover(await context.lake.knownInputs(table))
+    const count = (decision: string): number => inputs.filter((input) => input.decision === decision).length
+    found[table] = {
+      take: count('take'),
+      bytes: inputs.filter((input) => input.decision === 'take').reduce((sum, input) => sum + input.bytes, 0),
+      known: count('known'),
+      waiting: count('waiting'),
+      refuse: count('refuse'),
     }
   }
   return found

@@ -2,6 +2,7 @@
  * What each target of the warehouse holds. That is the warehouse's to say; its answer is kept beside a stamp of the warehouse, so that a plan need
  * not open it while nothing was loaded. A cache: it may be deleted at any time.
  */
+import { projectIndex } from '../../definition/project-index.ts'
 import type { TargetState } from '../../plan/types.ts'
 import type { ProjectContext } from '../context.ts'
 
@@ -20,7 +21,7 @@ const path = 'cache/targets.json'
  * @example const { fact_sales } = await targetStates(context)
  */
 export async function targetStates(context: ProjectContext): Promise<States> {
-  const wanted = context.project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads))
+  const wanted = projectIndex(context.project).loads.map(({ target }) => target)
   if (wanted.length === 0 || !(await context.warehouseExists())) return {}
   const stamp = context.warehouseStamp()
   const kept = parse(await context.state.read(path))
