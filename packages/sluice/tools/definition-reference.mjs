@@ -10,13 +10,14 @@ const sections = [
   ['Projects and pipelines', /builders\/pipeline/],
   ['Sources', /builders\/sources/],
   ['Connections and procedures', /builders\/(connections|procedures)/],
+  ['Changes of a database', /builders\/cdc/],
   ['Columns', /builders\/columns/],
   ['Checks', /builders\/checks/],
   ['Loads and partitions', /builders\/loads/],
   ['Notifications', /builders\/notify/],
   ['Secrets', /references/],
   ['Errors', /base\/errors/],
-  ['Shapes', /definition\/(types|procedure-types|input)/],
+  ['Shapes', /definition\/(.*types|encodings|input)\.ts$/],
 ]
 
 /** Returns the page's Markdown. */

@@ -1,5 +1,7 @@
 /** What a user writes of files as a source, in full; a part of `types.ts`. */
+
 import type { Check, Column, QuarantineLimits } from './contract-types.ts'
+import type { Encoding } from './encodings.ts'
 
 /** How the CSV files of a source are written. Nothing is ever guessed from the data. */
 export interface CsvFormat {
@@ -15,7 +17,7 @@ export interface CsvFormat {
   /** Whether the first record names the columns. @default true */
   readonly header?: boolean
   /** @default 'utf-8' */
-  readonly encoding?: 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252' | 'latin1' | 'windows-1254' | 'iso-8859-9'
+  readonly encoding?: Encoding
   /** Rows with too few or too many fields. @default 'reject' */
   readonly ragged?: 'reject' | 'pad'
   /** Columns of the file that the contract does not have. @default 'reject' */

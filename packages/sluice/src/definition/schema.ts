@@ -3,8 +3,10 @@
  *
  * They only say what is legal; defaults are filled in by `resolve.ts`, so the published JSON Schema is made from exactly these.
  */
+
 import { z } from 'zod'
 import { cdc, changes, lookups } from './cdc/schema.ts'
+import { encodings } from './encodings.ts'
 import { csvMisfits } from './problems/consistency.ts'
 import { connection, procedure } from './procedures/schema.ts'
 import { isCron } from './schedule.ts'
@@ -42,9 +44,7 @@ const format = z.union([
         escape: z.string().length(1).optional(),
         recordEnd: text.optional(),
         header: z.boolean().optional(),
-        encoding: z
-          .enum(['utf-8', 'utf-16le', 'utf-16be', 'windows-1252', 'latin1', 'windows-1254', 'iso-8859-9'])
-          .optional(),
+        encoding: z.enum(encodings).optional(),
         ragged: z.enum(['reject', 'pad']).optional(),
         extraColumns,
         compression,

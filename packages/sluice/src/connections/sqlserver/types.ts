@@ -1,4 +1,5 @@
 /** SQL Server's types as column types; each with the reader of its values (TYPE_INFO, MS-TDS 2.2.5.6). */
+import { codePage } from '../../base/code-page.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { ColumnType } from '../../definition/types.ts'
 import type { Cell } from '../connection.ts'
@@ -102,26 +103,17 @@ function unicode(context: TypeContext): Decode {
 
 /** Text of a code page; a byte that it does not have is refused. */
 function codePageText(context: TypeContext, collation: Buffer): Decode {
-  const page = context.codePage(collation)
-  const label = page
-    ?.replace(/^CP(125\d|874)$/, 'windows-$1')
-    .replace(/^CP(\d+)$/, (all, n: string) => eastAsian[n] ?? all)
-  let decoder: InstanceType<typeof TextDecoder> | undefined
+  const name = context.codePage(collation)
   return (buffer, at, length) => {
     let end = at
     while (end < at + length && buffer[end]! < 0x80) end++
     if (end === at + length) return buffer.toString('latin1', at, end)
-    try {
-      decoder ??= new TextDecoder(label, { fatal: true, ignoreBOM: true })
-      return decoder.decode(buffer.subarray(at, at + length))
-    } catch (cause) {
-      const why = `a text of the code page ${page ?? 'that its collation names'} cannot be read; CAST the column to nvarchar`
-      throw sluiceError('Connection.Protocol', { connection: context.connection, why }, { cause })
-    }
+    const text = codePage(name ?? '')?.decode(buffer.subarray(at, at + length))
+    if (text !== undefined) return text
+    const why = `a text of the code page ${name ?? 'that its collation names'} cannot be read; CAST the column to nvarchar`
+    throw protocol(context, why)
   }
 }
-
-const eastAsian: { readonly [page: string]: string } = { 932: 'shift_jis', 936: 'gbk', 949: 'euc-kr', 950: 'big5' }
 
 const maximum = 0xffff
 

@@ -1,8 +1,10 @@
 /** Declared encodings: units for the splitter, exact text for values. */
 import { isUtf8 } from 'node:buffer'
+import { type CodePage, codePage } from '../../../base/code-page.ts'
+import { assert } from '../../../base/errors.ts'
+import type { Encoding } from '../../../definition/encodings.ts'
 
-/** The encodings a source may declare. */
-export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252' | 'latin1' | 'windows-1254' | 'iso-8859-9'
+export type { Encoding }
 
 /** A unit that stands for every UTF-16 code unit above Latin-1: never part of a delimiter. */
 const beyond = 0xff
@@ -10,29 +12,6 @@ const beyond = 0xff
 /** 2 for UTF-16, else 1. */
 export function unitBytes(encoding: Encoding): 1 | 2 {
   return encoding === 'utf-16le' || encoding === 'utf-16be' ? 2 : 1
-}
-
-/** Windows' upper half where it differs from Latin-1 (WHATWG index); NUL marks what is undefined. */
-const windows1252 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ'
-const windows1254 = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0\0\0\0‘’“”•–—˜™š›œ\0\0Ÿ'
-const turkish: Readonly<Record<number, string>> = { 208: 'Ğ', 221: 'İ', 222: 'Ş', 240: 'ğ', 253: 'ı', 254: 'ş' }
-
-const tables = new Map<Encoding, readonly (string | undefined)[]>()
-
-function table(encoding: Encoding): readonly (string | undefined)[] {
-  const known = tables.get(encoding)
-  if (known !== undefined) return known
-  const upper = encoding === 'windows-1252' ? windows1252 : encoding === 'windows-1254' ? windows1254 : undefined
-  const isTurkish = encoding === 'windows-1254' || encoding === 'iso-8859-9'
-  const made = Array.from({ length: 256 }, (_, byte) => {
-    if (upper !== undefined && byte >= 0x80 && byte < 0xa0) {
-      const character = upper[byte - 0x80]!
-      return character === '\0' ? undefined : character
-    }
-    return (isTurkish ? turkish[byte] : undefined) ?? String.fromCharCode(byte)
-  })
-  tables.set(encoding, made)
-  return made
 }
 
 /**
@@ -48,14 +27,14 @@ export function decode(bytes: Buffer, encoding: Encoding): string | undefined {
     const text = (encoding === 'utf-16be' ? Buffer.from(bytes).swap16() : bytes).toString('utf16le')
     return loneSurrogate.test(text) ? undefined : text
   }
-  const characters = table(encoding)
-  let text = ''
-  for (const byte of bytes) {
-    const character = characters[byte]
-    if (character === undefined) return undefined
-    text += character
-  }
-  return text
+  return pageOf(encoding).decode(bytes)
+}
+
+/** Every encoding of one byte a character is a code page. */
+function pageOf(encoding: Encoding): CodePage {
+  const page = codePage(encoding)
+  assert(page !== undefined, `${encoding} is a code page`)
+  return page
 }
 
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
@@ -69,8 +48,8 @@ export function encode(text: string, encoding: Encoding): Uint8Array | undefined
   if (encoding === 'utf-8') return new Uint8Array(Buffer.from(text, 'utf8'))
   const units: number[] = []
   for (let i = 0; i < text.length; i++) {
-    const unit = unitBytes(encoding) === 2 ? text.charCodeAt(i) : table(encoding).indexOf(text[i])
-    if (unit < 0 || (unitBytes(encoding) === 2 && unit >= beyond)) return undefined
+    const unit = unitBytes(encoding) === 2 ? text.charCodeAt(i) : pageOf(encoding).byteOf(text[i] as string)
+    if (unit === undefined || (unitBytes(encoding) === 2 && unit >= beyond)) return undefined
     units.push(unit)
   }
   return Uint8Array.from(units)
