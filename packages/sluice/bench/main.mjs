@@ -1,4 +1,5 @@
-// Benchmarks: ratios within one run, printed and never asserted.  npm run bench -- [--quick] [--only <name>] [--rounds <n>]
+// Benchmarks: ratios within one run, printed and never asserted.
+// npm run bench -- [--quick] [--only <name>] [--rounds <n>] [--against <commit>]
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,7 +20,12 @@ const names = [
 ]
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', multiple: true }, quick: { type: 'boolean' }, rounds: { type: 'string' } },
+  options: {
+    only: { type: 'string', multiple: true },
+    quick: { type: 'boolean' },
+    rounds: { type: 'string' },
+    against: { type: 'string' },
+  },
 })
 const wanted = values.only ?? names
 const unknown = wanted.find((name) => !names.includes(name))
@@ -27,7 +33,13 @@ if (unknown !== undefined) {
   process.stderr.write(`There is no benchmark "${unknown}". Benchmarks: ${names.join(', ')}\n`)
   process.exit(2)
 }
-const count = Number(values.rounds ?? (values.quick ? 3 : 5))
+const quick = values.quick === true
+if (values.against !== undefined) {
+  const { runAgainst } = await import('./against.mjs')
+  const isWell = await runAgainst(values.against, wanted, { quick, count: Number(values.rounds ?? 7) })
+  process.exit(isWell ? 0 : 1)
+}
+const count = Number(values.rounds ?? (quick ? 3 : 5))
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 process.stdout.write(
   `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; median (least–most) of the ratios of ${count} interleaved rounds\n`,
@@ -37,7 +49,7 @@ try {
   for (const name of wanted) {
     const { run } = await import(`./${name}.mjs`)
     try {
-      await run({ folder, quick: values.quick === true, count })
+      await run({ folder, quick, count })
     } catch (error) {
       failed = true
       process.stdout.write(`${name.padEnd(46)} did not run: ${error instanceof Error ? error.message : error}\n`)
@@ -47,3 +59,5 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 process.exitCode = failed ? 1 : 0
+// The channel to whoever gives the turns would keep it alive.
+process.disconnect?.()

@@ -1,8 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { command } from '../acceptance/project.ts'
+import { type Hit, inParallel, labelsOf, listed, sampled } from '../crash/sweep.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
 import { cdcProject, fold, lakeOf, logOf, repeated, runProject } from './project.ts'
 
@@ -17,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 /** Boundaries of the source, of the commit of its versions, and of what follows; those of the run's own log are swept elsewhere. */
-const isSwept = (point: string): boolean => /^(sources\.cdc|lake\.commit|run\.ingest)\./.test(point)
+const isSwept = ({ label }: Hit): boolean => /^(sources\.cdc|lake\.commit|run\.ingest)\./.test(label)
 
 const changes = [
   "UPDATE t SET v = 'new', id = id + 100 WHERE id <= 2",
@@ -98,13 +97,13 @@ async function scene(connections = 2, maxBatchRows = 8) {
   }
 }
 
-async function pointsOf(root: string, name: string): Promise<readonly string[]> {
-  const list = join(tmpdir(), `sluice-cdc-${name}-${process.pid}`)
-  const { code, stderr } = await command(root, ['run'], { env: { SLUICE_CRASH_LIST: list } })
-  expect(code, stderr).toBe(0)
-  const points = readFileSync(list, 'utf8').trim().split('\n').filter(isSwept)
-  rmSync(list)
-  return points
+/** The boundaries that a command meets which ends well. */
+async function hitsOf(kind: string, run: (env: Record<string, string>) => ReturnType<typeof command>): Promise<Hit[]> {
+  const hits = await listed(async (env) => {
+    const { code, stderr } = await run(env)
+    expect(code, stderr).toBe(0)
+  })
+  return hits.filter(isSwept).map((hit) => ({ ...hit, kind }))
 }
 
 /** A killed process may still be known to the server as the slot's reader for a moment. */
@@ -114,15 +113,15 @@ async function recover(root: string): Promise<void> {
   expect(summary.status).toBe('succeeded')
 }
 
-test('CD-01, CD-02, CD-25: killed at any boundary of a first copy or of a drain, and run again: nothing is lost, nothing is there twice', async () => {
+test('CD-01, CD-02, CD-25: killed at a boundary of a first copy or of a drain, and run again: nothing is lost, nothing is there twice', async () => {
   await using whole = await scene()
-  const copy = await pointsOf(whole.root, 'copy')
-  expect(copy.map((point) => point.split('#')[0])).toEqual(
+  const copy = await hitsOf('copy', (env) => command(whole.root, ['run'], { env }))
+  expect(labelsOf(copy)).toEqual(
     expect.arrayContaining(['sources.cdc.before_slot', 'sources.cdc.after_slot', 'sources.cdc.after_copy']),
   )
   await whole.sql(...changes)
-  const drain = await pointsOf(whole.root, 'drain')
-  expect(drain.map((point) => point.split('#')[0])).toEqual(
+  const drain = await hitsOf('drain', (env) => command(whole.root, ['run'], { env }))
+  expect(labelsOf(drain)).toEqual(
     expect.arrayContaining([
       'sources.cdc.after_read',
       'sources.cdc.before_acknowledge',
@@ -130,29 +129,25 @@ test('CD-01, CD-02, CD-25: killed at any boundary of a first copy or of a drain,
     ]),
   )
   // The drain is of several versions.
-  expect(drain.filter((point) => point.startsWith('lake.commit.after_create')).length).toBeGreaterThan(1)
+  expect(drain.filter(({ label }) => label === 'lake.commit.after_create').length).toBeGreaterThan(1)
   expect(await whole.wrong()).toBeUndefined()
 
   const wrong: string[] = []
-  for (const [points, isCopy] of [
-    [copy, true],
-    [drain, false],
-  ] as const)
-    for (const point of points) {
-      await using one = await scene()
-      if (!isCopy) {
-        await recover(one.root)
-        await one.sql(...changes)
-      }
-      const killed = await command(one.root, ['run'], { env: { SLUICE_CRASH: point } })
-      if (killed.signal !== 'SIGKILL') wrong.push(`${point}: was not hit (${killed.code}) ${killed.stderr}`)
-      if (isCopy) await one.sql(...changes)
+  const chosen = sampled([...copy, ...drain], 'killed in a first copy and in a drain')
+  await inParallel(2, chosen, async ({ kind, point }) => {
+    await using one = await scene()
+    if (kind === 'drain') {
       await recover(one.root)
-      const found = await one.wrong()
-      if (found !== undefined) wrong.push(`${point}: ${found}`)
+      await one.sql(...changes)
     }
+    const killed = await command(one.root, ['run'], { env: { SLUICE_CRASH: point } })
+    if (killed.signal !== 'SIGKILL') wrong.push(`${point}: was not hit (${killed.code}) ${killed.stderr}`)
+    if (kind === 'copy') await one.sql(...changes)
+    await recover(one.root)
+    const found = await one.wrong()
+    if (found !== undefined) wrong.push(`${kind}, ${point}: ${found}`)
+  })
   expect(wrong).toEqual([])
-  process.stdout.write(`killed at ${copy.length + drain.length} boundaries\n`)
 })
 
 test('CD-02, CD-24, CD-25: a first copy that was killed goes on with the tables that are left, at a later point, and may be killed again', async () => {
@@ -171,7 +166,9 @@ test('CD-02, CD-24, CD-25: a first copy that was killed goes on with the tables 
   }
   await using whole = await begin()
   // The commit as such is swept above.
-  const points = (await pointsOf(whole.root, 'resumed')).filter((point) => /^sources|after_create/.test(point))
+  const hits = await hitsOf('resumed', (env) => command(whole.root, ['run'], { env }))
+  const own = hits.filter(({ label }) => /^sources|after_create/.test(label))
+  const points = own.map(({ point }) => point)
   expect(points).toEqual(
     expect.arrayContaining([
       ...[
@@ -191,7 +188,7 @@ test('CD-02, CD-24, CD-25: a first copy that was killed goes on with the tables 
   expect(accounting.dropped['in the copy of its table']).toBeGreaterThan(0)
 
   const wrong: string[] = []
-  for (const point of points) {
+  await inParallel(2, sampled(own, 'killed a second time'), async ({ point }) => {
     await using one = await begin()
     const stop = one.keepChanging()
     const killed = await command(one.root, ['run'], { env: { SLUICE_CRASH: point } })
@@ -201,12 +198,11 @@ test('CD-02, CD-24, CD-25: a first copy that was killed goes on with the tables 
     await recover(one.root)
     const found = await one.wrong()
     if (found !== undefined) wrong.push(`${point}: ${found}`)
-  }
+  })
   expect(wrong).toEqual([])
-  process.stdout.write(`killed a second time at ${points.length} boundaries\n`)
 })
 
-test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, it is made again, and finds the same', async () => {
+test('CD-05, CD-25: killed at a boundary of a comparison behind a lost slot, it is made again, and finds the same', async () => {
   const lose = async ({ root, sql }: Awaited<ReturnType<typeof scene>>): Promise<void> => {
     await recover(root)
     await sql(
@@ -218,15 +214,13 @@ test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, i
     command(root, ['cdc', 'resnapshot', 'shop', '--yes'], { env })
   await using whole = await scene()
   await lose(whole)
-  const list = join(tmpdir(), `sluice-cdc-compare-${process.pid}`)
-  const { code, stderr } = await compare(whole.root, { SLUICE_CRASH_LIST: list })
-  expect(code, stderr).toBe(0)
+  const hits = await hitsOf('compare', (env) => compare(whole.root, env))
   expect(await whole.wrong()).toBeUndefined()
-  const points = readFileSync(list, 'utf8').trim().split('\n').filter(isSwept)
-  rmSync(list)
-  expect(points).toEqual(expect.arrayContaining(['sources.cdc.after_slot#1', 'sources.cdc.after_compare#1']))
+  expect(hits.map(({ point }) => point)).toEqual(
+    expect.arrayContaining(['sources.cdc.after_slot#1', 'sources.cdc.after_compare#1']),
+  )
   const wrong: string[] = []
-  for (const point of points) {
+  await inParallel(2, sampled(hits, 'killed in a comparison'), async ({ point }) => {
     await using one = await scene()
     await lose(one)
     const killed = await compare(one.root, { SLUICE_CRASH: point })
@@ -236,6 +230,6 @@ test('CD-05, CD-25: killed at any boundary of a comparison behind a lost slot, i
     await recover(one.root)
     const found = await one.wrong()
     if (found !== undefined) wrong.push(`${point}: ${found}`)
-  }
+  })
   expect(wrong).toEqual([])
 })

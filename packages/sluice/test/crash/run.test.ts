@@ -1,45 +1,97 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openProject } from '../../src/run/project.ts'
-import { command } from '../acceptance/project.ts'
+import { type CommandResult, command, packageRoot } from '../acceptance/project.ts'
 import { shopProject, shopState } from './shop.ts'
+import { type Hit, inParallel, labelsOf, listed, sampled } from './sweep.ts'
 
 /**
  * The oracle of a crash (faults CP-1, LK-01, WH-01, OR-01, OR-03, IN-23): killed at a durable boundary and run again, a project ends where an
  * undisturbed one ends, without a manual step: the same rows, each file once, each file in its place, the refused one with its report.
  */
 let reference: unknown
-let points: string[] = []
+
+/** A way of running a project to its end, which is swept. */
+interface Way {
+  readonly title: string
+  /** The boundaries that a run of it meets, each with the kind of task that was at work. */
+  hits(): Promise<readonly Hit[]>
+  /** Brings a project to where a run meets them. */
+  prepare(root: string): Promise<void>
+  /** A run that is killed at the boundary. */
+  kill(root: string, hit: Hit): Promise<CommandResult>
+}
+
+const oneByOne = ['run', '--concurrency', '1']
+const killAt = (root: string, { point }: Hit): Promise<CommandResult> =>
+  command(root, oneByOne, { env: { SLUICE_CRASH: point } })
+
+const ways: readonly Way[] = [
+  {
+    title: 'a first run, in one process',
+    // In this process, one task after the other, so that its events say between the boundaries whose they are.
+    hits: () =>
+      listed(async ({ SLUICE_CRASH_LIST }) => {
+        const saysKind = (kind: string): void => appendFileSync(SLUICE_CRASH_LIST, `kind: ${kind}\n`)
+        vi.stubEnv('SLUICE_CRASH_LIST', SLUICE_CRASH_LIST)
+        vi.resetModules()
+        const listing = await import('../../src/run/project.ts')
+        await using project = await listing.openProject(shopProject())
+        await project.run({
+          concurrency: 1,
+          onEvent: (event) => {
+            if (event.type === 'task.started') saysKind(event.kind)
+            if (event.type === 'task.finished') saysKind('run')
+          },
+        })
+        vi.unstubAllEnvs()
+        vi.resetModules()
+      }),
+    prepare: async () => undefined,
+    kill: killAt,
+  },
+  {
+    title: 'a run that finds nothing to do',
+    async hits() {
+      const root = shopProject()
+      await recover(root)
+      const hits = await listed((env) => command(root, oneByOne, { env }))
+      return hits.filter(({ label }) => label === 'run.ledger.after_idle')
+    },
+    prepare: recover,
+    kill: killAt,
+  },
+]
+
+/** Labels that no run of this project meets: each suite that kills at them says so by itself. */
+const elsewhere = [
+  'lake.compact.', // lake.test.ts
+  'lake.extraction.', // lake.test.ts, procedures/postgres.test.ts
+  'lake.retention.', // lake.test.ts
+  'sources.cdc.', // cdc/kill.test.ts
+  'sources.procedures.', // procedures/postgres.test.ts
+]
 
 beforeAll(async () => {
   const root = shopProject()
-  const list = join(tmpdir(), `sluice-crash-points-${process.pid}`)
-  const result = await command(root, ['run'], { env: { SLUICE_CRASH_LIST: list } })
+  const result = await command(root, ['run'])
   expect(result.code, result.stderr).toBe(1)
   reference = await shopState(root)
-  points = readFileSync(list, 'utf8').trim().split('\n')
-})
-
-test('the listing run finds every kind of boundary', () => {
-  const folders = new Set(points.map((point) => point.split('.').slice(0, 2).join('.')))
-  expect([...folders].sort()).toEqual(
-    expect.arrayContaining(['lake.commit', 'run.ingest', 'run.ledger', 'storage.create', 'warehouse.load']),
-  )
-  expect(points.length).toBeGreaterThan(60)
 })
 
 describe('a run that was killed at any durable boundary', () => {
-  test('OR-03, TR-06: goes on by itself to the same end', async () => {
-    // Hits of the ledger's own lines are alike; each other boundary is swept at every hit.
-    const sweep = points.filter(
-      (point) => !/ledger\.after_append#(\d+)$/.test(point) || Number(point.split('#')[1]) % 5 === 1,
-    )
+  const met = new Set<string>()
+
+  test.each(ways)('OR-03, TR-06: goes on by itself to the same end: $title', async ({ title, hits, prepare, kill }) => {
+    const found = await hits()
+    for (const label of labelsOf(found)) met.add(label)
     const wrong: string[] = []
-    await inParallel(2, sweep, async (point) => {
+    await inParallel(2, sampled(found, title), async (hit) => {
+      const { point } = hit
       const root = shopProject()
-      const killed = await command(root, ['run'], { env: { SLUICE_CRASH: point } })
+      await prepare(root)
+      const killed = await kill(root, hit)
       // Events that come together are one line of the log, so its last hits are not in every run.
       if (killed.signal === null && /append/.test(point)) return
       if (killed.signal !== 'SIGKILL') return void wrong.push(`${point}: was not hit (${killed.code})`)
@@ -56,19 +108,27 @@ describe('a run that was killed at any durable boundary', () => {
     })
     expect(wrong).toEqual([])
   })
+
+  test('every label of the code was met, save those of other suites', () => {
+    const labels = labelsOfCode().filter((label) => !elsewhere.some((prefix) => label.startsWith(prefix)))
+    expect(labels.length).toBeGreaterThan(25)
+    expect(labels.filter((label) => !met.has(label))).toEqual([])
+  })
 })
+
+/** The crash points that the code names whole. */
+function labelsOfCode(): readonly string[] {
+  const src = join(packageRoot, 'src')
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => /(?<!\.test)\.ts$/.test(path))
+  // Not those of docstrings, whose lines begin with a star.
+  const calls = files.flatMap((path) => [
+    ...readFileSync(join(src, path), 'utf8').matchAll(/^(?!\s*\*).*crashPoint\('([\w.]+)'\)/gm),
+  ])
+  return [...new Set(calls.map(([, label]) => label as string))].sort()
+}
 
 /** The next run, in this process: what the killed one left is all it has. */
 async function recover(root: string): Promise<void> {
   await using project = await openProject(root)
   await project.run()
-}
-
-async function inParallel<T>(width: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items]
-  await Promise.all(
-    Array.from({ length: width }, async () => {
-      for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)
-    }),
-  )
 }

@@ -5,7 +5,7 @@
  * written and nothing committed.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -15,6 +15,7 @@ import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
 import { columns, engine, freshSchema, inputOf, rowsOf } from '../conformance/warehouses.ts'
+import { type Hit, labelsOf, listed, sampled } from './sweep.ts'
 
 const child = join(import.meta.dirname, 'warehouse-child.ts')
 const shape = columns({ k: 'INTEGER!', a: 'VARCHAR', day: 'DATE!' })
@@ -94,39 +95,53 @@ async function stateOf(place: Place): Promise<{ rows: string; loads: readonly st
   return { rows: JSON.stringify(rows), loads: ledger.map(({ loadId }) => loadId).sort() }
 }
 
+/** The points of both loads, as a run of them says. */
+async function pointsOf(fresh: () => Promise<Place>): Promise<readonly Hit[]> {
+  const hits = await listed(async (env) => run(await fresh(), inputs(loads.scd2), env))
+  return hits.filter(({ label }) => label.startsWith('warehouse.'))
+}
+
 const cases = Object.entries(places).flatMap(([warehouse, fresh]) =>
   Object.entries(loads).map(([mode, load]) => ({ warehouse, fresh, mode, load })),
 )
 
-test.each(cases)('WH-01, WH-02: $warehouse, $mode, killed at its points, twice', async ({ fresh, mode, load }) => {
-  const all = inputs(load)
-  // What is right, and which points there are.
-  const [undisturbed, list] = [await fresh(), join(mkdtempSync(join(tmpdir(), 'sluice-crash-')), 'points')]
-  const states = [await stateOf(undisturbed)]
-  for (const input of all) {
-    run(undisturbed, [input], { SLUICE_CRASH_LIST: list })
-    states.push(await stateOf(undisturbed))
-  }
-  run(await fresh(), all, { SLUICE_CRASH_LIST: `${list}-all` })
-  const points = readFileSync(`${list}-all`, 'utf8')
-    .trim()
-    .split('\n')
-    .filter((point) => point.startsWith('warehouse.'))
-  expect(points).toHaveLength(8)
-  const last = 'warehouse.load.before_commit#2'
-  expect(points).toContain(last)
-
-  for (const point of mode === 'scd2' ? points : [last]) {
-    const place = await fresh()
-    expect(run(place, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
-    const after = await stateOf(place)
-    expect(states, point).toContainEqual(after)
-    // Killed again while it recovers, at the last moment that can still undo.
-    if (after.loads.length < 2) {
-      expect(run(place, all, { SLUICE_CRASH: 'warehouse.load.before_commit#1' })).toBe('SIGKILL')
-      expect(states, `${point}, again`).toContainEqual(await stateOf(place))
+test.each(cases)(
+  'WH-01, WH-02: $warehouse, $mode, killed at its points, twice',
+  async ({ warehouse, fresh, mode, load }) => {
+    const all = inputs(load)
+    // What is right: as before, between and after them.
+    const undisturbed = await fresh()
+    const states = [await stateOf(undisturbed)]
+    for (const input of all) {
+      const opened = await undisturbed.open()
+      await opened.load(input)
+      await opened.close()
+      states.push(await stateOf(undisturbed))
     }
-    expect(run(place, all, {})).toBeNull()
-    expect(await stateOf(place), `${point}, recovered`).toEqual(states[2])
-  }
-})
+    const last = 'warehouse.load.before_commit#2'
+    let points = [last]
+    if (mode === 'scd2') {
+      const hits = await pointsOf(fresh)
+      expect(hits).toHaveLength(8)
+      expect(labelsOf(hits)).toEqual(
+        ['after_begin', 'after_commit', 'before_commit', 'before_ledger'].map((moment) => `warehouse.load.${moment}`),
+      )
+      expect(hits.map(({ point }) => point)).toContain(last)
+      points = sampled(hits, `killed in loads into ${warehouse}`).map(({ point }) => point)
+    }
+
+    for (const point of points) {
+      const place = await fresh()
+      expect(run(place, all, { SLUICE_CRASH: point })).toBe('SIGKILL')
+      const after = await stateOf(place)
+      expect(states, point).toContainEqual(after)
+      // Killed again while it recovers, at the last moment that can still undo.
+      if (after.loads.length < 2) {
+        expect(run(place, all, { SLUICE_CRASH: 'warehouse.load.before_commit#1' })).toBe('SIGKILL')
+        expect(states, `${point}, again`).toContainEqual(await stateOf(place))
+      }
+      expect(run(place, all, {})).toBeNull()
+      expect(await stateOf(place), `${point}, recovered`).toEqual(states[2])
+    }
+  },
+)

@@ -9,14 +9,16 @@ export interface Fault {
   readonly short?: boolean
 }
 
-/** Wraps operations; `count` tells how many there were, `fired` whether the fault was reached. */
+/** Wraps operations; `count` tells how many there were, `fired` whether the fault was reached. Every operation is named before it is done. */
 export function failingFileOperations(
   inner: FileOperations,
   fault: Fault,
+  onOperation: (name: string) => void = () => undefined,
 ): { readonly operations: FileOperations; readonly state: { count: number; fired: boolean } } {
   const state = { count: 0, fired: false }
   const hit = (name: string): void => {
     state.count++
+    onOperation(name)
     if (state.count === fault.at || (fault.persisting === true && state.count > fault.at)) {
       state.fired = true
       throw Object.assign(new Error(`${fault.code}: ${name} (operation ${state.count})`), { code: fault.code })
