@@ -1,5 +1,6 @@
 /** Stable field ids, and what happens to earlier files when the columns of a table change. */
 import { sluiceError } from '../base/errors.ts'
+import { isReadAs } from '../sql/types/lattice.ts'
 import type { CommitRecord, DataFile, Field } from './record.ts'
 
 /** A version's columns after a commit. */
@@ -26,7 +27,7 @@ export function assignFields(
   const hasFiles = keepsFiles && (parent?.files.length ?? 0) > 0
   const fields = wanted.map(({ name, type, nullable }) => {
     const old = before.get(key(name))
-    if (hasFiles && old !== undefined && !widens(old.type, type))
+    if (hasFiles && old !== undefined && !isReadAs(type, old.type))
       throw sluiceError('Lake.SchemaConflict', { table, column: name, from: old.type, to: type })
     return {
       id: old?.id ?? nextFieldId++,
@@ -62,26 +63,6 @@ export function carryFiles(parent: CommitRecord, fields: readonly Field[]): read
   })
 }
 
-/**
- * Whether every value of one type survives in another.
- *
- * @example widens('INTEGER', 'BIGINT') // true
- */
-export function widens(from: string, to: string): boolean {
-  if (from === to || to === 'VARCHAR') return true
-  const integer = integers.get(from)
-  const wider = integers.get(to)
-  if (integer !== undefined && wider !== undefined) return wider.min <= integer.min && wider.max >= integer.max
-  const target = decimal(to)
-  if (target !== undefined) {
-    const digits = target.precision - target.scale
-    const source = decimal(from)
-    if (source !== undefined) return source.scale <= target.scale && source.precision - source.scale <= digits
-    return integer !== undefined && integer.digits <= digits
-  }
-  return to === 'DOUBLE' && (from === 'FLOAT' || (integer !== undefined && integer.digits <= 10))
-}
-
 /** Names in DuckDB do not differ by case. */
 export function key(name: string): string {
   return name.toLowerCase()
@@ -90,22 +71,3 @@ export function key(name: string): string {
 function byName(fields: readonly Field[]): Map<string, Field> {
   return new Map(fields.map((field) => [key(field.name), field]))
 }
-
-function decimal(type: string): { precision: number; scale: number } | undefined {
-  const [, precision, scale] = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type) ?? []
-  return precision === undefined ? undefined : { precision: Number(precision), scale: Number(scale) }
-}
-
-const integers = new Map(
-  [8n, 16n, 32n, 64n, 128n].flatMap((bits) => {
-    const signed = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT'][Math.log2(Number(bits)) - 3] ?? ''
-    const half = 2n ** (bits - 1n)
-    return [
-      [signed, { min: -half, max: half - 1n, digits: String(half).length }],
-      [
-        signed === 'INTEGER' ? 'UINTEGER' : `U${signed}`,
-        { min: 0n, max: half * 2n - 1n, digits: String(half * 2n).length },
-      ],
-    ] as [string, { min: bigint; max: bigint; digits: number }][]
-  }),
-)

@@ -1,7 +1,8 @@
 /** Turns records into SELECTs over exactly their files: no listing, no glob; a column that a file does not hold is NULL. */
 import { quoteIdentifier, quoteText, readParquetSql } from '../sql/quote.ts'
+import { isReadAs } from '../sql/types/lattice.ts'
 import type { Storage } from '../storage/storage.ts'
-import { key, widens } from './fields.ts'
+import { key } from './fields.ts'
 import type { CommitRecord, DataFile, Field } from './record.ts'
 
 /**
@@ -123,10 +124,10 @@ function emptySelect(fields: readonly { readonly name: string; readonly type: st
   return `SELECT ${fields.map((field) => column(field.name, field.type, undefined)).join(', ')} WHERE false`
 }
 
-/** The newest type, where every version's widens to it; otherwise text, which holds all of them. */
+/** The newest type, where every version's is read as it; otherwise text, which holds all of them. */
 function commonType(field: Field, records: readonly CommitRecord[]): string {
   const types = records.flatMap((record) => record.fields.filter(({ id }) => id === field.id).map(({ type }) => type))
-  return types.every((type) => widens(type, field.type)) ? field.type : 'VARCHAR'
+  return types.every((type) => isReadAs(field.type, type)) ? field.type : 'VARCHAR'
 }
 
 /** Unbroken runs of descending numbers, as [first, last]. */

@@ -1,6 +1,7 @@
 /** Items of a SELECT list that give several columns: stars, COLUMNS(…), unnested structs. */
 import { type Column, lookUp, type Resolution, type Result, type Scope, same, starColumns } from './scope.ts'
 import { child, children, dottedName, isName, isTree, kindOf, type Name, nameOf, namesOf, type Tree } from './tree.ts'
+import { structMembers } from './types/parse.ts'
 
 /** Expands an item to its columns; undefined where it is one expression. */
 export function expandColumns(item: Tree, scope: Scope, to: Resolution): Result | undefined {
@@ -87,34 +88,9 @@ function starBase(table: Name | undefined, scope: Scope, to: Resolution): Result
 
 /** A struct's fields as columns; open where its type is not known. */
 function structColumns(column: Column): Result {
-  const fields = column.type === undefined ? undefined : structFields(column.type)
+  const fields = column.type === undefined ? undefined : structMembers(column.type)
   if (fields === undefined) return { columns: [], open: true }
   return { columns: fields.map((field) => ({ ...field, from: column.from })), open: false }
-}
-
-/**
- * The fields of DuckDB's spelling of a struct type.
- *
- * @example structFields('STRUCT(a INTEGER, "b c" VARCHAR)') // [{ name: 'a', type: 'INTEGER' }, { name: 'b c', type: 'VARCHAR' }]
- */
-export function structFields(type: string): readonly { readonly name: string; readonly type: string }[] | undefined {
-  const inner = /^STRUCT\((.*)\)$/s.exec(type)?.[1]
-  if (inner === undefined) return undefined
-  const fields: string[] = ['']
-  let depth = 0
-  let quoted = false
-  for (const character of inner) {
-    if (character === '"') quoted = !quoted
-    if (!quoted && character === '(') depth++
-    if (!quoted && character === ')') depth--
-    if (!quoted && depth === 0 && character === ',') fields.push('')
-    else fields[fields.length - 1] += character
-  }
-  return fields.map((field) => {
-    const match = /^\s*("(?:[^"]|"")*"|\S+)\s+(.*)$/s.exec(field)
-    const name = match?.[1] ?? ''
-    return { name: name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name, type: match?.[2] ?? '' }
-  })
 }
 
 function expandUnnest(call: Tree, scope: Scope): Result | undefined {

@@ -17,11 +17,17 @@ test.each([
   ['DECIMAL(12,3)', 'DECIMAL(14,3)', 'fits'],
   ['DECIMAL(12,3)', 'DECIMAL(12,2)', 'lossy'],
   ['DECIMAL(12,3)', 'DECIMAL(11,2)', 'widening'],
-  ['DECIMAL(3,0)', 'BIGINT', 'lossy'],
+  ['DECIMAL(3,0)', 'BIGINT', 'fits'],
+  ['DECIMAL(3,1)', 'BIGINT', 'lossy'],
   ['DOUBLE', 'FLOAT', 'widening'],
   ['DOUBLE', 'DECIMAL(12,3)', 'lossy'],
   ['VARCHAR', 'INTEGER', 'lossy'],
-  ['TIMESTAMP', 'DATE', 'lossy'],
+  ['TIMESTAMP', 'DATE', 'widening'],
+  ['DATE', 'TIMESTAMP', 'fits'],
+  ['DOUBLE', 'INTEGER', 'widening'],
+  ['DOUBLE', 'BIGINT', 'lossy'],
+  ['VARCHAR', 'VARCHAR(20)', 'widening'],
+  ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMP', 'lossy'],
 ])('WH-12, WH-13: %s into %s: %s', (expected, found, answer) => {
   expect(change(expected, found)).toBe(answer)
 })

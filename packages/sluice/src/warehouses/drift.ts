@@ -1,6 +1,7 @@
 /** Compares what a load needs with what its target is. Pure. */
 import { digest } from '../base/json.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
+import { holds } from '../sql/types/lattice.ts'
 import type { LoadColumn, TargetDrift } from './warehouse.ts'
 
 /** A column as the warehouse has it. */
@@ -40,9 +41,9 @@ export function classifyDrift(
         const change = altered ? 'destructive' : nullable || rewritten ? 'additive' : 'lossy'
         return [{ column: name, kind: 'missing', expected: type, change }]
       }
-      if (isHeldBy(is, type)) return []
+      if (holds(is, type)) return []
       return [
-        { column: name, kind: 'retyped', expected: type, found: is, change: isHeldBy(type, is) ? 'widening' : 'lossy' },
+        { column: name, kind: 'retyped', expected: type, found: is, change: holds(type, is) ? 'widening' : 'lossy' },
       ]
     }),
     ...found
@@ -56,68 +57,6 @@ export function driftText({ column, kind, expected, found }: TargetDrift): strin
   if (kind === 'missing') return `it has no column "${column}" (${expected})`
   if (kind === 'extra') return `it has a column "${column}" (${found}) that the load does not have`
   return `its column "${column}" is ${found}, not ${expected}`
-}
-
-/**
- * Whether both are exact numbers, so that single values may fit where the types do not.
- *
- * @example exactNumbers('DECIMAL(12,5)', 'DECIMAL(12,3)') // true
- */
-export function exactNumbers(a: string, b: string): boolean {
-  return digitsOf(a) !== undefined && digitsOf(b) !== undefined
-}
-
-/**
- * Whether `wide` holds every value of `narrow` unchanged.
- *
- * @example isHeldBy('BIGINT', 'INTEGER') // true
- */
-export function isHeldBy(wide: string, narrow: string): boolean {
-  if (wide === narrow) return true
-  if (wide === 'DOUBLE' && narrow === 'FLOAT') return true
-  const [w, n] = [digitsOf(wide), digitsOf(narrow)]
-  if (w === undefined || n === undefined) return false
-  // Between integers their exact bounds decide; a decimal holds an integer by its digits.
-  if (w.bits !== undefined && n.bits !== undefined) {
-    return w.signed === n.signed ? w.bits >= n.bits : w.signed && w.bits > n.bits
-  }
-  return w.bits === undefined && w.whole >= n.whole && w.scale >= n.scale
-}
-
-/**
- * Whether a type is one of integers.
- *
- * @example isInteger('UBIGINT') // true
- */
-export function isInteger(type: string): boolean {
-  return digitsOf(type)?.bits !== undefined
-}
-
-interface Digits {
-  readonly whole: number
-  readonly scale: number
-  readonly bits?: number
-  readonly signed: boolean
-}
-
-const integerBits: { readonly [type: string]: number } = {
-  TINYINT: 8,
-  SMALLINT: 16,
-  INTEGER: 32,
-  BIGINT: 64,
-  HUGEINT: 128,
-}
-
-function digitsOf(type: string): Digits | undefined {
-  const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(type)
-  if (decimal !== null) {
-    const scale = Number(decimal[2])
-    return { whole: Number(decimal[1]) - scale, scale, signed: true }
-  }
-  const unsigned = type.startsWith('U')
-  const bits = integerBits[unsigned ? type.slice(1) : type]
-  if (bits === undefined) return undefined
-  return { whole: Math.ceil(bits * Math.log10(2)), scale: 0, bits, signed: !unsigned }
 }
 
 /**

@@ -8,8 +8,9 @@ import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
 import { assert, sluiceError } from '../base/errors.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import { areExact } from '../sql/types/lattice.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
-import { classifyDrift, driftText, exactNumbers, type FoundColumn, fittings, shapeOf } from './drift.ts'
+import { classifyDrift, driftText, type FoundColumn, fittings, shapeOf } from './drift.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
 import type { LoadContext, LoadCounts, LoadModeEntry } from './load-mode.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupColumns, lookupState } from './lookups.ts'
@@ -168,8 +169,7 @@ async function fitTarget(
   const drift = driftOf(dialect, input, history, found)
   const refused = drift.filter(
     ({ kind, change, expected, found: is }) =>
-      change === 'destructive' ||
-      (change === 'lossy' && !(kind === 'retyped' && exactNumbers(expected ?? '', is ?? ''))),
+      change === 'destructive' || (change === 'lossy' && !(kind === 'retyped' && areExact(expected ?? '', is ?? ''))),
   )
   const rebuilt = refused.length > 0 && input.approve === true && mode.rewrites
   if (refused.length > 0 && !rebuilt)

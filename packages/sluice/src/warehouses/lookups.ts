@@ -10,8 +10,9 @@ import { digest } from '../base/json.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import type { Load } from '../definition/types.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import { holds, isWhole } from '../sql/types/lattice.ts'
 import type { Dialect } from './dialect.ts'
-import { type FoundColumn, isHeldBy, isInteger } from './drift.ts'
+import type { FoundColumn } from './drift.ts'
 import type { FittedLookup, LoadContext } from './load-mode.ts'
 import { beginningSql, inferMembers } from './scd2/members.ts'
 import { surrogateSql } from './scd2/timeline.ts'
@@ -206,7 +207,7 @@ function refuseOtherType(
 ): void {
   const is = dialect.heldAs(columns.find((column) => column.name === name)!.type)
   const times = [is, type].every((one) => one === 'DATE' || one.startsWith('TIMESTAMP'))
-  if (times || isHeldBy(type, is) || (isInteger(type) && isInteger(is))) return
+  if (times || holds(type, is) || (isWhole(type) && isWhole(is))) return
   const why = `it is ${is}, and ${of}, in which it is looked up, is ${type}`
   throw sluiceError('Warehouse.Column', { target, column: name, why })
 }

@@ -7,6 +7,7 @@ import { readFooter } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
+import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-records.ts'
 import { mapHeader } from './text/header.ts'
@@ -126,7 +127,7 @@ function parquetCast(file: string, name: string, column: Column, found: EngineCo
   if (found.type === 'VARCHAR' || found.type.startsWith('ENUM(')) {
     return (text) => castColumn(name, column, found.type === 'VARCHAR' ? text : `CAST(${text} AS VARCHAR)`)
   }
-  const fits = widens(found.type, target)
+  const fits = holds(target, found.type)
   const isNanoseconds = found.type === 'TIMESTAMP_NS' && target === 'TIMESTAMP'
   if (!fits && !isNanoseconds) {
     throw sluiceError('Source.ColumnType', {
@@ -140,51 +141,16 @@ function parquetCast(file: string, name: string, column: Column, found: EngineCo
     name,
     type: target,
     nullable,
-    value: `CAST(${text} AS ${target})`,
+    // Dates and coarser timestamps reach further than the target: what lies beyond it refuses its row.
+    value: `TRY_CAST(${text} AS ${target})`,
     // Nanoseconds are kept where they are whole microseconds; others refuse their row.
-    valid: isNanoseconds ? `(${text} IS NULL OR epoch_ns(${text}) % 1000 = 0)` : 'true',
+    valid: isNanoseconds
+      ? `(${text} IS NULL OR epoch_ns(${text}) % 1000 = 0)`
+      : found.type === target
+        ? 'true'
+        : `(${text} IS NULL OR TRY_CAST(${text} AS ${target}) IS NOT NULL)`,
     present: `(${text} IS NOT NULL)`,
   })
-}
-
-/** Decimal digits that each integer type may need, and bits for floating point. */
-const integers: Readonly<Record<string, { digits: number; bits: number; rank: number; isUnsigned: boolean }>> = {
-  TINYINT: { digits: 3, bits: 7, rank: 1, isUnsigned: false },
-  UTINYINT: { digits: 3, bits: 8, rank: 1, isUnsigned: true },
-  SMALLINT: { digits: 5, bits: 15, rank: 2, isUnsigned: false },
-  USMALLINT: { digits: 5, bits: 16, rank: 2, isUnsigned: true },
-  INTEGER: { digits: 10, bits: 31, rank: 3, isUnsigned: false },
-  UINTEGER: { digits: 10, bits: 32, rank: 3, isUnsigned: true },
-  BIGINT: { digits: 19, bits: 63, rank: 4, isUnsigned: false },
-  UBIGINT: { digits: 20, bits: 64, rank: 4, isUnsigned: true },
-  HUGEINT: { digits: 39, bits: 127, rank: 5, isUnsigned: false },
-}
-
-/**
- * Whether every value of one DuckDB type is a value of another, exactly.
- *
- * @example widens('INTEGER', 'DECIMAL(12,2)') // true
- */
-export function widens(from: string, to: string): boolean {
-  if (from === to) return true
-  if (to === 'TIMESTAMP') return from === 'TIMESTAMP_S' || from === 'TIMESTAMP_MS'
-  if (from === 'FLOAT') return to === 'DOUBLE'
-  const [integer, target] = [integers[from], integers[to]]
-  if (integer !== undefined && target !== undefined) {
-    return !target.isUnsigned && target.rank > integer.rank
-  }
-  if (integer !== undefined && to === 'DOUBLE') return integer.bits <= 53
-  if (integer !== undefined && to === 'FLOAT') return integer.bits <= 24
-  const [decimal, wide] = [decimalOf(from), decimalOf(to)]
-  if (wide === undefined) return false
-  if (integer !== undefined) return wide.precision - wide.scale >= integer.digits
-  if (decimal === undefined) return false
-  return wide.scale >= decimal.scale && wide.precision - wide.scale >= decimal.precision - decimal.scale
-}
-
-function decimalOf(type: string): { precision: number; scale: number } | undefined {
-  const match = /^DECIMAL\((\d+),(\d+)\)$/.exec(type)
-  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) }
 }
 
 /**

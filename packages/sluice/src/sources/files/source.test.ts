@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Drop, openDrop, sourceOf, type Taken } from '../../../test/sources/drop.ts'
-import type { FilesSource } from '../../definition/types.ts'
+import type { ColumnType, FilesSource } from '../../definition/types.ts'
 
 const two = sourceOf({ a: 'text', b: { type: 'integer', nullable: true } })
 const texts = sourceOf({ a: { type: 'text', nullable: true }, b: { type: 'text', nullable: true } })
@@ -381,5 +381,27 @@ describe('Parquet', () => {
     expect((await takeSelect('SELECT 1 AS n')).error).toBe('Source.ColumnMissing')
     const garbage = await takeOne({ ...source, path: 'inbox/*.parquet' }, 'PAR1 this is not Parquet', 'x.parquet')
     expect(garbage.error).toBe('Source.Format')
+  })
+
+  test.each<[found: string, declared: ColumnType, text: string]>([
+    ["DATE '2024-02-29'", 'timestamp', '2024-02-29 00:00:00'],
+    ["TIMESTAMP_MS '2024-02-29 23:59:59.999'", 'timestamp', '2024-02-29 23:59:59.999'],
+    ['(-32768)::SMALLINT', 'real', '-32768.0'],
+    ['4294967295::UINTEGER', 'bigint', '4294967295'],
+    ['2147483647::INTEGER', 'float', '2147483647.0'],
+    ['0.1::FLOAT', 'float', '0.10000000149011612'],
+    ['2147483647::INTEGER', 'decimal(12,2)', '2147483647.00'],
+    ['999999999::DECIMAL(9,0)', 'integer', '999999999'],
+    ['0.01::DECIMAL(12,2)', 'decimal(14,4)', '0.0100'],
+  ])('IN-27: %s becomes a %s: the lattice of all', async (found, type, text) => {
+    const like: FilesSource = { ...sourceOf({ n: type }), format: { kind: 'parquet' } }
+    expect((await takeSelect(`SELECT ${found} AS n`, like)).rows).toMatchObject([{ n: text }])
+  })
+
+  test('IN-27: a date beyond what the declared timestamp holds refuses its row, not the file', async () => {
+    const like: FilesSource = { ...sourceOf({ n: 'timestamp' }), format: { kind: 'parquet' } }
+    const taken = await takeSelect("SELECT * FROM (VALUES (DATE '2024-01-01'), (DATE '5881580-07-10')) t(n)", like)
+    expect(taken.rows).toMatchObject([{ n: '2024-01-01 00:00:00' }])
+    expect(taken.quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[2, ['cast:n']]])
   })
 })

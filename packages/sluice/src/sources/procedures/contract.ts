@@ -2,7 +2,7 @@
 import { duckDbType } from '../../definition/columns.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import type { Column, ColumnType, ProcedureSource } from '../../definition/types.ts'
-import { widens } from '../../lake/fields.ts'
+import { holds } from '../../sql/types/lattice.ts'
 
 /** A column that arrives; see `ResultColumn` of `connections/`. */
 export interface ArrivingColumn {
@@ -123,7 +123,7 @@ function typeClass(column: Column, serverType: string, type: ColumnType): Differ
   return fits(column.type, type) && type !== 'text' ? 'widening' : 'lossy'
 }
 
-const fits = (from: ColumnType, to: ColumnType): boolean => widens(duckDbType(from), duckDbType(to))
+const fits = (from: ColumnType, to: ColumnType): boolean => holds(duckDbType(to), duckDbType(from))
 
 /** Whether the declaration says how to read a text: then text is what was expected. */
 function readsText(column: Column): boolean {

@@ -77,7 +77,10 @@ export function ownSchemaName(schema: string): string {
 export function engineTypeOf(formatted: string): string {
   const numeric = /^numeric\((\d+),(\d+)\)$/.exec(formatted)
   if (numeric !== null && Number(numeric[1]) <= 38) return `DECIMAL(${numeric[1]},${numeric[2]})`
-  if (formatted === 'character varying') return 'VARCHAR'
+  const varchar = /^character varying(\(\d+\))?$/.exec(formatted)
+  if (varchar !== null) return `VARCHAR${varchar[1] ?? ''}`
+  const timestamp = /^timestamp\(([036])\) without time zone$/.exec(formatted)
+  if (timestamp !== null) return { 0: 'TIMESTAMP_S', 3: 'TIMESTAMP_MS' }[timestamp[1] as string] ?? 'TIMESTAMP'
   return Object.values(types).find(([postgres]) => postgres === formatted)?.[1] ?? formatted.toUpperCase()
 }
 

@@ -1,7 +1,7 @@
 /** A proposal in words: TypeScript to paste, and the difference from the contract that is there. */
 import type { Column, FilesSource } from '../../../definition/types.ts'
 import { castColumn } from '../../../quality/casts.ts'
-import { widens } from '../parquet.ts'
+import { holds } from '../../../sql/types/lattice.ts'
 import { printable } from '../text/printable.ts'
 import type { ProposedColumn } from './crawl-types.ts'
 
@@ -75,8 +75,8 @@ export function contractDiff(existing: FilesSource, proposed: FilesSource): read
     }
     const [from, to] = [castColumn(name, column, '"t"').type, castColumn(name, other, '"t"').type]
     // A type that holds more than the files need is no change.
-    if (from !== to && !widens(to, from) && from !== 'VARCHAR') {
-      const isWider = widens(from, to)
+    if (from !== to && !holds(from, to) && from !== 'VARCHAR') {
+      const isWider = holds(to, from)
       const kind = isWider ? 'widening' : 'lossy'
       changes.push({ column: name, change: 'type', class: kind, from: column.type, to: other.type })
     }
