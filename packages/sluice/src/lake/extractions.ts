@@ -7,7 +7,7 @@
 import { crashPoint } from '../base/crash.ts'
 import type { Storage } from '../storage/storage.ts'
 import { extractionPath } from './paths.ts'
-import { openSealed, sealJson } from './sealed-json.ts'
+import { openSealed, sealJson } from './record/sealed-json.ts'
 
 /** One run's extraction of one table. */
 export interface ExtractionLog {

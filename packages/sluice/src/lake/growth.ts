@@ -5,8 +5,8 @@ import { canonicalJson } from '../base/json.ts'
 import type { Storage } from '../storage/storage.ts'
 import { addDigests } from './content.ts'
 import { carryFiles } from './fields.ts'
+import { readRecord } from './record/records.ts'
 import type { CommitRecord, DataFile } from './record.ts'
-import { readRecord } from './records.ts'
 
 /** The files of a version, by whether an earlier one had their rows. */
 export interface Growth {

@@ -10,8 +10,8 @@ import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { catalogOf } from './catalog.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
+import { decodeRecord } from './record/records.ts'
 import type { CommitRecord, InputReference } from './record.ts'
-import { decodeRecord } from './records.ts'
 
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
 const session: Session = await engine.open()

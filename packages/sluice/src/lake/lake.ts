@@ -1,8 +1,10 @@
 /** The lake: tables as sequences of immutable versions, over any storage. */
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { CommitInput, CommitResult } from './commit.ts'
-import type { CompactInput } from './compact.ts'
+import type { CommitInput, CommitResult } from './commits/commit.ts'
+import type { CompactInput } from './commits/compact.ts'
+import type { RollbackInput } from './commits/rollback.ts'
+import type { SetAside, SetAsideFile, setAside } from './commits/set-aside.ts'
 import {
   type ExtractionLog,
   latestExtraction,
@@ -11,20 +13,18 @@ import {
   writeExtraction,
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
-import { knownInputs } from './inputs.ts'
 import { latestSql, snapshotSql } from './read-sql.ts'
+import { knownInputs } from './record/inputs.ts'
+import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
 import type { CommitRecord } from './record.ts'
-import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './records.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
-import type { RollbackInput } from './rollback.ts'
-import type { SetAside, SetAsideFile, setAside } from './set-aside.ts'
 import type { VerifiedFiles } from './verify.ts'
 
-export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commit.ts'
-export type { CompactInput, Merge } from './compact.ts'
+export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commits/commit.ts'
+export type { CompactInput, Merge } from './commits/compact.ts'
+export type { RollbackInput } from './commits/rollback.ts'
+export type { SetAside, SetAsideFile } from './commits/set-aside.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
-export type { RollbackInput } from './rollback.ts'
-export type { SetAside, SetAsideFile } from './set-aside.ts'
 
 /** What can be done with a lake. Every method reads what is there now; nothing but verified files is remembered. */
 export interface Lake {
@@ -88,15 +88,15 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     versions: (table) => readVersions(storage, table),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
-    commit: async (input) => (await import('./commit.ts')).commit(storage, clock, input),
-    compact: async (input) => (await import('./compact.ts')).compact(storage, clock, input),
+    commit: async (input) => (await import('./commits/commit.ts')).commit(storage, clock, input),
+    compact: async (input) => (await import('./commits/compact.ts')).compact(storage, clock, input),
     growthSince: (record, version) => growthSince(storage, record, version),
-    setAside: async (input) => (await import('./set-aside.ts')).setAside(storage, clock, input),
-    takeUp: async (files) => (await import('./set-aside.ts')).takeUp(storage, files),
+    setAside: async (input) => (await import('./commits/set-aside.ts')).setAside(storage, clock, input),
+    takeUp: async (files) => (await import('./commits/set-aside.ts')).takeUp(storage, files),
     async removeSetAside(files) {
       for (const { setAside } of files) await storage.remove(setAside.path)
     },
-    rollback: async (input) => (await import('./rollback.ts')).rollback(storage, clock, input),
+    rollback: async (input) => (await import('./commits/rollback.ts')).rollback(storage, clock, input),
     latestSql: (record) => latestSql(storage, record),
     snapshotSql: (records) => snapshotSql(storage, records),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),

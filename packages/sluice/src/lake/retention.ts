@@ -9,10 +9,10 @@ import { crashPoint } from '../base/crash.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
 import { listExtractions } from './extractions.ts'
-import { writeCheckpoint } from './inputs.ts'
 import { extractionPath, tableFolder, versionPath } from './paths.ts'
+import { writeCheckpoint } from './record/inputs.ts'
+import { currentVersion, listTableFolders, readVersions, writeHint } from './record/records.ts'
 import type { CommitRecord } from './record.ts'
-import { currentVersion, listTableFolders, readVersions, writeHint } from './records.ts'
 
 /** Versions kept: the newest so many, and those younger than so many days, whichever keeps more. Without either, all. */
 export interface TableRetention {

@@ -1,9 +1,12 @@
 /** Makes a version of the same rows in fewer files. History is added to, never rewritten: the files of earlier versions stay while those do. */
-import type { Clock } from '../base/clock.ts'
-import { crashPoint } from '../base/crash.ts'
-import { assert, sluiceError } from '../base/errors.ts'
-import { canonicalJson } from '../base/json.ts'
-import type { Storage } from '../storage/storage.ts'
+import type { Clock } from '../../base/clock.ts'
+import { crashPoint } from '../../base/crash.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
+import { canonicalJson } from '../../base/json.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { firstVersionOf, identityOf, onlyGrew, rowsVersion } from '../growth.ts'
+import { currentVersion } from '../record/records.ts'
+import type { CommitRecord, DataFile } from '../record.ts'
 import {
   type AdoptInput,
   adoptFiles,
@@ -13,9 +16,6 @@ import {
   formatOf,
   recordOf,
 } from './commit.ts'
-import { firstVersionOf, identityOf, onlyGrew, rowsVersion } from './growth.ts'
-import type { CommitRecord, DataFile } from './record.ts'
-import { currentVersion } from './records.ts'
 
 /** What is compacted, by whom. */
 export interface CompactInput

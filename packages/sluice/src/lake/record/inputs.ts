@@ -1,8 +1,8 @@
 /** Which inputs a table holds, over all its versions: from the newest checkpoint and the records after it. */
-import { isSluiceError, sluiceError } from '../base/errors.ts'
-import type { Storage } from '../storage/storage.ts'
-import { tableFolder, versionPath } from './paths.ts'
-import type { CommitRecord } from './record.ts'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { tableFolder, versionPath } from '../paths.ts'
+import type { CommitRecord } from '../record.ts'
 import { currentVersion, readRecord } from './records.ts'
 import { isSealed, sealJson } from './sealed-json.ts'
 

@@ -1,11 +1,11 @@
 /** Goes back to an earlier version by making a new one: history is added to, never rewritten. */
-import type { Clock } from '../base/clock.ts'
-import { sluiceError } from '../base/errors.ts'
-import type { Storage } from '../storage/storage.ts'
+import type { Clock } from '../../base/clock.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { knownInputs } from '../record/inputs.ts'
+import { currentVersion } from '../record/records.ts'
+import type { CommitRecord } from '../record.ts'
 import { afterCommit, createRecord, recordOf } from './commit.ts'
-import { knownInputs } from './inputs.ts'
-import type { CommitRecord } from './record.ts'
-import { currentVersion } from './records.ts'
 
 /** Who rolls back, and to what. */
 export interface RollbackInput extends Pick<CommitRecord, 'table' | 'run' | 'attempt' | 'fencingToken'> {

@@ -1,6 +1,6 @@
 /** JSON that carries the digest of its own text, so that a flipped bit in it is found before it is believed. */
-import { sluiceError } from '../base/errors.ts'
-import { canonicalJson, sha256 } from '../base/json.ts'
+import { sluiceError } from '../../base/errors.ts'
+import { canonicalJson, sha256 } from '../../base/json.ts'
 
 /** The newest format this code knows, of records and of logs. */
 const knownFormat = 2

@@ -1,17 +1,17 @@
 /**
  * Makes version N+1 of a table: files first, durably; then the one record that makes them visible, created exclusively.
  */
-import { type Clock, newId } from '../base/clock.ts'
-import { crashPoint } from '../base/crash.ts'
-import { assert, sluiceError } from '../base/errors.ts'
-import type { Storage } from '../storage/storage.ts'
-import { assignFields, carryFiles } from './fields.ts'
-import { digestFile } from './file-digest.ts'
-import { onlyGrew } from './growth.ts'
-import { checkpointEvery, writeCheckpoint } from './inputs.ts'
-import { encodePart, partitionFolder, tableFolder, versionPath } from './paths.ts'
-import type { CommitRecord, DataFile, Field, QuarantineFile } from './record.ts'
-import { currentVersion, encodeRecord, readRecord, writeHint } from './records.ts'
+import { type Clock, newId } from '../../base/clock.ts'
+import { crashPoint } from '../../base/crash.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { assignFields, carryFiles } from '../fields.ts'
+import { digestFile } from '../file-digest.ts'
+import { onlyGrew } from '../growth.ts'
+import { encodePart, partitionFolder, tableFolder, versionPath } from '../paths.ts'
+import { checkpointEvery, writeCheckpoint } from '../record/inputs.ts'
+import { currentVersion, encodeRecord, readRecord, writeHint } from '../record/records.ts'
+import type { CommitRecord, DataFile, Field, QuarantineFile } from '../record.ts'
 import type { SetAside } from './set-aside.ts'
 
 /** A data file on this machine, to become part of a version. */

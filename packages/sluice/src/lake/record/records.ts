@@ -1,8 +1,8 @@
 /** Reads commit records. A table's current version is found from them alone; the hint only saves looking. */
-import { sluiceError } from '../base/errors.ts'
-import type { Storage } from '../storage/storage.ts'
-import { decodePart, tableFolder, versionOf, versionPath } from './paths.ts'
-import type { CommitRecord } from './record.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { decodePart, tableFolder, versionOf, versionPath } from '../paths.ts'
+import type { CommitRecord } from '../record.ts'
 import { openSealed, sealJson } from './sealed-json.ts'
 
 /** How many records are read at a time. */

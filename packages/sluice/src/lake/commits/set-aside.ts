@@ -2,10 +2,10 @@
  * Files of a version to come: durable, where a commit would put them, and named by no record yet. So work that takes hours need not be done again
  * by whoever takes it up. Retention knows them as what they are until then: files that no version needs.
  */
-import type { Clock } from '../base/clock.ts'
-import type { Storage } from '../storage/storage.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Storage } from '../../storage/storage.ts'
+import { digestFile } from '../file-digest.ts'
 import { type AdoptInput, adoptFiles, type NewFile } from './commit.ts'
-import { digestFile } from './file-digest.ts'
 
 /** Where such a file is, and what its bytes are. */
 export interface SetAside {
