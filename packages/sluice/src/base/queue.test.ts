@@ -6,12 +6,14 @@ const never = new AbortController().signal
 test('work in turn does not overlap, and goes on after a failure', async () => {
   const inTurn = turns()
   const seen: string[] = []
-  const work = (name: string, fails = false) => async () => {
-    seen.push(`${name} begins`)
-    await Promise.resolve()
-    seen.push(`${name} ends`)
-    if (fails) throw new Error(name)
-  }
+  const work =
+    (name: string, fails = false) =>
+    async () => {
+      seen.push(`${name} begins`)
+      await Promise.resolve()
+      seen.push(`${name} ends`)
+      if (fails) throw new Error(name)
+    }
   const all = await Promise.allSettled([inTurn(work('a')), inTurn(work('b', true)), inTurn(work('c'))])
   expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   expect(seen).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends'])

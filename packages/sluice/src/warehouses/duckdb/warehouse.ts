@@ -9,13 +9,11 @@ import type { Clock } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import { type Turn, turns } from '../../base/queue.ts'
-import type { LoadMode } from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { FoundColumn } from '../drift.ts'
 import { ledgerRows, targetHistory } from '../ledger.ts'
 import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
-import { loadModes } from '../modes.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { duckDbDialect } from './dialect.ts'
 import { duckDbStaging } from './staging.ts'
@@ -92,12 +90,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     }
   }
   return {
-    capabilities: {
-      modes: Object.keys(loadModes) as LoadMode[],
-      transactionalDdl: true,
-      maxIdentifierBytes: duckDbDialect.maxIdentifierBytes,
-      ownSchema: duckDbDialect.ownSchema,
-    },
+    capabilities: { ownSchema: duckDbDialect.ownSchema },
     drift: async (input) =>
       findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, duckDbDialect, input.target) : {}),
     load: (input) => load(session, setting, input),
