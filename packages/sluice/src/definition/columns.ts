@@ -41,9 +41,6 @@ export interface TableColumn {
   readonly nullable: boolean
 }
 
-/** The columns that Sluice adds to a source's table. */
-export const systemColumns = ['_file', '_file_date', '_row'] as const
-
 /**
  * The columns of a source's table: its own in order; then for files `_file`, `_file_date` (where a file date is declared) and `_row` (where row
  * numbers are), for procedures the values that single calls were made for, and for changes those of their log.

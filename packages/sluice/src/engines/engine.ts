@@ -14,6 +14,7 @@ export interface WrittenFile {
   readonly rows: number
   readonly bytes: number
   readonly partition?: { readonly [column: string]: string }
+  /** By column. A least or greatest text of more than 64 characters is left out. */
   readonly stats: {
     readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
   }
@@ -65,6 +66,13 @@ export interface Session extends AsyncDisposable {
    * appended before. The same one at each call; it is closed with this one.
    */
   beside(): Promise<Session>
+  /**
+   * For work in pieces whose values may be large: what is read is read once, and what was freed is given back before the next piece. For the whole
+   * database, sessions beside it included.
+   *
+   * @param options `threads`: 1 where rows are written in order, or one row group at a time
+   */
+  conserve(options?: { readonly threads?: number }): Promise<void>
   /** Stops the statement that is running; its promise rejects. */
   interrupt(): void
   /** Stops what is running and waits for it: a database is never freed under a statement. Safe to call twice. */

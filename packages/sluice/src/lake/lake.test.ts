@@ -8,7 +8,6 @@ import type { Session } from '../engines/engine.ts'
 import { quoteText } from '../sql/quote.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
-import { catalogOf } from './catalog.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
 import { decodeRecord } from './record/records.ts'
 import type { CommitRecord, InputReference } from './record.ts'
@@ -465,16 +464,5 @@ describe('history', () => {
     expect((await slow).record.version).toBe(5)
     expect((await lake.versions('raw.sales')).map(({ version }) => version)).toEqual([5, 4])
     expect((await rowsOf((await slow).record)).length).toBe(5)
-  })
-
-  test('CT-01: the catalog is the same whenever it is made from the same records', async () => {
-    await commit("SELECT 1 AS a, 'x' AS p UNION ALL SELECT 2, 'y'", { partitionBy: ['p'] })
-    const one = catalogOf(await lake.versions('raw.sales'))
-    const again = catalogOf(await openLake(diskStorage(root), systemClock).versions('raw.sales'))
-    expect(JSON.stringify(again)).toBe(JSON.stringify(one))
-    expect(one?.partitions.map(({ values, rows }) => [values, rows])).toEqual([
-      [{ p: 'x' }, 1],
-      [{ p: 'y' }, 1],
-    ])
   })
 })

@@ -3,7 +3,7 @@ import { isSluiceError } from '../base/errors.ts'
 import type { Check } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import type { Session } from '../engines/engine.ts'
-import { failingRows, runTableChecks, splitSql } from './table-checks.ts'
+import { runTableChecks, splitSql } from './table-checks.ts'
 
 let session: Session
 
@@ -56,9 +56,6 @@ test.each<[string, Check, 'passed' | 'failed', number]>([
 ])('%s', async (_, check, status, failing) => {
   const [result] = await run(check)
   expect([result?.status, result?.failing, result?.total]).toEqual([status, failing, 4])
-  expect((await failingRows(session, 'sales', check, 10, related)).length).toBe(
-    ['rowCount', 'freshness', 'sum', 'reconcile'].includes(check.kind) ? 0 : failing,
-  )
 })
 
 test('many checks, one common scan: each reports in its place, and severity decides between warned and failed', async () => {

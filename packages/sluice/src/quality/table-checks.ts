@@ -4,7 +4,7 @@ import type { Check } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CheckResult } from '../lake/record.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
-import { between, checkColumns, checkName, checkNames, checkSql, isRowCheck, literal } from './rules.ts'
+import { between, checkColumns, checkNames, checkSql, isRowCheck, literal } from './rules.ts'
 
 /** What is checked, against what. */
 export interface TableChecks {
@@ -260,30 +260,21 @@ async function runOwnScan(
   input: TableChecks,
   total: number,
 ): Promise<Measure> {
-  const row = await attempt(session, countFailing(check, name, input), async () => name)
+  const row = await attempt(session, failingSql(check, name, input), async () => name)
   return { failing: Number(row['failing']), total }
 }
 
-function countFailing(check: Check, name: string, input: TableChecks): string {
-  if (check.kind !== 'unique' && check.kind !== 'grain')
-    return `SELECT count(*) AS failing FROM ${failing(check, name, input)}`
-  // Groups need less memory than the window that shows their rows.
-  const keys = check.columns.map(quoteIdentifier)
-  const absent = keys.map((key) => `${key} IS NULL`).join(' OR ')
-  const groups = `SELECT count(*) AS n, (${absent}) AS absent FROM ${input.relation} GROUP BY ${keys.join(', ')}`
-  const counts = check.kind === 'unique' ? 'n > 1 AND NOT absent' : 'n > 1 OR absent'
-  return `SELECT coalesce(sum(n) FILTER (WHERE ${counts}), 0) AS failing FROM (${groups})`
-}
-
-/** The rows that fail a check which needs a scan of its own. */
-function failing(check: Check, name: string, input: Pick<TableChecks, 'relation' | 'related'>): string {
+/** A SELECT of how many rows fail a check which needs a scan of its own. */
+function failingSql(check: Check, name: string, input: TableChecks): string {
   switch (check.kind) {
     case 'unique':
     case 'grain': {
+      // Groups need less memory than a window over the rows.
       const keys = check.columns.map(quoteIdentifier)
       const absent = keys.map((key) => `${key} IS NULL`).join(' OR ')
-      const twice = `count(*) OVER (PARTITION BY ${keys.join(', ')}) > 1`
-      return `(SELECT * FROM ${input.relation} QUALIFY ${check.kind === 'unique' ? `NOT (${absent}) AND ${twice}` : `(${absent}) OR ${twice}`})`
+      const groups = `SELECT count(*) AS n, (${absent}) AS absent FROM ${input.relation} GROUP BY ${keys.join(', ')}`
+      const counts = check.kind === 'unique' ? 'n > 1 AND NOT absent' : 'n > 1 OR absent'
+      return `SELECT coalesce(sum(n) FILTER (WHERE ${counts}), 0) AS failing FROM (${groups})`
     }
     case 'reference': {
       const other = relatedTo(check.to, name, input)
@@ -291,30 +282,11 @@ function failing(check: Check, name: string, input: Pick<TableChecks, 'relation'
         (column, i) => `o.${quoteIdentifier(check.toColumns[i] ?? column)} = r.${quoteIdentifier(column)}`,
       )
       const present = check.columns.map((column) => `r.${quoteIdentifier(column)} IS NOT NULL`)
-      return `(SELECT r.* FROM ${input.relation} AS r WHERE ${present.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${other} AS o WHERE ${same.join(' AND ')}))`
+      return `SELECT count(*) AS failing FROM ${input.relation} AS r WHERE ${present.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${other} AS o WHERE ${same.join(' AND ')})`
     }
     default:
       throw sluiceError('Internal', { why: `a check of kind ${check.kind} has rows of its own` })
   }
-}
-
-/**
- * A sample of the rows that fail a check; empty for checks that no row fails on its own (row count, freshness, sum, reconciliation).
- *
- * @example await failingRows(session, '"stage"."sales"', check, 20)
- * @param related as for {@link runTableChecks}; only references need it
- */
-export async function failingRows(
-  session: Session,
-  relation: string,
-  check: Check,
-  limit: number,
-  related: TableChecks['related'] = {},
-): Promise<readonly Record<string, unknown>[]> {
-  const most = `LIMIT ${Math.trunc(limit)}`
-  if (isRowCheck(check)) return session.all(`SELECT * FROM ${relation} WHERE NOT ${checkSql(check)} ${most}`)
-  if (check.kind !== 'unique' && check.kind !== 'grain' && check.kind !== 'reference') return []
-  return session.all(`SELECT * FROM ${failing(check, checkName(check), { relation, related })} ${most}`)
 }
 
 function relatedTo(table: string, check: string, { related }: Pick<TableChecks, 'related'>): string {

@@ -1,7 +1,7 @@
 /** The project's warehouse, as its configuration names it: how it is opened, and how it is known without being opened. */
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
 import type { Project, WarehouseConfig } from '../definition/types.ts'
@@ -42,16 +42,9 @@ function fileWarehouse(
   config: Extract<WarehouseConfig, { kind: 'duckdb' }>,
 ): ProjectWarehouse {
   const path = resolve(root, config.path)
-  let queue: Promise<unknown> = Promise.resolve()
   return {
-    withWarehouse(work, { signal } = {}) {
-      const next = queue.then(async () => {
-        await mkdir(dirname(path), { recursive: true })
-        return use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work)
-      })
-      queue = next.catch(() => {})
-      return next
-    },
+    withWarehouse: async (work, { signal } = {}) =>
+      use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work),
     warehouseExists: async () => existsSync(path),
     warehouseStamp: () => duckDbStamp(path),
   }

@@ -4,7 +4,7 @@
  * A load and its row in the load ledger commit in one transaction, so that a retry finds out whether it already happened.
  * A table is never empty for a reader, whatever the mode.
  */
-import type { Load, LoadMode } from '../definition/types.ts'
+import type { Load } from '../definition/types.ts'
 
 /** A column to be loaded: name and the engine's type. */
 export interface LoadColumn {
@@ -100,9 +100,6 @@ export interface TargetDrift {
 
 /** What a warehouse can do; core code asks this, never which warehouse it is. */
 export interface WarehouseCapabilities {
-  readonly modes: readonly LoadMode[]
-  readonly transactionalDdl: boolean
-  readonly maxIdentifierBytes: number
   /** The schema of Sluice's own tables, quoted. */
   readonly ownSchema: string
 }

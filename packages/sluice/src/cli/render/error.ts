@@ -1,6 +1,6 @@
 /** How errors look: what, where, why, the fix, the next command, and where to read more. */
 import { readFileSync, statSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Location, Problem, SluiceError } from '../../base/errors.ts'
 import type { Channel } from '../terminal.ts'
 import { plural, visible, visibleLines, width } from './text.ts'
@@ -139,10 +139,4 @@ export function errorJson(error: SluiceError): { readonly error: { readonly [key
       ...(problems.length === 0 ? {} : { problems }),
     },
   }
-}
-
-/** A path as people read it: relative to the project where it is inside. */
-export function shortPath(root: string, path: string): string {
-  const short = relative(root, resolve(root, path))
-  return visible(short.startsWith('..') ? path : short)
 }

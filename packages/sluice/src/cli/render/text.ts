@@ -1,22 +1,10 @@
 /** Small texts: escaping what must not reach a terminal, numbers, sizes, times, widths. Pure. */
 import { stripVTControlCharacters } from 'node:util'
+import { printable as visible } from '../../base/printable.ts'
 
-/** Control characters (with ESC), line and paragraph separators, and everything that changes the direction of text or is invisible. */
-const hostile =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+export { visible }
 
-const named: { readonly [character: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' }
-
-/**
- * Makes text safe for one line of a terminal: nothing of it moves the cursor, changes colours, breaks the line or turns its direction.
- *
- * @example visible('a\u001b[2Jb') // 'a\\e[2Jb'
- */
-export function visible(text: string): string {
-  return text.replace(hostile, (c) => named[c] ?? `\\u{${c.codePointAt(0)?.toString(16)}}`)
-}
-
-/** Like {@link visible}, for text of several lines: line ends and tabs stay. */
+/** Like `visible`, for text of several lines: line ends and tabs stay. */
 export function visibleLines(text: string): string {
   return text
     .split(/\r?\n/)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
-import { callError, connectError, isLost, isPassing, sqlState } from './errors.ts'
+import { callError, connectError, isLost, sqlState } from './errors.ts'
 
 const settings: ConnectionSettings = {
   ...{
@@ -67,11 +67,6 @@ describe('errors', () => {
       '23505',
       undefined,
       undefined,
-    ])
-    expect([isPassing(raised('40001')), isPassing(raised('23505')), isPassing(network('EPIPE'))]).toEqual([
-      true,
-      false,
-      true,
     ])
     expect([isLost(raised('40001')), isLost(raised('57P01')), isLost(new RangeError('x'))]).toEqual([
       false,

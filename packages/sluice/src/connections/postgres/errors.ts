@@ -30,16 +30,6 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
-/**
- * Whether the same statement may succeed a moment later: deadlock, serialisation, lock timeout, shutdown, lack of resources, a lost connection.
- *
- * @example if (!isPassing(error)) throw error
- */
-export function isPassing(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === undefined ? isLost(error) : passing.test(state) || state.startsWith('08')
-}
-
 /** Whether the connection is gone, so that nobody knows what the server did with the last statement. */
 export function isLost(error: unknown): boolean {
   if (isSluiceError(error)) return false

@@ -85,22 +85,6 @@ export async function checkSecrets(root: string, project: Project): Promise<read
 }
 
 /**
- * The values of all secrets of a project, for a {@link redactor}. Environment variables are no secrets, but where they are the password of a
- * connection.
- *
- * @example const redact = redactor(await secretValues(root, project))
- */
-export async function secretValues(root: string, project: Project): Promise<readonly string[]> {
-  const environment = await readEnvironment(root)
-  const passwords = Object.values(project.config.connections).map(({ password }) => password)
-  return [...referencesIn(project), ...passwords].flatMap((reference) => {
-    const isSecret = '$secret' in reference || passwords.includes(reference)
-    const value = isSecret ? lookUp(reference, environment) : undefined
-    return value === undefined ? [] : [value]
-  })
-}
-
-/**
  * A function that masks values in any text: as they are, and as JSON, URLs, base64 and basic credentials would spell them.
  *
  * @example redactor(['hunter2'])('password=hunter2') // 'password=***'

@@ -16,9 +16,6 @@ export type Compacting = Pick<TaskContext, 'run' | 'fencingToken' | 'fence' | 's
 /** Before they are compressed: what a reader of the table holds of it at once. */
 const rowGroupBytes = 16 << 20
 
-/** Statistics of text longer than this are left out. */
-const longestStatistic = 64
-
 /**
  * Makes a version of the same rows in fewer files, where that pays; the project's lease is the caller's.
  *
@@ -42,7 +39,7 @@ export async function compactTable(
   try {
     await using session = await engine.open({ signal })
     // One thread keeps the order of the rows, and holds one row group.
-    await session.run("SET threads = 1; SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'")
+    await session.conserve({ threads: 1 })
     const merges: Merge[] = []
     for (const [at, files] of groups.entries())
       merges.push(
@@ -74,14 +71,8 @@ async function merge(
   return { files, made: { localFile: written.file, rows: written.rows, stats: statsOf(written, files), content } }
 }
 
-/** Least and greatest of the columns that the files have them of: what was left out of those says nothing, or is too long. */
+/** Least and greatest of the columns that the files have them of: what was left out of those says nothing. */
 function statsOf({ stats }: WrittenFile, files: readonly DataFile[]): DataFile['stats'] {
   const isTold = (name: string): boolean => files.some((file) => file.stats[name]?.min !== undefined)
-  const isShort = (text: string | undefined): boolean => text !== undefined && text.length <= longestStatistic
-  return Object.fromEntries(
-    Object.entries(stats).map(([name, { min, max, nulls }]) => [
-      name,
-      isTold(name) && isShort(min) && isShort(max) ? { min, max, nulls } : { nulls },
-    ]),
-  ) as DataFile['stats']
+  return Object.fromEntries(Object.entries(stats).map(([name, of]) => [name, isTold(name) ? of : { nulls: of.nulls }]))
 }

@@ -58,11 +58,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await context.engine.open({ signal: context.signal })
-  // What is read of a log is read once. What was freed is given back before the next large piece is read, and not a second later as DuckDB's
-  // allocator does by itself: in that second, large values fill the memory with what nobody holds any more.
-  await session.run(
-    "SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'; SET allocator_bulk_deallocation_flush_threshold = '16MB'",
-  )
+  await session.conserve()
   const grown = isForced(context) ? undefined : await growthOf(context, current, log)
   const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
   const fresh = isIncremental ? grown.fresh : log.files

@@ -6,6 +6,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Turn, turns } from '../../base/queue.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { Column, Session, WrittenFile } from '../../engines/engine.ts'
 import { Utf8Column } from '../../engines/utf8-column.ts'
@@ -51,19 +52,6 @@ export interface ChangeLogOptions {
   readonly number?: () => number
   /** For writers that share a session: for the statements beside it. @default its own */
   readonly turn?: Turn
-}
-
-/** Does work when all that was asked for before it has ended: an engine's session is not for two statements at once. */
-export type Turn = <T>(work: () => Promise<T>) => Promise<T>
-
-/** Makes turns. @example const turn = turns() */
-export function turns(): Turn {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const next = last.then(work)
-    last = next.catch(() => {})
-    return next
-  }
 }
 
 /** What was written. */
@@ -143,12 +131,6 @@ const batchBytes = 4 << 20
 /** Rows, or bytes, of one Parquet file: a row group. Beyond it, large values would take more memory than a task may. */
 const partRows = 61_440
 const partBytes = 16 << 20
-/**
- * What a part took is given back before the next: kept, it would come to more memory than a task may have. A part is written in order, which is
- * one thread's work: another would spin beside it.
- */
-const settings =
-  "SET allocator_flush_threshold = '16MB'; SET allocator_bulk_deallocation_flush_threshold = '16MB'; SET threads = 1"
 /** Texts that a column of a part may have and be written as a dictionary: tried on, images would cost as much as all that follows. */
 const dictionaryTexts = 1000
 
@@ -178,7 +160,11 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   let written: Promise<void> = Promise.resolve()
   const beside = await session.beside()
   const create = (table: string): string => `CREATE OR REPLACE TABLE ${table} (${staged.join(', ')})`
-  await turn(() => beside.run(`${settings}; ${create(filling)}; ${create(writing)}`))
+  // A part is written in order.
+  await turn(async () => {
+    await beside.conserve({ threads: 1 })
+    await beside.run(`${create(filling)}; ${create(writing)}`)
+  })
 
   function add(table: string, op: LogOperation, stamp: Stamp, seq: number, old?: Image, now?: Image): boolean {
     batch.tables.push(table)

@@ -17,11 +17,11 @@ import {
 import { basename, dirname, extname, join, resolve, sep } from 'node:path'
 import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { duplicateIdentity, type FilesContext, hashFile, identityOf } from './discover.ts'
 import { describe } from './pattern.ts'
-import { printable } from './text/printable.ts'
 
 /** Moves what was taken or known to the archive, and what was refused to the error folder. */
 export async function acknowledgeFiles(

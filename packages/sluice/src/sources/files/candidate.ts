@@ -1,6 +1,7 @@
 /** What the scanned files come to: checks of the whole, quarantine, accounting. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
 import { addAccounting, noRows, refusedShare } from '../../quality/accounting.ts'
@@ -11,7 +12,6 @@ import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
 import { addedColumns, fileKeys, rowContract } from './scan.ts'
-import { printable } from './text/printable.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */

@@ -1,6 +1,7 @@
 /** Parquet files: the footer must be true, types must be those of the contract or widen to them, and every row is counted twice. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { Column, FilesSource } from '../../definition/types.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
 import { readFooter } from '../../engines/parquet-footer.ts'
@@ -12,7 +13,6 @@ import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-records.ts'
 import { mapHeader } from './text/header.ts'
 import { carried, textColumn, textColumnSql } from './text/normalised.ts'
-import { printable } from './text/printable.ts'
 import type { RefusedRecord, Survey } from './text/survey.ts'
 
 /**

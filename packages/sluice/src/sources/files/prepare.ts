@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
@@ -12,7 +13,6 @@ import { directColumns, type ScanInput } from './scan.ts'
 import { type Dialect, dialectOf } from './text/dialect.ts'
 import { gunzipFile, gunzipLimits } from './text/gunzip.ts'
 import { isVerbatim, type NormalisedWriter, normalisedWriter, readCsvSql } from './text/normalised.ts'
-import { printable } from './text/printable.ts'
 import { type FileColumns, type GoodRecords, type Survey, survey, textsOf } from './text/survey.ts'
 
 /** A file that is part of a unit. */

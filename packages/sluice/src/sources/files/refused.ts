@@ -1,8 +1,8 @@
 /** Why discovery refused a file, in words. */
 import { sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { refusal } from './prepare.ts'
-import { printable } from './text/printable.ts'
 
 /**
  * A file that discovery refused, with its error.

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { Check, FilesSource } from '../../definition/types.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import {
@@ -23,7 +24,6 @@ import { addedColumns, fileKeys, rowContract, type ScanResult, scanRows } from '
 import type { Dialect } from './text/dialect.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './text/locate.ts'
 import { carried } from './text/normalised.ts'
-import { printable } from './text/printable.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /**
@@ -318,23 +318,15 @@ function limitsOf(source: FilesSource, name: string): Pick<Check, 'maxShare' | '
   }
 }
 
-/** Statistics of text longer than this are left out. */
-const longestStatistic = 64
-
 function candidateFile(
   file: ScanResult['written'][number],
   judged: readonly Judged[],
   source: FilesSource,
 ): CandidateFile {
-  const isShort = (text: string | undefined): boolean => text !== undefined && text.length <= longestStatistic
-  const stats = Object.entries(file.stats).map(([column, { min, max, nulls }]) => [
-    column,
-    { ...(isShort(min) ? { min } : {}), ...(isShort(max) ? { max } : {}), nulls },
-  ])
   return {
     localFile: file.file,
     rows: file.rows,
-    stats: Object.fromEntries(stats),
+    stats: file.stats,
     fields: [...Object.keys(source.columns), ...addedColumns(source).map(({ name }) => name)],
     inputs: judged.map(({ member }) => member.input.id),
   }

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assert, sluiceError } from '../../base/errors.ts'
+import type { Turn } from '../../base/queue.ts'
 import type {
   CallEnd,
   CallSink,
@@ -26,7 +27,7 @@ export interface CallContext {
   readonly source: ProcedureSource
   readonly session: Session
   /** Work in the session, which calls side by side share. */
-  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
+  readonly inTurn: Turn
   readonly scanner: Scanner
   readonly quarantine: QuarantineWriter
   /** Result sets of the same call that other sources take. */

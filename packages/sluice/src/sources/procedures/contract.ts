@@ -1,4 +1,5 @@
 /** The result contract: the columns that arrive against those that were declared, before a row is accepted. Pure. */
+import { printable } from '../../base/printable.ts'
 import { duckDbType } from '../../definition/columns.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import type { Column, ColumnType, ProcedureSource } from '../../definition/types.ts'
@@ -223,10 +224,6 @@ function reordered(
     },
   ]
 }
-
-/** A server's text without what would break a line or a terminal. */
-const printable = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 
 /**
  * Differences as a small table, with what to paste under it.

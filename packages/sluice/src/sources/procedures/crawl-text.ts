@@ -1,4 +1,5 @@
 /** Proposals in words: TypeScript to paste. Pure. */
+import { printable } from '../../base/printable.ts'
 import { tableOf } from '../../definition/procedures/rules.ts'
 import type { ProposedProcedure, ProposedSet } from './crawl.ts'
 
@@ -90,9 +91,6 @@ function outputLines(parameters: ProposedProcedure['parameters']): readonly stri
 export function outputsOf(parameters: ProposedProcedure['parameters']): ProposedProcedure['parameters'] {
   return parameters.filter(({ output, serverType }) => output && !/cursor/i.test(serverType))
 }
-
-/** A server's text without what would break a line or a terminal. */
-const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '�')
 
 const key = (name: string): string => (/^[A-Za-z_]\w*$/.test(name) ? name : literal(name))
 

@@ -59,7 +59,7 @@ test('a proposal can be pasted: pins, parameters, outputs, and what only a perso
     },
     // key: ['id'], // the columns that identify a row
   },
-  // dbo.usp_later: only a call�shows its columns
+  // dbo.usp_later: only a call\\nshows its columns
 ]),
 `)
 })

@@ -1,4 +1,5 @@
 /** A bounded number of connections to one server, shared by all tasks of a run. */
+import { turns } from '../../base/queue.ts'
 import type { Connection } from '../../connections/connection.ts'
 
 /** Connections of one name. */
@@ -22,7 +23,7 @@ export function connectionPool(open: (signal: AbortSignal) => Promise<Connection
   const idle: Connection[] = []
   const waiting: (() => void)[] = []
   let places = max
-  let login: Promise<unknown> = Promise.resolve()
+  const login = turns()
 
   const enter = async (signal: AbortSignal): Promise<void> => {
     signal.throwIfAborted()
@@ -48,14 +49,11 @@ export function connectionPool(open: (signal: AbortSignal) => Promise<Connection
     if (next === undefined) places++
     else next()
   }
-  const connect = (signal: AbortSignal): Promise<Connection> => {
-    const connecting = login.then(() => {
+  const connect = (signal: AbortSignal): Promise<Connection> =>
+    login(async () => {
       signal.throwIfAborted()
       return open(signal)
     })
-    login = connecting.catch(() => {})
-    return connecting
-  }
   const takeIdle = async (): Promise<Connection | undefined> => {
     for (let found = idle.pop(); found !== undefined; found = idle.pop()) {
       if (found.isUsable) return found

@@ -1,6 +1,7 @@
 /** Rows from a connection to Parquet: gathered as text, scanned in parts, in memory that does not grow with the result. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Turn } from '../../base/queue.ts'
 import type { Cell } from '../../connections/connection.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { type Scanner, stagedSql, stagingSql } from './scan.ts'
@@ -40,7 +41,7 @@ interface Batch {
 export interface StageOptions {
   readonly session: Session
   /** Work in the session, which stages share. */
-  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
+  readonly inTurn: Turn
   readonly scanner: Scanner
   /** An empty local folder. */
   readonly folder: string

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
+import { turns, workThrough } from '../../base/queue.ts'
 import { eachValues, sourceColumns } from '../../definition/columns.ts'
 import type { Check, ProcedureSource } from '../../definition/types.ts'
 import type { WrittenFile } from '../../engines/engine.ts'
@@ -101,11 +102,9 @@ async function makeCalls(
   scanner: ReturnType<typeof openScanner>,
 ): Promise<readonly Called[]> {
   const called: Called[] = []
-  const failed = new AbortController()
-  const signal = AbortSignal.any([take.signal, failed.signal])
-  const inTurn = takeTurns()
+  const inTurn = turns()
   let [rows, bytes] = [0, 0]
-  const makeCall = async (call: FrozenCall, at: number): Promise<void> => {
+  const makeCall = async (call: FrozenCall, at: number, signal: AbortSignal): Promise<void> => {
     const startedAt = context.clock.now()
     const result = await context.pool.use(signal, (connection) =>
       runCall(connection, call, join(take.scratch, `call-${at}`), {
@@ -128,32 +127,11 @@ async function makeCalls(
     attempt.called(result, bytes)
     called[at] = { call, startedAt, result }
   }
-  const left = frozen.calls.entries()
-  const worker = async (): Promise<void> => {
-    for (const [at, call] of left) {
-      if (signal.aborted) return
-      await makeCall(call, at)
-    }
-  }
-  let failure: { readonly error: unknown } | undefined
-  const fail = (error: unknown): void => {
-    failure ??= { error }
-    failed.abort(error)
-  }
-  await Promise.all(Array.from({ length: context.pool.max }, () => worker().catch(fail)))
-  if (failure !== undefined) throw (failure as { readonly error: unknown }).error
-  take.signal.throwIfAborted()
+  const calls = [...frozen.calls.entries()]
+  await workThrough(calls, { workers: context.pool.max, signal: take.signal }, async (left, signal) => {
+    for (const [at, call] of left) await makeCall(call, at, signal)
+  })
   return called
-}
-
-/** Work that must not overlap, in the order in which it comes. */
-function takeTurns(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const turn = last.then(work)
-    last = turn.catch(() => {})
-    return turn
-  }
 }
 
 /** @throws Source.CallRowCount */
@@ -251,9 +229,6 @@ async function besideEarlier(
   return { files: fresh.files, carried: await supersede(fresh.files, input), dropped }
 }
 
-/** Statistics of text longer than this are left out. */
-const longestStatistic = 64
-
 async function candidateFiles(files: readonly WrittenFile[], { source, take }: Taking): Promise<Candidate['files']> {
   const columns = sourceColumns(source).map(({ name }) => name)
   const contents = await contentOf(
@@ -261,16 +236,10 @@ async function candidateFiles(files: readonly WrittenFile[], { source, take }: T
     files.map(({ file }) => file),
     columns,
   )
-  const isShort = (text: string | undefined): boolean => text !== undefined && text.length <= longestStatistic
   return files.map(({ file, rows, stats }, place) => ({
     localFile: file,
     rows,
-    stats: Object.fromEntries(
-      Object.entries(stats).map(([column, { min, max, nulls }]) => [
-        column,
-        { ...(isShort(min) ? { min } : {}), ...(isShort(max) ? { max } : {}), nulls },
-      ]),
-    ),
+    stats,
     fields: columns,
     content: contents[place] as string,
   }))

@@ -8,13 +8,12 @@ import { dirname, resolve } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
-import type { LoadMode } from '../../definition/types.ts'
+import { type Turn, turns } from '../../base/queue.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { FoundColumn } from '../drift.ts'
 import { ledgerRows, targetHistory } from '../ledger.ts'
 import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
-import { loadModes } from '../modes.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { duckDbDialect } from './dialect.ts'
 import { duckDbStaging } from './staging.ts'
@@ -34,8 +33,8 @@ export interface DuckDbWarehouseOptions {
 /** The attached database; no target is called so. */
 const database = 'sluice_warehouse'
 
-/** Files that this process has open, by absolute path: what settles when the last in the queue closes. */
-const queues = new Map<string, Promise<void>>()
+/** Files that this process has opened, by absolute path. */
+const files = new Map<string, Turn>()
 
 /**
  * Opens the warehouse. Waits while another part of this process has the file open; close it as soon as the load is done.
@@ -91,12 +90,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     }
   }
   return {
-    capabilities: {
-      modes: Object.keys(loadModes) as LoadMode[],
-      transactionalDdl: true,
-      maxIdentifierBytes: duckDbDialect.maxIdentifierBytes,
-      ownSchema: duckDbDialect.ownSchema,
-    },
+    capabilities: { ownSchema: duckDbDialect.ownSchema },
     drift: async (input) =>
       findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, duckDbDialect, input.target) : {}),
     load: (input) => load(session, setting, input),
@@ -141,17 +135,8 @@ async function columnsOf(session: Session, table: string): Promise<readonly Foun
 }
 
 /** Waits until every earlier holder of the path has released it. */
-async function takeTurn(path: string): Promise<() => void> {
-  const before = queues.get(path)
-  let release = (): void => undefined
-  const mine = new Promise<void>((done) => {
-    release = () => done()
-  })
-  const all = (before ?? Promise.resolve()).then(() => mine)
-  queues.set(path, all)
-  await before
-  return () => {
-    release()
-    if (queues.get(path) === all) queues.delete(path)
-  }
+function takeTurn(path: string): Promise<() => void> {
+  const inTurn = files.get(path) ?? turns()
+  files.set(path, inTurn)
+  return new Promise((taken) => void inTurn(() => new Promise<void>((release) => taken(release))))
 }

@@ -12,7 +12,6 @@ import { sha256 } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import { isLost } from '../../connections/postgres/errors.ts'
-import type { LoadMode } from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
@@ -20,7 +19,6 @@ import type { FoundColumn } from '../drift.ts'
 import { ledgerRows, targetHistory } from '../ledger.ts'
 import { findDrift, loadInTransaction } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
-import { loadModes } from '../modes.ts'
 import { columnList } from '../statements.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
@@ -71,12 +69,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
   const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), schema, table)
   const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
   return {
-    capabilities: {
-      modes: Object.keys(loadModes) as LoadMode[],
-      transactionalDdl: true,
-      maxIdentifierBytes: dialect.maxIdentifierBytes,
-      ownSchema: dialect.ownSchema,
-    },
+    capabilities: { ownSchema: dialect.ownSchema },
     drift: async (input) =>
       findDrift(
         { columnsOf: found, dialect },

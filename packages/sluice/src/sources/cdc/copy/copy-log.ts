@@ -1,15 +1,8 @@
 /** Copied rows as rows of the log: each chunk in parts of its own, which count once all of it has come, and together once their table is whole. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type ChangeLogOptions,
-  changeLogWriter,
-  later,
-  type Point,
-  type Turn,
-  turns,
-  type WrittenLog,
-} from '../log-writer.ts'
+import { type Turn, turns } from '../../../base/queue.ts'
+import { type ChangeLogOptions, changeLogWriter, later, type Point, type WrittenLog } from '../log-writer.ts'
 import type { Lsn } from '../wire/lsn.ts'
 import type { Micros } from '../wire/pgoutput.ts'
 import { type Relation, relationShape } from '../wire/relation.ts'

@@ -4,6 +4,7 @@
  * The comparison is at one position: of a new slot that takes the place of a lost one, or of a temporary one, up to which the log was read.
  */
 
+import { turns } from '../../../base/queue.ts'
 import { jsonPointer, logRowsSql } from '../../../changes/log-rows.ts'
 import { liveKeysSql } from '../../../changes/truncated.ts'
 import { logColumns } from '../../../definition/columns.ts'
@@ -13,7 +14,7 @@ import { Utf8Column } from '../../../engines/utf8-column.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/quote.ts'
 import type { Candidate } from '../../source.ts'
 import { shapeDigest } from '../cursor.ts'
-import { type CopiedRow, later, logFiles, type Point, partitionColumns, turns } from '../log-writer.ts'
+import { type CopiedRow, later, logFiles, type Point, partitionColumns } from '../log-writer.ts'
 import type { Published, PublishedTable } from '../published-tables.ts'
 import { addImage, addKey } from '../wire/image.ts'
 import { printLsn } from '../wire/lsn.ts'

@@ -6,6 +6,7 @@
  */
 import { type Clock, systemClock } from '../../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
+import { workThrough } from '../../../base/queue.ts'
 import type { ConnectionSettings } from '../../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../../connections/postgres/connect.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/quote.ts'
@@ -63,15 +64,7 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
   const chunks = tables.flatMap((table) => chunksOf(table, chunkPages))
   const left = new Map(tables.map((table) => [table, chunks.filter((chunk) => chunk.table === table).length]))
   const counts = new Map(tables.map(({ relation }) => [relation.table, 0]))
-  const failed = new AbortController()
-  const signal = AbortSignal.any([options.signal, failed.signal])
   let point: Point | undefined
-  const next = (at: Point): Chunk | undefined => {
-    // The first connection says when the copy was taken; shapes come before rows.
-    if (point === undefined) for (const { relation } of tables) writer.addShape(relation, at)
-    point ??= at
-    return chunks.shift()
-  }
   const finish = async ({ table }: Chunk, rows: number): Promise<void> => {
     const name = table.relation.table
     const [count, chunksLeft] = [counts.get(name)! + rows, left.get(table)! - 1]
@@ -79,12 +72,15 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
     left.set(table, chunksLeft)
     if (chunksLeft === 0) await writer.finishTable?.(table, count, point!)
   }
-  const work = async (): Promise<void> => {
+  const work = async (chunksLeft: Iterable<Chunk>, signal: AbortSignal): Promise<void> => {
     let copying = 'the tables'
     let worker: Worker | undefined
     try {
       worker = await patiently(options, signal, () => openWorker(options.settings, slot, signal))
-      for (let chunk = next(worker.point); chunk !== undefined; chunk = next(worker.point)) {
+      // The first connection says when the copy was taken; shapes come before rows.
+      if (point === undefined) for (const { relation } of tables) writer.addShape(relation, worker.point)
+      point ??= worker.point
+      for (const chunk of chunksLeft) {
         copying = chunk.table.relation.table
         const rows = await patiently(options, signal, async (tries) => {
           if (tries > 0) {
@@ -92,12 +88,11 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
             worker?.close()
             worker = await openWorker(options.settings, slot, signal)
           }
-          return copyWhole(worker!.socket, chunk!, point!, writer)
+          return copyWhole(worker!.socket, chunk, point!, writer)
         })
         await finish(chunk, rows)
       }
     } catch (error) {
-      failed.abort()
       options.signal.throwIfAborted()
       if (isSluiceError(error)) throw error
       throw sluiceError('Source.SnapshotLost', { table: copying, why: (error as Error).message }, { cause: error })
@@ -105,12 +100,7 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
       worker?.close()
     }
   }
-  const workers = Array.from({ length: Math.max(1, Math.min(connections, chunks.length)) }, work)
-  const outcomes = await Promise.allSettled(workers)
-  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []))
-  // What failed first made the others stop.
-  const first = failures.find((error) => isSluiceError(error) && error.name !== 'Connection.Unreachable') ?? failures[0]
-  if (first !== undefined) throw first
+  await workThrough(chunks, { workers: connections, signal: options.signal }, work)
   return counts
 }
 

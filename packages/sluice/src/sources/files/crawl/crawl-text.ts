@@ -1,8 +1,9 @@
 /** A proposal in words: TypeScript to paste, and the difference from the contract that is there. */
+
+import { printable } from '../../../base/printable.ts'
 import type { Column, FilesSource } from '../../../definition/types.ts'
 import { castColumn } from '../../../quality/casts.ts'
 import { holds } from '../../../sql/types/lattice.ts'
-import { printable } from '../text/printable.ts'
 import type { ProposedColumn } from './crawl-types.ts'
 
 /** One difference between a contract and a proposal. */

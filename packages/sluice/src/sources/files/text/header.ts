@@ -1,7 +1,7 @@
 /** Maps the columns that a file has to those that its contract names: by exact name, in any order, repairing nothing. */
 import { sluiceError } from '../../../base/errors.ts'
+import { printable } from '../../../base/printable.ts'
 import type { Column } from '../../../definition/types.ts'
-import { printable } from './printable.ts'
 
 /**
  * The place in the file of each contract column.

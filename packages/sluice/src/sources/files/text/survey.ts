@@ -1,6 +1,7 @@
 /** The survey of one delimited file: structure, counts and identity, before DuckDB sees anything of it. */
 import { basename } from 'node:path'
 import { sluiceError } from '../../../base/errors.ts'
+import { printable } from '../../../base/printable.ts'
 import type { FilesSource } from '../../../definition/types.ts'
 import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
@@ -15,7 +16,6 @@ import {
 } from './file-records.ts'
 import { mapHeader } from './header.ts'
 import { JsonLineProblem, jsonLineReader } from './json-line.ts'
-import { printable } from './printable.ts'
 import type { FileRecord } from './record.ts'
 
 /** A record that was refused: where it is, and why. */
