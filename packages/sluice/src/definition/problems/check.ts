@@ -162,7 +162,12 @@ function copied(table: string, copy: string, file: string, context: CheckContext
   context.problems.push(problem('Definition.WrongValue', params, { at: context.places(file).at(path, copy) }))
 }
 
-function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
+/**
+ * Every check of a pipeline, with its table and where it stands.
+ *
+ * @example checksOf(pipeline)[0] // { check: { kind: 'notNull', column: 'id' }, table: 'raw.sales', path: ['sources', 'sales', 'checks', 0] }
+ */
+export function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
   const of = (kind: string, key: string, table: string, checks: readonly Check[] = []) =>
     checks.map((check, i) => ({ check, table, path: [kind, key, 'checks', i] }))
   return [

@@ -1,7 +1,8 @@
 /** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
 import type { Problem } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
-import { declaredColumns, sourceColumns } from '../../definition/columns.ts'
+import { declaredChecks, declaredColumns, sourceColumns } from '../../definition/columns.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
@@ -29,12 +30,17 @@ const path = 'cache/analysis.json'
  *
  * @example const { columns, problems } = await analyseProject(project, engine, state)
  */
-export async function analyseProject(project: Project, engine: Engine, cache: Storage): Promise<ProjectAnalysis> {
+export async function analyseProject(
+  project: Project,
+  engine: Engine,
+  cache: Storage,
+  places?: PlacesOf,
+): Promise<ProjectAnalysis> {
   const key = digest({ build: build(), project: project.pipelines.map(analysed) })
   const kept = parse(await cache.read(path))
   if (kept?.key === key) return kept.result
   const { analyseModels } = await import('./models.ts')
-  const result = await analyseModels(project, engine)
+  const result = await analyseModels(project, engine, places)
   if (result.problems.every(({ severity }) => severity !== 'error'))
     await cache.write(path, JSON.stringify({ key, result } satisfies Kept))
   return result
@@ -47,8 +53,11 @@ function analysed(pipeline: Pipeline): unknown {
     sources: Object.fromEntries(
       Object.entries(pipeline.sources).map(([name, source]) => [
         name,
-        [declaredColumns(source), sourceColumns(source)],
+        [declaredColumns(source), sourceColumns(source), declaredChecks(source)],
       ]),
+    ),
+    checks: Object.fromEntries(
+      Object.entries(pipeline.tables).map(([table, { checks, changes }]) => [table, [checks, changes?.checks]]),
     ),
     models: Object.fromEntries(Object.entries(pipeline.models).map(([table, model]) => [table, textOf(model)])),
   }

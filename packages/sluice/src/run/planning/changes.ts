@@ -9,6 +9,7 @@ import type { ColumnLineage, SqlAnalysis } from '../../sql/analysis.ts'
 import type { SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import { beyondRow, transformSql } from '../../sql/transform.ts'
+import { checkMisfit } from './checks.ts'
 
 /** What is known of a table of changes before anything runs. */
 export interface AnalysedChanges {
@@ -72,7 +73,7 @@ export async function analyseChanges(
     return { name, type: types.get(name) ?? column!.type, nullable }
   })
   for (const check of model.checks.filter(isRefusing)) {
-    const why = await whyUnfit(session, columns, check)
+    const why = (await checkMisfit(session, columns, check, {}))?.detail
     const params = { table, check: checkName(check), detail: why?.replace(/\.$/, '') ?? '' }
     if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at: { file } }))
   }
@@ -83,16 +84,6 @@ export async function analyseChanges(
 
 /** Of rows, and judged while changes are read; one that only warns is judged over the table. */
 const isRefusing = (check: Check): boolean => isRowCheck(check) && check.severity !== 'warn'
-
-/** Why a check cannot be judged over the columns that are taken and made. */
-async function whyUnfit(session: Session, columns: readonly PlanColumn[], check: Check): Promise<string | undefined> {
-  const names = 'column' in check ? [check.column] : 'columns' in check ? check.columns : []
-  for (const expression of check.kind === 'row' ? [check.sql] : names.map(quoteIdentifier)) {
-    const type = await typeOf(session, columns, 'holds', expression)
-    if ('why' in type) return type.why
-  }
-  return undefined
-}
 
 /** The type of what an expression makes of a row, as the engine says it; or why it refuses. */
 async function typeOf(

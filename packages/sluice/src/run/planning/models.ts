@@ -2,6 +2,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { declaredColumns, duckDbType, sourceColumns } from '../../definition/columns.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
+import { noPlaces } from '../../definition/problems/places.ts'
 import type { CodeModel, Column, Model, Project, SqlModel } from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
@@ -11,13 +13,18 @@ import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import type { ProjectAnalysis } from './analyse.ts'
 import { analyseChanges, originOf } from './changes.ts'
+import { checkProblems } from './checks.ts'
 
 /**
  * Analyses every model of a project, those that are read before those that read them.
  *
  * @example const { columns, problems } = await analyseModels(project, engine)
  */
-export async function analyseModels(project: Project, engine: Engine): Promise<ProjectAnalysis> {
+export async function analyseModels(
+  project: Project,
+  engine: Engine,
+  places: PlacesOf = noPlaces,
+): Promise<ProjectAnalysis> {
   const columns: Record<string, readonly PlanColumn[]> = {}
   const analysis: Record<string, SqlAnalysis> = {}
   const problems: Problem[] = []
@@ -55,6 +62,7 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
       await createEmpty(session, table, found.columns)
     }
   }
+  problems.push(...(await checkProblems(session, project, columns, places)))
   return { analysis, columns, problems }
 }
 

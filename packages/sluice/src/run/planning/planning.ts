@@ -5,6 +5,7 @@ import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
+import { placesIn } from '../definition/places.ts'
 import { analyseProject, type ProjectAnalysis } from './analyse.ts'
 import { targetStates } from './target-states.ts'
 
@@ -19,7 +20,7 @@ export interface Planning extends PlanResult {
  * @example const { plan, problems } = await planProject(context)
  */
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
-  const analysis = await analyseProject(context.project, context.engine, context.state)
+  const analysis = await analyseProject(context.project, context.engine, context.state, placesIn(context.root))
   const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
   const input: PlanInput = {
     project: context.project,
