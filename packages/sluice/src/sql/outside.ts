@@ -98,7 +98,10 @@ function whatOutside(node: Node): string | undefined {
  *
  * @example namedTables(statements) // { qualified: ['raw.sales'], bare: [] }
  */
-export function namedTables(tree: unknown): { readonly qualified: readonly string[]; readonly bare: readonly string[] } {
+export function namedTables(tree: unknown): {
+  readonly qualified: readonly string[]
+  readonly bare: readonly string[]
+} {
   const nodes = [...nodesOf(tree)]
   const own = new Set<string>()
   for (const node of nodes) {

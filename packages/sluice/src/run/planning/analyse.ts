@@ -2,13 +2,13 @@
 import type { Problem } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { declaredChecks, declaredColumns, sourceColumns } from '../../definition/columns.ts'
-import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
 import type { SqlAnalysis } from '../../sql/analysis.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { build } from '../definition/cache.ts'
+import type { Reading } from './reading.ts'
 
 /** What is known of all models before anything runs. */
 export interface ProjectAnalysis {
@@ -34,13 +34,16 @@ export async function analyseProject(
   project: Project,
   engine: Engine,
   cache: Storage,
-  places?: PlacesOf,
+  reading: Reading = {},
 ): Promise<ProjectAnalysis> {
+  // Nothing is kept of a definition that is read in part.
+  if (reading.unread !== undefined && (reading.unread.incomplete || reading.unread.tables.size > 0))
+    return (await import('./models.ts')).analyseModels(project, engine, reading)
   const key = digest({ build: build(), project: project.pipelines.map(analysed) })
   const kept = parse(await cache.read(path))
   if (kept?.key === key) return kept.result
   const { analyseModels } = await import('./models.ts')
-  const result = await analyseModels(project, engine, places)
+  const result = await analyseModels(project, engine, reading)
   if (result.problems.every(({ severity }) => severity !== 'error'))
     await cache.write(path, JSON.stringify({ key, result } satisfies Kept))
   return result

@@ -1,6 +1,7 @@
 /** Analyses tables of changes: the columns that their transforms make, and where each comes from. */
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { addedColumns, columnsOf } from '../../definition/columns.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { ChangesModel, Check, Project } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
@@ -32,13 +33,14 @@ export async function analyseChanges(
   parser: SqlParser | undefined,
   table: string,
   model: ChangesModel,
-  { file, origin }: { readonly file: string; readonly origin: string },
+  { file, origin, places }: { readonly file: string; readonly origin: string; readonly places: PlacesOf },
 ): Promise<AnalysedChanges> {
   const declared = columnsOf(model.columns)
   const problems: Problem[] = []
   const nondeterministic = new Set<string>()
   const tell = (column: string, detail: string): void => {
-    problems.push(problem('Sql.Transform', { table, column, detail: detail.replace(/\.$/, '') }, { at: { file } }))
+    const at = places(file).at(['tables', table, 'changes', 'transforms', column])
+    problems.push(problem('Sql.Transform', { table, column, detail: detail.replace(/\.$/, '') }, { at }))
   }
   const nameIn = (name: string): string => `${origin}.${model.columns[name]?.from ?? name}`
   const made = new Map<string, ColumnLineage['from']>()
@@ -75,7 +77,8 @@ export async function analyseChanges(
   for (const check of model.checks.filter(isRefusing)) {
     const why = (await checkMisfit(session, columns, check, {}))?.detail
     const params = { table, check: checkName(check), detail: why?.replace(/\.$/, '') ?? '' }
-    if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at: { file } }))
+    const at = places(file).at(['tables', table], 'sql' in check ? check.sql : 'checks')
+    if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at }))
   }
   const lineage = names.map((column) => ({ column, from: made.get(column) ?? [nameIn(column)] }))
   const analysis = { tables: [model.from], columns: lineage, nondeterministic: [...nondeterministic].sort(), problems }

@@ -22,12 +22,15 @@ export async function valueMisfit(
   columns: readonly PlanColumn[],
   check: Check,
 ): Promise<Misfit | undefined> {
-  if (check.kind !== 'range' && check.kind !== 'sum' && check.kind !== 'oneOf') return undefined
+  if (!('column' in check)) return undefined
   const own = columns.find(({ name }) => name === check.column)?.type ?? ''
+  if (check.kind === 'freshness' && !['text', 'time'].includes(kindOfType(own)))
+    return { detail: `"${check.column}" is ${own}, and no instant` }
+  if (check.kind !== 'range' && check.kind !== 'sum' && check.kind !== 'oneOf') return undefined
   const type = check.kind === 'sum' ? sumType(own) : own
   for (const [name, value] of valuesOf(check)) {
     const why = await whyNot(session, type, value, check.kind === 'oneOf')
-    if (why !== undefined) return { detail: `${name} ${why}`, token: String(value) }
+    if (why !== undefined) return { detail: `${name} ${why}`, ...(typeof value === 'string' ? { token: value } : {}) }
   }
   if (check.kind === 'oneOf' || check.min === undefined || check.max === undefined) return undefined
   const [row] = await session.all<{ crossed: boolean | null }>(
@@ -35,7 +38,10 @@ export async function valueMisfit(
     [String(check.min), String(check.max)],
   )
   return row?.crossed === true
-    ? { detail: `its min ${check.min} is above its max ${check.max}, so that no value can pass`, token: String(check.max) }
+    ? {
+        detail: `its min ${check.min} is above its max ${check.max}, so that no value can pass`,
+        token: String(check.max),
+      }
     : undefined
 }
 
@@ -71,11 +77,24 @@ async function whyNot(
     if (digits === null) return `${text} is compared exactly only as a text: '${exactText(value as number)}'`
     if ((digits[1] ?? '').length > Number(scale)) return `${text} has more digits after the point than ${type}`
   }
-  // Numbers are compared as what they are: one beyond the type bounds nothing, and is no mistake. Of other types, the engine refuses them.
+  if (typeof value === 'number' && ['text', 'time', 'uuid'].includes(kindOfType(type)))
+    return `${text} is a number, and its column is ${type}: write it as a text, '…'`
+  // A number beyond the type bounds nothing, and is no mistake.
   if (typeof value === 'number' && (!isMember || scale === undefined)) return undefined
   if (type === 'DATE' && text.length > 10 && !/[(]/.test(text)) return `"${text}" is no ${type}`
   const [row] = await session.all<{ held: boolean }>(`SELECT TRY_CAST($1 AS ${type}) IS NOT NULL AS held`, [text])
   return row?.held === true ? undefined : `"${text}" is no ${type}`
+}
+
+/**
+ * What values of a type are compared as. Two that are not of one kind are equal to nothing, or fail where a text is no such value.
+ *
+ * @example kindOfType('DECIMAL(12,3)') // 'number'
+ */
+export function kindOfType(type: string): string {
+  if (whole.test(type) || /^(?:DECIMAL|FLOAT|DOUBLE|REAL)\b/.test(type)) return 'number'
+  if (/^(?:DATE|TIMESTAMP)/.test(type)) return 'time'
+  return /^(?:VARCHAR|ENUM)/.test(type) ? 'text' : type.toLowerCase()
 }
 
 function exactText(value: number): string {

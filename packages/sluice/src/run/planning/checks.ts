@@ -13,7 +13,7 @@ import { checkColumns, checkName, isRowCheck } from '../../quality/rules.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { expressionMisfit } from '../../sql/outside.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
-import { type Misfit, valueMisfit } from './check-values.ts'
+import { kindOfType, type Misfit, valueMisfit } from './check-values.ts'
 
 /** Columns by table; a table that is not there has none that are known. */
 type Columns = { readonly [table: string]: readonly PlanColumn[] }
@@ -34,6 +34,9 @@ export async function checkProblems(
     for (const { check, table, path } of checksOf(pipeline)) {
       // What a table of changes refuses is judged over the change, with the transforms.
       if (pipeline.models[table]?.kind === 'changes' && isRefusing(check)) continue
+      // A column that the table has not is told as such already.
+      const all = columns[table]
+      if (all !== undefined && checkColumns(check).some((name) => !all.some((one) => one.name === name))) continue
       const misfit = await checkMisfit(session, judgedColumns(pipeline, table, check, columns), check, columns)
       if (misfit === undefined) continue
       problems.push(problemOf(misfit, { check, table, path, file: pipeline.file }, places))
@@ -82,10 +85,11 @@ export async function checkMisfit(
     const detail = await textMisfit(session, check.sql)
     if (detail !== undefined) return { detail, token: check.sql }
   }
-  if (columns === undefined || columns.length === 0) return check.kind === 'pattern' ? tryPattern(session, check) : undefined
+  if (columns === undefined || columns.length === 0)
+    return check.kind === 'pattern' ? tryPattern(session, check) : undefined
   const names = columns.map(({ name }) => name)
-  // A column that is not there is told by its name elsewhere.
-  if (checkColumns(check).some((name) => !names.includes(name))) return undefined
+  const absent = checkColumns(check).find((name) => !names.includes(name))
+  if (absent !== undefined) return absentColumn(absent, names)
   const value = await valueMisfit(session, columns, check)
   if (value !== undefined) return value
   return check.kind === 'row' ? tryRow(session, columns, check.sql) : tryCheck(session, columns, check, tables)
@@ -138,6 +142,10 @@ async function tryCheck(
   if (other !== undefined && known.length === 0) return undefined
   if (check.kind === 'reference' && check.toColumns.some((name) => !known.some((one) => one.name === name)))
     return undefined
+  if (check.kind === 'reference') {
+    const misfit = pairMisfit(check, columns, known)
+    if (misfit !== undefined) return misfit
+  }
   const related = other === undefined ? {} : { [other]: quoteName(other) }
   try {
     await runTableChecks(session, { relation: emptyRow(columns), checks: [check], related, now: new Date(0) })
@@ -146,6 +154,24 @@ async function tryCheck(
     const names = [...columns, ...known].map(({ name }) => name)
     return misfitOf(error, names, 'sql' in check ? check.sql : check.kind === 'pattern' ? check.pattern : undefined)
   }
+}
+
+/** Both sides of a reference are compared column by column. */
+function pairMisfit(
+  { columns, to, toColumns }: Extract<Check, { kind: 'reference' }>,
+  own: readonly PlanColumn[],
+  foreign: readonly PlanColumn[],
+): Misfit | undefined {
+  for (const [i, name] of columns.entries()) {
+    const here = own.find((column) => column.name === name)?.type ?? ''
+    const there = foreign.find((column) => column.name === toColumns[i])?.type ?? here
+    if (kindOfType(here) !== kindOfType(there))
+      return {
+        detail: `"${name}" is ${here}, and "${toColumns[i]}" of ${to} is ${there}: they are never equal`,
+        token: name,
+      }
+  }
+  return undefined
 }
 
 async function tryPattern(session: Session, check: { readonly pattern: string }): Promise<Misfit | undefined> {
@@ -162,14 +188,20 @@ function misfitOf(error: unknown, names: readonly string[], token: string | unde
   const words = engineWords(error)
   const at = token === undefined ? {} : { token }
   const column = /Referenced column "([^"]+)" not found/.exec(words)?.[1]
-  if (column !== undefined) {
-    const meant = suggest(column, names)
-    const detail = `it names a column "${column}" that is not there (columns: ${names.join(', ')})`
-    return { detail, ...at, ...(meant === undefined ? {} : { suggestion: meant }) }
-  }
+  if (column !== undefined) return { ...absentColumn(column, names), ...at }
   if (words.includes('_sluice_row')) return { detail: 'it is over many rows, as aggregates are', ...at }
-  const detail = words.replace(/^[A-Z][A-Za-z ]* Error: /, '').replace('invalid perl operator', 'RE2 has no')
+  const detail = words
+    .replace(/^[A-Z][A-Za-z ]* Error: /, '')
+    .replace(/^invalid perl operator: (.*)$/, 'its regular expression is not of RE2, which has no "$1"')
+    .replace(/^invalid escape sequence: (.*)$/, 'its regular expression is not of RE2, which has no "$1"')
+    .replace(/\. You might need to add explicit type casts\.$/, '')
   return { detail, ...at }
+}
+
+function absentColumn(column: string, names: readonly string[]): Misfit {
+  const meant = suggest(column, names)
+  const detail = `it names a column "${column}" that is not there (columns: ${names.join(', ')})`
+  return { detail, token: column, ...(meant === undefined ? {} : { suggestion: meant }) }
 }
 
 function engineWords(error: unknown): string {

@@ -1,5 +1,5 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
-import type { Problem } from '../../base/errors.ts'
+import { inOrder } from '../../definition/problems/in-order.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
@@ -20,12 +20,14 @@ export interface Planning extends PlanResult {
  * @example const { plan, problems } = await planProject(context)
  */
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
-  const analysis = await analyseProject(context.project, context.engine, context.state, placesIn(context.root))
+  const reading = { places: placesIn(context.root), ...context.reading }
+  const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
   const input: PlanInput = {
     project: context.project,
     analysis: analysis.analysis,
     columns: analysis.columns,
+    ...reading,
     tables,
     targets,
     intake,
@@ -37,7 +39,7 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
     },
   }
   const { plan, problems } = buildPlan(input)
-  return { plan, analysis, problems: unique([...analysis.problems, ...problems]) }
+  return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
 async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {
@@ -88,12 +90,4 @@ async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
     }
   }
   return found
-}
-
-function unique(problems: readonly Problem[]): readonly Problem[] {
-  const seen = new Set<string>()
-  return problems.filter((one) => {
-    const key = JSON.stringify([one.name, one.message, one.at])
-    return seen.has(key) ? false : seen.add(key)
-  })
 }
