@@ -62,6 +62,10 @@ export interface Context {
   readonly signal: AbortSignal
   /** Opens the project; the caller closes it. */
   open(): Promise<OpenProject>
+  /** Opens it to look at what is committed: also where the definition has problems, which is then said. */
+  openToRead(): Promise<OpenProject>
+  /** Opens what of it can be read, to tell its problems. */
+  openWithProblems(): Promise<OpenProject>
   /** Asks a yes-or-no question; with `--yes` it is yes, and where nobody can answer it is an error that names the flag. */
   confirm(question: string): Promise<boolean>
 }

@@ -27,11 +27,11 @@ export interface Surroundings {
 }
 
 /** Opens a project: `run/project.ts` does, a test may do it otherwise. */
-export type Opener = (root: string) => Promise<OpenProject>
+export type Opener = (root: string, options?: { readonly problems: 'refuse' | 'read' }) => Promise<OpenProject>
 
-const openForReal: Opener = async (root) => {
+const openForReal: Opener = async (root, options) => {
   const { openProject } = await import('../run/project.ts')
-  return openProject(root)
+  return openProject(root, options)
 }
 
 /** Every command's function, imported when it is called. */
@@ -104,7 +104,9 @@ export async function execute(
   }
 }
 
-function makeContext(parts: Omit<Context, 'open' | 'confirm'> & { readonly open: Opener }): Context {
+function makeContext(
+  parts: Omit<Context, 'open' | 'openToRead' | 'openWithProblems' | 'confirm'> & { readonly open: Opener },
+): Context {
   const { globals, terminal, root, env, signal, stdin, open } = parts
   return {
     globals,
@@ -114,6 +116,16 @@ function makeContext(parts: Omit<Context, 'open' | 'confirm'> & { readonly open:
     stdin,
     signal,
     open: () => open(root),
+    openWithProblems: () => open(root, { problems: 'read' }),
+    async openToRead() {
+      const project = await open(root, { problems: 'read' })
+      const count = project.problems.filter(({ severity }) => severity === 'error').length
+      if (count > 0)
+        await terminal.err.line(
+          `${terminal.err.paint('yellow', '!')} The definition has ${count} problem${count === 1 ? '' : 's'}. This is what is committed; what is wrong says: sluice check`,
+        )
+      return project
+    },
     confirm: (question) => confirm(question, globals, terminal, stdin),
   }
 }

@@ -9,22 +9,35 @@ import { fillConfig, fillPipeline } from './defaults.ts'
 import type { ConfigInput, PipelineInput } from './input.ts'
 import { modelsOf, type SqlFile } from './models.ts'
 import { problemsOf } from './problems/issues.ts'
-import type { Places } from './problems/places.ts'
+import type { Path, Places } from './problems/places.ts'
+import { placesAround, soundPart, type Unread, unreadTables } from './problems/sound-part.ts'
 import { expandLists, type ListFile } from './procedures/lists.ts'
 import { configSchema, pipelineDataSchema, pipelineSchema } from './schema.ts'
 import type { Pipeline, ProjectConfig } from './types.ts'
 
 /**
- * Checks and completes a project's configuration.
+ * Checks and completes a project's configuration. `readable` is what is left of one that has problems, without what they are about.
  *
  * @example resolveConfig({ name: 'shop' }, noPlaces('sluice.config.ts')).config?.concurrency // 2
  */
 export function resolveConfig(
   raw: unknown,
   places: Places,
-): { readonly config?: ProjectConfig; readonly problems: readonly Problem[] } {
+): {
+  readonly config?: ProjectConfig
+  readonly readable?: ProjectConfig
+  /** What `readable` is without. */
+  readonly lost: readonly Path[]
+  readonly problems: readonly Problem[]
+} {
   const problems = [...checked(configSchema, raw, places, 'The configuration'), ...leakedSecrets(raw, places)]
-  return problems.length > 0 ? { problems } : { config: fillConfig(raw as ConfigInput), problems }
+  if (problems.length === 0) {
+    const config = fillConfig(raw as ConfigInput)
+    return { config, readable: config, lost: [], problems }
+  }
+  const sound = soundPart(configSchema, raw)
+  if (sound === undefined) return { lost: [[]], problems }
+  return { readable: fillConfig(sound.value as ConfigInput), lost: sound.lost, problems }
 }
 
 /** What a pipeline is resolved with. */
@@ -36,24 +49,39 @@ export interface PipelineSurroundings {
   readonly lists?: ReadonlyMap<string, ListFile>
 }
 
+/** A pipeline, checked. */
+export interface ResolvedPipeline {
+  /** Undefined where there is a problem. */
+  readonly pipeline?: Pipeline
+  /** The pipeline without what has problems; undefined where nothing of it can be read. */
+  readonly readable?: Pipeline
+  readonly unread: Unread
+  readonly problems: readonly Problem[]
+  /** They know the entries of lists, too, and where the pieces of `readable` were written. */
+  readonly places: Places
+}
+
 /**
- * Checks and completes a pipeline, with the files that lie beside it. The places that come back know the entries of lists, too.
+ * Checks and completes a pipeline, with the files that lie beside it.
  *
  * @example resolvePipeline({ name: 'retail' }, { places: noPlaces('pipeline.ts'), sqlFiles: [] }).pipeline?.layers
  */
-export function resolvePipeline(
-  raw: unknown,
-  at: PipelineSurroundings,
-): { readonly pipeline?: Pipeline; readonly problems: readonly Problem[]; readonly places: Places } {
-  const { value, places, problems: inLists } = expandLists(raw, at.places, at.lists ?? new Map())
-  const schema = /\.(json|ya?ml)$/.test(places.file) ? pipelineDataSchema : pipelineSchema
-  const problems = [...inLists, ...checked(schema, value, places, 'The pipeline'), ...leakedSecrets(value, places)]
-  if (problems.length > 0) return { problems, places }
-  const filled = fillPipeline(value as PipelineInput, places)
+export function resolvePipeline(raw: unknown, at: PipelineSurroundings): ResolvedPipeline {
+  const { value, places: written, problems: inLists } = expandLists(raw, at.places, at.lists ?? new Map())
+  const schema = /\.(json|ya?ml)$/.test(written.file) ? pipelineDataSchema : pipelineSchema
+  const wrong = [...inLists, ...checked(schema, value, written, 'The pipeline'), ...leakedSecrets(value, written)]
+  const sound = wrong.length === 0 ? { value, lost: [] } : soundPart(schema, value)
+  const layersLost = sound?.lost.some(([key, ...rest]) => key === 'layers' || (key === 'name' && rest.length === 0))
+  if (sound === undefined || layersLost === true)
+    return { problems: wrong, places: written, unread: { tables: new Set(), incomplete: true } }
+  const places = placesAround(written, sound.lost)
+  const filled = fillPipeline(sound.value as PipelineInput, places)
   const models = modelsOf(filled.pipeline, at.sqlFiles, places)
-  const all = [...filled.problems, ...models.problems]
-  if (all.length > 0) return { problems: all, places }
-  return { pipeline: { ...filled.pipeline, models: models.models }, problems: [], places }
+  const problems = [...wrong, ...filled.problems, ...models.problems]
+  const readable = { ...filled.pipeline, models: models.models }
+  const { tables, incomplete } = unreadTables(readable, sound.lost)
+  const unread = { tables, incomplete: incomplete || inLists.length > 0 || models.problems.length > 0 }
+  return { ...(problems.length > 0 ? {} : { pipeline: readable }), readable, unread, problems, places }
 }
 
 function checked(schema: z.ZodType, raw: unknown, places: Places, whole: string): Problem[] {

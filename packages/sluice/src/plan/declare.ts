@@ -153,14 +153,24 @@ function loadTask(input: PlanInput, pipeline: Pipeline, target: string): Declare
  * @example unknownTables(tasks, input)
  */
 export function unknownTables(tasks: readonly DeclaredTask[], input: PlanInput): readonly Problem[] {
-  const known = tasks.filter(({ kind }) => kind !== 'load').map(({ table }) => table)
+  // A name that is not known may be that of a table that could not be read.
+  if (input.unread?.incomplete === true) return []
+  const known = tasks
+    .filter(({ kind }) => kind !== 'load')
+    .map(({ table }) => table)
+    .sort()
   const made = new Set(known)
   const files = new Map(input.project.pipelines.map(({ name, file }) => [name, file]))
   return tasks.flatMap((task) => {
     if (task.kind === 'load') return []
     const reported = task.kind === 'model' ? (input.analysis[task.table]?.problems ?? []) : []
     return task.reads
-      .filter((table) => !made.has(table) && !reported.some(({ message }) => message.includes(`"${table}"`)))
+      .filter(
+        (table) =>
+          !made.has(table) &&
+          !input.unread?.tables.has(table) &&
+          !reported.some(({ message }) => message.includes(`"${table}"`)),
+      )
       .map((table) => {
         const suggestion = suggest(table, known)
         const at = input.analysis[task.table]?.tables.includes(table) ? task.at : { file: files.get(task.pipeline)! }

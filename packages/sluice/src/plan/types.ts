@@ -1,5 +1,7 @@
 /** The plan: what would run and why. Plain data, stable, serialisable; made by `build.ts`, printed by `explain.ts`. */
 import type { Problem } from '../base/errors.ts'
+import type { PlacesOf } from '../definition/problems/known-names.ts'
+import type { Unread } from '../definition/problems/sound-part.ts'
 import type { Project } from '../definition/types.ts'
 import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
 
@@ -113,6 +115,10 @@ export interface TargetState {
 /** Everything that `buildPlan` reads; no I/O of its own. */
 export interface PlanInput {
   readonly project: Project
+  /** Where its pieces stand. @default by their file alone */
+  readonly places?: PlacesOf
+  /** What of it could not be read: nothing is said of that. */
+  readonly unread?: Unread
   /** By model table: dependencies, lineage, problems. */
   readonly analysis: { readonly [table: string]: SqlAnalysis }
   /** Output columns of every table, sources and models. */

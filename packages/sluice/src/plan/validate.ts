@@ -1,8 +1,10 @@
 /** Columns that a definition names, against the columns that the tables will have. */
-import { type Location, type Problem, problem } from '../base/errors.ts'
+import { type Problem, problem } from '../base/errors.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
+import { checksOf, tablesOf } from '../definition/problems/check.ts'
+import { noPlaces, type Path } from '../definition/problems/places.ts'
 import { suggest } from '../definition/problems/suggest.ts'
-import type { Check, Load, TableOptions } from '../definition/types.ts'
+import type { Load } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
 
 /** A column that is named somewhere. */
@@ -11,43 +13,57 @@ interface ColumnUse {
   readonly column: string
   /** Who names it, for the message. */
   readonly used: string
+  readonly path: Path
 }
 
 /**
  * The columns that checks, partitions and loads name and that their tables will not have. Tables whose columns are not known, because their
- * model has problems of its own, are passed over.
+ * model has problems of its own, are passed over; so are those whose columns the definition alone tells, for there they are checked.
  *
  * @example unknownColumns(input)
  */
 export function unknownColumns(input: PlanInput): readonly Problem[] {
+  const told = tablesOf(input.project)
   return input.project.pipelines.flatMap((pipeline) =>
     [
-      ...Object.entries(pipeline.tables).flatMap(([table, options]) => columnsOfTable(table, options)),
+      ...Object.entries(pipeline.tables).flatMap(([table, { partitionBy }]) =>
+        partitionBy === undefined
+          ? []
+          : [
+              {
+                table,
+                column: partitionBy.column,
+                used: `partitionBy of ${table}`,
+                path: ['tables', table, 'partitionBy'],
+              },
+            ],
+      ),
+      ...checksOf(pipeline).flatMap(columnsOfCheck),
       ...Object.entries(pipeline.loads).flatMap(([target, load]) => columnsOfLoad(target, load)),
-    ].flatMap((use) => unknownColumn(use, input, { file: pipeline.file })),
+    ]
+      .filter(({ table }) => told.get(table) === undefined)
+      .flatMap((use) => unknownColumn(use, input, pipeline.file)),
   )
 }
 
-function unknownColumn(use: ColumnUse, input: PlanInput, at: Location): readonly Problem[] {
-  const known = (input.columns[use.table] ?? []).map(({ name }) => name)
+function unknownColumn(use: ColumnUse, { columns, places = noPlaces }: PlanInput, file: string): readonly Problem[] {
+  const known = (columns[use.table] ?? []).map(({ name }) => name)
   if (known.length === 0 || known.includes(use.column)) return []
+  const { path, ...params } = use
   const suggestion = suggest(use.column, known)
-  return [problem('Plan.UnknownColumn', { ...use, known }, { at, ...(suggestion === undefined ? {} : { suggestion }) })]
+  const at = places(file).at(path, use.column)
+  return [
+    problem('Plan.UnknownColumn', { ...params, known }, { at, ...(suggestion === undefined ? {} : { suggestion }) }),
+  ]
 }
 
-function columnsOfTable(table: string, { partitionBy, checks = [] }: TableOptions): readonly ColumnUse[] {
-  const partition =
-    partitionBy === undefined ? [] : [{ table, column: partitionBy.column, used: `partitionBy of ${table}` }]
-  return [...partition, ...checks.flatMap((check) => columnsOfCheck(table, check))]
-}
-
-function columnsOfCheck(table: string, check: Check): readonly ColumnUse[] {
+function columnsOfCheck({ check, table, path }: ReturnType<typeof checksOf>[number]): readonly ColumnUse[] {
   const used = `the check ${check.name ?? check.kind} of ${table}`
   const own = 'column' in check ? [check.column] : 'columns' in check ? check.columns : []
   const foreign = check.kind === 'reference' ? check.toColumns : []
   return [
-    ...own.map((column) => ({ table, column, used })),
-    ...foreign.map((column) => ({ table: check.kind === 'reference' ? check.to : table, column, used })),
+    ...own.map((column) => ({ table, column, used, path })),
+    ...foreign.map((column) => ({ table: check.kind === 'reference' ? check.to : table, column, used, path })),
   ]
 }
 
@@ -69,7 +85,9 @@ function columnsOfLoad(target: string, load: Load): readonly ColumnUse[] {
   ]
   return named.flatMap(([part, columns]) =>
     columns.flatMap((column) =>
-      column === undefined ? [] : [{ table: load.from, column, used: `"${part}" of the load ${target}` }],
+      column === undefined
+        ? []
+        : [{ table: load.from, column, used: `"${part}" of the load ${target}`, path: ['loads', target] }],
     ),
   )
 }

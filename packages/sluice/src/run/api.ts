@@ -62,6 +62,8 @@ export interface OpenProject extends AsyncDisposable {
   /** Absolute. */
   readonly root: string
   readonly definition: Project
+  /** What loading the definition found; with an error among them, `definition` is what of it can be read, and nothing can be planned or run. */
+  readonly problems: readonly Problem[]
   /** All problems of the definition, sorted by file and place; empty when all is well. */
   check(): Promise<readonly Problem[]>
   plan(options?: PlanOptions): Promise<PlanResult>

@@ -10,12 +10,15 @@ import type { Storage } from '../storage/storage.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { Connections } from './connections/connections.ts'
 import type { NewRunEvent } from './ledger/events.ts'
+import type { Reading } from './planning/reading.ts'
 
 /** An opened project's parts. */
 export interface ProjectContext {
   /** Absolute. */
   readonly root: string
   readonly project: Project
+  /** How its definition was read. */
+  readonly reading: Reading
   readonly clock: Clock
   /** The project's own state: runs, leases, caches. */
   readonly state: Storage

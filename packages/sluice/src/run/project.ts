@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
+import { inOrder } from '../definition/problems/in-order.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
@@ -14,7 +15,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { OpenProject } from './api.ts'
 import type { Connections, ConnectionsContext, ConnectorOf } from './connections/connections.ts'
 import type { ProjectContext } from './context.ts'
-import { loadDefinition } from './definition/cache.ts'
+import { type Definition, loadDefinition } from './definition/cache.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './ledger/lease.ts'
@@ -30,6 +31,11 @@ export interface OpenOptions {
   readonly operations?: FileOperations
   /** Finds the adapter of a kind of server, in place of those that Sluice knows. */
   readonly connectorOf?: ConnectorOf
+  /**
+   * A definition with problems: refused, or opened with what of it can be read, to look at what is committed. Nothing can then be planned or run.
+   * @default 'refuse'
+   */
+  readonly problems?: 'refuse' | 'read'
 }
 
 /** The folder of a project's own state, below its root. */
@@ -49,16 +55,16 @@ export async function openProject(root: string, options: OpenOptions = {}): Prom
   const state = diskStorage(join(absolute, stateFolder), options.operations)
   const loaded = await loadDefinition(absolute, state)
   const errors = loaded.problems.filter(({ severity }) => severity === 'error')
-  if (loaded.project === undefined || errors.length > 0) {
+  const project = options.problems === 'read' ? loaded.readable : errors.length > 0 ? undefined : loaded.project
+  if (project === undefined)
     throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loaded.problems })
-  }
-  return projectOver(await wire(absolute, loaded.project, state, options), loaded.problems)
+  return projectOver(await wire(absolute, { ...loaded, project }, state, options), loaded.problems)
 }
 
 /** Puts implementations behind the contracts that the configuration names. */
 async function wire(
   root: string,
-  project: Project,
+  { project, problems: _, readable: __, ...reading }: Definition & { readonly project: Project },
   state: Storage,
   options: OpenOptions,
 ): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
@@ -87,6 +93,7 @@ async function wire(
   return {
     root,
     project,
+    reading,
     clock,
     state,
     storage,
@@ -124,6 +131,11 @@ function projectOver(
   loadProblems: readonly Problem[],
 ): OpenProject {
   const { state, lake, project, root } = context
+  const errors = loadProblems.filter(({ severity }) => severity === 'error')
+  /** What changes or foresees tables needs the whole definition. */
+  const whole = (): void => {
+    if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loadProblems })
+  }
   const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> =>
     (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
   const runs = async (limit?: number): ReturnType<OpenProject['runs']> => {
@@ -140,22 +152,37 @@ function projectOver(
   return {
     root,
     definition: project,
-    check: async () => [
-      ...loadProblems,
-      ...(await (await secrets()).checkSecrets(root, project)),
-      // What is loaded is no matter of the definition: a check reaches no warehouse, which may be a server.
-      ...(await (await planning()).planProject({ ...context, warehouseExists: async () => false })).problems,
-    ],
-    plan: async (options) => (await planning()).planProject(context, options),
+    problems: loadProblems,
+    check: async () => {
+      const { planProject } = await planning()
+      return inOrder([
+        ...loadProblems,
+        ...(await (await secrets()).checkSecrets(root, project)),
+        // What is loaded is no matter of the definition: a check reaches no warehouse, which may be a server.
+        ...(await planProject({ ...context, warehouseExists: async () => false })).problems,
+      ])
+    },
+    plan: async (options) => {
+      whole()
+      return (await planning()).planProject(context, options)
+    },
     stateMachines: async (plan) =>
       (await import('../statemachine/compile.ts')).compileStateMachines(plan, {
         concurrency: project.config.concurrency,
       }),
-    run: async (options) => (await execution()).executeRun(context, options),
-    watch: async (options) => (await import('./execution/watch.ts')).watchProject(context, options),
+    run: async (options) => {
+      whole()
+      return (await execution()).executeRun(context, options)
+    },
+    watch: async (options) => {
+      whole()
+      return (await import('./execution/watch.ts')).watchProject(context, options)
+    },
     cdc,
-    retry: async (runId, options) =>
-      (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
+    retry: async (runId, options) => {
+      whole()
+      return (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options)
+    },
     runs,
     events: eventsOf,
     log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),

@@ -191,6 +191,7 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
     calls,
     root,
     definition,
+    problems: [],
     check: async () => [],
     plan: async () => ({
       plan: {

@@ -144,6 +144,37 @@ const modelErrors = {
     explanation:
       'A refused change is kept apart before it is a row of the table. Only what the change itself says is known of it then.',
   }),
+  'Sql.CheckUnfit': entry<{ table: string; check: string; detail: string }>({
+    code: 'SLU2017',
+    title: 'A check cannot run.',
+    message: ({ table, check, detail }) => `The check ${check} of ${table} cannot run: ${detail}.`,
+    hint: () =>
+      'Nothing was run. The check was tried on an empty table with the columns that it would judge. Correct it, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Every check is parsed, bound to the columns of its table and tried before a run: its SQL is one expression that reads its own table alone; its regular expressions are those of RE2, which has neither look-around nor back-references; its bounds and listed values are values of its column, digit for digit.',
+  }),
+  'Sql.SeveralStatements': entry<{ what: string }>({
+    code: 'SLU2018',
+    title: 'A model is more than one statement to the engine.',
+    message: ({ what }) => `${what} is several statements to DuckDB, so that its rows cannot be written as one table.`,
+    hint: () =>
+      "Name the values that become columns: PIVOT raw.sales ON country IN ('DE', 'FR') USING sum(amount). The columns of a table are then known before it is made.",
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'A PIVOT without IN first asks which values there are, and then makes a column of each: the columns would change with the data, and so would everything that reads the table.',
+  }),
+  'Sql.NotChecked': entry<{ tables: readonly string[]; because: string }>({
+    code: 'SLU2019',
+    title: 'What reads a broken table is not checked further.',
+    message: ({ tables, because }) =>
+      `${tables.join(', ')} ${tables.length === 1 ? 'is' : 'are'} not checked further: the columns of ${because} are not known, because of the problems that are told of it.`,
+    hint: () => 'Correct those first, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+  }),
   'Sql.NotPortable': entry<{ construct: string; target: string }>({
     code: 'SLU2012',
     title: 'A model uses SQL that is not known to mean the same on a target.',

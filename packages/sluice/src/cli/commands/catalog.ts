@@ -8,7 +8,7 @@ import { bytes, count, plural, visible } from '../render/text.ts'
 
 export const run: Run<'catalog'> = async (context, { table }) => {
   const { terminal } = context
-  await using project = await context.open()
+  await using project = await context.openToRead()
   const entries = await describeCatalog(project)
   if (table !== undefined) {
     const { kind, name } = await resolveTable(project, table)

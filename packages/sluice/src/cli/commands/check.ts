@@ -27,7 +27,7 @@ interface Found {
 /** A definition that cannot even be opened has problems like any other. */
 async function problemsOf(context: Context, servers: boolean): Promise<Found> {
   try {
-    await using project = await context.open()
+    await using project = await context.openWithProblems()
     const inDefinition = await project.check()
     return { inDefinition, onServers: servers ? await serverProblems(context, project) : [] }
   } catch (error) {

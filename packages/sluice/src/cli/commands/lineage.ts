@@ -5,7 +5,7 @@ import { mermaidText, treeLines } from '../render/lineage.ts'
 
 export const run: Run<'lineage'> = async (context, { name, up, down, format }) => {
   const { terminal } = context
-  await using project = await context.open()
+  await using project = await context.openToRead()
   const found = await lineageOf(project, name)
   const both = up === down
   const lineage = { ...found, up: both || up ? found.up : [], down: both || down ? found.down : [] }

@@ -6,7 +6,7 @@ import { count } from '../render/text.ts'
 
 export const run: Run<'quality'> = async (context, { table }) => {
   const { terminal } = context
-  await using project = await context.open()
+  await using project = await context.openToRead()
   const checks = await qualityOf(project, table)
   if (checks.length === 0) await terminal.note('No check has a result yet.')
   const number = { align: 'right' } as const

@@ -12,7 +12,7 @@ import { runAndShow } from '../run-and-show.ts'
 const actions = ['show', 'export', 'replay'] as const
 
 export const run: Run<'quarantine'> = async (context, { action, table, limit, output }) => {
-  await using project = await context.open()
+  await using project = await context.openToRead()
   // A table may come first: `sluice quarantine raw.sales`.
   const named = actions.find((known) => known === action)
   if (named === undefined && table !== undefined) {

@@ -27,7 +27,7 @@ export const run: Run<'query'> = async (context, input) => {
     throw sluiceError('Cli.BadValue', { option: '--output', value: input.output ?? '', expected })
   }
   const limit = input.all ? Number.POSITIVE_INFINITY : input.limit
-  await using project = await context.open()
+  await using project = await context.openToRead()
   await withQuery(project, sql, { signal: context.signal }, async ({ columns, batches }) => {
     const cutOff = { rows: 0, more: false }
     const result = { columns, batches: atMost(batches, limit, cutOff) }

@@ -12,7 +12,7 @@ import { count, duration, visibleLines } from '../render/text.ts'
 const actions = ['list', 'show', 'logs'] as const
 
 export const run: Run<'runs'> = async (context, { action = 'list', run: id, task, limit }) => {
-  await using project = await context.open()
+  await using project = await context.openToRead()
   if (action === 'list') await list(context, project, limit)
   else if (action === 'show') await show(context, project, await runNamed(project, id))
   else if (action === 'logs') {

@@ -8,7 +8,7 @@ import { bytes, count, plural } from '../render/text.ts'
 
 export const run: Run<'show'> = async (context, { table, limit, version, versions, format }) => {
   const { terminal } = context
-  await using project = await context.open()
+  await using project = await context.openToRead()
   if (versions) {
     await listVersions(context, project, table, format)
     return 0

@@ -7,6 +7,7 @@ import type { Check, Load, Model, Pipeline, Project, Source } from '../types.ts'
 import { inboxProblems } from './inboxes.ts'
 import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
 import { noPlaces, type Path } from './places.ts'
+import { allRead, type Unread } from './sound-part.ts'
 import { suggest } from './suggest.ts'
 
 /** Names of schemas that Sluice or its engines use for themselves. */
@@ -17,9 +18,15 @@ const reservedLayers = ['warehouse', 'sluice', 'main', 'temp', 'system', 'inform
  *
  * @example checkProject(project).length // 0
  */
-export function checkProject(project: Project, places: PlacesOf = noPlaces): readonly Problem[] {
+export function checkProject(
+  project: Project,
+  places: PlacesOf = noPlaces,
+  unread: Unread = allRead,
+): readonly Problem[] {
   const problems: Problem[] = []
-  const context: CheckContext = { problems, places, tables: tablesOf(project) }
+  const tables = tablesOf(project)
+  for (const table of unread.tables) tables.set(table, undefined)
+  const context: CheckContext = { problems, places, tables, incomplete: unread.incomplete }
   duplicates(project, context)
   for (const pipeline of project.pipelines) {
     layers(pipeline, context)
@@ -54,7 +61,12 @@ function warehouseConnection({ config }: Project, { problems }: CheckContext): v
   )
 }
 
-function tablesOf(project: Project): Map<string, readonly string[] | undefined> {
+/**
+ * Every table of a project, with its columns where the definition alone tells them.
+ *
+ * @example tablesOf(project).get('raw.sales') // ['id', 'amount', '_file']
+ */
+export function tablesOf(project: Project): Map<string, readonly string[] | undefined> {
   const tables = new Map<string, readonly string[] | undefined>()
   for (const pipeline of project.pipelines) {
     for (const [table, model] of Object.entries(pipeline.models)) {
@@ -162,7 +174,12 @@ function copied(table: string, copy: string, file: string, context: CheckContext
   context.problems.push(problem('Definition.WrongValue', params, { at: context.places(file).at(path, copy) }))
 }
 
-function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
+/**
+ * Every check of a pipeline, with its table and where it stands.
+ *
+ * @example checksOf(pipeline)[0] // { check: { kind: 'notNull', column: 'id' }, table: 'raw.sales', path: ['sources', 'sales', 'checks', 0] }
+ */
+export function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
   const of = (kind: string, key: string, table: string, checks: readonly Check[] = []) =>
     checks.map((check, i) => ({ check, table, path: [kind, key, 'checks', i] }))
   return [

@@ -1,7 +1,7 @@
 /** What zod found wrong, told as problems: where, what was there, what is allowed, and what was probably meant. */
 import type { z } from 'zod'
 import { type Problem, problem } from '../../base/errors.ts'
-import type { Path, Places } from './places.ts'
+import { noPlaces, type Path, type Places } from './places.ts'
 import { isReference } from './references.ts'
 import { suggest } from './suggest.ts'
 
@@ -13,18 +13,37 @@ type Issue = z.core.$ZodIssue
  * @example const problems = problemsOf(pipelineSchema, raw, places, 'The pipeline')
  */
 export function problemsOf(schema: z.ZodType, raw: unknown, places: Places, whole: string): Problem[] {
+  return findingsOf(schema, raw, places, whole).map(({ problem }) => problem)
+}
+
+/**
+ * The paths of everything that a schema refuses: without what is there, it would not.
+ *
+ * @example wrongPaths(pipelineSchema, { name: 'retail', sorces: {} }) // [['sorces']]
+ */
+export function wrongPaths(schema: z.ZodType, raw: unknown): readonly Path[] {
+  return findingsOf(schema, raw, noPlaces(''), '').map(({ path }) => path)
+}
+
+/** A problem, and what has to go so that it goes. */
+interface Finding {
+  readonly problem: Problem
+  readonly path: Path
+}
+
+function findingsOf(schema: z.ZodType, raw: unknown, places: Places, whole: string): Finding[] {
   const result = schema.safeParse(raw, { reportInput: true })
   if (result.success) return []
   return result.error.issues.flatMap((issue) => tell(issue, [], raw, places, whole))
 }
 
-function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: string): Problem[] {
+function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: string): Finding[] {
   const path = [...above, ...(issue.path as Path)]
   const value = valueAt(raw, path)
   const where = path.length === 0 ? whole : spell(path)
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(',').filter((key) => key !== '$schema')
-    return issue.keys.map((key) => unknownKey(key, known, path, where, places))
+    return issue.keys.map((key) => ({ problem: unknownKey(key, known, path, where, places), path: [...path, key] }))
   }
   if (issue.code === 'invalid_union' && value !== undefined) {
     const branch = nearest(issue.errors, value)
@@ -34,7 +53,7 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
     const key = String(path.at(-1))
     const expected = issue.issues.map((inner) => spelled(expectation(inner))).join(', ')
     const params = { where: `The name "${key}" in ${spell(path.slice(0, -1)) || whole}`, expected, found: `"${key}"` }
-    return [problem('Definition.WrongValue', params, { at: places.at(path) })]
+    return [{ problem: problem('Definition.WrongValue', params, { at: places.at(path) }), path }]
   }
   const wanted = expectation(issue)
   const expected = spelled(wanted)
@@ -42,10 +61,10 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
     const key = String(path.at(-1))
     const owner = path.slice(0, -1)
     const params = { where: owner.length === 0 ? whole : spell(owner), key, expected }
-    return [problem('Definition.MissingKey', params, { at: places.at(owner) })]
+    return [{ problem: problem('Definition.MissingKey', params, { at: places.at(owner) }), path: owner }]
   }
   if (typeof value === 'string' && issue.code === 'invalid_union' && wantsReference(issue)) {
-    return [problem('Definition.PlaintextSecret', { where }, { at: places.at(path) })]
+    return [{ problem: problem('Definition.PlaintextSecret', { where }, { at: places.at(path) }), path }]
   }
   const token = typeof value === 'string' ? value : undefined
   const meant =
@@ -54,7 +73,7 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
       : suggest(token, path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : wanted.values)
   const at = places.at(path, token)
   const context = meant === undefined ? { at } : { at, suggestion: meant }
-  return [problem('Definition.WrongValue', { where, expected, found: found(value) }, context)]
+  return [{ problem: problem('Definition.WrongValue', { where, expected, found: found(value) }, context), path }]
 }
 
 function unknownKey(key: string, known: readonly string[], path: Path, where: string, places: Places): Problem {

@@ -1,4 +1,5 @@
 /** Names of tables and columns that a project names, against those that it has. */
+import { distance } from 'fastest-levenshtein'
 import { type Problem, problem } from '../../base/errors.ts'
 import type { Path, Places } from './places.ts'
 import { suggest } from './suggest.ts'
@@ -12,6 +13,8 @@ export interface CheckContext {
   readonly places: PlacesOf
   /** Every table of the project, with its columns where the definition alone tells them. */
   readonly tables: ReadonlyMap<string, readonly string[] | undefined>
+  /** Whether there may be tables that could not be read: a name that is not known may then be one of theirs. */
+  readonly incomplete: boolean
 }
 
 /**
@@ -19,12 +22,23 @@ export interface CheckContext {
  *
  * @example needTable('raw.slaes', pipeline.file, ['loads', 'fact', 'from'], context)
  */
-export function needTable(table: string, file: string, path: Path, { problems, places, tables }: CheckContext): void {
+export function needTable(table: string, file: string, path: Path, context: CheckContext): void {
+  const { problems, places, tables } = context
   if (tables.has(table)) return
   const known = [...tables.keys()].sort()
   const meant = suggest(table, known)
-  const context = { at: places(file).at(path, table), ...(meant === undefined ? {} : { suggestion: meant }) }
-  problems.push(problem('Definition.UnknownTable', { table, known }, context))
+  if (context.incomplete && !isMisspelt(table, meant)) return
+  const told = { at: places(file).at(path, table), ...(meant === undefined ? {} : { suggestion: meant }) }
+  problems.push(problem('Definition.UnknownTable', { table, known }, told))
+}
+
+/**
+ * Whether a name is so near to that of a known table of its layer that it hardly means one that could not be read.
+ *
+ * @example isMisspelt('raw.slaes', 'raw.sales') // true
+ */
+export function isMisspelt(table: string, meant: string | undefined): boolean {
+  return meant !== undefined && distance(table, meant) <= 2 && table.split('.')[0] === meant.split('.')[0]
 }
 
 /**

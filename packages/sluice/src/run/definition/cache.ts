@@ -17,7 +17,12 @@ import { type Looks, sameLooks, textDigest } from './looks.ts'
 import { settledImports } from './settled-code.ts'
 
 /** What opening a project needs of its definition. */
-export type Definition = Pick<LoadedProject, 'project' | 'problems'>
+export interface Definition
+  extends Pick<LoadedProject, 'project' | 'problems'>,
+    Partial<Pick<LoadedProject, 'unread' | 'places'>> {
+  /** What can be read of it, also where a problem is an error. */
+  readonly readable?: Project
+}
 
 interface Kept {
   readonly build: string
@@ -35,9 +40,10 @@ const path = 'cache/project.json'
  */
 export async function loadDefinition(root: string, state: Storage): Promise<Definition> {
   const kept = parse(await state.read(path))
-  if (kept !== undefined && kept.build === build() && same(root, kept.looks)) return kept
+  if (kept !== undefined && kept.build === build() && same(root, kept.looks)) return { ...kept, readable: kept.project }
   const { loadProject } = await import('./load.ts')
-  const { project, problems, looks } = await loadProject(root)
+  const { looks, ...loaded } = await loadProject(root)
+  const { project, problems } = loaded
   const imported =
     project &&
     importsOf(
@@ -51,7 +57,10 @@ export async function loadDefinition(root: string, state: Storage): Promise<Defi
     if (isDeepStrictEqual(JSON.parse(JSON.stringify(keep)), keep))
       await state.write(path, JSON.stringify(keep)).catch(() => undefined)
   }
-  return { ...(project === undefined ? {} : { project }), problems }
+  // Where not even the configuration can be read, the one that could be read last says where the tables are.
+  if (loaded.readable === undefined && kept !== undefined)
+    return { ...loaded, readable: { config: kept.project.config, pipelines: [] } }
+  return loaded
 }
 
 function same(root: string, looks: Looks): boolean {

@@ -95,6 +95,7 @@ test('CT-07: problems of every file at once, with their places and what was mean
   expect(problems.map(({ name, at, suggestion }) => [name, at?.file, at?.line, at?.column, suggestion])).toEqual([
     ['Definition.FileFailed', 'pipelines/broken/pipeline.ts', 3, undefined, 'pipeline'],
     ['Definition.NoPipeline', 'pipelines/empty', undefined, undefined, undefined],
+    ['Definition.UnknownLayer', 'pipelines/retail/analitics/fact_sales.sql', undefined, undefined, 'analytics'],
     ['Definition.WrongValue', 'pipelines/retail/pipeline.ts', 8, 22, 'integer'],
     ['Definition.FileFailed', 'pipelines/syntax/pipeline.ts', 2, expect.any(Number), undefined],
     ['Definition.UnknownKey', 'sluice.config.ts', 1, 32, 'concurrency'],
@@ -211,6 +212,7 @@ test('CT-07: what is wrong in such a file is told with its place there, beside a
   expect(await place(project(files))).toEqual([
     'pipelines/erp/more/old.json:1:66 Definition.Unreadable',
     'pipelines/erp/procedures.yaml:2:18 Definition.WrongValue',
+    'pipelines/erp/procedures.yaml:5:8 Definition.UnknownColumn',
   ])
   const oneWrong = {
     ...files,
@@ -229,4 +231,43 @@ test('a list of procedures that is not there, or not beside the pipeline', async
     '3:35 The list of procedures must be a YAML or JSON file beside the pipeline, not "../other.yaml".',
     '3:74 The list of procedures must be a file that is there, not "more/none.json".',
   ])
+})
+
+test('CT-07: a problem of one phase hides none of another, and nothing is told of what cannot be known', async () => {
+  const root = await project({
+    'sluice.config.ts': `export default { name: 'shop', concurency: 4, warehouse: { kind: 'postgres', connection: 'dwh' } }\n`,
+    'pipelines/retail/pipeline.ts': `import { files, grain, incremental, notNull, pipeline, range } from 'sluice'
+export default pipeline('retail', {
+  sources: {
+    sales: files('inbox/sales_*.csv', {
+      columns: { id: 'integer', day: 'date' },
+      checks: [range('id', {}), notNull('idd'), { kind: 'notNul', column: 'id' }, notNull('dya')],
+    }),
+    stock: files('inbox/stock_*.csv', { columns: { sku: 'txt', count: 'integer' }, checks: [notNull('nothing_is_known_of_it')] }),
+    other: files('inbox/sales_2*.csv', { columns: { id: 'integer' } }),
+  },
+  tables: { 'raw.sales': { checks: [grain(['ID'])] }, 'raw.slaes': {} },
+  loads: { fact: incremental({ from: 'raw.sales', by: 'dy' }), lost: incremental({ from: 'web.hits', by: 'day' }), bad: { mode: 'replase', from: 'raw.sales' } },
+})
+`,
+    'pipelines/web/pipeline.ts': 'export default {,}\n',
+  })
+  const { problems, readable } = await loadProject(root)
+  expect(problems.map(({ name, at, suggestion }) => [name, at?.line, suggestion])).toEqual([
+    ['Definition.UnknownConnection', undefined, undefined],
+    ['Definition.MissingKey', 6, undefined],
+    ['Definition.UnknownColumn', 6, 'id'],
+    ['Definition.WrongValue', 6, 'notNull'],
+    ['Definition.UnknownColumn', 6, 'day'],
+    ['Definition.WrongValue', 8, 'text'],
+    ['Definition.PatternOverlap', 9, undefined],
+    ['Definition.UnknownColumn', 11, 'id'],
+    ['Definition.UnknownTable', 11, 'raw.sales'],
+    ['Definition.UnknownColumn', 12, 'day'],
+    ['Definition.WrongValue', 12, 'replace'],
+    ['Definition.FileFailed', 1, undefined],
+    ['Definition.UnknownKey', 1, 'concurrency'],
+  ])
+  expect(readable?.config.name).toBe('shop')
+  expect(Object.keys(readable!.pipelines[0]!.sources)).toEqual(['sales', 'stock', 'other'])
 })

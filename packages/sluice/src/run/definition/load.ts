@@ -6,7 +6,10 @@ import { join, posix, relative, sep } from 'node:path'
 import { type Location, type Problem, problem } from '../../base/errors.ts'
 import type { SqlFile } from '../../definition/models.ts'
 import { checkProject } from '../../definition/problems/check.ts'
+import { inOrder } from '../../definition/problems/in-order.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import { noPlaces, type Places, placesInCode } from '../../definition/problems/places.ts'
+import type { Unread } from '../../definition/problems/sound-part.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import { type ListFile, listFilesOf } from '../../definition/procedures/lists.ts'
 import { resolveConfig, resolvePipeline } from '../../definition/resolve.ts'
@@ -23,6 +26,11 @@ const noModels = ['dashboards', 'node_modules', 'tests']
 export interface LoadedProject {
   /** Undefined where a problem is an error. */
   readonly project?: Project
+  /** What can be read of it, also where a problem is an error; undefined where nothing can. */
+  readonly readable?: Project
+  /** What `readable` is without. */
+  readonly unread: Unread
+  readonly places: PlacesOf
   readonly problems: readonly Problem[]
   /** The files that were read, relative to the root, sorted. */
   readonly files: readonly string[]
@@ -37,6 +45,7 @@ interface Loading {
   readonly places: Map<string, Places>
   readonly files: string[]
   readonly looks: { readonly files: Record<string, string>; readonly folders: Record<string, string> }
+  readonly unread: Unread[]
 }
 
 /**
@@ -46,33 +55,66 @@ interface Loading {
  * @example const { project, problems } = await loadProject('/home/me/shop')
  */
 export async function loadProject(root: string): Promise<LoadedProject> {
-  const loading: Loading = { root, problems: [], places: new Map(), files: [], looks: { files: {}, folders: {} } }
-  const project = await loadAll(loading)
+  const loading: Loading = {
+    root,
+    problems: [],
+    places: new Map(),
+    files: [],
+    looks: { files: {}, folders: {} },
+    unread: [],
+  }
+  const { readable, connectionsLost } = await loadAll(loading)
   const { problems } = loading
-  if (project !== undefined)
-    problems.push(...checkProject(project, (file) => loading.places.get(file) ?? noPlaces(file)))
+  const places: PlacesOf = (file) => loading.places.get(file) ?? noPlaces(file)
+  const unread: Unread = {
+    tables: new Set(loading.unread.flatMap(({ tables }) => [...tables])),
+    incomplete: loading.unread.some(({ incomplete }) => incomplete),
+  }
+  if (readable !== undefined)
+    problems.push(
+      ...checkProject(readable, places, unread).filter(
+        ({ name }) => !(connectionsLost && name === 'Definition.UnknownConnection'),
+      ),
+    )
   const broken = problems.some(({ severity }) => severity === 'error')
-  const found = { problems: problems.sort(byPlace), files: loading.files.sort(), looks: loading.looks }
-  return project === undefined || broken ? found : { project, ...found }
+  return {
+    ...(readable === undefined || broken ? {} : { project: readable }),
+    ...(readable === undefined ? {} : { readable }),
+    unread,
+    places,
+    problems: inOrder(problems),
+    files: loading.files.sort(),
+    looks: loading.looks,
+  }
 }
 
-async function loadAll(loading: Loading): Promise<Project | undefined> {
+interface Read {
+  readonly readable?: Project
+  /** Whether a connection may be there that could not be read. */
+  readonly connectionsLost: boolean
+}
+
+async function loadAll(loading: Loading): Promise<Read> {
   const { root, problems } = loading
   const file = await definitionFile(loading, '', 'sluice.config')
-  if (file === 'ambiguous') return undefined
+  if (file === 'ambiguous') return { connectionsLost: true }
   if (file === undefined) {
     problems.push(problem('Definition.NoProject', { root }))
-    return undefined
+    return { connectionsLost: true }
   }
   const read = await readDefinition(loading, file)
   const config = read && resolveConfig(read.value, read.places)
   problems.push(...(config?.problems ?? []))
   // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
-  const pipelines = await loadPipelines(loading, config?.config?.pipelines ?? 'pipelines')
-  return config?.config === undefined || pipelines === undefined ? undefined : { config: config.config, pipelines }
+  const pipelines = await loadPipelines(loading, config?.readable?.pipelines ?? 'pipelines')
+  // A key that is not known may be a misspelt one.
+  const connectionsLost = config?.lost.some(([key]) => suggest(String(key), ['connections']) !== undefined) ?? true
+  return config?.readable === undefined
+    ? { connectionsLost }
+    : { readable: { config: config.readable, pipelines }, connectionsLost }
 }
 
-async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[] | undefined> {
+async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[]> {
   const names = (await entries(loading, folder))
     .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
     .map((entry) => entry.name)
@@ -80,15 +122,15 @@ async function loadPipelines(loading: Loading, folder: string): Promise<readonly
   // A warning: a project begins empty, and a crawl can propose its first source.
   if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }, { severity: 'warning' }))
   const pipelines: Pipeline[] = []
-  let complete = true
   for (const name of names) {
     const pipeline = await loadPipeline(loading, `${folder}/${name}`)
-    if (pipeline === undefined) complete = false
+    if (pipeline === undefined) loading.unread.push({ tables: new Set(), incomplete: true })
     else pipelines.push(pipeline)
   }
-  return complete ? pipelines : undefined
+  return pipelines
 }
 
+/** A pipeline as far as it can be read; undefined where it cannot. */
 async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline | undefined> {
   const file = await definitionFile(loading, folder, 'pipeline')
   if (file === 'ambiguous') return undefined
@@ -100,10 +142,12 @@ async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline 
   const sqlFiles = await readSqlFiles(loading, folder)
   if (read === undefined) return undefined
   const lists = await readLists(loading, folder, listFilesOf(read.value), read.places)
-  const { pipeline, problems, places } = resolvePipeline(read.value, { places: read.places, sqlFiles, lists })
+  const { readable, unread, problems, places } = resolvePipeline(read.value, { places: read.places, sqlFiles, lists })
   loading.places.set(file, places)
   loading.problems.push(...problems)
-  return lists.size === listFilesOf(read.value).length ? pipeline : undefined
+  loading.unread.push(unread)
+  if (lists.size < listFilesOf(read.value).length) loading.unread.push({ tables: new Set(), incomplete: true })
+  return readable
 }
 
 /** The one definition file of a folder. */
@@ -254,10 +298,4 @@ async function entriesOf(folder: string) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
     throw error
   }
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  const key = ({ at }: Problem): [string, number, number] => [at?.file ?? '', at?.line ?? 0, at?.column ?? 0]
-  const [x, y] = [key(a), key(b)]
-  return x[0] < y[0] ? -1 : x[0] > y[0] ? 1 : x[1] - y[1] || x[2] - y[2]
 }

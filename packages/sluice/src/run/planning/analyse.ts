@@ -1,11 +1,12 @@
 /** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
 import { digest } from '../../base/json.ts'
-import { declaredColumns, sourceColumns } from '../../definition/columns.ts'
+import { declaredChecks, declaredColumns, sourceColumns } from '../../definition/columns.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { build } from '../definition/cache.ts'
 import type { ProjectAnalysis } from './models.ts'
+import type { Reading } from './reading.ts'
 
 interface Kept {
   readonly key: string
@@ -19,12 +20,20 @@ const path = 'cache/analysis.json'
  *
  * @example const { columns, problems } = await analyseProject(project, engine, state)
  */
-export async function analyseProject(project: Project, engine: Engine, cache: Storage): Promise<ProjectAnalysis> {
+export async function analyseProject(
+  project: Project,
+  engine: Engine,
+  cache: Storage,
+  reading: Reading = {},
+): Promise<ProjectAnalysis> {
+  // Nothing is kept of a definition that is read in part.
+  if (reading.unread !== undefined && (reading.unread.incomplete || reading.unread.tables.size > 0))
+    return (await import('./models.ts')).analyseModels(project, engine, reading)
   const key = digest({ build: build(), project: project.pipelines.map(analysed) })
   const kept = parse(await cache.read(path))
   if (kept?.key === key) return kept.result
   const { analyseModels } = await import('./models.ts')
-  const result = await analyseModels(project, engine)
+  const result = await analyseModels(project, engine, reading)
   if (result.problems.every(({ severity }) => severity !== 'error'))
     await cache.write(path, JSON.stringify({ key, result } satisfies Kept))
   return result
@@ -37,8 +46,11 @@ function analysed(pipeline: Pipeline): unknown {
     sources: Object.fromEntries(
       Object.entries(pipeline.sources).map(([name, source]) => [
         name,
-        [declaredColumns(source), sourceColumns(source)],
+        [declaredColumns(source), sourceColumns(source), declaredChecks(source)],
       ]),
+    ),
+    checks: Object.fromEntries(
+      Object.entries(pipeline.tables).map(([table, { checks, changes }]) => [table, [checks, changes?.checks]]),
     ),
     models: Object.fromEntries(Object.entries(pipeline.models).map(([table, model]) => [table, textOf(model)])),
   }

@@ -2,6 +2,7 @@
 
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { addedColumns, columnsOf } from '../../definition/columns.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { ChangesModel, Check, Project } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
@@ -11,6 +12,7 @@ import type { ColumnLineage, SqlAnalysis } from '../../sql/analysis.ts'
 import type { SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import { beyondRow, transformSql } from '../../sql/transform.ts'
+import { checkMisfit } from './checks.ts'
 
 /** What is known of a table of changes before anything runs. */
 export interface AnalysedChanges {
@@ -33,13 +35,14 @@ export async function analyseChanges(
   parser: SqlParser | undefined,
   table: string,
   model: ChangesModel,
-  { file, origin }: { readonly file: string; readonly origin: string },
+  { file, origin, places }: { readonly file: string; readonly origin: string; readonly places: PlacesOf },
 ): Promise<AnalysedChanges> {
   const declared = columnsOf(model.columns)
   const problems: Problem[] = []
   const nondeterministic = new Set<string>()
   const tell = (column: string, detail: string): void => {
-    problems.push(problem('Sql.Transform', { table, column, detail: detail.replace(/\.$/, '') }, { at: { file } }))
+    const at = places(file).at(['tables', table, 'changes', 'transforms', column])
+    problems.push(problem('Sql.Transform', { table, column, detail: detail.replace(/\.$/, '') }, { at }))
   }
   const nameIn = (name: string): string => `${origin}.${model.columns[name]?.from ?? name}`
   const made = new Map<string, ColumnLineage['from']>()
@@ -74,9 +77,10 @@ export async function analyseChanges(
     return { name, type: types.get(name) ?? column!.type, nullable }
   })
   for (const check of model.checks.filter(isRefusing)) {
-    const why = await whyUnfit(session, columns, check)
+    const why = (await checkMisfit(session, columns, check, {}))?.detail
     const params = { table, check: checkName(check), detail: why?.replace(/\.$/, '') ?? '' }
-    if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at: { file } }))
+    const at = places(file).at(['tables', table], 'sql' in check ? check.sql : 'checks')
+    if (why !== undefined) problems.push(problem('Sql.RowCheck', params, { at }))
   }
   const lineage = names.map((column) => ({ column, from: made.get(column) ?? [nameIn(column)] }))
   const analysis = { tables: [model.from], columns: lineage, nondeterministic: [...nondeterministic].sort(), problems }
@@ -85,16 +89,6 @@ export async function analyseChanges(
 
 /** Of rows, and judged while changes are read; one that only warns is judged over the table. */
 const isRefusing = (check: Check): boolean => isRowCheck(check) && check.severity !== 'warn'
-
-/** Why a check cannot be judged over the columns that are taken and made. */
-async function whyUnfit(session: Session, columns: readonly PlanColumn[], check: Check): Promise<string | undefined> {
-  const names = 'column' in check ? [check.column] : 'columns' in check ? check.columns : []
-  for (const expression of check.kind === 'row' ? [check.sql] : names.map(quoteIdentifier)) {
-    const type = await typeOf(session, columns, 'holds', expression)
-    if ('why' in type) return type.why
-  }
-  return undefined
-}
 
 /** The type of what an expression makes of a row, as the engine says it; or why it refuses. */
 async function typeOf(

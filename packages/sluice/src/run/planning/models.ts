@@ -2,6 +2,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { declaredColumns, duckDbType, sourceColumns } from '../../definition/columns.ts'
+import { isMisspelt, type PlacesOf } from '../../definition/problems/known-names.ts'
+import { noPlaces, type Path } from '../../definition/problems/places.ts'
+import { allRead, type Unread } from '../../definition/problems/sound-part.ts'
 import type { CodeModel, Column, Model, Project, SqlModel } from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
@@ -10,6 +13,8 @@ import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import { analyseChanges, originOf } from './changes.ts'
+import { checkProblems } from './checks.ts'
+import type { Reading } from './reading.ts'
 
 /** What is known of all models before anything runs. */
 export interface ProjectAnalysis {
@@ -24,7 +29,11 @@ export interface ProjectAnalysis {
  *
  * @example const { columns, problems } = await analyseModels(project, engine)
  */
-export async function analyseModels(project: Project, engine: Engine): Promise<ProjectAnalysis> {
+export async function analyseModels(
+  project: Project,
+  engine: Engine,
+  { places = noPlaces, unread = allRead }: Reading = {},
+): Promise<ProjectAnalysis> {
   const columns: Record<string, readonly PlanColumn[]> = {}
   const analysis: Record<string, SqlAnalysis> = {}
   const problems: Problem[] = []
@@ -32,20 +41,26 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
   const files = new Map<string, string>()
   for (const pipeline of project.pipelines) {
     for (const [name, source] of Object.entries(pipeline.sources)) {
-      columns[`${pipeline.layers[0]}.${name}`] = sourceColumns(source)
-      problems.push(...unreadable(declaredColumns(source), pipeline.file))
+      const table = `${pipeline.layers[0]}.${name}`
+      if (!unread.tables.has(table)) columns[table] = sourceColumns(source)
+      problems.push(...unreadable(declaredColumns(source), pipeline.file, ['sources', name], places))
     }
     for (const [table, model] of Object.entries(pipeline.models)) {
       files.set(table, pipeline.file)
       if (model.kind === 'changes' && model.dms === undefined)
-        problems.push(...unreadable(model.columns, pipeline.file))
+        problems.push(...unreadable(model.columns, pipeline.file, ['tables', table, 'changes'], places))
     }
     Object.assign(models, pipeline.models)
   }
   const parser = Object.values(models).some(isParsed) ? await openParser() : undefined
   await using session = await engine.open()
   for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
-  const known = new Set([...Object.keys(columns), ...Object.keys(models)])
+  const fileOf = (table: string): string => {
+    const model = models[table]
+    return model?.kind === 'sql' ? model.file : files.get(table)!
+  }
+  const known = new Set([...Object.keys(columns), ...Object.keys(models), ...unread.tables])
+  const broken = new Set(unread.tables)
   for (const table of inOrder(models, parser, known)) {
     const model = models[table] as Model
     const found =
@@ -53,16 +68,60 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
         ? await analyseChanges(session, parser, table, model, {
             file: files.get(table)!,
             origin: originOf(project, model),
+            places,
           })
         : await analyseModel(session, parser, table, model, columns, known)
-    analysis[table] = found.analysis
-    problems.push(...found.analysis.problems, ...found.problems)
+    const own = [...found.analysis.problems, ...found.problems].filter((one) => isKnowable(one, unread))
+    analysis[table] = { ...found.analysis, problems: found.analysis.problems.filter((one) => own.includes(one)) }
+    problems.push(...own)
+    if (own.some(({ severity }) => severity === 'error')) broken.add(table)
     if (found.columns.length > 0) {
       columns[table] = found.columns
       await createEmpty(session, table, found.columns)
     }
   }
-  return { analysis, columns, problems }
+  problems.push(...(await checkProblems(session, project, columns, places)))
+  const waiting = waitingTables(broken, analysis, columns)
+  const isWaiting = ({ name, at }: Problem): boolean =>
+    name === 'Sql.LineageUnknown' && [...waiting.keys()].some((table) => fileOf(table) === at?.file)
+  return {
+    analysis,
+    columns,
+    problems: [...problems.filter((one) => !isWaiting(one)), ...notChecked(waiting, fileOf)],
+  }
+}
+
+/** A table that is not known may be one of a pipeline that could not be read. */
+function isKnowable({ name, message, suggestion }: Problem, { incomplete }: Unread): boolean {
+  if (!incomplete || name !== 'Sql.UnknownTable') return true
+  return isMisspelt(/"([^"]+)"/.exec(message)?.[1] ?? '', suggestion)
+}
+
+/** The tables that could not be described because of what they read, each with the table that is the reason. */
+function waitingTables(
+  broken: ReadonlySet<string>,
+  analysis: ProjectAnalysis['analysis'],
+  columns: ProjectAnalysis['columns'],
+): ReadonlyMap<string, string> {
+  const reasons = new Map<string, string>()
+  const reasonOf = (table: string, above: readonly string[]): string | undefined => {
+    if (broken.has(table)) return table
+    if (reasons.has(table) || columns[table] !== undefined || above.includes(table)) return reasons.get(table)
+    const reads = analysis[table]?.tables ?? []
+    const reason = reads.map((input) => reasonOf(input, [...above, table])).find((found) => found !== undefined)
+    if (reason !== undefined) reasons.set(table, reason)
+    return reason
+  }
+  for (const table of Object.keys(analysis)) reasonOf(table, [])
+  return reasons
+}
+
+/** Said once for each table that is the reason, instead of a problem for everything that reads it. */
+function notChecked(waiting: ReadonlyMap<string, string>, fileOf: (table: string) => string): readonly Problem[] {
+  return [...new Set(waiting.values())].map((because) => {
+    const tables = [...waiting.keys()].filter((table) => waiting.get(table) === because)
+    return problem('Sql.NotChecked', { tables, because }, { at: { file: fileOf(tables[0]!) }, severity: 'warning' })
+  })
 }
 
 /** Whether a model has SQL of the user's. */
@@ -71,14 +130,20 @@ function isParsed(model: Model): boolean {
 }
 
 /** Columns whose pattern, zone or separators contradict themselves: no file could be read by them. */
-function unreadable(columns: { readonly [column: string]: Column }, file: string): readonly Problem[] {
+function unreadable(
+  columns: { readonly [column: string]: Column },
+  file: string,
+  path: Path,
+  places: PlacesOf,
+): readonly Problem[] {
   return Object.entries(columns).flatMap(([name, column]) => {
     try {
       castColumn(name, column, 'text')
       return []
     } catch (error) {
       if (!isSluiceError(error)) throw error
-      return problem('Quality.ColumnInvalid', error.params as { column: string; why: string }, { at: { file } })
+      const at = places(file).at([...path, 'columns', name])
+      return problem('Quality.ColumnInvalid', error.params as { column: string; why: string }, { at })
     }
   })
 }

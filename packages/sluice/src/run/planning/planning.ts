@@ -1,12 +1,12 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
-
-import type { Problem } from '../../base/errors.ts'
+import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
+import { placesIn } from '../definition/places.ts'
 import { analyseProject } from './analyse.ts'
 import type { ProjectAnalysis } from './models.ts'
 import { targetStates } from './target-states.ts'
@@ -22,12 +22,14 @@ export interface Planning extends PlanResult {
  * @example const { plan, problems } = await planProject(context)
  */
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
-  const analysis = await analyseProject(context.project, context.engine, context.state)
+  const reading = { places: placesIn(context.root), ...context.reading }
+  const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
   const input: PlanInput = {
     project: context.project,
     analysis: analysis.analysis,
     columns: analysis.columns,
+    ...reading,
     tables,
     targets,
     intake,
@@ -39,7 +41,7 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
     },
   }
   const { plan, problems } = buildPlan(input)
-  return { plan, analysis, problems: unique([...analysis.problems, ...problems]) }
+  return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
 async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {
@@ -85,12 +87,4 @@ async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
     }
   }
   return found
-}
-
-function unique(problems: readonly Problem[]): readonly Problem[] {
-  const seen = new Set<string>()
-  return problems.filter((one) => {
-    const key = JSON.stringify([one.name, one.message, one.at])
-    return seen.has(key) ? false : seen.add(key)
-  })
 }
