@@ -1,5 +1,5 @@
 /**
- * What a user imports from 'sluice' to write a definition: builders, and the types of what they return.
+ * What a user imports from 'sluice': to write a definition, builders and the types of what they return; to read an opened project, `openReads`.
  *
  * Nothing here does any work, so that a definition can be loaded anywhere.
  */
@@ -94,3 +94,4 @@ export type {
 } from './definition/input.ts'
 export { env, secret } from './definition/problems/references.ts'
 export type * from './definition/types.ts'
+export { openReads, owner, type Reader, type Reads } from './query/reads.ts'

@@ -1,6 +1,6 @@
 /** What tables there are, and what is known of each. */
 import type { CommitRecord, Field, InputReference } from '../lake/record.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { definedTables } from './tables.ts'
 
 /** One table of the lake or the warehouse. */
@@ -26,7 +26,7 @@ export interface CatalogEntry {
  *
  * @example const [first] = await describeCatalog(project)
  */
-export async function describeCatalog(project: OpenProject): Promise<readonly CatalogEntry[]> {
+export async function describeCatalog(project: ReadContext): Promise<readonly CatalogEntry[]> {
   const records = new Map((await project.tables()).map((record) => [record.table, record]))
   const defined = definedTables(project.definition)
   const descriptions = new Map(
@@ -68,13 +68,18 @@ function ofRecord(record: CommitRecord): Omit<CatalogEntry, 'table' | 'kind'> {
   }
 }
 
-function inputInWords(input: InputReference): string {
+/**
+ * What a version was made from, in one line.
+ *
+ * @example inputInWords({ kind: 'table', table: 'raw.sales', version: 3 }) // 'raw.sales v3'
+ */
+export function inputInWords(input: InputReference): string {
   if (input.kind === 'table') return `${input.table} v${input.version}`
   if (input.kind === 'changes') return `${input.connection}: ${input.slot} to ${input.to}`
   return input.kind === 'call' ? `${input.connection}: ${input.procedure}` : input.path
 }
 
-async function ofLoads(project: OpenProject, targets: readonly string[]): Promise<readonly CatalogEntry[]> {
+async function ofLoads(project: ReadContext, targets: readonly string[]): Promise<readonly CatalogEntry[]> {
   if (targets.length === 0) return []
   const loads = project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
   const ledger = await project.loads()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { marketplace } from '../../test/golden/changes.ts'
 import { erp } from '../../test/golden/procedures.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { lineageOf, tableEdges } from './lineage.ts'
 
 test('a procedure is where its table comes from, with the table whose values it is called for; a copy reads what it copies', () => {
@@ -33,7 +33,7 @@ test('a log comes from the tables that it captures, and a looked-up key from its
     definition: marketplace.project,
     analysis: async () => marketplace.analysis,
     tables: async () => [],
-  } as unknown as OpenProject
+  } as unknown as ReadContext
   const { up } = await lineageOf(project, 'fact_orders.customer_sk')
   expect(up).toEqual([{ from: 'warehouse.dim_customer.surrogate_key', to: 'warehouse.fact_orders.customer_sk' }])
 })

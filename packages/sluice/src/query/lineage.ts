@@ -4,7 +4,7 @@ import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/problems/suggest.ts'
 import type { Project, Source } from '../definition/types.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import { sourceTable } from './tables.ts'
 
@@ -30,7 +30,7 @@ export interface Lineage {
  * @example await lineageOf(project, 'fact_sales.revenue')
  * @throws Cli.UnknownName with the nearest name
  */
-export async function lineageOf(project: OpenProject, name: string): Promise<Lineage> {
+export async function lineageOf(project: ReadContext, name: string): Promise<Lineage> {
   const analysis = await project.analysis()
   const tables = tableEdges(project.definition, analysis)
   const columns = columnEdges(project.definition, analysis, await columnsOfTables(project))
@@ -118,7 +118,7 @@ function lookupEdges({ pipelines }: Project): readonly LineageEdge[] {
   )
 }
 
-async function columnsOfTables(project: OpenProject): Promise<ReadonlyMap<string, readonly string[]>> {
+async function columnsOfTables(project: ReadContext): Promise<ReadonlyMap<string, readonly string[]>> {
   const planned = Object.entries(await project.analysis()).map(
     ([table, { columns }]) => [table, columns.map((c) => c.column)] as const,
   )

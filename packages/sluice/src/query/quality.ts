@@ -1,6 +1,6 @@
 /** What the checks found. */
 import type { CheckResult } from '../lake/record.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { resolveTable } from './tables.ts'
 
 /** A check's result on the newest version of a table. */
@@ -16,7 +16,7 @@ export interface TableCheck extends CheckResult {
  * @example (await qualityOf(project)).filter((check) => check.status !== 'passed')
  * @throws Definition.UnknownTable
  */
-export async function qualityOf(project: OpenProject, table?: string): Promise<readonly TableCheck[]> {
+export async function qualityOf(project: ReadContext, table?: string): Promise<readonly TableCheck[]> {
   const name = table === undefined ? undefined : (await resolveTable(project, table)).name
   const order = { failed: 0, warned: 1, passed: 2 }
   return (await project.tables())

@@ -1,9 +1,11 @@
 /** Rows that were refused: how many and why, a few of them, and all of them as they were delivered. */
 import { resolve } from 'node:path'
 import { type ExportedBytes, exportQuarantine } from '../quality/quarantine.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { openLocked } from './run-query.ts'
 import { resolveTable } from './tables.ts'
+
+export type { ExportedBytes as RefusedBytes } from '../quality/quarantine.ts'
 
 /** A refused row. */
 export interface QuarantinedRow {
@@ -32,7 +34,7 @@ export interface TableQuarantine {
  * @throws Definition.UnknownTable
  */
 export async function quarantineOf(
-  project: OpenProject,
+  project: ReadContext,
   table: string | undefined,
   options: { readonly samples: number; readonly signal?: AbortSignal },
 ): Promise<readonly TableQuarantine[]> {
@@ -78,7 +80,7 @@ export async function quarantineOf(
  * @example for await (const { file, bytes } of exportRefused(project, 'raw.sales')) await append(file, bytes)
  */
 export async function* exportRefused(
-  project: OpenProject,
+  project: ReadContext,
   table: string,
   signal?: AbortSignal,
 ): AsyncIterable<ExportedBytes> {

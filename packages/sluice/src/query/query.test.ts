@@ -1,16 +1,15 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Fake, fakeProject } from '../../test/cli/fake-project.ts'
-import { describeCatalog } from './catalog.ts'
-import { lineageOf } from './lineage.ts'
-import { qualityOf } from './quality.ts'
-import { exportRefused, quarantineOf } from './quarantine.ts'
-import { openLocked, runQuery } from './run-query.ts'
-import { previewTable, resolveTable } from './tables.ts'
+import { readContext } from '../run/api.ts'
+import { openReads, owner, type Reads } from './reads.ts'
+import { openLocked } from './run-query.ts'
 
 let project: Fake
+let reads: Reads
 beforeAll(async () => {
   project = await fakeProject()
+  reads = openReads(project, owner())
 })
 
 describe('what may be asked', () => {
@@ -28,7 +27,7 @@ describe('what may be asked', () => {
     'SELECT table_name FROM information_schema.tables',
     'SELECT * FROM sluice.quarantine',
   ])('%s', async (sql) => {
-    expect((await runQuery(project, sql)).columns.length).toBeGreaterThan(0)
+    expect((await reads.query(sql)).columns.length).toBeGreaterThan(0)
   })
 })
 
@@ -67,11 +66,11 @@ describe('CO-10: what would write, or read anything but tables, is refused befor
     "SELECT 1 WHERE EXISTS (SELECT 1 UNION ALL SELECT 1 FROM sniff_csv('/etc/passwd'))",
     "SELECT * FROM raw.sales, LATERAL (SELECT * FROM read_json('/etc/hosts')) x",
   ])('%s', async (sql) => {
-    await expect(runQuery(project, sql)).rejects.toMatchObject({ name: 'Query.NotReadOnly', exit: 2 })
+    await expect(reads.query(sql)).rejects.toMatchObject({ name: 'Query.NotReadOnly', exit: 2 })
   })
 
   test('a session is locked beside that: no other file, no setting, no extension', async () => {
-    await using session = await openLocked(project)
+    await using session = await openLocked(project[readContext])
     expect(await session.all('SELECT count(*)::INTEGER AS n FROM raw.sales')).toEqual([{ n: 3 }])
     for (const sql of [
       "SELECT * FROM read_text('/etc/passwd')",
@@ -89,48 +88,48 @@ describe('CO-10: what would write, or read anything but tables, is refused befor
 
 describe('answers', () => {
   test('values are exact, as text where JavaScript has no exact number', async () => {
-    const { rows, columns } = await runQuery(project, 'SELECT id, price, sold FROM raw.sales ORDER BY id DESC')
+    const { rows, columns } = await reads.query('SELECT id, price, sold FROM raw.sales ORDER BY id DESC')
     expect(rows[0]).toEqual({ id: '9007199254740993', price: '0.000', sold: null })
     expect(rows[2]).toEqual({ id: '1', price: '1.100', sold: '2010-12-01 08:26:00' })
     expect(columns.map((column) => column.type)).toEqual(['BIGINT', 'DECIMAL(12,3)', 'TIMESTAMP'])
   })
   test('a limit ends reading, and says that there was more', async () => {
-    const result = await runQuery(project, 'FROM range(100000)', { limit: 5000 })
+    const result = await reads.query('FROM range(100000)', { limit: 5000 })
     expect(result.rows.length).toBe(5000)
     expect(result.truncated).toBe(true)
-    expect((await runQuery(project, 'FROM range(5)', { limit: 5 })).truncated).toBe(false)
+    expect((await reads.query('FROM range(5)', { limit: 5 })).truncated).toBe(false)
   })
   test('a repeated column name loses no value', async () => {
-    const { columns, rows } = await runQuery(project, 'SELECT 1 AS a, 2 AS a, 3 AS a')
+    const { columns, rows } = await reads.query('SELECT 1 AS a, 2 AS a, 3 AS a')
     expect(columns.map((column) => rows[0]?.[column.name])).toEqual([1, 2, 3])
   })
   test('an error keeps what DuckDB said, with the place', async () => {
-    await expect(runQuery(project, 'SELECT\n  nope FROM raw.sales')).rejects.toMatchObject({
+    await expect(reads.query('SELECT\n  nope FROM raw.sales')).rejects.toMatchObject({
       name: 'Query.Failed',
       message: expect.stringMatching(/nope.*not found/),
     })
-    await expect(runQuery(project, 'SELECT 1,\n FROM FROM')).rejects.toMatchObject({
+    await expect(reads.query('SELECT 1,\n FROM FROM')).rejects.toMatchObject({
       name: 'Query.Failed',
       message: expect.stringContaining('line 2'),
     })
   })
   test('a preview shows a table, an earlier version of it, or why it cannot', async () => {
-    expect((await previewTable(project, 'stage.sales', { limit: 2 })).truncated).toBe(true)
-    expect((await previewTable(project, 'stage.sales', { version: 1 })).rows).toEqual([{ id: '1' }, { id: '3' }])
-    await expect(previewTable(project, 'stage.sales', { version: 7 })).rejects.toMatchObject({
+    expect((await reads.preview('stage.sales', { limit: 2 })).truncated).toBe(true)
+    expect((await reads.preview('stage.sales', { version: 1 })).rows).toEqual([{ id: '1' }, { id: '3' }])
+    await expect(reads.preview('stage.sales', { version: 7 })).rejects.toMatchObject({
       name: 'Query.UnknownVersion',
     })
-    await expect(previewTable(project, 'analytics.dim_product')).rejects.toMatchObject({ name: 'Query.NothingYet' })
-    await expect(previewTable(project, 'dim_product')).rejects.toMatchObject({ name: 'Query.NothingYet' })
-    await expect(previewTable(project, 'stage.slaes')).rejects.toMatchObject({ suggestion: 'stage.sales' })
+    await expect(reads.preview('analytics.dim_product')).rejects.toMatchObject({ name: 'Query.NothingYet' })
+    await expect(reads.preview('dim_product')).rejects.toMatchObject({ name: 'Query.NothingYet' })
+    await expect(reads.preview('stage.slaes')).rejects.toMatchObject({ suggestion: 'stage.sales' })
   })
   test('a table is known by its full name, or by the part that only one has', async () => {
-    expect(await resolveTable(project, 'warehouse.dim_product')).toMatchObject({
+    expect(await reads.table('warehouse.dim_product')).toMatchObject({
       kind: 'warehouse',
       name: 'dim_product',
     })
-    expect(await resolveTable(project, 'raw.sales')).toMatchObject({ kind: 'lake', relation: '"raw"."sales"' })
-    await expect(resolveTable(project, 'sales')).rejects.toMatchObject({
+    expect(await reads.table('raw.sales')).toMatchObject({ kind: 'lake', relation: '"raw"."sales"' })
+    await expect(reads.table('sales')).rejects.toMatchObject({
       name: 'Definition.UnknownTable',
       suggestion: 'raw.sales',
     })
@@ -138,7 +137,7 @@ describe('answers', () => {
 })
 
 test('the catalog lists what was made, and what is only defined', async () => {
-  const entries = await describeCatalog(project)
+  const entries = await reads.catalog()
   expect(entries.map(({ table, kind, version, rows, from }) => [table, kind, version, rows, from])).toEqual([
     ['raw.sales', 'lake', 1, 3, ['inbox/a.csv']],
     ['stage.sales', 'lake', 2, 3, ['raw.sales v1']],
@@ -148,7 +147,7 @@ test('the catalog lists what was made, and what is only defined', async () => {
 })
 
 test('lineage goes from files to the warehouse, by table and by column', async () => {
-  const table = await lineageOf(project, 'stage.sales')
+  const table = await reads.lineage('stage.sales')
   expect(table.up).toEqual([
     { from: 'raw.sales', to: 'stage.sales' },
     { from: 'inbox/*.csv', to: 'raw.sales' },
@@ -157,22 +156,22 @@ test('lineage goes from files to the warehouse, by table and by column', async (
     { from: 'stage.sales', to: 'analytics.dim_product' },
     { from: 'analytics.dim_product', to: 'warehouse.dim_product' },
   ])
-  const column = await lineageOf(project, 'stage.sales.revenue')
+  const column = await reads.lineage('stage.sales.revenue')
   expect(column).toMatchObject({
     level: 'column',
     up: [{ from: 'raw.sales.qty' }, { from: 'raw.sales.price' }],
     down: [],
   })
-  expect((await lineageOf(project, 'dim_product')).node).toBe('warehouse.dim_product')
-  await expect(lineageOf(project, 'stage.sale')).rejects.toMatchObject({ suggestion: 'stage.sales' })
-  await expect(lineageOf(project, 'stage.sales.revenu')).rejects.toMatchObject({
+  expect((await reads.lineage('dim_product')).node).toBe('warehouse.dim_product')
+  await expect(reads.lineage('stage.sale')).rejects.toMatchObject({ suggestion: 'stage.sales' })
+  await expect(reads.lineage('stage.sales.revenu')).rejects.toMatchObject({
     suggestion: 'stage.sales.revenue',
     params: { known: ['stage.sales.id', 'stage.sales.revenue'] },
   })
 })
 
 test('quality gives the newest results, the worst first', async () => {
-  expect((await qualityOf(project)).map((check) => [check.table, check.name, check.status])).toEqual([
+  expect((await reads.quality()).map((check) => [check.table, check.name, check.status])).toEqual([
     ['raw.sales', 'range:qty', 'warned'],
     ['raw.sales', 'notNull:id', 'passed'],
     ['stage.sales', 'notNull:id', 'passed'],
@@ -180,7 +179,7 @@ test('quality gives the newest results, the worst first', async () => {
 })
 
 test('quarantine gives counts by first reason, and rows with file, line and every reason', async () => {
-  const [found] = await quarantineOf(project, 'raw.sales', { samples: 5 })
+  const [found] = await reads.quarantine('raw.sales', { samples: 5 })
   expect(found).toEqual({
     table: 'raw.sales',
     rows: 2,
@@ -190,17 +189,17 @@ test('quarantine gives counts by first reason, and rows with file, line and ever
       { file: 'inbox/a.csv', line: '5', reasons: ['range:qty'], text: '9,0' },
     ],
   })
-  expect(await quarantineOf(project, 'stage.sales', { samples: 5 })).toEqual([])
+  expect(await reads.quarantine('stage.sales', { samples: 5 })).toEqual([])
 })
 
 test('refused rows are exported as they were delivered', async () => {
   let bytes = ''
-  for await (const piece of exportRefused(project, 'raw.sales')) bytes += Buffer.from(piece.bytes).toString('latin1')
+  for await (const piece of reads.refused('raw.sales')) bytes += Buffer.from(piece.bytes).toString('latin1')
   expect(bytes).toBe('id,qty\r\nx,\u001b[31m=1\r\n9,0')
 })
 
 test('an error shows the query as it was typed, with the mark below its place', async () => {
-  const failed = await runQuery(project, 'SELECT nope FROM raw.sales').catch((error: Error) => error)
+  const failed = await reads.query('SELECT nope FROM raw.sales').catch((error: Error) => error)
   const [line, mark] = (failed as Error).message.split('\n').filter((text) => /LINE 1|\^/.test(text)) as [
     string,
     string,

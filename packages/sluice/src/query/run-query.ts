@@ -2,7 +2,7 @@
 import { resolve, sep } from 'node:path'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { EngineColumn, Session } from '../engines/engine.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { quoteText } from '../sql/quote.ts'
 import { assertReadOnly } from './read-only.ts'
 
@@ -37,7 +37,7 @@ export interface QueryResult {
  * @example const { rows } = await runQuery(project, 'SELECT count(*) AS n FROM raw.sales', { limit: 10 })
  * @throws Query.NotReadOnly, Query.Failed
  */
-export async function runQuery(project: OpenProject, sql: string, options: QueryOptions = {}): Promise<QueryResult> {
+export async function runQuery(project: ReadContext, sql: string, options: QueryOptions = {}): Promise<QueryResult> {
   const limit = options.limit ?? Number.POSITIVE_INFINITY
   return withQuery(project, sql, options, async ({ columns, batches }) => {
     const rows: Row[] = []
@@ -56,7 +56,7 @@ export async function runQuery(project: OpenProject, sql: string, options: Query
  * @throws Query.NotReadOnly, Query.Failed, Lake.FileCorrupt
  */
 export async function withQuery<T>(
-  project: OpenProject,
+  project: ReadContext,
   sql: string,
   options: Pick<QueryOptions, 'signal'>,
   use: (stream: QueryStream) => Promise<T>,
@@ -79,7 +79,7 @@ export async function withQuery<T>(
  *
  * @example await using session = await openLocked(project)
  */
-export async function openLocked(project: OpenProject, signal?: AbortSignal): Promise<Session> {
+export async function openLocked(project: ReadContext, signal?: AbortSignal): Promise<Session> {
   const session = await project.openRead(signal === undefined ? {} : { signal })
   const lake = resolve(project.root, project.definition.config.lake.path)
   try {
@@ -95,7 +95,7 @@ export async function openLocked(project: OpenProject, signal?: AbortSignal): Pr
 }
 
 /** A damaged file must not be read as if it were good: whatever table a query may mean is what was committed, byte for byte. */
-async function verifyNamed(project: OpenProject, sql: string): Promise<void> {
+async function verifyNamed(project: ReadContext, sql: string): Promise<void> {
   const text = sql.toLowerCase()
   for (const record of await project.tables()) {
     const name = (record.table.split('.')[1] as string).toLowerCase()

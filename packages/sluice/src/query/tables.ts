@@ -3,7 +3,7 @@ import { sluiceError } from '../base/errors.ts'
 import { suggest } from '../definition/problems/suggest.ts'
 import type { Project } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
-import type { OpenProject } from '../run/api.ts'
+import type { ReadContext } from '../run/api.ts'
 import { quoteName } from '../sql/quote.ts'
 import { type QueryOptions, type QueryResult, runQuery } from './run-query.ts'
 
@@ -45,7 +45,7 @@ export function sourceTable(name: string, layers: readonly string[]): string {
  * @example await resolveTable(project, 'stage.sales')
  * @throws Definition.UnknownTable with the nearest name
  */
-export async function resolveTable(project: OpenProject, name: string): Promise<TableName> {
+export async function resolveTable(project: ReadContext, name: string): Promise<TableName> {
   const defined = definedTables(project.definition)
   const lake = [...new Set([...defined.lake, ...(await project.tables()).map((record) => record.table)])]
   const target = name.replace(/^warehouse\.(main\.)?/, '')
@@ -65,7 +65,7 @@ export async function resolveTable(project: OpenProject, name: string): Promise<
  *
  * @throws Query.NothingYet where it has no version
  */
-export async function newestRecord(project: OpenProject, table: string): Promise<CommitRecord> {
+export async function newestRecord(project: ReadContext, table: string): Promise<CommitRecord> {
   const record = (await project.tables()).find((candidate) => candidate.table === table)
   if (record === undefined) throw sluiceError('Query.NothingYet', { table })
   return record
@@ -78,7 +78,7 @@ export async function newestRecord(project: OpenProject, table: string): Promise
  * @throws Query.NothingYet, Query.UnknownVersion, Definition.UnknownTable
  */
 export async function previewTable(
-  project: OpenProject,
+  project: ReadContext,
   name: string,
   options: QueryOptions & { readonly version?: number } = {},
 ): Promise<QueryResult> {

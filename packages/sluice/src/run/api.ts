@@ -1,4 +1,4 @@
-/** What the CLI (and later the console) can ask of an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
+/** What the CLI (and later the console) can do with an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
 import type { Problem } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
@@ -57,28 +57,17 @@ export interface RunInfo {
   readonly summary?: RunSummary
 }
 
-/** An opened project; closed by whoever opened it. */
-export interface OpenProject extends AsyncDisposable {
+/**
+ * The key of what an opened project lets `query/` read. A symbol, so that nobody reads past the read path by a method that happens to be there:
+ * the architecture test lets only `query/` import it.
+ */
+export const readContext: unique symbol = Symbol('what query/ reads of a project')
+
+/** What can be read of a project, by nobody in particular: `openReads` decides what of it a reader sees. */
+export interface ReadContext {
   /** Absolute. */
   readonly root: string
   readonly definition: Project
-  /** What loading the definition found; with an error among them, `definition` is what of it can be read, and nothing can be planned or run. */
-  readonly problems: readonly Problem[]
-  /** All problems of the definition, sorted by file and place; empty when all is well. */
-  check(): Promise<readonly Problem[]>
-  plan(options?: PlanOptions): Promise<PlanResult>
-  stateMachines(plan: Plan): Promise<readonly StateMachine[]>
-  run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
-  /**
-   * Runs again and again until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
-   *
-   * @throws what ends a run before it begins, such as Definition.Invalid; not Run.Busy
-   */
-  watch(options: WatchOptions): Promise<void>
-  /** A log of changes, by its table: what is done with it by hand. */
-  cdc(table: string): Promise<CdcControl>
-  /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
-  retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   runs(limit?: number): Promise<readonly RunInfo[]>
   events(runId: string): Promise<readonly RunEvent[]>
   log(runId: string, task?: string): Promise<string>
@@ -96,6 +85,31 @@ export interface OpenProject extends AsyncDisposable {
    * `sluice.quarantine`, `sluice.files`, `sluice.inputs`, `sluice.extractions` (the newest 200 of each table), `sluice.loads`.
    */
   openRead(options?: { readonly signal?: AbortSignal }): Promise<Session>
+}
+
+/** An opened project: what it does. What it shows goes through `openReads` in `query/`. Closed by whoever opened it. */
+export interface OpenProject extends AsyncDisposable {
+  /** Absolute. */
+  readonly root: string
+  readonly definition: Project
+  /** What loading the definition found; with an error among them, `definition` is what of it can be read, and nothing can be planned or run. */
+  readonly problems: readonly Problem[]
+  readonly [readContext]: ReadContext
+  /** All problems of the definition, sorted by file and place; empty when all is well. */
+  check(): Promise<readonly Problem[]>
+  plan(options?: PlanOptions): Promise<PlanResult>
+  stateMachines(plan: Plan): Promise<readonly StateMachine[]>
+  run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
+  /**
+   * Runs again and again until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+   *
+   * @throws what ends a run before it begins, such as Definition.Invalid; not Run.Busy
+   */
+  watch(options: WatchOptions): Promise<void>
+  /** A log of changes, by its table: what is done with it by hand. */
+  cdc(table: string): Promise<CdcControl>
+  /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
+  retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Makes version N+1 with the content of an earlier version. */
   rollback(table: string, version: number): Promise<CommitRecord>
   /** Reads quarantined files of a source again, through today's definition. */

@@ -12,7 +12,7 @@ import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { OpenProject } from './api.ts'
+import { type OpenProject, type ReadContext, readContext } from './api.ts'
 import type { Connections, ConnectionsContext, ConnectorOf } from './connections/connections.ts'
 import type { ProjectContext } from './context.ts'
 import { type Definition, loadDefinition } from './definition/cache.ts'
@@ -136,13 +136,13 @@ function projectOver(
   const whole = (): void => {
     if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loadProblems })
   }
-  const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> =>
+  const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
     (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
-  const runs = async (limit?: number): ReturnType<OpenProject['runs']> => {
+  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => {
     const holder = await leaseHolder(state, 'project', context.clock)
     return listRuns(state, (start) => holder?.token === start.fencingToken, limit)
   }
-  const eventsOf = async (runId: string): ReturnType<OpenProject['events']> => {
+  const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
     const events = await readEvents(state, runId)
     if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
     return events
@@ -183,24 +183,28 @@ function projectOver(
       whole()
       return (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options)
     },
-    runs,
-    events: eventsOf,
-    log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
-    tables: async () =>
-      (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
-        (record) => record !== undefined,
-      ),
-    versions: (table) => lake.versions(table),
-    verify: (record) => lake.verify(record),
-    analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
-    loads: async () =>
-      (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
-    openRead: async ({ signal } = {}) =>
-      (await import('./read.ts')).openReadSession(
-        context,
-        { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
-        signal,
-      ),
+    [readContext]: {
+      root,
+      definition: project,
+      runs,
+      events: eventsOf,
+      log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
+      tables: async () =>
+        (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
+          (record) => record !== undefined,
+        ),
+      versions: (table) => lake.versions(table),
+      verify: (record) => lake.verify(record),
+      analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
+      loads: async () =>
+        (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
+      openRead: async ({ signal } = {}) =>
+        (await import('./read.ts')).openReadSession(
+          context,
+          { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
+          signal,
+        ),
+    },
     rollback: async (table, version) => (await maintenance()).rollback(context, table, version),
     replayQuarantine: async (table, options) => (await import('./replay.ts')).replayQuarantine(context, table, options),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),

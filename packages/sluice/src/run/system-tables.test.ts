@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts'
 import type { ExtractionLog } from '../lake/extractions.ts'
 import { openLake } from '../lake/lake.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
+import { readContext } from './api.ts'
 import { openProject } from './project.ts'
 
 const log: ExtractionLog = {
@@ -91,7 +92,7 @@ test('SR-03, SR-09: sluice.extractions has a row an attempt, also of a table tha
     checks: [],
   })
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   const rows = await session.all(
     `SELECT * EXCLUDE (connection, procedure, run), parameters->1->>'region' AS region FROM sluice.extractions ORDER BY "table", attempt`,
   )

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
-import type { OpenProject, RunOptions } from '../../src/run/api.ts'
+import { type OpenProject, type RunOptions, readContext } from '../../src/run/api.ts'
 import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
@@ -55,7 +55,7 @@ async function run(
 
 async function rows(root: string, sql: string): Promise<Record<string, unknown>[]> {
   return opened(root, async (project) => {
-    await using session = await project.openRead()
+    await using session = await project[readContext].openRead()
     return await session.all(sql)
   })
 }
@@ -259,7 +259,9 @@ test('OR-08: cancelled, a run stops between durable steps, says so, and the next
     }),
   )
   expect(summary.status).toBe('cancelled')
-  expect((await opened(root, (project) => project.runs())).find((info) => info.id === id)?.status).toBe('cancelled')
+  expect((await opened(root, (project) => project[readContext].runs())).find((info) => info.id === id)?.status).toBe(
+    'cancelled',
+  )
   expect((await run(root)).summary).toMatchObject({ status: 'succeeded', rows: { read: 0 } })
   expect(await rows(root, 'SELECT count(*) AS n FROM warehouse.orders')).toEqual([{ n: '2' }])
 })
@@ -312,7 +314,7 @@ test('LK-09: retention is applied once a day by the first run that has something
     expect((await project.run()).summary.status).toBe('succeeded')
   }
   const kept = (): Promise<readonly number[]> =>
-    opened(root, async (project) => (await project.versions('stage.orders')).map(({ version }) => version))
+    opened(root, async (project) => (await project[readContext].versions('stage.orders')).map(({ version }) => version))
   await runAt('2026-11-20T10:00:00Z', 'orders_1.csv')
   await runAt('2026-11-20T11:00:00Z', 'orders_22.csv')
   expect(await kept()).toEqual([2, 1])

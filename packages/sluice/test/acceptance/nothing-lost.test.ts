@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { OpenProject } from '../../src/run/api.ts'
+import { type OpenProject, readContext } from '../../src/run/api.ts'
 import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
@@ -59,7 +59,7 @@ async function run(root: string): Promise<{ summary: RunSummary; errors: readonl
 
 async function rows(root: string, sql: string): Promise<unknown[][]> {
   return opened(root, async (project) => {
-    await using session = await project.openRead()
+    await using session = await project[readContext].openRead()
     return (await session.all(sql)).map((row) => Object.values(row as object))
   })
 }

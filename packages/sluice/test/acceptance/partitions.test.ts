@@ -2,7 +2,7 @@ import { appendFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { CommitRecord } from '../../src/lake/record.ts'
-import type { RunOptions } from '../../src/run/api.ts'
+import { type RunOptions, readContext } from '../../src/run/api.ts'
 import type { RunEvent } from '../../src/run/ledger/events.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
@@ -54,9 +54,9 @@ async function runAndRead(
     events.flatMap((event) => ('error' in event && event.error !== undefined ? [event.error.message] : [])),
   ]).toEqual(['succeeded', []])
   const finished = events.find((event) => event.type === 'task.finished' && event.table === 'stage.sales') as Finished
-  const record = (await opened.versions('stage.sales'))[0] as CommitRecord
-  await opened.verify(record)
-  await using session = await opened.openRead()
+  const record = (await opened[readContext].versions('stage.sales'))[0] as CommitRecord
+  await opened[readContext].verify(record)
+  await using session = await opened[readContext].openRead()
   const rows = await session.all<{ row: string }>(
     `SELECT concat_ws(',', id, sold_on, amount) AS "row" FROM stage.sales ORDER BY 1`,
   )
@@ -104,7 +104,7 @@ test('nothing but the inputs moved: a version of the same files, and then nothin
   expect(third.finished.status).toBe('unchanged')
   expect(third.record.version).toBe(2)
   await using opened = await openProject(root)
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   expect(
     await session.all(
       `SELECT version, files, files_kept FROM sluice.versions WHERE "table" = 'stage.sales' ORDER BY ALL`,

@@ -3,7 +3,7 @@ import { builtinModules } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import { adapters, banned, layers, pure } from './layers.ts'
+import { adapters, banned, layers, pure, reading, showable, showing } from './layers.ts'
 
 const src = resolve(import.meta.dirname, '../../src')
 const repository = resolve(src, '../../..')
@@ -14,6 +14,8 @@ interface Import {
   readonly specifier: string
   readonly typeOnly: boolean
   readonly dynamic: boolean
+  /** What is imported by name. */
+  readonly names: readonly string[]
 }
 
 const files = walk(src).filter((file) => file.endsWith('.ts'))
@@ -81,6 +83,29 @@ describe('the house', () => {
         ),
       )
     expect(wrong).toEqual([])
+  })
+
+  test('what is shown of a project goes through openReads: rows, counts, statistics and names', () => {
+    const inside = (file: string, folders: readonly string[]): boolean =>
+      folders.some((folder) => relative(src, file).startsWith(folder))
+    const shows = (file: string): boolean =>
+      inside(
+        file,
+        [...showing].map((folder) => `${folder}/`),
+      )
+    const past = imports.filter(
+      ({ from, to, typeOnly, names }) =>
+        shows(from) &&
+        to.startsWith(src) &&
+        !inside(to, showable) &&
+        (!typeOnly || names.some((name) => reading.includes(name as (typeof reading)[number]))),
+    )
+    const keys = imports.filter(
+      ({ from, names }) => names.includes('readContext') && !/^(run|query)\//.test(relative(src, from)),
+    )
+    expect(
+      [...past, ...keys].map(({ from, to }) => `${short(from)} imports ${short(to)}: ask openReads in query/reads.ts`),
+    ).toEqual([])
   })
 
   test('throws only errors of the registry', () => {
@@ -170,9 +195,9 @@ function code(file: string): string {
 function importsOf(file: string): Import[] {
   const tree = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
   const found: Import[] = []
-  const add = (specifier: string, typeOnly: boolean, dynamic: boolean): void => {
+  const add = (specifier: string, typeOnly: boolean, dynamic: boolean, names: readonly string[] = []): void => {
     const to = specifier.startsWith('.') ? resolve(dirname(file), specifier) : specifier
-    found.push({ from: file, to, specifier, typeOnly, dynamic })
+    found.push({ from: file, to, specifier, typeOnly, dynamic, names })
   }
   const visit = (node: ts.Node): void => {
     if (
@@ -192,6 +217,7 @@ function importsOf(file: string): Import[] {
         node.moduleSpecifier.text,
         clause?.isTypeOnly === true || allTypes || (ts.isExportDeclaration(node) && node.isTypeOnly),
         false,
+        namesOf(node),
       )
     }
     if (
@@ -206,6 +232,12 @@ function importsOf(file: string): Import[] {
   }
   visit(tree)
   return found
+}
+
+function namesOf(node: ts.ImportDeclaration | ts.ExportDeclaration): readonly string[] {
+  const named = ts.isImportDeclaration(node) ? node.importClause?.namedBindings : node.exportClause
+  if (named === undefined || !(ts.isNamedImports(named) || ts.isNamedExports(named))) return []
+  return named.elements.map((element) => (element.propertyName ?? element.name).text)
 }
 
 function layerOf(file: string): number {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { command } from '../acceptance/project.ts'
 import { cursorOf, lakeOf, runProject } from './project.ts'
@@ -115,7 +116,7 @@ test('CD-25: tables that were copied are kept and told; rows and history of all 
   expect(await run(root)).toEqual([])
   await expectEqual(root, ...tables)
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   for (const [table, fields] of [
     ['t', 'id, v'],
     ['w', 'id, big, n'],

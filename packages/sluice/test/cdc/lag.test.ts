@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { runProject, watchProject } from './project.ts'
 import { name, shop, sql } from './shop.ts'
@@ -53,7 +54,7 @@ test('CD-23: lag and what the server keeps are figures of the run, a warning, an
     { status: 'alert', error: { name: 'Source.FarBehind' }, next: 'sluice cdc status raw.shop' },
   ])
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   expect(
     await session.all(
       'SELECT level, lag_bytes > 60 * 1024 * 1024 AS much, kept_bytes >= lag_bytes AS kept FROM sluice.lag ORDER BY started_at',

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { command, makeProject } from '../acceptance/project.ts'
 import { missingProgram } from '../servers/debian.ts'
@@ -104,7 +105,7 @@ const lines = (client: pg.Client): Select => {
 /** What a project's tables add up to, at each level, against the bank's own. */
 async function expectBank(root: string, bank: Select, warehouse: Select | undefined): Promise<void> {
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   const lake: Select = async (sql) => (await session.all<{ line: string }>(sql)).map(({ line }) => line)
   const loaded = warehouse ?? lake
   const log = await logOf(root)

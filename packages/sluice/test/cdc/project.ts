@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
-import type { WatchCycle } from '../../src/run/api.ts'
+import { readContext, type WatchCycle } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { type Cursor, readCursor } from '../../src/sources/cdc/cursor.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
@@ -33,7 +33,7 @@ export default pipeline('shop', { sources: { shop: cdc('shop', { tables: ${JSON.
 export async function runProject(root: string, clock: Clock = systemClock) {
   await using project = await openProject(root, { clock })
   const { id, summary } = await project.run()
-  const events = await project.events(id)
+  const events = await project[readContext].events(id)
   const errors = events.flatMap((event) => {
     if (event.type === 'task.finished' && event.error !== undefined) return [event.error]
     return event.type === 'task.refused' ? [event.error] : []
@@ -83,7 +83,7 @@ export interface LogRow {
 /** The log's rows, in order. */
 export async function logOf(root: string): Promise<readonly LogRow[]> {
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   return await session.all<LogRow>(
     `SELECT _table, _op, _lsn::VARCHAR AS _lsn, _seq::VARCHAR AS _seq, epoch_us(_effective_at)::VARCHAR AS effective, key, before, after, _unchanged
      FROM raw.shop ORDER BY raw.shop._lsn, _xid IS NULL, raw.shop._seq`,
@@ -148,6 +148,6 @@ export default pipeline('shop', { sources: ${source}, tables: ${tables}, loads: 
 /** Reads what a project made. */
 export async function rowsOf(root: string, query: string): Promise<readonly Record<string, unknown>[]> {
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   return await session.all(query)
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from '../acceptance/project.ts'
 
@@ -28,11 +29,11 @@ export default pipeline('shop', {
       writeFileSync(join(root, 'inbox', name), `Op,id,since,name\n${text}`)
     await using opened = await openProject(root)
     const { id } = await opened.run()
-    const events = await opened.events(id)
+    const events = await opened[readContext].events(id)
     expect(
       events.flatMap((event) => (event.type === 'task.finished' && event.error !== undefined ? [event.error] : [])),
     ).toEqual([])
-    await using session = await opened.openRead()
+    await using session = await opened[readContext].openRead()
     const rows = await session.all<Record<string, unknown>>('SELECT id, name FROM stage.customers ORDER BY id')
     return rows.map((row) => Object.values(row))
   }
@@ -57,7 +58,7 @@ export default pipeline('shop', {
   ])
   writeFileSync(join(root, 'inbox', '20240103-101112400.csv'), `Op,id,since,name\nU,1,${at},x\nX,1,${at},y\n`)
   await using opened = await openProject(root)
-  const events = await opened.events((await opened.run()).id)
+  const events = await opened[readContext].events((await opened.run()).id)
   const errors = events.flatMap((event) => (event.type === 'task.finished' && event.error ? [event.error] : []))
   expect(errors.map(({ name }) => name)).toEqual(['Changes.OperationUnknown', 'Changes.OperationUnknown'])
   expect(errors[0]?.message).toMatch(/20240103-101112400\.csv, row 2: the operation is X/)

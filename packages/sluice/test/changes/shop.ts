@@ -6,6 +6,7 @@ import { afterAll, afterEach } from 'vitest'
 import { newId, systemClock } from '../../src/base/clock.ts'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { openLake } from '../../src/lake/lake.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { type ChangeLogWriter, changeLogWriter } from '../../src/sources/cdc/log-writer.ts'
 import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
@@ -164,7 +165,7 @@ export function logOf(root: string, of: EncodedRelation = relation, secondsApart
 export async function run(root: string, select: readonly string[] = ['stage.*'], approve: readonly string[] = []) {
   await using opened = await openProject(root)
   const { id, summary } = await opened.run({ select, approve })
-  const events = await opened.events(id)
+  const events = await opened[readContext].events(id)
   const errors = events.flatMap((event) =>
     event.type === 'task.finished' && event.error !== undefined ? [event.error.name] : [],
   )
@@ -179,7 +180,7 @@ export async function run(root: string, select: readonly string[] = ['stage.*'],
 /** Reads what it made. */
 export async function rowsOf(root: string, sql: string): Promise<readonly Record<string, unknown>[]> {
   await using opened = await openProject(root)
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   return await session.all(sql)
 }
 

@@ -9,7 +9,7 @@ import type { Session } from '../../src/engines/engine.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
 import type { PlanTask } from '../../src/plan/types.ts'
 import { quarantineWriter } from '../../src/quality/quarantine.ts'
-import type { OpenProject, RunInfo } from '../../src/run/api.ts'
+import { type OpenProject, type ReadContext, type RunInfo, readContext } from '../../src/run/api.ts'
 import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { quoteText } from '../../src/sql/quote.ts'
 
@@ -138,7 +138,10 @@ export interface Fake extends OpenProject {
 }
 
 /** Opens the fake; `over` replaces any of its functions. */
-export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake> {
+export async function fakeProject(
+  over: Partial<Omit<OpenProject, typeof readContext>> & { readonly [readContext]?: Partial<ReadContext> } = {},
+): Promise<Fake> {
+  const { [readContext]: reading, ...acting } = over
   const root = mkdtempSync(join(tmpdir(), 'sluice-cli-'))
   const lake = join(root, 'lake')
   mkdirSync(join(lake, 'q'), { recursive: true })
@@ -217,25 +220,30 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
       throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: [] })
     },
     retry: (id, options) => running('retry', id, options),
-    runs: async () => [info],
-    events: async () => runEvents(),
-    log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
-    tables: async () => [records[0]!, records[2]!],
-    verify: async () => {},
-    versions: async (table) => records.filter((one) => one.table === table),
-    analysis: async () => ({
-      'stage.sales': {
-        tables: ['raw.sales'],
-        columns: [
-          { column: 'id', from: ['raw.sales.id'] },
-          { column: 'revenue', from: ['raw.sales.qty', 'raw.sales.price'] },
-        ],
-        nondeterministic: [],
-        problems: [],
-      },
-    }),
-    loads: async () => [],
-    openRead: () => openRead(lake, quarantined),
+    [readContext]: {
+      root,
+      definition,
+      runs: async () => [info],
+      events: async () => runEvents(),
+      log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
+      tables: async () => [records[0]!, records[2]!],
+      verify: async () => {},
+      versions: async (table) => records.filter((one) => one.table === table),
+      analysis: async () => ({
+        'stage.sales': {
+          tables: ['raw.sales'],
+          columns: [
+            { column: 'id', from: ['raw.sales.id'] },
+            { column: 'revenue', from: ['raw.sales.qty', 'raw.sales.price'] },
+          ],
+          nondeterministic: [],
+          problems: [],
+        },
+      }),
+      loads: async () => [],
+      openRead: () => openRead(lake, quarantined),
+      ...reading,
+    },
     rollback: async (table, version) => {
       calls.push(['rollback', table, version])
       return { ...record(table, 3, 2), operation: 'rollback', rollbackOf: version }
@@ -278,7 +286,7 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
     },
     doctor: async () => [{ name: 'node', status: 'ok', detail: 'v20' }],
     [Symbol.asyncDispose]: async () => void calls.push(['closed']),
-    ...over,
+    ...acting,
   }
 }
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { runQuery } from '../../src/query/run-query.ts'
+import { openReads, owner } from '../../src/query/reads.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { freshSchema, postgresServer } from './warehouses.ts'
 
@@ -49,11 +50,15 @@ test('a project loads into PostgreSQL, twice, and the second time there is nothi
   await using project = await openProject(root)
   const plan = await project.plan()
   expect(plan.plan.tasks.filter(({ kind, action }) => kind === 'load' && action === 'run')).toEqual([])
-  expect((await project.loads()).map(({ target }) => target).sort()).toEqual(['dim_day', 'fact_sales'])
+  expect((await project[readContext].loads()).map(({ target }) => target).sort()).toEqual(['dim_day', 'fact_sales'])
   expect(await project.doctor()).toContainEqual({ name: 'Warehouse', status: 'ok', detail: '2 loads in its ledger' })
-  expect((await runQuery(project, 'SELECT count(*) AS n FROM analytics.fact_sales')).rows).toEqual([{ n: '2' }])
+  expect((await openReads(project, owner()).query('SELECT count(*) AS n FROM analytics.fact_sales')).rows).toEqual([
+    { n: '2' },
+  ])
   for (const table of ['warehouse.main.fact_sales', 'sluice.loads'])
-    await expect(runQuery(project, `SELECT * FROM ${table}`)).rejects.toThrow('The warehouse is a PostgreSQL server')
+    await expect(openReads(project, owner()).query(`SELECT * FROM ${table}`)).rejects.toThrow(
+      'The warehouse is a PostgreSQL server',
+    )
   await client.end()
 })
 
@@ -79,7 +84,7 @@ test('SR-10: a login of the warehouse that was refused is not tried again at onc
   const errors: unknown[] = []
   for (let attempt = 0; attempt < 2; attempt++) {
     await using project = await openProject(root)
-    errors.push(await project.loads().catch((error: unknown) => error))
+    errors.push(await project[readContext].loads().catch((error: unknown) => error))
   }
   expect(errors).toMatchObject([{ name: 'Connection.LoginFailed' }, { name: 'Connection.LoginHeld' }])
   expect(errors.map(String).join()).not.toContain('not-this-one')

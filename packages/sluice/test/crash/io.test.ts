@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { nodeFileOperations } from '../../src/storage/disk/file-operations.ts'
 import { makeProject } from '../acceptance/project.ts'
@@ -28,7 +29,7 @@ export default pipeline('io', {
 
 async function state(root: string): Promise<unknown> {
   await using opened = await openProject(root)
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   return await session.all(`SELECT (SELECT list(t ORDER BY id)::VARCHAR FROM raw.t) AS raw, (SELECT list(t ORDER BY id)::VARCHAR FROM stage.t) AS stage,
     (SELECT list(t ORDER BY id)::VARCHAR FROM warehouse.t) AS target, (SELECT sum(rows_read) FROM sluice.files) AS read, (SELECT count(*) FROM sluice.quarantine) AS refused`)
 }

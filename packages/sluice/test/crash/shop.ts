@@ -1,4 +1,5 @@
 /** A small project that does a bit of everything: two deliveries with bad rows, a refused file, a partitioned model, checks, three load modes. */
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from '../acceptance/project.ts'
 
@@ -60,7 +61,7 @@ function delivery(day: string, first: number): string {
 /** Everything a reader can see of it, as one comparable value. */
 export async function shopState(root: string): Promise<unknown> {
   await using project = await openProject(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   const [row] = await session.all(
     `SELECT
        (SELECT list(o ORDER BY o.id)::VARCHAR FROM raw.orders o) AS raw,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { makeProject } from '../acceptance/project.ts'
@@ -35,7 +36,7 @@ const clockAt = (now?: Date) => ({ now: () => now ?? new Date(), sleep: async ()
 export async function run(root: string, { connectorOf }: ScriptedServer, now?: Date) {
   await using opened = await openProject(root, { connectorOf, clock: clockAt(now) })
   const { id, summary } = await opened.run()
-  const errors = (await opened.events(id)).flatMap((event) =>
+  const errors = (await opened[readContext].events(id)).flatMap((event) =>
     event.type === 'task.finished' && event.error !== undefined ? [event.error] : [],
   )
   return { summary, errors }
@@ -47,6 +48,6 @@ export const lakeOf = (root: string) => openLake(diskStorage(join(root, 'lake'))
 /** Rows of the project's tables. */
 export async function rowsOf(root: string, sql: string): Promise<readonly Record<string, unknown>[]> {
   await using opened = await openProject(root)
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   return await session.all(sql)
 }

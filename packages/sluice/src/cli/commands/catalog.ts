@@ -1,6 +1,5 @@
 /** `sluice catalog` */
-import { type CatalogEntry, describeCatalog } from '../../query/catalog.ts'
-import { resolveTable } from '../../query/tables.ts'
+import { type CatalogEntry, openReads, owner } from '../../query/reads.ts'
 import type { Context, Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'
 import { tableText } from '../render/table.ts'
@@ -9,9 +8,10 @@ import { bytes, count, plural, visible } from '../render/text.ts'
 export const run: Run<'catalog'> = async (context, { table }) => {
   const { terminal } = context
   await using project = await context.openToRead()
-  const entries = await describeCatalog(project)
+  const reads = openReads(project, owner())
+  const entries = await reads.catalog()
   if (table !== undefined) {
-    const { kind, name } = await resolveTable(project, table)
+    const { kind, name } = await reads.table(table)
     await describeOne(context, entries.find((entry) => entry.table === name && entry.kind === kind)!)
     return 0
   }

@@ -1,12 +1,12 @@
 /** `sluice lineage` */
-import { lineageOf } from '../../query/lineage.ts'
+import { openReads, owner } from '../../query/reads.ts'
 import type { Run } from '../command.ts'
 import { mermaidText, treeLines } from '../render/lineage.ts'
 
 export const run: Run<'lineage'> = async (context, { name, up, down, format }) => {
   const { terminal } = context
   await using project = await context.openToRead()
-  const found = await lineageOf(project, name)
+  const found = await openReads(project, owner()).lineage(name)
   const both = up === down
   const lineage = { ...found, up: both || up ? found.up : [], down: both || down ? found.down : [] }
   if (terminal.json || format === 'json') await terminal.out.json(lineage)

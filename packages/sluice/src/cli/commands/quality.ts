@@ -1,5 +1,5 @@
 /** `sluice quality` */
-import { qualityOf } from '../../query/quality.ts'
+import { openReads, owner } from '../../query/reads.ts'
 import type { Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'
 import { count } from '../render/text.ts'
@@ -7,7 +7,7 @@ import { count } from '../render/text.ts'
 export const run: Run<'quality'> = async (context, { table }) => {
   const { terminal } = context
   await using project = await context.openToRead()
-  const checks = await qualityOf(project, table)
+  const checks = await openReads(project, owner()).quality(table)
   if (checks.length === 0) await terminal.note('No check has a result yet.')
   const number = { align: 'right' } as const
   const columns = [

@@ -2,9 +2,7 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
-import { exportRefused, quarantineOf, type TableQuarantine } from '../../query/quarantine.ts'
-import { resolveTable } from '../../query/tables.ts'
-import type { OpenProject } from '../../run/api.ts'
+import { openReads, owner, type Reads, type TableQuarantine } from '../../query/reads.ts'
 import type { Context, Run } from '../command.ts'
 import { count, cut, plural, visible } from '../render/text.ts'
 import { runAndShow } from '../run-and-show.ts'
@@ -13,6 +11,7 @@ const actions = ['show', 'export', 'replay'] as const
 
 export const run: Run<'quarantine'> = async (context, { action, table, limit, output }) => {
   await using project = await context.openToRead()
+  const reads = openReads(project, owner())
   // A table may come first: `sluice quarantine raw.sales`.
   const named = actions.find((known) => known === action)
   if (named === undefined && table !== undefined) {
@@ -23,21 +22,21 @@ export const run: Run<'quarantine'> = async (context, { action, table, limit, ou
     })
   }
   const chosen = named === undefined ? action : table
-  if (named === undefined || named === 'show') return show(context, project, chosen, limit)
+  if (named === undefined || named === 'show') return show(context, reads, chosen, limit)
   if (chosen === undefined)
     throw sluiceError('Cli.MissingArgument', { argument: 'table', command: `quarantine ${named}` })
-  if (named === 'export') return exportRows(context, project, chosen, output)
-  const { name } = await resolveTable(project, chosen)
+  if (named === 'export') return exportRows(context, reads, chosen, output)
+  const { name } = await reads.table(chosen)
   return runAndShow(context, project, (watching) => project.replayQuarantine(name, watching))
 }
 
 async function show(
   { terminal, signal }: Context,
-  project: OpenProject,
+  reads: Reads,
   table: string | undefined,
   limit: number,
 ): Promise<number> {
-  const found = await quarantineOf(project, table, { samples: limit, signal })
+  const found = await reads.quarantine(table, { samples: limit, signal })
   if (terminal.json) await terminal.out.json(found)
   else if (!terminal.out.tty) await terminal.out.data(found.map((one) => `${JSON.stringify(one)}\n`).join(''))
   else
@@ -62,18 +61,13 @@ function blockOf(one: TableQuarantine, columns: number, paint: Context['terminal
 }
 
 /** To stdout, or one file for each delivered file into a folder. */
-async function exportRows(
-  context: Context,
-  project: OpenProject,
-  table: string,
-  output: string | undefined,
-): Promise<number> {
+async function exportRows(context: Context, reads: Reads, table: string, output: string | undefined): Promise<number> {
   const { terminal } = context
   const folder = output === undefined ? undefined : resolve(context.root, output)
   if (folder !== undefined) await mkdir(folder, { recursive: true })
   const files = new Map<string, { readonly name: string; readonly handle: FileHandle }>()
   try {
-    for await (const { file, part, bytes } of exportRefused(project, table, context.signal)) {
+    for await (const { file, part, bytes } of reads.refused(table, context.signal)) {
       if (folder === undefined) {
         await terminal.out.data(bytes)
         continue

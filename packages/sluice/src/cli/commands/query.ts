@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { sluiceError } from '../../base/errors.ts'
-import { type QueryStream, withQuery } from '../../query/run-query.ts'
+import { openReads, owner, type QueryStream } from '../../query/reads.ts'
 import type { Context, Input, Run } from '../command.ts'
 import { defaultFormat, type RowFormat, writeRows } from '../render/rows.ts'
 import { plural } from '../render/text.ts'
@@ -28,7 +28,7 @@ export const run: Run<'query'> = async (context, input) => {
   }
   const limit = input.all ? Number.POSITIVE_INFINITY : input.limit
   await using project = await context.openToRead()
-  await withQuery(project, sql, { signal: context.signal }, async ({ columns, batches }) => {
+  await openReads(project, owner()).stream(sql, { signal: context.signal }, async ({ columns, batches }) => {
     const cutOff = { rows: 0, more: false }
     const result = { columns, batches: atMost(batches, limit, cutOff) }
     const options = { spreadsheetSafe: input['spreadsheet-safe'] }

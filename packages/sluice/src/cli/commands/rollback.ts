@@ -1,6 +1,6 @@
 /** `sluice rollback` */
 import { sluiceError } from '../../base/errors.ts'
-import { resolveTable } from '../../query/tables.ts'
+import { openReads, owner } from '../../query/reads.ts'
 import type { Run } from '../command.ts'
 import { plural } from '../render/text.ts'
 
@@ -10,7 +10,8 @@ export const run: Run<'rollback'> = async (context, { table, version }) => {
     throw sluiceError('Cli.BadValue', { option: '<version>', value: version, expected: 'a version counts from 1' })
   }
   await using project = await context.open()
-  const { kind, name } = await resolveTable(project, table)
+  const reads = openReads(project, owner())
+  const { kind, name } = await reads.table(table)
   if (kind === 'warehouse') {
     throw sluiceError('Cli.BadValue', {
       option: '<table>',
@@ -18,7 +19,7 @@ export const run: Run<'rollback'> = async (context, { table, version }) => {
       expected: 'only tables of the lake have versions',
     })
   }
-  const known = (await project.versions(name)).map((record) => record.version)
+  const known = (await reads.versions(name)).map((record) => record.version).reverse()
   if (!known.includes(Number(version))) {
     throw sluiceError('Query.UnknownVersion', { table: name, version: Number(version), known })
   }

@@ -1,6 +1,7 @@
 /** `sluice runs` */
 import { sluiceError } from '../../base/errors.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
+import { openReads, owner, type Reads } from '../../query/reads.ts'
 import type { OpenProject, RunInfo } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'
@@ -13,17 +14,16 @@ const actions = ['list', 'show', 'logs'] as const
 
 export const run: Run<'runs'> = async (context, { action = 'list', run: id, task, limit }) => {
   await using project = await context.openToRead()
-  if (action === 'list') await list(context, project, limit)
-  else if (action === 'show') await show(context, project, await runNamed(project, id))
+  const reads = openReads(project, owner())
+  if (action === 'list') await list(context, reads, limit)
+  else if (action === 'show') await show(context, project, reads, await reads.run(id))
   else if (action === 'logs') {
-    const { id: found } = await runNamed(project, id)
+    const { id: found } = await reads.run(id)
     if (context.terminal.json) {
-      const events = await project.events(found)
-      const own = events.filter((event) => task === undefined || ('task' in event && isOf(event.task, task)))
-      await context.terminal.out.json(own)
+      await context.terminal.out.json(await reads.events(found, task))
       return 0
     }
-    const text = await project.log(found, task)
+    const text = await reads.log(found, task)
     await context.terminal.out.write(
       text === '' || text.endsWith('\n') ? visibleLines(text) : `${visibleLines(text)}\n`,
     )
@@ -35,13 +35,8 @@ export const run: Run<'runs'> = async (context, { action = 'list', run: id, task
   return 0
 }
 
-/** A task is named by its id or by its table. */
-function isOf(id: string, task: string): boolean {
-  return id === task || id.endsWith(`:${task}`)
-}
-
-async function list({ terminal }: Context, project: OpenProject, limit: number): Promise<void> {
-  const runs = await project.runs(limit)
+async function list({ terminal }: Context, reads: Reads, limit: number): Promise<void> {
+  const runs = await reads.runs(limit)
   if (runs.length === 0) await terminal.note('There are no runs yet.')
   const number = { align: 'right' } as const
   const columns = [
@@ -67,8 +62,8 @@ async function list({ terminal }: Context, project: OpenProject, limit: number):
   await terminal.next(runs.length === 0 ? 'sluice run' : `sluice runs show ${runs[0]!.id}`)
 }
 
-async function show({ terminal }: Context, project: OpenProject, info: RunInfo): Promise<void> {
-  const events = await project.events(info.id)
+async function show({ terminal }: Context, project: OpenProject, reads: Reads, info: RunInfo): Promise<void> {
+  const events = await reads.events(info.id)
   if (terminal.json) return terminal.out.json({ ...info, events })
   for (const event of events) {
     const line =
@@ -79,15 +74,4 @@ async function show({ terminal }: Context, project: OpenProject, info: RunInfo):
   if (view.summary === undefined) return terminal.out.line(`Run ${info.id} is ${info.status}.`)
   await terminal.out.write(`${summaryLines(view, terminal.out.paint, terminal.out.columns).join('\n')}\n`)
   await terminal.next(nextAfterRun(view, project.definition))
-}
-
-async function runNamed(project: OpenProject, id: string | undefined): Promise<RunInfo> {
-  const runs = await project.runs(id === undefined ? 1 : 1000)
-  const found = id === undefined ? runs[0] : runs.find((candidate) => candidate.id === id)
-  if (found !== undefined) return found
-  throw sluiceError('Cli.UnknownName', {
-    what: 'run',
-    name: id ?? 'last',
-    known: runs.slice(0, 5).map((one) => one.id),
-  })
 }

@@ -1,7 +1,5 @@
 /** `sluice show` */
-import type { CommitRecord } from '../../lake/record.ts'
-import { previewTable, resolveTable } from '../../query/tables.ts'
-import type { OpenProject } from '../../run/api.ts'
+import { openReads, owner, type Reads, type TableVersion } from '../../query/reads.ts'
 import type { Context, Run } from '../command.ts'
 import { defaultFormat, oneBatch, type RowFormat, writeList, writeRows } from '../render/rows.ts'
 import { bytes, count, plural } from '../render/text.ts'
@@ -9,11 +7,12 @@ import { bytes, count, plural } from '../render/text.ts'
 export const run: Run<'show'> = async (context, { table, limit, version, versions, format }) => {
   const { terminal } = context
   await using project = await context.openToRead()
+  const reads = openReads(project, owner())
   if (versions) {
-    await listVersions(context, project, table, format)
+    await listVersions(context, reads, table, format)
     return 0
   }
-  const result = await previewTable(project, table, {
+  const result = await reads.preview(table, {
     limit,
     signal: context.signal,
     ...(version === undefined ? {} : { version }),
@@ -29,13 +28,12 @@ export const run: Run<'show'> = async (context, { table, limit, version, version
 
 async function listVersions(
   { terminal }: Context,
-  project: OpenProject,
+  reads: Reads,
   table: string,
   format: RowFormat | undefined,
 ): Promise<void> {
-  const { name } = await resolveTable(project, table)
-  const records = await project.versions(name)
-  const newestFirst = [...records].sort((a, b) => b.version - a.version)
+  const { name } = await reads.table(table)
+  const newestFirst = await reads.versions(name)
   const number = { align: 'right' } as const
   const columns = [
     { key: 'version', ...number },
@@ -45,13 +43,13 @@ async function listVersions(
     { key: 'size', ...number },
     { key: 'run' },
   ]
-  const row = (record: CommitRecord) => ({
+  const row = (record: TableVersion) => ({
     version: record.version,
-    committed: record.compacted?.at ?? record.committedAt,
+    committed: record.committedAt,
     operation: record.rollbackOf === undefined ? record.operation : `rollback to ${record.rollbackOf}`,
     rows: record.rows,
     size: record.bytes,
-    run: record.compacted?.run ?? record.run,
+    run: record.run,
   })
   if (format !== undefined && format !== 'table') {
     const named = columns.map(({ key }) => ({ name: key, type: 'VARCHAR' }))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
-import type { WatchCycle } from '../api.ts'
+import { readContext, type WatchCycle } from '../api.ts'
 import { acquireLease } from '../ledger/lease.ts'
 import { openProject } from '../project.ts'
 
@@ -43,7 +43,7 @@ async function watch(
   await using project = await openProject(root, { clock })
   const cycles: WatchCycle[] = []
   await project.watch({ everyMs: 5000, onCycle: (cycle) => cycles.push(cycle), signal: stop.signal })
-  return { cycles, slept, runs: (await project.runs(100)).length }
+  return { cycles, slept, runs: (await project[readContext].runs(100)).length }
 }
 
 const nothing = (): void => {}
