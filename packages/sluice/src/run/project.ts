@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
+import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
@@ -66,6 +67,7 @@ async function wire(
   const { config } = project
   await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
   const storage = diskStorage(resolve(root, config.lake.path), options.operations)
+  const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
@@ -90,11 +92,12 @@ async function wire(
     clock,
     state,
     storage,
+    inbox,
     lake,
     engine,
     openSource: async (table, source) => {
       if (source.kind === 'files')
-        return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+        return filesSource(table, source, { inbox, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
       if (source.kind === 'cdc')
         return (await import('./cdc/open.ts')).openChanges(table, source, { root, project, clock, lake, state })
       const { openProcedure } = await import('./connections/connections.ts')
