@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Project, Source } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
+import type { Inbox } from '../inbox/inbox.ts'
 import type { Lake } from '../lake/lake.ts'
 import type { RowAccounting } from '../lake/record.ts'
 import type { Plan, PlanTask } from '../plan/types.ts'
@@ -24,6 +25,8 @@ export interface ProjectContext {
   readonly state: Storage
   /** Where tables are. */
   readonly storage: Storage
+  /** Where files are delivered. */
+  readonly inbox: Inbox
   readonly lake: Lake
   readonly engine: Engine
   openSource(table: string, source: Source): Promise<SourceAdapter>

@@ -17,7 +17,7 @@ export async function crawl(context: ProjectContext, path: string): Promise<Craw
   )
   await using session = await context.engine.open()
   const proposal = await crawlFiles(session, {
-    root: context.root,
+    inbox: context.inbox,
     path,
     ...(existing === undefined ? {} : { existing: existing.source }),
   })

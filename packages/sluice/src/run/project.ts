@@ -7,6 +7,7 @@ import { type Problem, sluiceError } from '../base/errors.ts'
 import { inOrder } from '../definition/problems/in-order.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
+import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
@@ -72,6 +73,7 @@ async function wire(
   const { config } = project
   await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
   const storage = diskStorage(resolve(root, config.lake.path), options.operations)
+  const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
@@ -97,11 +99,12 @@ async function wire(
     clock,
     state,
     storage,
+    inbox,
     lake,
     engine,
     openSource: async (table, source) => {
       if (source.kind === 'files')
-        return filesSource(table, source, { root, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+        return filesSource(table, source, { inbox, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
       if (source.kind === 'cdc')
         return (await import('./cdc/open.ts')).openChanges(table, source, { root, project, clock, lake, state })
       const { openProcedure } = await import('./connections/connections.ts')

@@ -4,14 +4,14 @@
  * A replay is an ordinary delivery, so it is accounted for like one. What one version refused of one file is delivered again once: its new name
  * says which it is, and the rows that are refused again belong to the version that refused them.
  */
-import { mkdir, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join, posix } from 'node:path'
+import { posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import type { FilesSource } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
-import { exportQuarantine } from '../quality/quarantine.ts'
+import { exportQuarantine, quarantineSql } from '../quality/quarantine.ts'
+import { takesPath } from '../sources/files/discover.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
 import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
@@ -49,22 +49,13 @@ export async function replayQuarantine(
   const why = notReplayable(source)
   if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
 
-  const paths = new Set(await deliver(context, table, versions))
+  const paths = new Set(await deliver(context, table, source, versions))
   const replay: ProjectContext = {
     ...context,
     openSource: async (other, declared) =>
       other === table
         ? replaying(await context.openSource(other, onItsOwn(source)), paths)
         : context.openSource(other, declared),
-  }
-  const adapter = await replay.openSource(table, source)
-  const found = new Set((await adapter.discover(await context.lake.knownInputs(table))).map(({ path }) => path))
-  if ([...paths].some((path) => !found.has(path))) {
-    for (const path of paths) await unlink(join(context.root, path)).catch(() => undefined)
-    throw sluiceError('Quality.NotReplayable', {
-      table,
-      why: `"${source.path}" names no file beside the delivered one`,
-    })
   }
   return executeRun(replay, { ...options, select: [`${table}+`] })
 }
@@ -96,30 +87,44 @@ function replaying(adapter: SourceAdapter, paths: ReadonlySet<string>): SourceAd
   return { ...adapter, discover }
 }
 
-/** Writes what was not delivered again before into the inbox; returns the paths. */
+/**
+ * Puts what was not delivered again before into the inbox; returns the paths.
+ *
+ * @throws Quality.NotReplayable before anything is put, where the source would not find it
+ */
 async function deliver(
   context: ProjectContext,
   table: string,
+  source: FilesSource,
   versions: readonly CommitRecord[],
 ): Promise<readonly string[]> {
   const known = new Set((await context.lake.knownInputs(table)).values())
   await using session = await context.engine.open()
   const paths: string[] = []
+  const parts: { readonly version: number; readonly files: readonly string[] }[] = []
   for (const { version, quarantine } of versions) {
     const files = await Promise.all(quarantine.map((file) => context.storage.localPath(file.path)))
-    const parts = new Map<string, Uint8Array[]>()
+    const refused = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM (${quarantineSql(files)})`)
+    const places = refused.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
+    if (!places.every((path) => takesPath(onItsOwn(source), path)))
+      throw sluiceError('Quality.NotReplayable', {
+        table,
+        why: `"${source.path}" names no file beside the delivered one`,
+      })
+    parts.push({ version, files })
+    paths.push(...places)
+  }
+  for (const { version, files } of parts) {
+    const contents = new Map<string, Uint8Array[]>()
     for await (const { file, bytes } of exportQuarantine(session, files)) {
-      const own = parts.get(file)
-      if (own === undefined) parts.set(file, [bytes])
-      else own.push(bytes)
-    }
-    for (const [file, bytes] of parts) {
       const path = replayPath(file, version)
-      if (known.has(path)) continue
-      const content = Buffer.concat(bytes)
-      await mkdir(dirname(join(context.root, path)), { recursive: true })
-      await writeFile(join(context.root, path), path.endsWith('.gz') ? gzipSync(content) : content)
-      paths.push(path)
+      const pieces = contents.get(path)
+      if (pieces !== undefined) pieces.push(bytes)
+      else if (!known.has(path)) contents.set(path, [bytes])
+    }
+    for (const [path, pieces] of contents) {
+      const content = Buffer.concat(pieces)
+      await context.inbox.put(path, path.endsWith('.gz') ? gzipSync(content) : content)
     }
   }
   return paths

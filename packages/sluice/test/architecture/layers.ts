@@ -6,6 +6,7 @@ export const layers = [
   'plan',
   'statemachine',
   'storage',
+  'inbox',
   'lake',
   'engines',
   'connections',
@@ -25,7 +26,15 @@ export const layers = [
 export const pure = ['definition', 'sql', 'plan', 'statemachine'] as const
 
 /** Folders whose sub-folders are adapters of one contract and never import each other. */
-export const adapters = ['storage', 'engines', 'connections', 'sources', 'warehouses', 'notifications'] as const
+export const adapters = [
+  'storage',
+  'inbox',
+  'engines',
+  'connections',
+  'sources',
+  'warehouses',
+  'notifications',
+] as const
 
 /** Folders that show things to people: what they show of a project they ask `openReads` for. */
 export const showing = ['server', 'cli'] as const

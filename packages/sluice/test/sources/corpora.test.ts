@@ -3,6 +3,7 @@ import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { isSluiceError } from '../../src/base/errors.ts'
+import { diskInbox } from '../../src/inbox/disk/inbox.ts'
 import { crawlFiles } from '../../src/sources/files/crawl/crawl.ts'
 import { openDrop, sourceOf } from './drop.ts'
 
@@ -21,7 +22,7 @@ async function answer(file: string): Promise<{ answer: 'taken' | 'refused'; why:
   const path = `inbox/${basename(file)}`
   drop.deliverCopy(path, file)
   try {
-    const { source, files } = await crawlFiles(drop.session, { root: drop.root, path: 'inbox/*' })
+    const { source, files } = await crawlFiles(drop.session, { inbox: diskInbox(drop.root), path: 'inbox/*' })
     const taken = await drop.take({ ...source, error: 'error', path: 'inbox/*' })
     const [refused] = taken.refused
     if (refused !== undefined) return { answer: 'refused', why: refused.error.name, read: 0 }

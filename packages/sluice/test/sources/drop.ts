@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts'
 import type { Column, ColumnType, FilesSource } from '../../src/definition/types.ts'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import type { Session } from '../../src/engines/engine.ts'
+import { diskInbox } from '../../src/inbox/disk/inbox.ts'
 import { quarantineSql } from '../../src/quality/quarantine.ts'
 import { filesSource } from '../../src/sources/files/source.ts'
 import type { Candidate, DiscoveredInput, RefusedInput } from '../../src/sources/source.ts'
@@ -72,7 +73,7 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
     mkdirSync(dirname(file), { recursive: true })
     make(file)
   }
-  const open = (source: FilesSource) => filesSource('raw.test', source, { root, clock })
+  const open = (source: FilesSource) => filesSource('raw.test', source, { inbox: diskInbox(root), clock })
   return {
     root,
     session,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { type Drop, openDrop, sourceOf } from '../../../test/sources/drop.ts'
 import { systemClock } from '../../base/clock.ts'
 import type { FilesSource } from '../../definition/types.ts'
+import { diskInbox } from '../../inbox/disk/inbox.ts'
 import type { DiscoveredInput } from '../source.ts'
 import { discoverFiles } from './discover.ts'
 
@@ -13,7 +14,7 @@ function deliveries(drop: Drop, source: FilesSource) {
   const known = new Map<string, string>()
   let current: readonly DiscoveredInput[] = []
   return async (): Promise<string> => {
-    const found = await discoverFiles(source, { root: drop.root, clock: systemClock, current }, known)
+    const found = await discoverFiles(source, { inbox: diskInbox(drop.root), clock: systemClock, current }, known)
     const taken = found.filter(({ decision }) => decision === 'take')
     for (const { id, path } of taken) known.set(id, path)
     if (taken.length > 0) current = taken.slice(-1)

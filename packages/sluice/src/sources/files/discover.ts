@@ -1,13 +1,16 @@
 /** What is there, what it is by its content, and what is to be done with it. */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { createReadStream, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { sha256 } from '../../base/json.ts'
 import type { FilesSource } from '../../definition/types.ts'
+import type { Delivery, Inbox } from '../../inbox/inbox.ts'
+import { matchesPattern } from '../../inbox/pattern.ts'
 import type { DiscoveredInput } from '../source.ts'
 import { fileDateOf } from './file-date.ts'
-import { describe, type FoundFile, findFiles } from './pattern.ts'
+
+const { basename, dirname } = posix
 
 /** Where digests of unchanged files are kept between runs; losing it costs time only. */
 export interface HashCache {
@@ -17,8 +20,7 @@ export interface HashCache {
 
 /** What a source of files is opened with. */
 export interface FilesContext {
-  /** The project's folder, absolute. */
-  readonly root: string
+  readonly inbox: Inbox
   readonly clock: Clock
   /** Row counts of earlier files, for the row count guard. */
   readonly previousRows?: readonly number[]
@@ -40,26 +42,37 @@ export async function discoverFiles(
   context: FilesContext,
   known: ReadonlyMap<string, string>,
 ): Promise<readonly DiscoveredInput[]> {
-  const marker = source.ready?.marker
-  const outside = [source.archive === false ? undefined : source.archive, source.error].filter((it) => it !== undefined)
-  const files = findFiles(context.root, source.path).filter(
-    (file) => !outside.some((folder) => file.path.startsWith(`${folder}/`)) && !isMarker(file, marker),
-  )
   const decided: DiscoveredInput[] = []
-  for (const file of files) decided.push(await discoverFile(file, source, context))
+  for await (const file of context.inbox.list(source.path))
+    if (isInput(file.path, source)) decided.push(await discoverFile(file, source, context))
   decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
   return decide(decided, source, known, context.current ?? [])
+}
+
+/**
+ * Whether a source discovers a file of this path.
+ *
+ * @example takesPath({ ...source, path: 'inbox/*.csv' }, 'inbox/a.csv') // true
+ */
+export function takesPath(source: FilesSource, path: string): boolean {
+  return matchesPattern(path, source.path) && isInput(path, source)
+}
+
+/** What matches the pattern is no input where it is put away already, or only says that others are complete. */
+function isInput(path: string, { archive, error, ready }: FilesSource): boolean {
+  const isAway = [archive, error].some((folder) => folder !== false && path.startsWith(`${folder}/`))
+  return !isAway && !isMarker(path, ready?.marker)
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** One file by itself: complete or not, its identity, its date. */
-async function discoverFile(file: FoundFile, source: FilesSource, context: FilesContext): Promise<DiscoveredInput> {
+async function discoverFile(file: Delivery, source: FilesSource, context: FilesContext): Promise<DiscoveredInput> {
   const { path, bytes } = file
-  const waiting = waitingFor(file, source, context)
+  const waiting = await waitingFor(file, source, context)
   if (waiting !== undefined) return { id: '', path, bytes, decision: 'waiting', reason: waiting }
-  const id = await identityOf(file, context.hashCache)
-  if (describe(context.root, path)?.stamp !== file.stamp) {
+  const id = await identityOf(file, context)
+  if (id === undefined || (await context.inbox.stat(path))?.identity !== file.identity) {
     return { id: '', path, bytes, decision: 'waiting', reason: 'it changed while it was looked at' }
   }
   if (source.fileDate === undefined) return { id, path, bytes, decision: 'take' }
@@ -154,38 +167,48 @@ function newestKnown(known: ReadonlyMap<string, string>, pattern: string | undef
   return newest
 }
 
-function isMarker(file: FoundFile, marker: string | undefined): boolean {
+function isMarker(path: string, marker: string | undefined): boolean {
   if (marker === undefined) return false
   const suffix = marker.replace('<name>', '')
-  return suffix.startsWith('.') ? file.path.endsWith(suffix) : basename(file.path) === marker
+  return suffix.startsWith('.') ? path.endsWith(suffix) : basename(path) === marker
 }
 
 /** The marker of a file: `.done` or `<name>.done` stands beside it; any other name is one for its folder. */
-function markerPath(file: FoundFile, marker: string): string {
+function markerPath(path: string, marker: string): string {
   const suffix = marker.replace('<name>', '')
-  return suffix.startsWith('.') ? file.absolute + suffix : join(dirname(file.absolute), marker)
+  return suffix.startsWith('.') ? path + suffix : posix.join(dirname(path), marker)
 }
 
-function waitingFor(file: FoundFile, source: FilesSource, { clock }: FilesContext): string | undefined {
+async function waitingFor(
+  file: Delivery,
+  source: FilesSource,
+  { clock, inbox }: FilesContext,
+): Promise<string | undefined> {
   const { marker, stableSeconds = 0 } = source.ready ?? {}
-  if (marker !== undefined && !existsSync(markerPath(file, marker))) return `its marker ${marker} is not there yet`
-  const age = (clock.now().getTime() - file.modifiedMs) / 1000
+  if (marker !== undefined && (await inbox.stat(markerPath(file.path, marker))) === undefined)
+    return `its marker ${marker} is not there yet`
+  const age = (clock.now().getTime() - file.modifiedAt.getTime()) / 1000
   return stableSeconds > 0 && age < stableSeconds
     ? `it changed ${Math.max(0, Math.floor(age))} seconds ago, and must be unchanged for ${stableSeconds}`
     : undefined
 }
 
-/** The sha256 of a found file; known ones, unchanged since, are not read again. */
-export async function identityOf(file: FoundFile, cache: HashCache | undefined): Promise<string> {
-  const key = `${file.path}\n${file.stamp}`
-  const cached = cache?.get(key)
+/** The sha256 of a delivery, undefined where it has changed; known ones, unchanged since, are not read again. */
+export async function identityOf(
+  delivery: Delivery,
+  { inbox, hashCache }: Pick<FilesContext, 'inbox' | 'hashCache'>,
+): Promise<string | undefined> {
+  const key = `${delivery.path}\n${delivery.identity}`
+  const cached = hashCache?.get(key)
   if (cached !== undefined) return cached
-  const id = await hashFile(file.absolute, file.bytes)
-  cache?.set(key, id)
+  await using opened = await inbox.open(delivery)
+  if (opened === undefined) return undefined
+  const id = await hashFile(opened.file, delivery.bytes)
+  hashCache?.set(key, id)
   return id
 }
 
-/** The sha256 of a file, streamed where it is large. */
+/** The sha256 of a local file, streamed where it is large. */
 export async function hashFile(file: string, bytes: number): Promise<string> {
   if (bytes < smallFileBytes) return sha256(readFileSync(file))
   const hash = createHash('sha256')

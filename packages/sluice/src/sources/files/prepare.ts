@@ -5,10 +5,10 @@ import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
+import type { Inbox } from '../../inbox/inbox.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { duplicateIdentity, type FilesContext, hashFile, smallFileBytes } from './discover.ts'
 import { surveyParquet } from './parquet.ts'
-import { describe } from './pattern.ts'
 import { directColumns, type ScanInput } from './scan.ts'
 import { type Dialect, dialectOf } from './text/dialect.ts'
 import { gunzipFile, gunzipLimits } from './text/gunzip.ts'
@@ -20,8 +20,8 @@ export interface Member {
   readonly input: DiscoveredInput
   /** What is read: the delivered file, or its unpacked copy. */
   readonly localFile: string
-  /** Of the delivered file when it was opened. */
-  readonly stamp: string
+  /** Of the delivery when it was opened. */
+  readonly identity: string
   readonly survey: Survey
 }
 
@@ -33,7 +33,7 @@ export interface Unit {
   readonly scan: ScanInput
 }
 
-/** What preparing needs. */
+/** What preparing needs; what is opened through its inbox is read until everything has been taken. */
 export interface PrepareContext extends FilesContext {
   readonly source: FilesSource
   readonly session: Session
@@ -102,10 +102,33 @@ const fileConstants = ({ path, fileDate }: DiscoveredInput) => ({
   ...(fileDate === undefined ? {} : { fileDate }),
 })
 
+/** An inbox of which everything that was opened ends together. */
+export type Reading = Inbox & AsyncDisposable
+
+/**
+ * An inbox that keeps what is opened until it ends itself.
+ *
+ * @example await using reading = readingFrom(inbox)
+ */
+export function readingFrom(inbox: Inbox): Reading {
+  const opened: AsyncDisposable[] = []
+  return {
+    ...inbox,
+    async open(delivery) {
+      const one = await inbox.open(delivery)
+      if (one !== undefined) opened.push(one)
+      return one
+    },
+    async [Symbol.asyncDispose]() {
+      for (const one of opened) await one[Symbol.asyncDispose]()
+    },
+  }
+}
+
 interface Opened {
   readonly input: DiscoveredInput
   readonly localFile: string
-  readonly stamp: string
+  readonly identity: string
   readonly bytes: number
   /** Whether the bytes that are read are the delivered ones, so that their digest is the identity. */
   readonly isDelivered: boolean
@@ -117,22 +140,22 @@ interface Opened {
  * @throws Source.InputChanged, Source.TooLarge, Source.CompressionLimit, Source.ArchiveCorrupt
  */
 export async function openInput(input: DiscoveredInput, number: number, context: PrepareContext): Promise<Opened> {
-  const { source, root, scratch, signal } = context
-  const file = describe(root, input.path)
+  const { source, inbox, scratch, signal } = context
   const name = printable(input.path)
-  if (file === undefined || file.bytes !== input.bytes) throw sluiceError('Source.InputChanged', { file: name })
   const limits = { ...gunzipLimits, ...source.limits }
-  if (file.bytes > limits.maxBytes) {
-    throw sluiceError('Source.TooLarge', { file: name, bytes: file.bytes, limit: limits.maxBytes })
-  }
-  const { stamp, absolute } = file
+  const found = await inbox.stat(input.path)
+  if (found === undefined || found.bytes !== input.bytes) throw sluiceError('Source.InputChanged', { file: name })
+  const { bytes, identity } = found
+  if (bytes > limits.maxBytes) throw sluiceError('Source.TooLarge', { file: name, bytes, limit: limits.maxBytes })
+  const opened = await inbox.open(found)
+  if (opened === undefined) throw sluiceError('Source.InputChanged', { file: name })
   const compression = source.format.kind === 'parquet' ? 'none' : source.format.compression
   const isPacked = compression === 'gzip' || (compression === undefined && input.path.endsWith('.gz'))
-  if (!isPacked) return { input, localFile: absolute, stamp, bytes: file.bytes, isDelivered: true }
-  assertIdentity(input, await hashFile(absolute, file.bytes))
+  if (!isPacked) return { input, localFile: opened.file, identity, bytes, isDelivered: true }
+  assertIdentity(input, await hashFile(opened.file, bytes))
   const localFile = join(scratch, `unpacked-${number}`)
-  await gunzipFile(name, absolute, localFile, file.bytes, limits, signal)
-  return { input, localFile, stamp, bytes: statSync(localFile).size, isDelivered: false }
+  await gunzipFile(name, opened.file, localFile, bytes, limits, signal)
+  return { input, localFile, identity, bytes: statSync(localFile).size, isDelivered: false }
 }
 
 /** @throws Source.InputChanged where the content is no longer what was discovered (IN-24) */
@@ -142,13 +165,15 @@ function assertIdentity(input: DiscoveredInput, contentSha256: string): void {
 }
 
 /** @throws Source.InputChanged where the delivered file is not as it was when it was opened */
-export function assertUnchanged(member: Pick<Member, 'input' | 'stamp'>, root: string): void {
-  if (describe(root, member.input.path)?.stamp !== member.stamp) {
-    throw sluiceError('Source.InputChanged', { file: printable(member.input.path) })
-  }
+export async function assertUnchanged(
+  { input, identity }: Pick<Member, 'input' | 'identity'>,
+  inbox: Inbox,
+): Promise<void> {
+  if ((await inbox.stat(input.path))?.identity !== identity)
+    throw sluiceError('Source.InputChanged', { file: printable(input.path) })
 }
 
-async function parquetUnit({ input, localFile, stamp, bytes }: Opened, context: PrepareContext): Promise<Unit> {
+async function parquetUnit({ input, localFile, identity, bytes }: Opened, context: PrepareContext): Promise<Unit> {
   assertIdentity(input, await hashFile(localFile, bytes))
   const { survey: found, scan } = await surveyParquet(context.session, input.path, localFile, bytes, context.source)
   const { fields, positions } = found
@@ -156,18 +181,18 @@ async function parquetUnit({ input, localFile, stamp, bytes }: Opened, context: 
   const files = [fileConstants(input)]
   return {
     dialect: undefined,
-    members: [{ input, localFile, stamp, survey: found }],
+    members: [{ input, localFile, identity, survey: found }],
     scan: { ...scan, fields, positions, isCarried: true, files },
   }
 }
 
 async function prepareLarge(opened: Opened, number: number, dialect: Dialect, context: PrepareContext): Promise<Unit> {
   const { source, signal } = context
-  const { input, localFile, stamp } = opened
+  const { input, localFile, identity } = opened
   const found = await survey(input.path, localFile, source, dialect, undefined, signal)
   if (opened.isDelivered) assertIdentity(input, found.totals.sha256)
   context.progress(found.totals.bytes, found.totals.records, input.path)
-  const member: Member = { input, localFile, stamp, survey: found }
+  const member: Member = { input, localFile, identity, survey: found }
   const isDirect = found.isPlain && isVerbatim(dialect) && source.rowNumbers !== true
   return isDirect ? directUnit(member, dialect) : copiedUnit(member, number, dialect, context)
 }
@@ -217,7 +242,7 @@ async function addToBatch(
   batches: Map<string, Batch>,
   context: PrepareContext,
 ): Promise<void> {
-  const { input, localFile, stamp } = opened
+  const { input, localFile, identity } = opened
   const bytes = readFileSync(localFile)
   let batch: Batch | undefined
   const sink: GoodRecords = {
@@ -239,7 +264,7 @@ async function addToBatch(
     context.progress(found.totals.bytes, found.totals.records, input.path)
     // An empty file has no header, so no batch: it is a unit of nothing.
     batch ??= emptyBatch(batches, dialect, context)
-    batch.members.push({ input, localFile, stamp, survey: found })
+    batch.members.push({ input, localFile, identity, survey: found })
     batch.writer.flush()
   } catch (error) {
     batch?.writer.undo()

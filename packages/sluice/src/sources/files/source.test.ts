@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Drop, openDrop, sourceOf, type Taken } from '../../../test/sources/drop.ts'
 import type { ColumnType, FilesSource } from '../../definition/types.ts'
+import { diskInbox } from '../../inbox/disk/inbox.ts'
 
 const two = sourceOf({ a: 'text', b: { type: 'integer', nullable: true } })
 const texts = sourceOf({ a: { type: 'text', nullable: true }, b: { type: 'text', nullable: true } })
@@ -237,7 +238,7 @@ describe('files as a whole', () => {
     drop.deliver('inbox/x.csv', 'a,b\nx,1\n')
     const { filesSource } = await import('./source.ts')
     const { systemClock } = await import('../../base/clock.ts')
-    const source = filesSource('raw.x', two, { root: drop.root, clock: systemClock })
+    const source = filesSource('raw.x', two, { inbox: diskInbox(drop.root), clock: systemClock })
     const inputs = await source.discover(new Map())
     writeFileSync(join(drop.root, 'inbox/x.csv'), 'a,b\ny,2\n')
     const signal = new AbortController().signal

@@ -9,7 +9,7 @@ export type { FilesContext, HashCache } from './discover.ts'
  * Opens a source of files.
  *
  * @example
- * const source = filesSource('raw.sales', definition, { root, clock: systemClock })
+ * const source = filesSource('raw.sales', definition, { inbox: diskInbox(root), clock: systemClock })
  * const inputs = await source.discover(new Map())
  * const { candidate, refused } = await source.take(inputs, { session, scratch, progress, signal })
  * await source.acknowledge(inputs.filter(({ decision }) => decision !== 'refuse'), refused)
@@ -20,10 +20,19 @@ export function filesSource(table: string, source: FilesSource, context: FilesCo
     discover: (known) => discoverFiles(source, context, known),
     // What reads files is imported when there is one to read.
     async take(inputs, take) {
-      const [{ takeFiles }, { refusedAtDiscovery }] = await Promise.all([import('./take.ts'), import('./refused.ts')])
-      const { candidate, refused } = await takeFiles(source, context, inputs, take)
-      const atOnce = inputs.filter(({ decision }) => decision === 'refuse').map(refusedAtDiscovery)
-      return { candidate, refused: [...atOnce, ...refused] }
+      const [{ takeFiles }, { refusedAtDiscovery }, { readingFrom }] = await Promise.all([
+        import('./take.ts'),
+        import('./refused.ts'),
+        import('./prepare.ts'),
+      ])
+      const inbox = readingFrom(context.inbox)
+      try {
+        const { candidate, refused } = await takeFiles(source, { ...context, inbox }, inputs, take)
+        const atOnce = inputs.filter(({ decision }) => decision === 'refuse').map(refusedAtDiscovery)
+        return { candidate, refused: [...atOnce, ...refused] }
+      } finally {
+        await inbox[Symbol.asyncDispose]()
+      }
     },
     async acknowledge(taken, refused) {
       const { acknowledgeFiles } = await import('./acknowledge.ts')

@@ -108,7 +108,7 @@ async function takeUnit(
     for (const [place, member] of unit.members.entries()) {
       if (gone.has(place)) continue
       try {
-        assertUnchanged(member, context.root)
+        await assertUnchanged(member, context.inbox)
         judged.push(judgeMember(member, lost.get(place) ?? [], context.source))
       } catch (error) {
         drop(place, error)

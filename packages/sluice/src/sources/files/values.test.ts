@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { openDrop, sourceOf, type Taken } from '../../../test/sources/drop.ts'
 import type { Column, ColumnType, FilesSource } from '../../definition/types.ts'
+import { diskInbox } from '../../inbox/disk/inbox.ts'
 import { readParquetSql } from '../../sql/quote.ts'
 
 const reasonsOf = (taken: Taken): readonly string[] => taken.quarantine.map(({ reasons }) => reasons[0]!)
@@ -123,7 +124,7 @@ test('TR-04: a file that is gone before it is read is refused by name, and is no
   drop.deliver('inbox/x.csv', 'a\n1\n')
   const { filesSource } = await import('./source.ts')
   const { systemClock } = await import('../../base/clock.ts')
-  const source = filesSource('raw.x', sourceOf({ a: 'integer' }), { root: drop.root, clock: systemClock })
+  const source = filesSource('raw.x', sourceOf({ a: 'integer' }), { inbox: diskInbox(drop.root), clock: systemClock })
   const inputs = await source.discover(new Map())
   rmSync(join(drop.root, 'inbox/x.csv'))
   const signal = new AbortController().signal

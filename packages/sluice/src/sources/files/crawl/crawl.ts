@@ -8,10 +8,10 @@ import { printable } from '../../../base/printable.ts'
 import type { Column, ColumnType, FileFormat, FilesSource } from '../../../definition/types.ts'
 import type { Session } from '../../../engines/engine.ts'
 import { readFooter } from '../../../engines/parquet-footer.ts'
+import type { Delivery, Inbox } from '../../../inbox/inbox.ts'
 import { readParquetSql } from '../../../sql/quote.ts'
 import { hashFile } from '../discover.ts'
-import { type FoundFile, findFiles } from '../pattern.ts'
-import { prepareUnits } from '../prepare.ts'
+import { prepareUnits, readingFrom } from '../prepare.ts'
 import { dialectOf } from '../text/dialect.ts'
 import { readRecords } from '../text/file-records.ts'
 import { gunzipFile, gunzipLimits } from '../text/gunzip.ts'
@@ -34,8 +34,8 @@ export interface CrawlProposal {
 
 /** What a crawl looks at. */
 export interface CrawlInput {
-  readonly root: string
-  /** A pattern below the root. */
+  readonly inbox: Inbox
+  /** A pattern. */
   readonly path: string
   readonly existing?: FilesSource
 }
@@ -46,11 +46,12 @@ const sampleBytes = 1024 * 1024
 /**
  * Proposes a contract for files; changes nothing.
  *
- * @example (await crawlFiles(session, { root: '/project', path: 'inbox/*.csv' })).definition
+ * @example (await crawlFiles(session, { inbox: diskInbox('/project'), path: 'inbox/*.csv' })).definition
  * @throws Source.NothingFound, Source.Format where a file is of no kind that can be taken, and the errors of a header that cannot be used
  */
 export async function crawlFiles(session: Session, input: CrawlInput): Promise<CrawlProposal> {
-  const files = findFiles(input.root, input.path)
+  await using inbox = readingFrom(input.inbox)
+  const files = await openAll(inbox, input.path)
   const [first] = files
   if (first === undefined) throw sluiceError('Source.NothingFound', { path: printable(input.path) })
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-crawl-'))
@@ -60,7 +61,7 @@ export async function crawlFiles(session: Session, input: CrawlInput): Promise<C
     const { columns, rows } =
       base.format.kind === 'parquet'
         ? await parquetColumns(session, files)
-        : await textColumns(session, base, files, input.root, scratch)
+        : await textColumns(session, base, files, inbox, scratch)
     const source: FilesSource = {
       ...base,
       columns: Object.fromEntries(
@@ -82,6 +83,21 @@ export async function crawlFiles(session: Session, input: CrawlInput): Promise<C
   }
 }
 
+/** A delivery that can be read. */
+interface FoundFile extends Delivery {
+  readonly file: string
+}
+
+/** What matches, by path; a file that changes meanwhile is left out. */
+async function openAll(inbox: Inbox, pattern: string): Promise<readonly FoundFile[]> {
+  const files: FoundFile[] = []
+  for await (const delivery of inbox.list(pattern)) {
+    const opened = await inbox.open(delivery)
+    if (opened !== undefined) files.push({ ...delivery, file: opened.file })
+  }
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
 interface Guess {
   readonly format: FileFormat
   readonly columns: readonly string[]
@@ -90,8 +106,8 @@ interface Guess {
 
 async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
   const isPacked = file.path.endsWith('.gz')
-  const readable = isPacked ? join(scratch, 'sample') : file.absolute
-  if (isPacked) await gunzipFile(printable(file.path), file.absolute, readable, file.bytes, gunzipLimits)
+  const readable = isPacked ? join(scratch, 'sample') : file.file
+  if (isPacked) await gunzipFile(printable(file.path), file.file, readable, file.bytes, gunzipLimits)
   const sample = readSample(readable)
   const name = file.path.toLowerCase().replace(/\.gz$/, '')
   if (name.endsWith('.parquet') || sample.subarray(0, 4).toString('latin1') === 'PAR1') {
@@ -170,16 +186,16 @@ async function textColumns(
   session: Session,
   source: FilesSource,
   files: readonly FoundFile[],
-  root: string,
+  inbox: Inbox,
   scratch: string,
 ): Promise<{ columns: readonly ProposedColumn[]; rows: ReadonlyMap<string, number> }> {
   const inputs = await Promise.all(
-    files.map(async ({ path, absolute, bytes }) => {
-      return { id: await hashFile(absolute, bytes), path, bytes, decision: 'take' as const }
+    files.map(async ({ path, file, bytes }) => {
+      return { id: await hashFile(file, bytes), path, bytes, decision: 'take' as const }
     }),
   )
   const { units, refused } = await prepareUnits(inputs, {
-    root,
+    inbox,
     clock: systemClock,
     source,
     session,
@@ -246,8 +262,8 @@ async function parquetColumns(
   const rows = new Map<string, number>()
   const [first] = files
   try {
-    for (const { path, absolute } of files) rows.set(path, (await readFooter(session, absolute)).rows)
-    const paths = files.map(({ absolute }) => absolute)
+    for (const { path, file } of files) rows.set(path, (await readFooter(session, file)).rows)
+    const paths = files.map(({ file }) => file)
     const list = readParquetSql(paths, 'union_by_name = true')
     const described = await session.describe(`SELECT * FROM ${list}`)
     const [nulls] = await session.all<Record<string, string>>(`SELECT count(*) - count(COLUMNS(*)) FROM ${list}`)

@@ -1,0 +1,268 @@
+/** What every inbox promises, whatever is behind it. A new implementation joins the list and passes. */
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/base/json.ts'
+import { diskInbox } from '../../src/inbox/disk/inbox.ts'
+import type { Delivery, Inbox, Move } from '../../src/inbox/inbox.ts'
+import { matchesPattern } from '../../src/inbox/pattern.ts'
+
+/** A place that senders deliver to, and the inbox that looks at it. */
+interface Place {
+  readonly inbox: Inbox
+  /** Another instance over the same place. */
+  readonly again: () => Inbox
+  readonly deliver: (path: string, content: string) => Promise<void>
+  readonly content: (path: string) => Promise<string | undefined>
+  /** Everything that is there, sorted. */
+  readonly paths: () => Promise<readonly string[]>
+}
+
+function disk(): Place & { readonly root: string } {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-inbox-'))
+  return {
+    root,
+    inbox: diskInbox(root),
+    again: () => diskInbox(root),
+    async deliver(path, content) {
+      mkdirSync(dirname(join(root, path)), { recursive: true })
+      writeFileSync(join(root, path), content)
+    },
+    content: async (path) => (existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined),
+    paths: async () =>
+      readdirSync(root, { recursive: true, withFileTypes: true })
+        .filter((entry) => !entry.isDirectory())
+        .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+        .sort(),
+  }
+}
+
+const implementations: readonly { readonly name: string; readonly open: () => Place }[] = [{ name: 'disk', open: disk }]
+
+async function list(inbox: Inbox, pattern: string): Promise<Delivery[]> {
+  const found: Delivery[] = []
+  for await (const delivery of inbox.list(pattern)) found.push(delivery)
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+const pathsOf = async (inbox: Inbox, pattern: string): Promise<readonly string[]> =>
+  (await list(inbox, pattern)).map(({ path }) => path)
+
+describe.each(implementations)('$name', ({ open }) => {
+  let place: Place
+  let inbox: Inbox
+
+  beforeEach(() => {
+    place = open()
+    inbox = place.inbox
+  })
+
+  async function move(path: string, content: string, more: Partial<Move> = {}): Promise<Move> {
+    const delivery = (await inbox.stat(path))!
+    return { delivery, sha256: sha256(content), to: 'archive', folder: 'archive', ...more }
+  }
+
+  test('nothing is there at first, and asking makes nothing', async () => {
+    expect(await pathsOf(inbox, '**/*')).toEqual([])
+    expect(await inbox.stat('inbox/x.csv')).toBeUndefined()
+    expect(await inbox.open({ path: 'inbox/x.csv', identity: '' })).toBeUndefined()
+    await inbox.settle([])
+    expect(await place.paths()).toEqual([])
+  })
+
+  test('a pattern finds each file once; stars stay within a name, two go through folders', async () => {
+    const paths = ['a.csv', 'in/a.csv', 'in/b.CSV', 'in/b.csv', 'in/eu/a.csv', 'in/eu/x/y/a.csv', 'in/[eu]/a.csv']
+    for (const path of paths) await place.deliver(path, path)
+    const patterns = [
+      'in/*.csv',
+      'in/?.csv',
+      'in/**/*.csv',
+      '**/a.csv',
+      'in/[eu]/*',
+      'a.csv',
+      './in//b.csv',
+      'in/*/*/*/*',
+    ]
+    for (const pattern of patterns) {
+      const found = await pathsOf(inbox, pattern)
+      expect([pattern, found]).toEqual([pattern, paths.filter((path) => matchesPattern(path, pattern)).sort()])
+      expect(found.length).toBeGreaterThan(0)
+    }
+    expect(await pathsOf(inbox, 'in/*.csv')).toEqual(['in/a.csv', 'in/b.csv'])
+    expect(await pathsOf(inbox, 'in/**/a.csv')).toEqual(['in/[eu]/a.csv', 'in/a.csv', 'in/eu/a.csv', 'in/eu/x/y/a.csv'])
+  })
+
+  test('IN-23: what is being sent is left', async () => {
+    for (const name of [
+      '.x.csv',
+      'x.csv.part',
+      'x.csv.tmp',
+      'x.csv.PARTIAL',
+      'y.csv.crdownload',
+      'z.filepart',
+      'x.csv',
+    ])
+      await place.deliver(`in/${name}`, '')
+    expect(await pathsOf(inbox, 'in/*')).toEqual(['in/x.csv'])
+  })
+
+  test('IN-29: no pattern, folder or path leaves the root', async () => {
+    await place.deliver('in/x.csv', 'x')
+    for (const outside of ['../*.csv', '/etc/*', 'in/../../x', 'C:\\x', 'a\0b', '']) {
+      await expect(list(inbox, outside)).rejects.toMatchObject({ name: 'Source.Path' })
+    }
+    expect(await inbox.stat('../x.csv')).toBeUndefined()
+    await expect(inbox.put('../x.csv', Buffer.from('x'))).rejects.toMatchObject({ name: 'Source.Path' })
+    const moves = [await move('in/x.csv', 'x', { folder: '../archive' })]
+    await expect(inbox.settle(moves)).rejects.toMatchObject({ name: 'Source.Path' })
+    expect(await place.content('in/x.csv')).toBe('x')
+  })
+
+  test('names that differ by case, by Unicode form or by what a shell would make of them are different files', async () => {
+    const names = ['a.csv', 'A.csv', '\u00e9.csv', 'e\u0301.csv', `a\n$(x)';".csv`, '{a,b}.csv']
+    for (const name of names) await place.deliver(`in/${name}`, name)
+    const found = await list(inbox, 'in/*')
+    expect(found.map(({ path }) => path)).toEqual(names.map((name) => `in/${name}`).sort())
+    for (const delivery of found) {
+      await using opened = (await inbox.open(delivery))!
+      expect(`in/${await readFile(opened.file, 'utf8')}`).toBe(delivery.path)
+    }
+  })
+
+  test('another instance says the same of a file that did not change, and another content has another identity', async () => {
+    await place.deliver('in/x.csv', 'one')
+    const [before] = await list(inbox, 'in/*')
+    expect(before).toMatchObject({ path: 'in/x.csv', bytes: 3 })
+    expect(await place.again().stat('in/x.csv')).toEqual(before)
+    await place.deliver('in/x.csv', 'other')
+    const after = (await inbox.stat('in/x.csv'))!
+    expect(after).toMatchObject({ bytes: 5 })
+    expect(after.identity).not.toBe(before!.identity)
+    expect(await inbox.open(before!)).toBeUndefined()
+    await using opened = (await inbox.open(after))!
+    expect(await readFile(opened.file, 'utf8')).toBe('other')
+  })
+
+  test('a delivery that was taken goes to the archive, a refused one to the error folder with its reports', async () => {
+    await place.deliver('in/eu/x.csv', 'x')
+    await place.deliver('in/y.csv', 'y')
+    const reports = [
+      { ending: '.report.json', text: '{}' },
+      { ending: '.report.txt', text: 'why' },
+    ]
+    await inbox.settle([
+      await move('in/eu/x.csv', 'x', { folder: 'away/archive' }),
+      await move('in/y.csv', 'y', { to: 'error', folder: 'error', reports }),
+    ])
+    expect(await place.paths()).toEqual([
+      'away/archive/x.csv',
+      'error/y.csv',
+      'error/y.csv.report.json',
+      'error/y.csv.report.txt',
+    ])
+    expect(await place.content('error/y.csv.report.txt')).toBe('why')
+  })
+
+  test('IN-24: a file that came in the place of the one that was looked at stays', async () => {
+    await place.deliver('in/x.csv', 'one')
+    const moves = [await move('in/x.csv', 'one')]
+    await place.deliver('in/x.csv', 'another')
+    await inbox.settle(moves)
+    expect(await place.paths()).toEqual(['in/x.csv'])
+  })
+
+  test('nothing is overwritten: another content takes the next name, the same one is there already', async () => {
+    await place.deliver('archive/x.csv', 'earlier')
+    for (const content of ['one', 'two', 'one']) {
+      await place.deliver('in/x.csv', content)
+      await inbox.settle([await move('in/x.csv', content)])
+    }
+    expect(await place.paths()).toEqual(['archive/x.2.csv', 'archive/x.3.csv', 'archive/x.csv'])
+    expect(await place.content('archive/x.csv')).toBe('earlier')
+    expect(await place.content('archive/x.2.csv')).toBe('one')
+  })
+
+  test('settling twice is settling once', async () => {
+    await place.deliver('in/x.csv', 'x')
+    const moves = [await move('in/x.csv', 'x')]
+    await inbox.settle(moves)
+    await place.again().settle(moves)
+    expect(await place.paths()).toEqual(['archive/x.csv'])
+  })
+
+  test('a long name has room for its report', async () => {
+    const name = `${'x'.repeat(245)}.csv`
+    await place.deliver(`in/${name}`, 'x')
+    const reports = [{ ending: '.report.json', text: '{}' }]
+    await inbox.settle([await move(`in/${name}`, 'x', { to: 'error', folder: 'error', reports })])
+    const digest = sha256('x').slice(0, 32)
+    expect(await place.paths()).toEqual([`error/${digest}.1.csv`, `error/${digest}.1.csv.report.json`])
+  })
+
+  test('what is put is a delivery, whole, in place of one of its name', async () => {
+    await inbox.put('in/new/x.csv', Buffer.from('first, and longer'))
+    await inbox.put('in/new/x.csv', Buffer.from('second'))
+    expect(await pathsOf(inbox, 'in/**/*')).toEqual(['in/new/x.csv'])
+    expect(await place.paths()).toEqual(['in/new/x.csv'])
+    expect(await place.content('in/new/x.csv')).toBe('second')
+  })
+})
+
+describe('the disk alone', () => {
+  test('IN-29: links are not followed, as files and as folders', async () => {
+    const { root, inbox, deliver } = disk()
+    await deliver('outside/x.csv', 'x')
+    mkdirSync(join(root, 'in'))
+    symlinkSync(join(root, 'outside/x.csv'), join(root, 'in/link.csv'))
+    symlinkSync(join(root, 'outside'), join(root, 'in/folder'))
+    expect(await pathsOf(inbox, 'in/**/*')).toEqual([])
+    expect(await inbox.stat('in/link.csv')).toBeUndefined()
+  })
+
+  test('IN-24: a file that grows, or is renamed over, is another delivery', async () => {
+    const { root, inbox, deliver } = disk()
+    await deliver('in/x.csv', 'one')
+    const before = (await inbox.stat('in/x.csv'))!
+    appendFileSync(join(root, 'in/x.csv'), ' more')
+    const grown = (await inbox.stat('in/x.csv'))!
+    await deliver('y.csv', 'one more')
+    renameSync(join(root, 'y.csv'), join(root, 'in/x.csv'))
+    const other = (await inbox.stat('in/x.csv'))!
+    expect(new Set([before, grown, other].map(({ identity }) => identity)).size).toBe(3)
+    expect([await inbox.open(before), await inbox.open(grown)]).toEqual([undefined, undefined])
+  })
+
+  test('one file that was delivered under two names leaves both', async () => {
+    const { root, inbox, deliver, paths } = disk()
+    await deliver('in/x.csv', 'x')
+    linkSync(join(root, 'in/x.csv'), join(root, 'in/y.csv'))
+    const deliveries = await list(inbox, 'in/*')
+    await inbox.settle(
+      deliveries.map((delivery) => ({ delivery, sha256: sha256('x'), to: 'archive', folder: 'archive' })),
+    )
+    expect(await paths()).toEqual(['archive/x.csv', 'archive/y.csv'])
+  })
+
+  test('a crash between the two names leaves both, and the next settling ends it', async () => {
+    const { root, inbox, deliver, paths } = disk()
+    await deliver('in/x.csv', 'x')
+    mkdirSync(join(root, 'archive'))
+    linkSync(join(root, 'in/x.csv'), join(root, 'archive/x.csv'))
+    const delivery = (await inbox.stat('in/x.csv'))!
+    await inbox.settle([{ delivery, sha256: sha256('x'), to: 'archive', folder: 'archive' }])
+    expect(await paths()).toEqual(['archive/x.csv'])
+  })
+})
