@@ -1,4 +1,5 @@
 /** Lakes that were written before commit records had format 3: read, continued, rolled back, replayed, cleaned and compacted by the code of today. */
+
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,7 @@ import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { onlyGrew } from '../../src/lake/growth.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import type { OpenProject } from '../../src/run/api.ts'
+import { readContext } from '../../src/run/api.ts'
 import { compactTable } from '../../src/run/execution/compact.ts'
 import { openProject } from '../../src/run/project.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
@@ -39,7 +41,7 @@ const expected = (name: string): unknown => JSON.parse(readFileSync(join(fixture
 async function runWell(root: string): Promise<void> {
   await using project = await open(root)
   const { id } = await project.run()
-  const errors = (await project.events(id)).flatMap((event) =>
+  const errors = (await project[readContext].events(id)).flatMap((event) =>
     'error' in event && event.error !== undefined ? [event.error] : [],
   )
   expect(errors).toEqual([])
@@ -47,7 +49,7 @@ async function runWell(root: string): Promise<void> {
 
 async function rows<T = Record<string, unknown>>(root: string, sql: string): Promise<readonly T[]> {
   await using project = await open(root)
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   return await session.all<T>(sql)
 }
 
@@ -55,8 +57,8 @@ test.each(['shop', 'log'] as const)('CT-04: %s is read as it was, every file of 
   const root = unpack(name)
   expect(await snapshotOf(root, openProject)).toEqual(expected(name))
   await using project = await open(root)
-  for (const { table } of await project.tables())
-    for (const record of await project.versions(table)) await project.verify(record)
+  for (const { table } of await project[readContext].tables())
+    for (const record of await project[readContext].versions(table)) await project[readContext].verify(record)
 })
 
 test('CT-04: every kind of table goes on: new rows come, known ones do not come again, what is unchanged stays', async () => {
@@ -114,8 +116,8 @@ test('CT-04: every kind of table goes on: new rows come, known ones do not come 
 test('CT-04: every table can be taken back to its oldest version', async () => {
   const root = unpack('shop')
   await using project = await open(root)
-  for (const { table, fields } of await project.tables()) {
-    const oldest = (await project.versions(table)).at(-1)!
+  for (const { table, fields } of await project[readContext].tables()) {
+    const oldest = (await project[readContext].versions(table)).at(-1)!
     const held = new Set(fields.map(({ id }) => id))
     const columns = oldest.fields.filter(({ id }) => held.has(id)).map(({ name }) => `"${name}"::VARCHAR`)
     const before = `SELECT ${columns} FROM ${table}__snapshot WHERE _version = ${oldest.version} ORDER BY ALL`
@@ -173,6 +175,6 @@ test('CT-04: what was refused before is replayed, and what nobody needs is remov
   writeFileSync(file, readFileSync(file, 'utf8').replaceAll('retention: { versions: 4 }', 'retention: { versions: 1 }'))
   await using again = await open(root)
   await again.clean()
-  expect((await again.versions('raw.stock')).length).toBe(1)
-  for (const record of await again.versions('raw.stock')) await again.verify(record)
+  expect((await again[readContext].versions('raw.stock')).length).toBe(1)
+  for (const record of await again[readContext].versions('raw.stock')) await again[readContext].verify(record)
 })

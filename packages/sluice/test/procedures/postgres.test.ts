@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { command, query } from '../acceptance/project.ts'
 import { inParallel, labelsOf, listed, sampled } from '../crash/sweep.ts'
@@ -123,10 +124,10 @@ async function replaceCustomers(columns: string, select: string): Promise<void> 
 async function recover(root: string): Promise<unknown> {
   await using project = await openProject(root)
   const { id, summary } = await project.run()
-  if (summary.status !== 'succeeded') return `the next run ${summary.status}: ${await project.log(id)}`
+  if (summary.status !== 'succeeded') return `the next run ${summary.status}: ${await project[readContext].log(id)}`
   const running = (await lakeOf(root).extractions()).filter(({ status }) => status === 'running')
   if (running.length > 0) return `logs still say that ${running.map(({ table }) => table)} are running`
-  await using session = await project.openRead()
+  await using session = await project[readContext].openRead()
   return await session.all(stateSql)
 }
 
