@@ -58,7 +58,7 @@ async function sluice(
   )
   const definition = {
     ...base.definition,
-    pipelines: [{ name: 'shop', file: 'p.ts', layers: ['raw'], sources: logs }],
+    pipelines: [{ name: 'shop', file: 'p.ts', layers: ['raw'], sources: logs, models: {}, loads: {}, tables: {} }],
   } as unknown as Project
   const project: OpenProject = {
     ...base,
