@@ -1,8 +1,11 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
 import type { Problem } from '../../base/errors.ts'
+import type { Source } from '../../definition/types.ts'
 import { rowsVersion } from '../../lake/growth.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
-import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
+import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { analyseProject, type ProjectAnalysis } from './analyse.ts'
@@ -20,7 +23,11 @@ export interface Planning extends PlanResult {
  */
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
   const analysis = await analyseProject(context.project, context.engine, context.state)
-  const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
+  const [tables, targets, intake] = await Promise.all([
+    tableStates(context, analysis.columns),
+    targetStates(context),
+    intakes(context),
+  ])
   const input: PlanInput = {
     project: context.project,
     analysis: analysis.analysis,
@@ -39,11 +46,19 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
   return { plan, analysis, problems: unique([...analysis.problems, ...problems]) }
 }
 
-async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {
+async function tableStates(
+  context: ProjectContext,
+  columns: PlanInput['columns'],
+): Promise<Record<string, TableState>> {
   const names = context.project.pipelines.flatMap((pipeline) => [
     ...Object.keys(pipeline.sources).map((name) => `${pipeline.layers[0]}.${name}`),
     ...Object.keys(pipeline.models),
   ])
+  const growing = new Set(
+    context.project.pipelines.flatMap(({ layers, sources }) =>
+      Object.entries(sources).flatMap(([name, source]) => (keepsFiles(source) ? [`${layers[0]}.${name}`] : [])),
+    ),
+  )
   const records = await Promise.all(names.map((name) => context.lake.current(name)))
   return Object.fromEntries(
     records.flatMap((record) =>
@@ -60,11 +75,21 @@ async function tableStates(context: ProjectContext): Promise<Record<string, Tabl
                   input.kind === 'table' ? [{ table: input.table, version: input.version }] : [],
                 ),
                 rows: record.rows,
+                ...(growing.has(record.table) ? rewriteOf(record, columns[record.table] ?? []) : {}),
               },
             ],
           ],
     ),
   )
+}
+
+/** Whether a source's next version has files of the one before. A model's rows are all made again. */
+const keepsFiles = (source: Source): boolean => source.kind === 'cdc' || source.mode !== 'replace'
+
+function rewriteOf(record: CommitRecord, columns: readonly PlanColumn[]): Pick<TableState, 'rewriteBytes'> {
+  const { files } = rewritingOf(record, columns)
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  return bytes === 0 ? {} : { rewriteBytes: bytes }
 }
 
 async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
