@@ -56,6 +56,15 @@ export function areExact(a: string, b: string): boolean {
 }
 
 /**
+ * Whether both are dates or timestamps, so that they have an order in common.
+ *
+ * @example areTimes('DATE', 'TIMESTAMP WITH TIME ZONE') // true
+ */
+export function areTimes(a: string, b: string): boolean {
+  return [a, b].every((type) => isTime(parseType(type)))
+}
+
+/**
  * Whether a type is one of whole numbers, each of which has one text.
  *
  * @example isWhole('UBIGINT') // true
