@@ -143,3 +143,34 @@ test('SR-05: what Iceberg v2 knows rewrites nothing; a contract without a new fi
   await using session = await opened.openRead()
   expect(await session.all('SELECT c0::VARCHAR AS c0 FROM stage.t')).toEqual([{ c0: '-128.00' }])
 })
+
+test('SR-05: to text is lossy; approved, the older rows are texts, too', async () => {
+  const kinds: readonly (readonly [type: string, value: string])[] = [
+    ['integer', '-7'],
+    ['float', '0.30000000000000004'],
+    ['boolean', 'true'],
+    ['date', '2024-02-29'],
+    ['timestamptz', '2024-02-29 23:59:59.999999+00'],
+    ['uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
+  ]
+  const root = makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.json': '{ "name": "shop", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+    'pipelines/shop/pipeline.yaml': pipeline(columnsBy(kinds.map(([type]) => type)), '  {}'),
+    'inbox/t_1.csv': `id,${names.slice(0, kinds.length).join(',')}\n1,${kinds.map(([, value]) => value).join(',')}\n`,
+  })
+  {
+    await using opened = await openProject(root)
+    expect((await opened.run()).summary.status).toBe('succeeded')
+  }
+  writeFileSync(join(root, 'pipelines/shop/pipeline.yaml'), pipeline(columnsBy(kinds.map(() => 'text')), '  {}'))
+  await using opened = await openProject(root)
+  const [before] = await opened.versions('raw.t')
+  const [ingest] = (await opened.plan()).plan.tasks
+  expect(ingest).toMatchObject({ action: 'skip', reason: 'needs-approval', rewriteBytes: before?.bytes })
+  expect(new Set(ingest?.schemaChanges.map((change) => change.class))).toEqual(new Set(['lossy']))
+  expect((await opened.run({ approve: ['raw.t'] })).summary.status).toBe('succeeded')
+  await using session = await opened.openRead()
+  const [row] = await session.all<Record<string, string>>('SELECT * EXCLUDE (id, _file) FROM raw.t')
+  expect(Object.values(row ?? {})).toEqual(kinds.map(([, value]) => value))
+})

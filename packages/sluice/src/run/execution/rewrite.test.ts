@@ -145,6 +145,51 @@ test('LK-11: what a lake of before left in another type is written again by the 
   expect(after.files[1]?.path).toBe(before.files[1]?.path)
 })
 
+test('LK-06: what another writer has added since stays as it is, is read by casting, and is written again by the next commit', async () => {
+  const first = await append("SELECT 1 AS n, DATE '2024-01-01' AS v")
+  const fields = [
+    { name: 'n', type: 'INTEGER', nullable: true },
+    { name: 'v', type: 'TIMESTAMP', nullable: true },
+  ]
+  const scratch = (name: string) => storage.scratch(name)
+  const rewritten = await rewriteOlder({ lake, engine, scratch, signal }, first, { fields })
+  await append("SELECT 2 AS n, DATE '2024-01-02' AS v")
+  const third = await append("SELECT 3 AS n, TIMESTAMP '2024-01-03 01:00:00' AS v", { rewritten })
+  const texts = ['2024-01-01 00:00:00', '2024-01-02 00:00:00', '2024-01-03 01:00:00']
+  expect(await textsOf(third)).toEqual(texts)
+  expect(await typesIn(third)).toEqual(['TIMESTAMP', 'DATE', 'TIMESTAMP'])
+  const next = await append("SELECT 4 AS n, TIMESTAMP '2024-01-04' AS v")
+  expect(await typesIn(next)).toEqual(Array(4).fill('TIMESTAMP'))
+  expect((await textsOf(next)).slice(0, 3)).toEqual(texts)
+})
+
+test('LK-06: a writer that was fenced in the middle has changed nothing', async () => {
+  const first = await append("SELECT 1 AS n, DATE '2024-01-01' AS v")
+  const fenced = async (): Promise<void> => {
+    throw new Error('fenced')
+  }
+  await expect(append("SELECT 2 AS n, TIMESTAMP '2024-01-02' AS v", { fence: fenced })).rejects.toThrow('fenced')
+  expect(await lake.current(table)).toEqual(first)
+  await lake.verify(first)
+  expect(await textsOf(first)).toEqual(['2024-01-01'])
+})
+
+test('LK-11: a replacement that keeps files writes those again, and only those', async () => {
+  await append("SELECT 1 AS n, DATE '2024-01-01' AS v")
+  const second = await append("SELECT 2 AS n, DATE '2024-01-02' AS v")
+  const kept = [second.files[0]?.path ?? '']
+  const fields = second.fields.map((field) => (field.name === 'v' ? { ...field, type: 'TIMESTAMP' } : field))
+  const scratch = (name: string) => storage.scratch(name)
+  const rewritten = await rewriteOlder({ lake, engine, scratch, signal }, second, { fields, kept })
+  expect(rewritten.map(({ files }) => files.map(({ path }) => path))).toEqual([kept])
+  const third = await append("SELECT 3 AS n, TIMESTAMP '2024-01-03' AS v", {
+    ...{ operation: 'replace', expectedParent: 2, kept, rewritten },
+    accounting: { read: 1, accepted: 1, quarantined: 0, dropped: {}, carried: 1 },
+  })
+  expect(await typesIn(third)).toEqual(['TIMESTAMP', 'TIMESTAMP'])
+  expect(await textsOf(third)).toEqual(['2024-01-01 00:00:00', '2024-01-03 00:00:00'])
+})
+
 test('LK-03: a damaged file is not written again as if it were sound, and a date beyond a timestamp stops the commit', async () => {
   const first = await append("SELECT 1 AS n, DATE '5881580-07-10' AS v")
   await expect(append("SELECT 2 AS n, TIMESTAMP '2024-01-01' AS v")).rejects.toThrow()
