@@ -21,9 +21,10 @@ import type { Garbage, GarbageOptions } from './retention.ts'
 import type { VerifiedFiles } from './verify.ts'
 
 export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commits/commit.ts'
-export type { CompactInput, Merge } from './commits/compact.ts'
+export type { CompactInput } from './commits/compact.ts'
 export type { RollbackInput } from './commits/rollback.ts'
 export type { SetAside, SetAsideFile } from './commits/set-aside.ts'
+export type { Merge } from './merge.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 
 /** What can be done with a lake. Every method reads what is there now; nothing but verified files is remembered. */

@@ -17,6 +17,7 @@ import {
 import { canonicalJson } from '../base/json.ts'
 import type { ChangesModel, Pipeline, ProcedureSource } from '../definition/types.ts'
 import { buildPlan } from './build.ts'
+import { explainPlan } from './explain.ts'
 import type { PlanInput, PlanTask } from './types.ts'
 
 const [retail, stock] = shop.project.pipelines as readonly [Pipeline, Pipeline]
@@ -220,6 +221,18 @@ test('additive and widening changes need nobody; a model may add any column, for
   expect(taskOf(plan, 'model:stage.sales').schemaChanges.map((change) => change.class)).toEqual([
     'widening',
     'additive',
+  ])
+})
+
+test('what a run writes again is shown where it would run, in bytes, and as data', () => {
+  const raw = settled.tables['raw.sales']!
+  const state = { ...settled, tables: { ...settled.tables, 'raw.sales': { ...raw, rewriteBytes: 1234 } } }
+  expect(taskOf(buildPlan(state).plan, 'ingest:raw.sales')).not.toHaveProperty('rewriteBytes')
+  const wider = [column('id', 'DOUBLE', false), column('amount', 'DECIMAL(12,2)')]
+  const planned = buildPlan({ ...state, columns: { ...settled.columns, 'raw.sales': wider } })
+  expect(taskOf(planned.plan, 'ingest:raw.sales')).toMatchObject({ action: 'run', rewriteBytes: 1234 })
+  expect(explainPlan(planned).filter((line) => line.includes('older files'))).toEqual([
+    '       writes 1.2 kB of older files again, in the new types',
   ])
 })
 

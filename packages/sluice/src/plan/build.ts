@@ -162,9 +162,19 @@ function planTask(
     ...(kind === 'load' && isApproved(table, input.options.approve) ? { approved: true } : {}),
     ...(state === undefined ? {} : { current: state.version }),
     ...(made === undefined ? {} : { rows: made.rows }),
+    ...rewriteOf(made, decision),
     ...(intake === undefined ? {} : { intake }),
   }
 }
+
+/** Shown where the task runs, or would if it were approved. */
+const rewriteOf = (
+  state: PlanInput['tables'][string] | undefined,
+  { action, reason }: Decision,
+): Pick<PlanTask, 'rewriteBytes'> =>
+  state?.rewriteBytes !== undefined && (action === 'run' || reason === 'needs-approval')
+    ? { rewriteBytes: state.rewriteBytes }
+    : {}
 
 function cycleProblems(declared: readonly DeclaredTask[], producer: ReadonlyMap<string, string>): readonly Problem[] {
   const byTable = new Map(declared.flatMap((task) => (task.kind === 'load' ? [] : [[task.table, task] as const])))

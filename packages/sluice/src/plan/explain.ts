@@ -33,7 +33,10 @@ function cells(task: PlanTask): readonly [string, string, string, string, string
 const rowsOf = ({ rows }: PlanTask): string => (rows === undefined ? '' : `${rows.toLocaleString('en-US')} rows`)
 
 function below(task: PlanTask, verbose: boolean): readonly string[] {
-  const changes = task.schemaChanges.map((change) => `${sign(change)} ${changeInWords(change)}`)
+  const changed = task.schemaChanges.map((change) => `${sign(change)} ${changeInWords(change)}`)
+  const { rewriteBytes: bytes } = task
+  const rewrites = bytes === undefined ? [] : [`writes ${inBytes(bytes)} of older files again, in the new types`]
+  const changes = [...changed, ...rewrites]
   const warnings = task.warnings.map((warning) => `warning: ${warning}`)
   if (!verbose) return [...changes, ...warnings]
   const inputs = task.inputs.map(({ table, version }) => `${table}@${version}`)

@@ -74,6 +74,8 @@ export interface PlanTask {
   readonly current?: number
   /** The rows of that version of the table. */
   readonly rows?: number
+  /** Bytes of older files that a run writes again, because Iceberg v2 does not read their types as the new ones. */
+  readonly rewriteBytes?: number
   /** What the source found, for ingest tasks: how many files of how many bytes will be taken. */
   readonly intake?: {
     readonly take: number
@@ -104,6 +106,8 @@ export interface TableState {
   /** The table versions it was made from. */
   readonly inputs: readonly { readonly table: string; readonly version: number }[]
   readonly rows: number
+  /** Where the next version keeps files that it cannot keep as they are: their bytes. */
+  readonly rewriteBytes?: number
 }
 
 /** What the planner knows of a load's target. */

@@ -16,6 +16,7 @@ import type { LoadContext, LoadCounts, LoadModeEntry } from './load-mode.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupColumns, lookupState } from './lookups.ts'
 import { loadModes } from './modes.ts'
 import { membersTable } from './scd2/members.ts'
+import { refuseRespelledKeys } from './scd2/shape.ts'
 import type { Staging } from './staging.ts'
 import { type Companion, countOf, sampleText } from './statements.ts'
 import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
@@ -166,6 +167,7 @@ async function fitTarget(
     return { added: [], rebuilt: false }
   }
 
+  refuseRespelledKeys(input, dialect, found)
   const drift = driftOf(dialect, input, history, found)
   const refused = drift.filter(
     ({ kind, change, expected, found: is }) =>

@@ -10,7 +10,7 @@ import { digest } from '../base/json.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import type { Load } from '../definition/types.ts'
 import { quoteIdentifier, quoteName } from '../sql/quote.ts'
-import { holds, isWhole } from '../sql/types/lattice.ts'
+import { areTimes, holds, isWhole } from '../sql/types/lattice.ts'
 import type { Dialect } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
 import type { FittedLookup, LoadContext } from './load-mode.ts'
@@ -206,8 +206,7 @@ function refuseOtherType(
   { name, type, of }: { readonly name: string; readonly type: string; readonly of: string },
 ): void {
   const is = dialect.heldAs(columns.find((column) => column.name === name)!.type)
-  const times = [is, type].every((one) => one === 'DATE' || one.startsWith('TIMESTAMP'))
-  if (times || holds(type, is) || (isWhole(type) && isWhole(is))) return
+  if (areTimes(is, type) || holds(type, is) || (isWhole(type) && isWhole(is))) return
   const why = `it is ${is}, and ${of}, in which it is looked up, is ${type}`
   throw sluiceError('Warehouse.Column', { target, column: name, why })
 }

@@ -127,6 +127,16 @@ describe('the house', () => {
     expect(long).toEqual([])
   })
 
+  test('reads and compares types in one place: sql/types', () => {
+    const defined = sources.filter((file) =>
+      /^export function (parseType|holds|classify|icebergPromotes)\b/m.test(readFileSync(file, 'utf8')),
+    )
+    expect(defined.map(short).sort()).toEqual(['sql/types/lattice.ts', 'sql/types/parse.ts'])
+    // What pulls the digits out of a DECIMAL in the engine's spelling decides by them: only how a value is hashed may depend on that, too.
+    const readers = sources.filter((file) => /DECIMAL\\\(\(?/.test(readFileSync(file, 'utf8')))
+    expect(readers.map(short)).toEqual(['lake/content.ts'])
+  })
+
   test('has a README under 60 lines in each folder', () => {
     const missing = readdirSync(src)
       .filter((name) => statSync(join(src, name)).isDirectory())

@@ -122,6 +122,36 @@ describe.each(warehouses)('$name', ({ make }) => {
     expect((await surrogates()).filter((sk) => known.includes(sk))).toEqual(known)
   })
 
+  test.each([
+    ['INTEGER', 'BIGINT', '5', '5', true],
+    ['DECIMAL(9,2)', 'DECIMAL(12,2)', '5.00', '5', true],
+    ['TIMESTAMP_S', 'TIMESTAMP', '2026-01-01 00:00:00', '2026-01-01 00:00:00', true],
+    ['DATE', 'TIMESTAMP', '2026-01-01', '2026-01-01 00:00:00', false],
+    ['INTEGER', 'DECIMAL(12,2)', '5', '5.00', false],
+  ])(
+    'WH-07, WH-13: the key of a dimension widens from %s to %s only where its surrogates stay',
+    async (from, to, old, same, widens) => {
+      await using warehouse = await (await make()).open()
+      const load: Load = {
+        ...{ mode: 'scd2', from: 'a.d', key: ['k'], effective: 'day' },
+        columns: { effective: 'effective_date', expiry: 'expiry_date', current: 'is_current', surrogate: 'sk' },
+      }
+      const shape = (type: string) => columns({ k: `${type}!`, a: 'VARCHAR', day: 'DATE!' })
+      await warehouse.load(inputOf(1, load, shape(from), [[old, 'A', '2026-01-01']]))
+      const first = () => warehouse.query("SELECT sk FROM target WHERE a = 'A'")
+      const known = await first()
+      // A late change makes the key's history again, its first version with it.
+      const wider = inputOf(2, load, shape(to), [
+        [same, 'B', '2026-01-03'],
+        [same, 'C', '2026-01-02'],
+      ])
+      if (widens) expect(await warehouse.load(wider)).toMatchObject({ total: 3 })
+      else
+        await expect(warehouse.load(wider)).rejects.toMatchObject({ name: 'Warehouse.Column', params: { column: 'k' } })
+      expect(await first()).toEqual(known)
+    },
+  )
+
   test('WH-13: to text, between a local time and an instant, and to what holds less, nothing changes by itself', async () => {
     await using warehouse = await (await make()).open()
     const load: Load = { mode: 'upsert', from: 'a.t', key: ['id'] }

@@ -8,6 +8,7 @@ import type { Storage } from '../../storage/storage.ts'
 import { assignFields, carryFiles } from '../fields.ts'
 import { digestFile } from '../file-digest.ts'
 import { onlyGrew } from '../growth.ts'
+import { type Merge, madeFiles, placeMade } from '../merge.ts'
 import { encodePart, partitionFolder, tableFolder, versionPath } from '../paths.ts'
 import { checkpointEvery, writeCheckpoint } from '../record/inputs.ts'
 import { currentVersion, encodeRecord, readRecord, writeHint } from '../record/records.ts'
@@ -47,6 +48,8 @@ export interface CommitInput
   readonly files: readonly NewFile[]
   /** Paths of the parent's files that a replacement keeps; `expectedParent` says which parent. */
   readonly kept?: readonly string[]
+  /** Files of the parent that stay, written again in the types of this version; those that another writer has replaced since are not looked at. */
+  readonly rewritten?: readonly Merge[]
   readonly quarantine: readonly NewQuarantine[]
   /** The version the work was planned on. A replacement of any other version is refused; commits after it are searched for `taskKey`. */
   readonly expectedParent?: number
@@ -75,7 +78,11 @@ export async function commit(storage: Storage, clock: Clock, input: CommitInput)
   const planned = input.expectedParent ?? version
   const before = await findCommitted(storage, input, version, input.expectedParent)
   if (before !== undefined) return alreadyCommitted(storage, before)
-  const adopted = await adoptFiles(storage, clock, input)
+  const again = madeFiles(
+    input.rewritten ?? [],
+    input.fields.map(({ name }) => name),
+  )
+  const adopted = await adoptFiles(storage, clock, { ...input, files: [...input.files, ...again] })
   for (;;) {
     const parent = version === 0 ? undefined : await recordOf(storage, table, version)
     assertParent(input, parent)
@@ -255,9 +262,10 @@ function buildRecord(
   const stays = new Set(input.operation === 'append' ? parent?.files.map(({ path }) => path) : input.kept)
   const assigned = assignFields(input.table, parent, input.fields, stays.size > 0)
   const version = (parent?.version ?? 0) + 1
-  const added = adopted.files.map((file) => ({ ...file, addedIn: version }))
+  const added = adopted.files.slice(0, input.files.length).map((file) => ({ ...file, addedIn: version }))
   const carried = parent === undefined ? [] : carryFiles(parent, assigned.fields).filter(({ path }) => stays.has(path))
-  const files = [...carried, ...added]
+  const again = adopted.files.slice(input.files.length)
+  const files = [...placeMade(carried, input.rewritten ?? [], again), ...added]
   return {
     format: formatOf(files),
     table: input.table,

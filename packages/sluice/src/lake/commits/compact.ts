@@ -1,10 +1,11 @@
 /** Makes a version of the same rows in fewer files. History is added to, never rewritten: the files of earlier versions stay while those do. */
 import type { Clock } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
-import { assert, sluiceError } from '../../base/errors.ts'
+import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { firstVersionOf, identityOf, onlyGrew, rowsVersion } from '../growth.ts'
+import { onlyGrew, rowsVersion } from '../growth.ts'
+import { type Merge, madeFiles, placeMade } from '../merge.ts'
 import { currentVersion } from '../record/records.ts'
 import type { CommitRecord, DataFile } from '../record.ts'
 import {
@@ -26,14 +27,6 @@ export interface CompactInput
   readonly merges: readonly Merge[]
 }
 
-/** Files that became one; that their rows are the same is for the caller to prove. */
-export interface Merge {
-  /** Of one partition, with the same columns; whole versions of it, see `smallFiles`. */
-  readonly files: readonly DataFile[]
-  /** With all columns of the version. */
-  readonly made: Pick<DataFile, 'rows' | 'stats' | 'content'> & { readonly localFile: string }
-}
-
 /**
  * Commits. What others have appended in the meantime stays; whoever replaced or rolled back the table was first.
  *
@@ -45,18 +38,7 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
   const { table, merges, fencingToken, fence } = input
   const planned = await recordOf(storage, table, input.version)
   const names = planned.fields.map(({ name }) => name)
-  const files = merges.map(({ files, made }) => {
-    assert(made.rows === files.reduce((sum, { rows }) => sum + rows, 0), 'files that become one keep their rows')
-    const [{ partition } = {}] = files
-    const inputs = [...new Set(files.flatMap((file) => file.inputs ?? []))]
-    return {
-      ...made,
-      ...(partition === undefined ? {} : { partition }),
-      ...(inputs.length === 0 ? {} : { inputs }),
-      fields: names,
-    }
-  })
-  const adopting: AdoptInput = { ...input, attempt: 1, files, quarantine: [] }
+  const adopting: AdoptInput = { ...input, attempt: 1, files: madeFiles(merges, names), quarantine: [] }
   let adopted: Awaited<ReturnType<typeof adoptFiles>>['files'] | undefined
   for (;;) {
     const parent = await recordOf(storage, table, await currentVersion(storage, table))
@@ -89,16 +71,7 @@ function buildRecord(
   parent: CommitRecord,
   adopted: readonly Omit<DataFile, 'addedIn'>[],
 ): CommitRecord {
-  const places = new Map(merges.flatMap(({ files }, at) => files.map(({ path }, place) => [path, { at, place }])))
-  const files = parent.files.flatMap((file): readonly DataFile[] => {
-    const found = places.get(file.path)
-    if (found === undefined) return [file]
-    if (found.place > 0) return []
-    const parts = (merges[found.at] as Merge).files
-    const merged = { from: Math.min(...parts.map(firstVersionOf)), identity: identityOf(parts) }
-    const addedIn = Math.max(...parts.map((part) => part.addedIn))
-    return [{ ...(adopted[found.at] as Omit<DataFile, 'addedIn'>), addedIn, merged }]
-  })
+  const files = placeMade(parent.files, merges, adopted)
   return {
     ...parent,
     format: formatOf(files),

@@ -37,9 +37,7 @@ export async function compactTable(
   await lake.verify({ ...record, files: groups.flat(), quarantine: [] })
   const folder = await storage.scratch(`${compacting.run}-compact`)
   try {
-    await using session = await engine.open({ signal })
-    // One thread keeps the order of the rows, and holds one row group.
-    await session.conserve({ threads: 1 })
+    await using session = await openWriter(engine, signal)
     const merges: Merge[] = []
     for (const [at, files] of groups.entries())
       merges.push(
@@ -52,11 +50,23 @@ export async function compactTable(
   }
 }
 
-/** Writes files as one, and proves that it has their rows. */
-async function merge(
+/** A session that writes files again: one thread keeps the order of the rows, and holds one row group. */
+export async function openWriter(engine: ProjectContext['engine'], signal: AbortSignal): Promise<Session> {
+  const session = await engine.open({ signal })
+  await session.conserve({ threads: 1 })
+  return session
+}
+
+/**
+ * Writes files as one, and proves that it has their rows.
+ *
+ * @example await merge(session, await lake.latestSql({ ...record, files }), record, files, '/scratch/0')
+ * @throws Lake.FileCorrupt
+ */
+export async function merge(
   session: Session,
   rows: string,
-  { table, fields }: CommitRecord,
+  { table, fields }: Pick<CommitRecord, 'table' | 'fields'>,
   files: readonly DataFile[],
   folder: string,
 ): Promise<Merge> {

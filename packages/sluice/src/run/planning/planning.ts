@@ -1,9 +1,12 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
 import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
+import type { Source } from '../../definition/types.ts'
 import { rowsVersion } from '../../lake/growth.ts'
+import type { CommitRecord } from '../../lake/record.ts'
+import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
-import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
+import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { placesIn } from '../definition/places.ts'
@@ -24,7 +27,11 @@ export interface Planning extends PlanResult {
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
   const reading = { places: placesIn(context.root), ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
-  const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
+  const [tables, targets, intake] = await Promise.all([
+    tableStates(context, analysis.columns),
+    targetStates(context),
+    intakes(context),
+  ])
   const input: PlanInput = {
     project: context.project,
     analysis: analysis.analysis,
@@ -44,9 +51,13 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
-async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {
+async function tableStates(
+  context: ProjectContext,
+  columns: PlanInput['columns'],
+): Promise<Record<string, TableState>> {
   const { sources, models } = projectIndex(context.project)
   const names = [...sources, ...models].map(({ table }) => table)
+  const growing = new Set(sources.flatMap(({ table, source }) => (keepsFiles(source) ? [table] : [])))
   const records = await Promise.all(names.map((name) => context.lake.current(name)))
   return Object.fromEntries(
     records.flatMap((record) =>
@@ -63,11 +74,21 @@ async function tableStates(context: ProjectContext): Promise<Record<string, Tabl
                   input.kind === 'table' ? [{ table: input.table, version: input.version }] : [],
                 ),
                 rows: record.rows,
+                ...(growing.has(record.table) ? rewriteOf(record, columns[record.table] ?? []) : {}),
               },
             ],
           ],
     ),
   )
+}
+
+/** Whether a source's next version has files of the one before. A model's rows are all made again. */
+const keepsFiles = (source: Source): boolean => source.kind === 'cdc' || source.mode !== 'replace'
+
+function rewriteOf(record: CommitRecord, columns: readonly PlanColumn[]): Pick<TableState, 'rewriteBytes'> {
+  const { files } = rewritingOf(record, columns)
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  return bytes === 0 ? {} : { rewriteBytes: bytes }
 }
 
 async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {

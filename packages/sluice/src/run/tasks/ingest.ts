@@ -131,7 +131,10 @@ async function takeContract(
     warnings: [],
   }
   const taskKey = digest({ definition: context.task.definition, contractAfter: current.version })
-  return { refused: [], record: await publish(context, session, candidate, { taskKey, operation: 'append' }) }
+  return {
+    refused: [],
+    record: await publish(context, session, candidate, { taskKey, operation: 'append', grows: current }),
+  }
 }
 
 /** Takes and publishes until there is no more; each piece is a version. */
@@ -215,7 +218,8 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     const unchanged = accepted === 0 ? dropped : { ...dropped, unchanged: accepted }
     return { refused, unchanged: { ...candidate.accounting, accepted: 0, dropped: unchanged } }
   }
-  const record = await publish(context, session, checked, publishOptions(context, candidate, taking))
+  const grows = stays.length === 0 ? undefined : current
+  const record = await publish(context, session, checked, { ...publishOptions(context, candidate, taking), grows })
   return { refused, record, ...(more === true && { more }) }
 }
 

@@ -6,9 +6,13 @@ import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { TaskContext } from '../context.ts'
+import { rewriteOlder } from '../execution/rewrite.ts'
 
 /** What only the task knows. */
-export type PublishOptions = Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql'>
+export interface PublishOptions extends Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql'> {
+  /** The version whose files stay, in columns that may be others now. */
+  readonly grows?: CommitRecord | undefined
+}
 
 /**
  * Commits a candidate; already committed under the same task key, it is left as it is.
@@ -20,11 +24,12 @@ export async function publish(
   context: TaskContext,
   session: Session,
   candidate: Candidate,
-  options: PublishOptions,
+  { grows, ...options }: PublishOptions,
 ): Promise<CommitRecord> {
   const { task, emit } = context
   assertChecks(context, candidate.checks)
   for (const message of candidate.warnings) emit({ type: 'task.warning', task: task.id, message })
+  const rewritten = grows === undefined ? [] : await rewriteOlder(context, grows, candidate)
   const { record } = await context.lake.commit({
     ...options,
     table: task.table,
@@ -36,6 +41,7 @@ export async function publish(
     verifyFile: (file) => readFooter(session, file),
     fields: candidate.fields,
     files: candidate.files,
+    ...(rewritten.length === 0 ? {} : { rewritten }),
     ...(candidate.kept === undefined ? {} : { kept: candidate.kept }),
     ...(candidate.watermark === undefined ? {} : { watermark: candidate.watermark }),
     inputs: candidate.inputs,

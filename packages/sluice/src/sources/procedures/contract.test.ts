@@ -100,6 +100,10 @@ test.each([
   ['bigint', 'int', 'lossy'],
   ['decimal(10,2)', 'decimal(18,6)', 'widening'],
   ['decimal(10,2)', 'decimal(9,2)', 'lossy'],
+  ['decimal(10,2)', 'numeric(12,2)', 'widening'],
+  ['int', 'integer', undefined],
+  ['int', 'decimal(12,2)', 'widening'],
+  ['int', 'decimal(9,0)', 'lossy'],
   ['datetime2(7)', 'datetime2(3)', 'lossy'],
   ['datetime2(3)', 'datetime', 'lossy'],
 ])('SR-05: the pinned type %s, and %s comes: %s', (pinned, came, kind) => {

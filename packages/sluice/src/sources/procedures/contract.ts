@@ -3,7 +3,7 @@ import { printable } from '../../base/printable.ts'
 import { duckDbType } from '../../definition/columns.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import type { Column, ColumnType, ProcedureSource } from '../../definition/types.ts'
-import { holds } from '../../sql/types/lattice.ts'
+import { areExact, classify, holds } from '../../sql/types/lattice.ts'
 
 /** A column that arrives; see `ResultColumn` of `connections/`. */
 export interface ArrivingColumn {
@@ -136,27 +136,23 @@ function readsText(column: Column): boolean {
 
 const spelling = (type: string): string => type.toLowerCase().replace(/\s+/g, '')
 
-/** The server's own type was pinned, and another came: wider where only its lengths grew, in every place. */
-function serverTypeClass(pinned: string, arrived: string): DifferenceClass {
+/** The server's own type was pinned, and another came: wider where numbers say so, or only lengths grew. */
+function serverTypeClass(pinned: string, arrived: string): DifferenceClass | undefined {
+  if (areExact(pinned, arrived)) {
+    const change = classify(pinned, arrived)
+    return change === 'same' ? undefined : change
+  }
   const [before, after] = [pinned, arrived].map(sizes)
   if (before === undefined || after === undefined) return 'lossy'
   const isSameKind = before.name === after.name && before.sizes.length === after.sizes.length
-  if (!isSameKind) {
-    const ranks = [before, after].map(({ name }) => integers.indexOf(name))
-    return ranks.every((rank) => rank >= 0) && (ranks[0] as number) < (ranks[1] as number) ? 'widening' : 'lossy'
-  }
-  const [precision = 0, scale = 0] = before.sizes
-  const [newPrecision = 0, newScale = 0] = after.sizes
-  return newScale >= scale && newPrecision - newScale >= precision - scale ? 'widening' : 'lossy'
+  return isSameKind && before.sizes.every((size, at) => size <= (after.sizes[at] as number)) ? 'widening' : 'lossy'
 }
-
-const integers = ['tinyint', 'smallint', 'int', 'bigint']
 
 function sizes(type: string): { readonly name: string; readonly sizes: readonly number[] } | undefined {
   const [, name, list] = /^([\w ]+?)(?:\(([\d, max]+)\))?$/.exec(type.trim().toLowerCase()) ?? []
   if (name === undefined) return undefined
   const numbers = list?.split(',').map((one) => (one.trim() === 'max' ? 2 ** 31 : Number(one)))
-  return { name: name === 'integer' ? 'int' : name, sizes: numbers ?? [] }
+  return { name, sizes: numbers ?? [] }
 }
 
 /** Where a missing column went: the same place and a type that fits, under a name that is alike or the only one left. */

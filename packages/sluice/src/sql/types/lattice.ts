@@ -56,6 +56,27 @@ export function areExact(a: string, b: string): boolean {
 }
 
 /**
+ * Whether a value that both types hold has one text in both.
+ *
+ * @example areSpelledAlike('INTEGER', 'DECIMAL(12,2)') // false: 5 and 5.00
+ */
+export function areSpelledAlike(a: string, b: string): boolean {
+  const [one, other] = [parseType(a), parseType(b)]
+  if (one.kind === 'exact' && other.kind === 'exact') return one.scale === other.scale
+  if (one.kind === other.kind && (one.kind === 'text' || one.kind === 'timestamp')) return true
+  return contains(one, other) && contains(other, one)
+}
+
+/**
+ * Whether both are dates or timestamps, so that they have an order in common.
+ *
+ * @example areTimes('DATE', 'TIMESTAMP WITH TIME ZONE') // true
+ */
+export function areTimes(a: string, b: string): boolean {
+  return [a, b].every((type) => isTime(parseType(type)))
+}
+
+/**
  * Whether a type is one of whole numbers, each of which has one text.
  *
  * @example isWhole('UBIGINT') // true

@@ -98,8 +98,7 @@ export function valueText(engineType: string, value: string): string {
 }
 
 function typeOf(engineType: string): readonly [string, string] {
-  const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(engineType)
-  if (decimal !== null) return [`numeric(${decimal[1]},${decimal[2]})`, engineType]
+  if (engineType.startsWith('DECIMAL(')) return [engineType.replace('DECIMAL', 'numeric'), engineType]
   const found = types[engineType.startsWith('ENUM(') ? 'VARCHAR' : engineType]
   if (found === undefined) throw sluiceError('Warehouse.TypeUnknown', { type: engineType, warehouse: 'PostgreSQL' })
   return found

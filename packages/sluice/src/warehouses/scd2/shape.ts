@@ -4,7 +4,9 @@ import { sha256 } from '../../base/json.ts'
 import { addedColumns } from '../../definition/columns.ts'
 import type { Load, Scd2Columns } from '../../definition/types.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
+import { areSpelledAlike, holds } from '../../sql/types/lattice.ts'
 import type { Dialect } from '../dialect.ts'
+import type { FoundColumn } from '../drift.ts'
 import { type Companion, columnList, requireColumns, sameKey } from '../statements.ts'
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
@@ -122,6 +124,28 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
     forever: foreverSql({ dialect, instant }),
     timed: load.effective !== undefined,
     observations: ownTable('scd2_observations', target, dialect),
+  }
+}
+
+/**
+ * A key's type may widen only where its values keep their texts: of those the surrogates are made that facts have.
+ *
+ * @param found The dimension's columns as they are.
+ * @throws Warehouse.Column
+ */
+export function refuseRespelledKeys(
+  { target, load, columns }: LoadInput,
+  dialect: Dialect,
+  found: readonly FoundColumn[],
+): void {
+  if (load.mode !== 'scd2') return
+  for (const { name, type } of columns.filter((column) => load.key.includes(column.name))) {
+    const is = found.find((column) => column.name === name)?.type
+    const now = dialect.heldAs(type)
+    // Of two that hold nothing of each other the drift tells.
+    if (is === undefined || areSpelledAlike(is, now) || !(holds(is, now) || holds(now, is))) continue
+    const why = `it was ${is} and is ${type} now, which writes the same values as other texts, and a key's text makes its surrogate: cast it in the model`
+    throw sluiceError('Warehouse.Column', { target, column: name, why })
   }
 }
 
