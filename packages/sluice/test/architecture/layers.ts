@@ -6,6 +6,7 @@ export const layers = [
   'plan',
   'statemachine',
   'storage',
+  'inbox',
   'lake',
   'engines',
   'connections',
