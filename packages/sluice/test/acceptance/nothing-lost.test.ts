@@ -108,7 +108,7 @@ test('IN-25: the copy of a file that is refused while it is taken is not put awa
   expect(existsSync(join(root, 'archive/orders'))).toBe(false)
 })
 
-test('WH-04 WH-18: an append after a rollback neither doubles nor keeps what was taken back', async () => {
+test('WH-04: an append after a rollback neither doubles nor keeps what was taken back', async () => {
   const root = shop(
     { loads: 'orders: { mode: append, from: raw.orders }' },
     { 'inbox/orders_1.csv': 'id,city\n1,Oslo\n' },

@@ -9,7 +9,7 @@ const manifest = '{ "private": true, "type": "module" }'
 
 const p1 = realFiles('seeds/001_s3_to_redshift')
 test.skipIf(p1 === undefined)(
-  `P1: a dropped CSV lands in the warehouse, to the cent${p1 === undefined ? ' (skipped: the sample is absent)' : ''}`,
+  `P1: a dropped CSV lands in the warehouse, to the cent${p1 === undefined ? ' (skipped: ../shared/data/seeds/001_s3_to_redshift is absent)' : ''}`,
   async () => {
     const root = makeProject({
       'package.json': manifest,
@@ -49,7 +49,7 @@ export default pipeline('sales', {
 
 const p3 = realFiles('seeds/003_medallion_zoop')
 test.skipIf(p3 === undefined)(
-  `P3: Parquet through bronze, silver and gold${p3 === undefined ? ' (skipped: the files are absent)' : ''}`,
+  `P3: Parquet through bronze, silver and gold${p3 === undefined ? ' (skipped: ../shared/data/seeds/003_medallion_zoop is absent)' : ''}`,
   async () => {
     const root = makeProject({ 'package.json': manifest, 'sluice.config.ts': config('p3') })
     for (const [file, folder] of [
@@ -103,7 +103,7 @@ export default pipeline('zoop', {
 
 const p4 = realFiles('seeds/004_club_games')
 test.skipIf(p4 === undefined)(
-  `P4: validated, staged, archived; twice is once; a bad header goes to the error folder${p4 === undefined ? ' (skipped: the file is absent)' : ''}`,
+  `P4: validated, staged, archived; twice is once; a bad header goes to the error folder${p4 === undefined ? ' (skipped: ../shared/data/seeds/004_club_games is absent)' : ''}`,
   async () => {
     const file = join(p4 as string, 'club_games_30032024.csv')
     const root = makeProject({

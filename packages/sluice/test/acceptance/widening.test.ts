@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { explainPlan } from '../../src/plan/explain.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from './project.ts'
 
@@ -70,17 +71,17 @@ test('SR-05: what a plan calls a widening, the run makes: in the table, in the m
   expect(ingest?.schemaChanges.map((change) => [change.column, change.class])).toEqual(
     names.map((name) => [name, 'widening']),
   )
-  const [before] = await opened.versions('raw.t')
+  const [before] = await opened[readContext].versions('raw.t')
   expect(ingest?.rewriteBytes).toBe(before?.bytes)
   expect(explainPlan(planned).join('\n')).toMatch(/writes [\d.]+ kB of older files again, in the new types/)
 
   const { summary } = await opened.run()
   expect(summary.status).toBe('succeeded')
-  const [record] = await opened.versions('raw.t')
+  const [record] = await opened[readContext].versions('raw.t')
   expect(record).toMatchObject({ version: 2, operation: 'append', rows: 2 })
   expect(record?.files.map(({ path }) => path)).not.toContain(before?.files[0]?.path)
-  await opened.verify(record!)
-  await using session = await opened.openRead()
+  await opened[readContext].verify(record!)
+  await using session = await opened[readContext].openRead()
   const list = names.map((name) => `${name}::VARCHAR AS ${name}`).join(', ')
   for (const relation of [
     'raw.t',
@@ -117,12 +118,12 @@ test('SR-05: what Iceberg v2 knows rewrites nothing; a contract without a new fi
   writeFileSync(join(root, 'pipelines/shop/pipeline.yaml'), pipeline(of(1), '  {}'))
   {
     await using opened = await openProject(root)
-    const [before] = await opened.versions('raw.t')
+    const [before] = await opened[readContext].versions('raw.t')
     const ingest = (await opened.plan()).plan.tasks.find(({ id }) => id === 'ingest:raw.t')
     expect(ingest).toMatchObject({ action: 'run' })
     expect(ingest).not.toHaveProperty('rewriteBytes')
     expect((await opened.run()).summary.status).toBe('succeeded')
-    const [record] = await opened.versions('raw.t')
+    const [record] = await opened[readContext].versions('raw.t')
     expect(record?.files.map(({ path }) => path)).toEqual(before?.files.map(({ path }) => path))
   }
   // And without a file, what it does not know: the version has the older rows alone, written again.
@@ -134,13 +135,13 @@ test('SR-05: what Iceberg v2 knows rewrites nothing; a contract without a new fi
     ),
   )
   await using opened = await openProject(root)
-  const [before] = await opened.versions('raw.t')
+  const [before] = await opened[readContext].versions('raw.t')
   expect((await opened.plan()).plan.tasks.find(({ id }) => id === 'ingest:raw.t')?.rewriteBytes).toBe(before?.bytes)
   expect((await opened.run()).summary.status).toBe('succeeded')
-  const [record] = await opened.versions('raw.t')
+  const [record] = await opened[readContext].versions('raw.t')
   expect(record).toMatchObject({ version: 3, rows: 1, accounting: { read: 0 } })
   expect(record?.files[0]?.path).not.toBe(before?.files[0]?.path)
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   expect(await session.all('SELECT c0::VARCHAR AS c0 FROM stage.t')).toEqual([{ c0: '-128.00' }])
 })
 
@@ -165,12 +166,12 @@ test('SR-05: to text is lossy; approved, the older rows are texts, too', async (
   }
   writeFileSync(join(root, 'pipelines/shop/pipeline.yaml'), pipeline(columnsBy(kinds.map(() => 'text')), '  {}'))
   await using opened = await openProject(root)
-  const [before] = await opened.versions('raw.t')
+  const [before] = await opened[readContext].versions('raw.t')
   const [ingest] = (await opened.plan()).plan.tasks
   expect(ingest).toMatchObject({ action: 'skip', reason: 'needs-approval', rewriteBytes: before?.bytes })
   expect(new Set(ingest?.schemaChanges.map((change) => change.class))).toEqual(new Set(['lossy']))
   expect((await opened.run({ approve: ['raw.t'] })).summary.status).toBe('succeeded')
-  await using session = await opened.openRead()
+  await using session = await opened[readContext].openRead()
   const [row] = await session.all<Record<string, string>>('SELECT * EXCLUDE (id, _file) FROM raw.t')
   expect(Object.values(row ?? {})).toEqual(kinds.map(([, value]) => value))
 })

@@ -1,25 +1,12 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { builtinModules } from 'node:module'
-import { basename, dirname, join, relative, resolve } from 'node:path'
-import ts from 'typescript'
+import { join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { importsOf, short, sources, src, walk } from './imports.ts'
 import { adapters, banned, layers, pure, reading, showable, showing } from './layers.ts'
 
-const src = resolve(import.meta.dirname, '../../src')
 const repository = resolve(src, '../../..')
 
-interface Import {
-  readonly from: string
-  readonly to: string
-  readonly specifier: string
-  readonly typeOnly: boolean
-  readonly dynamic: boolean
-  /** What is imported by name. */
-  readonly names: readonly string[]
-}
-
-const files = walk(src).filter((file) => file.endsWith('.ts'))
-const sources = files.filter((file) => !file.endsWith('.test.ts'))
 const imports = sources.flatMap(importsOf)
 
 describe('the house', () => {
@@ -63,15 +50,6 @@ describe('the house', () => {
       return a !== undefined && b !== undefined && a[0] === b[0] && a[1] !== b[1]
     })
     expect(wrong.map(({ from, to }) => `${short(from)} imports its sibling ${short(to)}`)).toEqual([])
-  })
-
-  test('has no runtime import cycle', () => {
-    const edges = new Map<string, string[]>()
-    for (const { from, to, typeOnly, dynamic } of imports) {
-      if (typeOnly || dynamic || !to.startsWith(src)) continue
-      edges.set(from, [...(edges.get(from) ?? []), to])
-    }
-    expect(cycles(edges).map((cycle) => cycle.map(short).join(' → '))).toEqual([])
   })
 
   test('only the server and the command line print, parse arguments or exit', () => {
@@ -118,13 +96,6 @@ describe('the house', () => {
   test('has no file or folder whose name says nothing', () => {
     const names = walk(src).flatMap((file) => relative(src, file).replace(/\.ts$/, '').split('/'))
     expect(names.filter((name) => banned.some((word) => name === word))).toEqual([])
-  })
-
-  test('keeps files short enough to read', () => {
-    const long = sources
-      .map((file) => [short(file), readFileSync(file, 'utf8').split('\n').length] as const)
-      .filter(([, lines]) => lines > 500)
-    expect(long).toEqual([])
   })
 
   test('reads and compares types in one place: sql/types', () => {
@@ -192,62 +163,8 @@ describe('the workspace', () => {
   })
 })
 
-function walk(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
-    entry.isDirectory() ? walk(join(folder, entry.name)) : [join(folder, entry.name)],
-  )
-}
-
 function code(file: string): string {
   return readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '')
-}
-
-function importsOf(file: string): Import[] {
-  const tree = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
-  const found: Import[] = []
-  const add = (specifier: string, typeOnly: boolean, dynamic: boolean, names: readonly string[] = []): void => {
-    const to = specifier.startsWith('.') ? resolve(dirname(file), specifier) : specifier
-    found.push({ from: file, to, specifier, typeOnly, dynamic, names })
-  }
-  const visit = (node: ts.Node): void => {
-    if (
-      (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) &&
-      node.moduleSpecifier !== undefined &&
-      ts.isStringLiteral(node.moduleSpecifier)
-    ) {
-      const clause = ts.isImportDeclaration(node) ? node.importClause : undefined
-      const named = clause?.namedBindings
-      const allTypes =
-        named !== undefined &&
-        ts.isNamedImports(named) &&
-        clause?.name === undefined &&
-        named.elements.length > 0 &&
-        named.elements.every((element) => element.isTypeOnly)
-      add(
-        node.moduleSpecifier.text,
-        clause?.isTypeOnly === true || allTypes || (ts.isExportDeclaration(node) && node.isTypeOnly),
-        false,
-        namesOf(node),
-      )
-    }
-    if (
-      ts.isCallExpression(node) &&
-      node.expression.kind === ts.SyntaxKind.ImportKeyword &&
-      node.arguments[0] !== undefined &&
-      ts.isStringLiteral(node.arguments[0])
-    ) {
-      add(node.arguments[0].text, false, true)
-    }
-    ts.forEachChild(node, visit)
-  }
-  visit(tree)
-  return found
-}
-
-function namesOf(node: ts.ImportDeclaration | ts.ExportDeclaration): readonly string[] {
-  const named = ts.isImportDeclaration(node) ? node.importClause?.namedBindings : node.exportClause
-  if (named === undefined || !(ts.isNamedImports(named) || ts.isNamedExports(named))) return []
-  return named.elements.map((element) => (element.propertyName ?? element.name).text)
 }
 
 function layerOf(file: string): number {
@@ -262,28 +179,4 @@ function adapterOf(file: string): readonly [string, string] | undefined {
   const [folder, adapter, rest] = relative(src, file).split('/')
   if (folder === undefined || adapter === undefined || rest === undefined) return undefined
   return adapters.includes(folder as (typeof adapters)[number]) ? [folder, adapter] : undefined
-}
-
-function cycles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
-  const found: string[][] = []
-  const done = new Set<string>()
-  const path: string[] = []
-  const visit = (file: string): void => {
-    const at = path.indexOf(file)
-    if (at >= 0) {
-      found.push([...path.slice(at), file])
-      return
-    }
-    if (done.has(file)) return
-    path.push(file)
-    for (const next of edges.get(file) ?? []) visit(next)
-    path.pop()
-    done.add(file)
-  }
-  for (const file of edges.keys()) visit(file)
-  return found
-}
-
-function short(file: string): string {
-  return file.startsWith(src) ? relative(src, file) : basename(file)
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { printLsn } from '../../src/sources/cdc/wire/lsn.ts'
-import { cursorOf, lakeOf, logOf, runProject } from './project.ts'
+import { cursorOf, fold, lakeOf, logOf, runProject } from './project.ts'
 import { client, confirmed, expectEqual, name, server, shop, sql } from './shop.ts'
 
 test('a first run copies, the next ones take what was committed since, to one boundary for all tables', async () => {
@@ -50,6 +50,51 @@ test('a first run copies, the next ones take what was committed since, to one bo
   const third = await runProject(root)
   expect(third.summary).toMatchObject({ status: 'succeeded', tasks: { unchanged: 1 } })
   expect((await lakeOf(root).current('raw.shop'))?.version).toBe(2)
+})
+
+test('CD-04: many changes of one commit have one position and a number each, and none is lost', async () => {
+  const root = await shop(
+    ['public.t'],
+    ['CREATE TABLE t (id int PRIMARY KEY, v int)', 'INSERT INTO t VALUES (1, 0), (2, 0)'],
+  )
+  await runProject(root)
+  const updates = Array.from({ length: 200 }, (_, at) => `UPDATE t SET v = ${at + 1} WHERE id = ${1 + (at % 2)}`)
+  await sql('BEGIN', ...updates, 'COMMIT')
+  expect((await runProject(root)).errors).toEqual([])
+  const changes = (await logOf(root)).filter(({ _op }) => _op === 'U')
+  expect(new Set(changes.map(({ _lsn }) => _lsn)).size).toBe(1)
+  expect(new Set(changes.map(({ _seq }) => _seq)).size).toBe(200)
+  expect(changes.map(({ after }) => JSON.parse(after!).v)).toEqual(updates.map((_, at) => `${at + 1}`))
+  await expectEqual(root, 'public.t')
+})
+
+test('CD-15: a TRUNCATE of several tables empties each of them at its commit, and what is inserted after it stays', async () => {
+  const setup = ['a', 'b', 'c'].flatMap((table) => [
+    `CREATE TABLE ${table} (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)`,
+    `INSERT INTO ${table} (v) SELECT 'before' FROM generate_series(1, 4)`,
+  ])
+  const root = await shop(
+    ['public.a', 'public.b', 'public.c'],
+    [...setup, 'ALTER TABLE c ADD a int REFERENCES a', 'UPDATE c SET a = id'],
+  )
+  await runProject(root)
+  await sql(
+    'BEGIN',
+    "UPDATE b SET v = 'changed' WHERE id = 1",
+    // CASCADE empties c, too, and the numbers begin again.
+    'TRUNCATE a, b RESTART IDENTITY CASCADE',
+    "INSERT INTO b (v) VALUES ('in the same transaction')",
+    'COMMIT',
+    "INSERT INTO a (v) VALUES ('after')",
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  const log = await logOf(root)
+  const truncates = log.filter(({ _op }) => _op === 'T')
+  expect(truncates.map(({ _table }) => _table).sort()).toEqual(['public.a', 'public.b', 'public.c'])
+  expect(new Set(truncates.map(({ _lsn }) => _lsn)).size).toBe(1)
+  expect([...fold(log, 'public.c').values()]).toEqual([])
+  expect([...fold(log, 'public.b').values()]).toEqual([{ id: '1', v: 'in the same transaction' }])
+  await expectEqual(root, 'public.a', 'public.b', 'public.c')
 })
 
 test('a backlog comes in versions of whole transactions, in one run', async () => {

@@ -67,13 +67,69 @@ test('CD-17: a renamed column: with both names declared, what was keeps its valu
   ])
 })
 
-const hard = [
-  'id int PRIMARY KEY',
-  'm mood, p pair, s small, a text[], r int4range, i interval, o oid',
-  'n numeric, f float8, d date, ts timestamp, tz timestamptz, t time',
-].join(', ')
-const hardColumns = ['m', 'p', 's', 'a', 'r', 'i', 'o', 'n', 'f', 'd', 'ts', 'tz', 't']
-const plain = `'happy', ROW(1, 'x'), 5, ARRAY['a', NULL], '[1,5)', '1 mon', 7, 1.50, 0.5, '2024-02-29', '2024-02-29 23:59:59.123456', '2024-02-29 23:59:59.1+02', '23:59'`
+interface TypedShop {
+  readonly types?: readonly string[]
+  readonly columns: { readonly [name: string]: string }
+  readonly rows: readonly string[]
+}
+
+/** A table `v` with these columns beside its key, and a project that makes current rows and histories of it, as texts and as types. */
+async function typedShop(
+  { types = [], columns, rows }: TypedShop,
+  typed: string,
+): Promise<{ readonly root: string; expectTexts(): Promise<void> }> {
+  const names = Object.keys(columns)
+  const list = names.map((name) => `${name} ${columns[name]}`).join(', ')
+  const root = await shop(['public.v'], [...types, `CREATE TABLE v (id int PRIMARY KEY, ${list})`, ...rows])
+  const texts = names.map((name) => `${name}: 'text'`).join(', ')
+  const of = (more: string, as: string, waits = '') =>
+    `changes('raw.shop', 'public.v', { as: '${as}', key: 'id', columns: { id: 'integer', ${more} } ${waits} })`
+  const waits = `, quarantine: { maxShare: 1 }`
+  addTables(
+    root,
+    `{ 'stage.texts': ${of(texts, 'current')}, 'stage.text_history': ${of(texts, 'history')},
+       'stage.typed': ${of(typed, 'current', waits)}, 'stage.typed_history': ${of(typed, 'history', waits)} }`,
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  return {
+    root,
+    /** Texts are what the server writes: current rows, and the newest of each history. */
+    async expectTexts(): Promise<void> {
+      await sql('SET timezone = UTC')
+      const select = names.map((name) => `${name}::text AS ${name}`).join(', ')
+      const { rows } = await client.query(`SELECT id, ${select} FROM v ORDER BY id`)
+      const all = ['id', ...names].join(', ')
+      expect(await rowsOf(root, `SELECT ${all} FROM stage.texts ORDER BY id`)).toEqual(rows)
+      const last = `SELECT ${all} FROM stage.text_history QUALIFY row_number() OVER (PARTITION BY id ORDER BY _sequence DESC) = 1 ORDER BY id`
+      expect(await rowsOf(root, last)).toEqual(rows)
+    },
+  }
+}
+
+test('CD-18: an enum, a composite, a domain, an array, a range and types that nobody knows are text as the server writes it, never NULL', async () => {
+  const columns = { m: 'mood', p: 'pair', s: 'small', a: 'text[]', r: 'int4range', i: 'interval', o: 'oid' }
+  const values = `'happy', ROW(1, 'x'), 5, ARRAY['a', NULL], '[1,5)', '1 mon', 7`
+  const types = [
+    "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+    'CREATE TYPE pair AS (n int, t text)',
+    'CREATE DOMAIN small AS int CHECK (value < 10)',
+  ]
+  const rows = [`INSERT INTO v VALUES (0, ${values})`]
+  const { root, expectTexts } = await typedShop({ types, columns, rows }, `m: 'text', s: 'integer'`)
+  await sql(
+    "ALTER TYPE mood ADD VALUE 'glad'",
+    `INSERT INTO v VALUES (1, ${values.replace('happy', 'glad')})`,
+    `UPDATE v SET a = '{}', r = 'empty', p = ROW(NULL, '') WHERE id = 0`,
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  await expectTexts()
+  expect(await rowsOf(root, 'SELECT id, m, s FROM stage.typed ORDER BY id')).toEqual([
+    { id: 0, m: 'happy', s: 5 },
+    { id: 1, m: 'glad', s: 5 },
+  ])
+})
+
+const plain = `1.50, 0.5, '2024-02-29', '2024-02-29 23:59:59.123456', '2024-02-29 23:59:59.1+02', '23:59'`
 /** Rows with one value each that no type of ours has, and its column. */
 const beyond = [
   [`n = 'NaN'`, 'n'],
@@ -88,52 +144,26 @@ const beyond = [
   [`t = '24:00'`, 't'],
 ] as const
 
-test('CD-18, CD-19: what no type can hold is a text as the server writes it, or waits in quarantine; it is never NULL', async () => {
-  const root = await shop(
-    ['public.v'],
-    [
-      "CREATE TYPE mood AS ENUM ('sad', 'happy')",
-      'CREATE TYPE pair AS (n int, t text)',
-      'CREATE DOMAIN small AS int CHECK (value < 10)',
-      `CREATE TABLE v (${hard})`,
-      `INSERT INTO v VALUES (0, ${plain})`,
-      // Half of them are copied, half of them are changes.
-      ...beyond.flatMap(([value], at) => [
-        `INSERT INTO v VALUES (${at + 1}, ${plain})`,
-        ...(at % 2 === 0 ? [`UPDATE v SET ${value} WHERE id = ${at + 1}`] : []),
-      ]),
-    ],
-  )
-  const texts = hardColumns.map((name) => `${name}: 'text'`).join(', ')
-  const typed = `m: 'text', n: decimal(12, 2), f: 'float', d: 'date', ts: 'timestamp', tz: 'timestamptz', t: 'time'`
-  const of = (columns: string, as: string, more = '') =>
-    `changes('raw.shop', 'public.v', { as: '${as}', key: 'id', columns: { id: 'integer', ${columns} } ${more} })`
-  const waits = `, quarantine: { maxShare: 1 }`
-  addTables(
-    root,
-    `{ 'stage.texts': ${of(texts, 'current')}, 'stage.text_history': ${of(texts, 'history')},
-       'stage.typed': ${of(typed, 'current', waits)}, 'stage.typed_history': ${of(typed, 'history', waits)} }`,
-  )
+test('CD-19: a value that no type can hold is a text as the server writes it, or waits in quarantine; it is never NULL', async () => {
+  const columns = { n: 'numeric', f: 'float8', d: 'date', ts: 'timestamp', tz: 'timestamptz', t: 'time' }
+  const typed = `n: decimal(12, 2), f: 'float', d: 'date', ts: 'timestamp', tz: 'timestamptz', t: 'time'`
+  const changed = ([value]: (typeof beyond)[number], at: number) => `UPDATE v SET ${value} WHERE id = ${at + 1}`
+  // Half of them are copied, half of them are changes.
+  const rows = [
+    `INSERT INTO v VALUES (0, ${plain})`,
+    ...beyond.flatMap((one, at) => [
+      `INSERT INTO v VALUES (${at + 1}, ${plain})`,
+      ...(at % 2 === 0 ? [changed(one, at)] : []),
+    ]),
+  ]
+  const { root, expectTexts } = await typedShop({ columns, rows }, typed)
+  await sql(...beyond.flatMap((one, at) => (at % 2 === 0 ? [] : [changed(one, at)])))
   expect((await runProject(root)).errors).toEqual([])
-  await sql(
-    ...beyond.flatMap(([value], at) => (at % 2 === 0 ? [] : [`UPDATE v SET ${value} WHERE id = ${at + 1}`])),
-    "ALTER TYPE mood ADD VALUE 'glad'",
-    `INSERT INTO v VALUES (100, ${plain.replace('happy', 'glad')})`,
-  )
-  expect((await runProject(root)).errors).toEqual([])
-
-  await sql('SET timezone = UTC')
-  const { rows } = await client.query(
-    `SELECT id, ${hardColumns.map((name) => `${name}::text AS ${name}`).join(', ')} FROM v ORDER BY id`,
-  )
-  const names = ['id', ...hardColumns].join(', ')
-  expect(await rowsOf(root, `SELECT ${names} FROM stage.texts ORDER BY id`)).toEqual(rows)
-  const last = `SELECT ${names} FROM stage.text_history QUALIFY row_number() OVER (PARTITION BY id ORDER BY _sequence DESC) = 1 ORDER BY id`
-  expect(await rowsOf(root, last)).toEqual(rows)
+  await expectTexts()
 
   // What was never good is not there; what was good once stays, and is listed as refused.
-  const good = [0, 100, ...beyond.flatMap((_, at) => (at % 2 === 0 ? [] : [at + 1]))].sort((x, y) => x - y)
-  const all = `m IS NOT NULL AND n = 1.5 AND f = 0.5 AND d = DATE '2024-02-29' AND t = TIME '23:59' AND tz = TIMESTAMPTZ '2024-02-29 21:59:59.1+00'`
+  const good = [0, ...beyond.flatMap((_, at) => (at % 2 === 0 ? [] : [at + 1]))]
+  const all = `n = 1.5 AND f = 0.5 AND d = DATE '2024-02-29' AND t = TIME '23:59' AND tz = TIMESTAMPTZ '2024-02-29 21:59:59.1+00'`
   expect(await rowsOf(root, `SELECT id FROM stage.typed WHERE ${all} ORDER BY id`)).toEqual(good.map((id) => ({ id })))
   expect(await rowsOf(root, 'SELECT count(*)::INT AS n FROM stage.typed')).toEqual([{ n: good.length }])
   for (const table of ['stage.typed', 'stage.typed_history']) {

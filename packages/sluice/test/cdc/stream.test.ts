@@ -162,6 +162,28 @@ test('CD-02, CD-04, CD-12, CD-20: what a server sends is read as it was committe
   third.close()
 })
 
+test('CD-20: a transaction that is sent before it ends and is rolled back is never seen, and nothing of it stays on disk', async () => {
+  await sql('CREATE TABLE aborted (id int PRIMARY KEY, v text)', 'CREATE PUBLICATION "eight ""p""" FOR TABLE aborted')
+  const from = await slotOf('eight')
+  const stream = await open('eight', from, 10_000)
+  const other = await server.superuserClient()
+  try {
+    await other.query('BEGIN')
+    await other.query("INSERT INTO aborted SELECT i, 'lost' FROM generate_series(1, 5000) i")
+    // What was committed meanwhile is read, and the open transaction waits beside it.
+    await sql("INSERT INTO aborted VALUES (-1, 'kept')")
+    expect(await drain(stream)).toEqual([['insert - {"id":"-1","v":"kept"} -']])
+    expect(readdirSync(folder)).not.toEqual([])
+    await other.query('ROLLBACK')
+    await sql("INSERT INTO aborted VALUES (-2, 'kept')")
+    expect(await drain(stream)).toEqual([['insert - {"id":"-2","v":"kept"} -']])
+    expect(readdirSync(folder)).toEqual([])
+  } finally {
+    await other.end()
+    stream.close()
+  }
+})
+
 test('CD-22, CD-20: a transaction that is sent before it commits waits on disk; what a savepoint took back is not seen', async () => {
   await sql('CREATE TABLE large (id int PRIMARY KEY, v text)', 'CREATE PUBLICATION "two ""p""" FOR TABLE large')
   const from = await slotOf('two')

@@ -26,7 +26,7 @@ import {
 } from './shop.ts'
 
 /** The gate takes a few. */
-const runs = Number(process.env['SLUICE_HISTORIES'] ?? 8)
+const runs = Number(process.env['SLUICE_HISTORIES'] ?? 4)
 
 const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
 

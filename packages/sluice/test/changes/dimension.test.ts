@@ -19,7 +19,7 @@ import { filesSql, fold, shapeOf } from './folding.ts'
 
 /** Histories that share a load: each has rows of its own, so that a load costs little. Acceptance asks for 2,000; the gate takes fewer. */
 const together = 20
-const rounds = Math.ceil(Number(process.env['SLUICE_HISTORIES'] ?? 40) / together)
+const rounds = Math.ceil(Number(process.env['SLUICE_HISTORIES'] ?? 20) / together)
 const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 31)
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-dimension-'))

@@ -72,6 +72,20 @@ describe.each(warehouses)('$name', ({ make }) => {
     expect(await rowsIn(warehouse)).toEqual([[1, null, '1.000', 'new']])
   })
 
+  test('WH-18: rows that are not as many as the version has refuse the load, and the target is as before', async () => {
+    await using warehouse = await (await make()).open()
+    for (const rows of [0, 2])
+      await expect(
+        warehouse.load({ ...inputOf(1, replace, shape, [[1, null, '1', 'a']]), rows }),
+      ).rejects.toMatchObject({ name: 'Warehouse.RowsDiffer' })
+    expect(await warehouse.ledger({})).toEqual([])
+    await warehouse.load(inputOf(1, replace, shape, [[1, null, '1', 'a']]))
+    await expect(
+      warehouse.load({ ...inputOf(2, replace, shape, [[2, null, '1', 'b']]), rows: 2 }),
+    ).rejects.toMatchObject({ name: 'Warehouse.RowsDiffer' })
+    expect(await rowsIn(warehouse)).toEqual([[1, null, '1.000', 'a']])
+  })
+
   test('WH-01: a load that fails leaves neither rows, nor tables, nor a ledger row', async () => {
     await using warehouse = await (await make()).open()
     await expect(

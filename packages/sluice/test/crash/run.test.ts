@@ -27,9 +27,10 @@ const oneByOne = ['run', '--concurrency', '1']
 const killAt = (root: string, { point }: Hit): Promise<CommandResult> =>
   command(root, oneByOne, { env: { SLUICE_CRASH: point } })
 
-const ways: readonly Way[] = [
+/** Runs that do all there is to do. */
+const firstRuns: readonly Way[] = [
   {
-    title: 'a first run, in one process',
+    title: 'in one process',
     // In this process, one task after the other, so that its events say between the boundaries whose they are.
     hits: () =>
       listed(async ({ SLUICE_CRASH_LIST }) => {
@@ -51,8 +52,12 @@ const ways: readonly Way[] = [
     prepare: async () => undefined,
     kill: killAt,
   },
+]
+
+const ways: readonly Way[] = [
+  ...firstRuns,
   {
-    title: 'a run that finds nothing to do',
+    title: 'with nothing to do',
     async hits() {
       const root = shopProject()
       await recover(root)
@@ -80,36 +85,59 @@ beforeAll(async () => {
   reference = await shopState(root)
 })
 
-describe('a run that was killed at any durable boundary', () => {
-  const met = new Set<string>()
+/** What is half done where a run is killed, by label; each belongs to the first that matches. */
+const moments = {
+  start: /^run\.(lease\.|ledger\.\w+_start$)/,
+  ledger: /^(run\.ledger|storage\.append)\./,
+  outcome: /^(lake\.commit\.after_create|warehouse\.load\.after_commit)$/,
+  data: /^(storage\.adopt|lake\.commit)\./,
+  load: /^warehouse\.load\./,
+  settling: /^(run\.ingest|sources\.(archive|refuse))\./,
+  other: /./,
+} as const
 
-  test.each(ways)('OR-03, TR-06: goes on by itself to the same end: $title', async ({ title, hits, prepare, kill }) => {
-    const found = await hits()
-    for (const label of labelsOf(found)) met.add(label)
+type Moment = keyof typeof moments
+
+const momentOf = ({ label }: Hit): Moment => {
+  const found = Object.entries(moments).find(([, labels]) => labels.test(label))
+  return found?.[0] as Moment
+}
+
+describe('a run that was killed goes on by itself to the same end', () => {
+  const found = new Map<Way, Promise<readonly Hit[]>>()
+  const hitsOf = (way: Way): Promise<readonly Hit[]> => {
+    const hits = found.get(way) ?? way.hits()
+    found.set(way, hits)
+    return hits
+  }
+  const killedAt = (moment: Moment) => async (way: Way) => {
+    const hits = (await hitsOf(way)).filter((hit) => momentOf(hit) === moment)
+    expect(hits).not.toEqual([])
     const wrong: string[] = []
-    await inParallel(2, sampled(found, title), async (hit) => {
+    await inParallel(2, sampled(hits, `${way.title}, ${moment}`), async (hit) => {
       const { point } = hit
       const root = shopProject()
-      await prepare(root)
-      const killed = await kill(root, hit)
+      await way.prepare(root)
+      const killed = await way.kill(root, hit)
       // Events that come together are one line of the log, so its last hits are not in every run.
       if (killed.signal === null && /append/.test(point)) return
       if (killed.signal !== 'SIGKILL') return void wrong.push(`${point}: was not hit (${killed.code})`)
       await recover(root)
-      const state = await shopState(root).catch((error: unknown) => String(error))
-      if (JSON.stringify(state) !== JSON.stringify(reference))
-        wrong.push(`${point}: ${JSON.stringify(state).slice(0, 2000)}`)
-      if (readdirSync(join(root, 'inbox')).length > 0)
-        wrong.push(`${point}: the inbox still holds ${readdirSync(join(root, 'inbox'))}`)
-      if (readdirSync(join(root, 'archive/orders')).sort().join() !== 'orders_2026-01-30.csv,orders_2026-02-01.csv')
-        wrong.push(`${point}: archived ${readdirSync(join(root, 'archive/orders'))}`)
-      if (!existsSync(join(root, 'error/orders/orders_2026-02-02.csv')))
-        wrong.push(`${point}: the refused file is not in the error folder`)
+      wrong.push(...(await differences(root)).map((difference) => `${point}: ${difference}`))
     })
     expect(wrong).toEqual([])
-  })
+  }
 
-  test('every label of the code was met, save those of other suites', () => {
+  test.each(firstRuns)('TR-06: $title, between its start in the ledger and its first task', killedAt('start'))
+  test.each(ways)('OR-01: $title, at an entry of the ledger', killedAt('ledger'))
+  test.each(firstRuns)('OR-03: $title, between a commit and its outcome in the ledger', killedAt('outcome'))
+  test.each(firstRuns)('LK-01: $title, while data files are written that no commit names', killedAt('data'))
+  test.each(firstRuns)('WH-01: $title, in the transaction of a load', killedAt('load'))
+  test.each(firstRuns)('IN-23: $title, while a file is put away', killedAt('settling'))
+  test.each(firstRuns)('$title, at any other boundary', killedAt('other'))
+
+  test('every label of the code was met, save those of other suites', async () => {
+    const met = new Set((await Promise.all(ways.map(hitsOf))).flatMap(labelsOf))
     const labels = labelsOfCode().filter((label) => !elsewhere.some((prefix) => label.startsWith(prefix)))
     expect(labels.length).toBeGreaterThan(25)
     expect(labels.filter((label) => !met.has(label))).toEqual([])
@@ -131,4 +159,17 @@ function labelsOfCode(): readonly string[] {
 async function recover(root: string): Promise<void> {
   await using project = await openProject(root)
   await project.run()
+}
+
+/** What is not as it is where nothing was killed. */
+async function differences(root: string): Promise<readonly string[]> {
+  const state = await shopState(root).catch((error: unknown) => String(error))
+  const inbox = readdirSync(join(root, 'inbox'))
+  const archived = readdirSync(join(root, 'archive/orders')).sort().join()
+  return [
+    JSON.stringify(state) !== JSON.stringify(reference) && JSON.stringify(state).slice(0, 2000),
+    inbox.length > 0 && `the inbox still holds ${inbox}`,
+    archived !== 'orders_2026-01-30.csv,orders_2026-02-01.csv' && `archived ${archived}`,
+    !existsSync(join(root, 'error/orders/orders_2026-02-02.csv')) && 'the refused file is not in the error folder',
+  ].filter((difference) => difference !== false)
 }

@@ -22,7 +22,7 @@ function start(id: string, token: number): Parameters<typeof startRun>[1] {
   return { id, startedAt: stamp.ts, pipelines: ['retail'], fencingToken: token }
 }
 
-test('OR-01, OR-02: keeps events in order, leaves progress out, drops a torn last line', async () => {
+test('OR-02: keeps events in order, leaves progress out, drops a torn last line', async () => {
   const root = mkdtempSync(join(tmpdir(), 'sluice-ledger-'))
   const storage = diskStorage(root)
   const entry = await startRun(storage, start('r1', 1), plan)

@@ -149,13 +149,22 @@ describe('structure', () => {
     ])
   })
 
-  test('IN-09 IN-10 IN-11: columns are found by name; what cannot be is refused whole', async () => {
+  test('IN-09: columns are found by name; a name that is there twice, is empty or differs in case is refused', async () => {
     expect(values(await takeOne(texts, 'b,a\n1,x\n'))).toEqual([['x', '1']])
     expect((await takeOne(texts, 'a,b,a\n1,2,3\n')).error).toBe('Source.Header')
     expect((await takeOne(texts, 'a,b,\n1,2,3\n')).error).toBe('Source.Header')
     expect((await takeOne(texts, 'A,b\n1,2\n')).error).toBe('Source.ColumnMissing')
+  })
+
+  test('IN-11: a first row of data, where a header is declared, is refused with a word of why', async () => {
+    const { error, rows, refused } = await takeOne(texts, 'x,1\ny,2\n')
+    expect([error, rows]).toEqual(['Source.Header', []])
+    expect(refused[0]!.error.message).toContain('perhaps the file has no header')
+  })
+
+  test('IN-10: a column too few or too many refuses the file; declared, one too many is left out', async () => {
+    expect((await takeOne(texts, 'a\n1\n')).error).toBe('Source.ColumnMissing')
     expect((await takeOne(texts, 'a,b,c\n1,2,3\n')).error).toBe('Source.ColumnExtra')
-    expect((await takeOne(texts, 'x,1\ny,2\n')).refused[0]!.error.message).toContain('perhaps the file has no header')
     const ignoring = { ...texts, format: { kind: 'csv', extraColumns: 'ignore' } as const }
     expect(values(await takeOne(ignoring, 'c,a,b\n9,1,2\n'))).toEqual([['1', '2']])
   })
@@ -190,7 +199,7 @@ describe('structure', () => {
 })
 
 describe('files as a whole', () => {
-  test('IN-20 IN-21: gzip is read whole or refused', async () => {
+  test('IN-21: gzip is read whole, all its members, or refused', async () => {
     const packed = gzipSync('a,b\nx,1\n')
     const name = 'x.csv.gz'
     expect(values(await takeOne(two, Buffer.concat([packed, gzipSync('y,2\n')]), name))).toEqual([
@@ -199,7 +208,11 @@ describe('files as a whole', () => {
     ])
     expect((await takeOne(two, packed.subarray(0, -5), name)).error).toBe('Source.ArchiveCorrupt')
     expect((await takeOne(two, Buffer.concat([packed, Buffer.alloc(9)]), name)).error).toBe('Source.ArchiveCorrupt')
-    expect((await takeOne(two, gzipSync(Buffer.alloc(40_000_000)), name)).error).toBe('Source.CompressionLimit')
+  })
+
+  test('IN-20: gzip that grows beyond the limit is refused', async () => {
+    const taken = await takeOne(two, gzipSync(Buffer.alloc(40_000_000)), 'x.csv.gz')
+    expect([taken.error, taken.rows]).toEqual(['Source.CompressionLimit', []])
   })
 
   test('IN-23: temporary names are left, and files without their marker wait', async () => {
