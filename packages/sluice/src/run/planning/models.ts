@@ -16,6 +16,7 @@ import type { ProjectAnalysis } from './analyse.ts'
 import { analyseChanges, originOf } from './changes.ts'
 import { checkProblems } from './checks.ts'
 import type { Reading } from './reading.ts'
+import { type JudgedStatement, judgeStatement } from './statement.ts'
 
 /**
  * Analyses every model of a project, those that are read before those that read them.
@@ -47,6 +48,8 @@ export async function analyseModels(
   }
   const parser = Object.values(models).some(isParsed) ? await openParser() : undefined
   await using session = await engine.open()
+  // Nothing that is analysed reads a file: tables are empty, and in memory.
+  await session.confine({ files: [], folders: [] })
   for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
   const fileOf = (table: string): string => {
     const model = models[table]
@@ -63,7 +66,7 @@ export async function analyseModels(
             origin: originOf(project, model),
             places,
           })
-        : await analyseModel(session, parser, table, model, columns, known)
+        : await analyseModel(session, parser, table, model, columns, known, fileOf(table))
     const own = [...found.analysis.problems, ...found.problems].filter((one) => isKnowable(one, unread))
     analysis[table] = { ...found.analysis, problems: found.analysis.problems.filter((one) => own.includes(one)) }
     problems.push(...own)
@@ -186,10 +189,12 @@ async function analyseModel(
   model: SqlModel | CodeModel,
   columns: Readonly<Record<string, readonly PlanColumn[]>>,
   known: ReadonlySet<string>,
+  file: string,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  if (model.kind === 'code') return analyseCode(session, table, model)
+  if (model.kind === 'code') return analyseCode(session, table, model, file)
   const schema: TableSchema = Object.fromEntries([...known].map((name) => [name, columns[name] ?? []]))
-  const analysis = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const read = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const analysis = withStatement(read, await judgeStatement(session, model), known)
   if (analysis.problems.some(({ severity }) => severity === 'error')) return { analysis, columns: [], problems: [] }
   try {
     const described = await session.describe(model.sql.trim().replace(/(\s*;\s*)+$/, ''))
@@ -210,10 +215,29 @@ async function analyseModel(
   }
 }
 
+/** What the engine's own parser adds: tables by constructs that the analysis does not follow, and problems of a kind that it has not found. */
+function withStatement(
+  analysis: SqlAnalysis,
+  { tables, problems }: JudgedStatement,
+  known: ReadonlySet<string>,
+): SqlAnalysis {
+  const spelled = new Map([...known].map((name) => [name.toLowerCase(), name]))
+  const read = tables.flatMap((name) => spelled.get(name.toLowerCase()) ?? [])
+  const hasError = analysis.problems.some(({ severity }) => severity === 'error')
+  const names = new Set(analysis.problems.map(({ name }) => name))
+  const added = problems.filter(({ name }) => !names.has(name) && !(hasError && name === 'Sql.UnknownTable'))
+  return {
+    ...analysis,
+    tables: [...new Set([...analysis.tables, ...read])].sort(),
+    problems: [...analysis.problems, ...added],
+  }
+}
+
 async function analyseCode(
   session: Session,
   table: string,
   model: CodeModel,
+  file: string,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
   const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
   if (model.columns !== undefined) {
@@ -234,6 +258,8 @@ async function analyseCode(
       ),
     )
     if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
+    const { problems } = await judgeStatement(session, { sql: made, file })
+    if (problems.length > 0) return { analysis, columns: [], problems }
     const described = await session.describe(made)
     return { analysis, columns: described.map((column) => ({ ...column, nullable: true })), problems: [] }
   } catch (error) {

@@ -17,6 +17,7 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateFiles, candidateSql, type ModelCandidate, relatedTables } from './check.ts'
+import { projectReach } from './confine.ts'
 import { resolveInputs } from './inputs.ts'
 import { publish } from './publish.ts'
 
@@ -63,6 +64,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   await session.run(
     "SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'; SET allocator_bulk_deallocation_flush_threshold = '16MB'",
   )
+  await session.confine(projectReach(context))
   const grown = isForced(context) ? undefined : await growthOf(context, current, log)
   const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
   const fresh = isIncremental ? grown.fresh : log.files
