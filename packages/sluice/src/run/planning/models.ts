@@ -12,6 +12,7 @@ import { castColumn } from '../../quality/casts.ts'
 import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import { contained } from '../definition/contain.ts'
 import type { ProjectAnalysis } from './analyse.ts'
 import { analyseChanges, originOf } from './changes.ts'
 import { checkProblems } from './checks.ts'
@@ -119,6 +120,9 @@ function notChecked(waiting: ReadonlyMap<string, string>, fileOf: (table: string
     return problem('Sql.NotChecked', { tables, because }, { at: { file: fileOf(tables[0]!) }, severity: 'warning' })
   })
 }
+
+/** Milliseconds that a code model may take over empty tables. */
+const longestMake = 15_000
 
 /** Whether a model has SQL of the user's. */
 function isParsed(model: Model): boolean {
@@ -249,14 +253,14 @@ async function analyseCode(
     return { analysis, columns, problems: [] }
   }
   try {
-    const made = await model.make(
-      Object.fromEntries(
-        model.inputs.map((name) => [
-          name,
-          { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
-        ]),
-      ),
+    const inputs = Object.fromEntries(
+      model.inputs.map((name) => [
+        name,
+        { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
+      ]),
     )
+    const make = async () => await model.make(inputs)
+    const made = await contained(make, { file, limitMs: longestMake, isPlain: false })
     if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
     const { problems } = await judgeStatement(session, { sql: made, file })
     if (problems.length > 0) return { analysis, columns: [], problems }

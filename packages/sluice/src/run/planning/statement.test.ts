@@ -27,7 +27,7 @@ describe('CO-10: a model reads versions of tables only, however the file is spel
     ["FROM 'lake/raw/t/part-0.parquet'", 'the file lake/raw/t/part-0.parquet', 1],
     ["SELECT * FROM 'x.json'", 'the file x.json', 1],
     ["FROM READ_CSV('/out/p.csv')", 'read_csv(…)', 1],
-    ["FROM \"read_csv\"('/out/p.csv')", 'read_csv(…)', 1],
+    ['FROM "read_csv"(\'/out/p.csv\')', 'read_csv(…)', 1],
     ["FROM main.read_csv_auto('/out/p.csv')", 'read_csv_auto(…)', 1],
     ["FROM system.main.read_text /* here */ ('/etc/hostname')", 'read_text(…)', 1],
     ["SELECT (SELECT count(*) FROM glob('/*')) AS n", 'glob(…)', 1],
@@ -75,7 +75,7 @@ test('the place counts characters, whatever they take in bytes', async () => {
 })
 
 test('the tables that it reads are known by whatever construct', async () => {
-  expect((await judge("SELECT * FROM (UNPIVOT raw.t ON a) SEMI JOIN Raw.\"U\" USING (b)")).tables).toEqual(
+  expect((await judge('SELECT * FROM (UNPIVOT raw.t ON a) SEMI JOIN Raw."U" USING (b)')).tables).toEqual(
     expect.arrayContaining(['raw.t', 'Raw.U']),
   )
 })
@@ -88,7 +88,11 @@ describe('TR-12: what is several statements to the engine is refused by name', (
     'FROM (PIVOT raw.t ON a USING sum(b)) SELECT *',
   ])('%s', async (sql) => {
     expect((await judge(sql)).problems).toMatchObject([
-      { name: 'Sql.SeveralStatements', hint: expect.stringContaining('PIVOT raw.sales ON country IN'), at: { line: 1 } },
+      {
+        name: 'Sql.SeveralStatements',
+        hint: expect.stringContaining('PIVOT raw.sales ON country IN'),
+        at: { line: 1 },
+      },
     ])
   })
   test('a PIVOT that names its values is one', async () => {
