@@ -188,7 +188,8 @@ async function readDefinition(
   try {
     const isPlain =
       settledImports(text)?.every((name) => name === 'sluice') === true && !/\b(?:async|await|then)\b/.test(text)
-    const work = () => evaluate(loading.root, file)
+    // Made before: only what runs before its first wait can be stopped without a watchdog.
+    const work = await evaluator(loading.root, file)
     return { value: await contained(work, { file, limitMs: longestEvaluation, isPlain }), places }
   } catch (error) {
     if (isSluiceError(error, 'Definition.FileMisbehaves')) {
@@ -202,20 +203,20 @@ async function readDefinition(
 }
 
 /**
- * Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
+ * What evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
  *
  * Compiled files are kept below the project, by the hash of their source: compiling costs twenty times as much as reading them back, and in a folder
  * that others can write to, anyone could plant code.
  */
-async function evaluate(root: string, file: string): Promise<unknown> {
+async function evaluator(root: string, file: string): Promise<() => Promise<unknown>> {
   // Required, not imported: importing CommonJS parses all of it a second time for the names it exports.
   const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
   const sluice = await import('../../index.ts')
   const state = join(root, '.sluice')
   await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
   const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
-  const module = await createJiti(import.meta.url, options).import<{ default?: unknown }>(join(root, file))
-  return module.default
+  const jiti = createJiti(import.meta.url, options)
+  return async () => (await jiti.import<{ default?: unknown }>(join(root, file))).default
 }
 
 function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {
