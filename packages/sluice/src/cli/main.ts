@@ -17,6 +17,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     writeOut(helpText())
     return
   }
+  // The standard output is the command's own, and may be data: what a definition or a code model logs is for people.
+  Object.assign(console, { log: console.error, info: console.error, debug: console.error })
   const { execute } = await import('./execute.ts')
   process.exitCode = await execute(argv, process)
   // Nothing that was started may keep the process: a driver's handle, a timer, a question that nobody answered.

@@ -36,6 +36,13 @@ export interface WriteOptions {
 /** A column of values to append: texts, for VARCHAR, or numbers, for BIGINT. */
 export type Column = readonly (string | null)[] | Utf8Column | BigInt64Array
 
+/** What of the machine a session may still reach; all of it absolute. */
+export interface Reach {
+  readonly files: readonly string[]
+  /** With all that is below them. */
+  readonly folders: readonly string[]
+}
+
 /** A session: one in-memory database; closed by whoever opened it. Not for concurrent statements. */
 export interface Session extends AsyncDisposable {
   /** Runs a statement; values go only as parameters (`$1`, or `$name`). */
@@ -73,6 +80,11 @@ export interface Session extends AsyncDisposable {
    * @param options `threads`: 1 where rows are written in order, or one row group at a time
    */
   conserve(options?: { readonly threads?: number }): Promise<void>
+  /**
+   * From now on, and for as long as the database lives, its statements reach these files and folders of the machine and no others: no network, no
+   * extension, no secret. What is in memory or attached stays.
+   */
+  confine(to: Reach): Promise<void>
   /** Stops the statement that is running; its promise rejects. */
   interrupt(): void
   /** Stops what is running and waits for it: a database is never freed under a statement. Safe to call twice. */

@@ -65,9 +65,12 @@ export function rowRules(
   options: { readonly defaultAction: CheckAction },
 ): readonly RowRule[] {
   const names = checkNames(checks)
+  const floats = floatingColumns(casts)
   return [
     ...casts.flatMap((cast) => castRules(cast)),
-    ...checks.flatMap((check, i) => (isRowCheck(check) ? [checkRule(check, names[i]!, options.defaultAction)] : [])),
+    ...checks.flatMap((check, i) =>
+      isRowCheck(check) ? [checkRule(check, names[i]!, options.defaultAction, floats)] : [],
+    ),
   ]
 }
 
@@ -79,12 +82,24 @@ function castRules(cast: ColumnCast): RowRule[] {
   ]
 }
 
-function checkRule(check: RowCheck, name: string, defaultAction: CheckAction): RowRule {
+/**
+ * The columns that can hold NaN: the engine takes it for the greatest number, so that no lower bound would refuse it, and what a file says of its
+ * smallest and largest value leaves it out.
+ *
+ * @example floatingColumns([{ name: 'v', type: 'DOUBLE' }, { name: 'id', type: 'INTEGER' }]) // Set { 'v' }
+ */
+export function floatingColumns(
+  columns: readonly { readonly name: string; readonly type: string }[],
+): ReadonlySet<string> {
+  return new Set(columns.filter(({ type }) => type === 'DOUBLE' || type === 'FLOAT').map(({ name }) => name))
+}
+
+function checkRule(check: RowCheck, name: string, defaultAction: CheckAction, floats: ReadonlySet<string>): RowRule {
   return {
     name,
     kind: check.kind,
     columns: checkColumns(check),
-    valid: checkSql(check),
+    valid: checkSql(check, floats),
     severity: check.severity ?? 'error',
     action: check.action ?? defaultAction,
     ...(check.maxShare === undefined ? {} : { maxShare: check.maxShare }),
@@ -105,16 +120,18 @@ const formats: { readonly [format in Extract<Check, { kind: 'format' }>['format'
 }
 
 /**
- * A row check as SQL over typed columns; never NULL: NULL passes every check but `notNull`.
+ * A row check as SQL over typed columns; never NULL: NULL passes every check but `notNull`. NaN is within no bounds.
  *
  * @example checkSql({ kind: 'range', column: 'quantity', min: 1 }) // '("quantity" IS NULL OR ("quantity" >= 1))'
  */
-export function checkSql(check: RowCheck): string {
+export function checkSql(check: RowCheck, floats: ReadonlySet<string> = new Set()): string {
   if (check.kind === 'notNull') return `(${quoteIdentifier(check.column)} IS NOT NULL)`
   // The line break ends a comment at the end of what the user wrote.
   if (check.kind === 'row') return `coalesce((${check.sql}\n), true)`
   const column = quoteIdentifier(check.column)
-  return `(${column} IS NULL OR ${columnCondition(check, column)})`
+  const condition = columnCondition(check, column)
+  const isCompared = check.kind === 'range' && floats.has(check.column)
+  return `(${column} IS NULL OR ${isCompared ? `(NOT isnan(${column}) AND ${condition})` : condition})`
 }
 
 function columnCondition(check: Exclude<RowCheck, { kind: 'notNull' | 'row' }>, column: string): string {

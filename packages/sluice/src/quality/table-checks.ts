@@ -4,7 +4,7 @@ import type { Check } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CheckResult } from '../lake/record.ts'
 import { quoteIdentifier } from '../sql/quote.ts'
-import { between, checkColumns, checkNames, checkSql, isRowCheck, literal } from './rules.ts'
+import { between, checkColumns, checkNames, checkSql, floatingColumns, isRowCheck, literal } from './rules.ts'
 
 /** What is checked, against what. */
 export interface TableChecks {
@@ -48,7 +48,8 @@ export async function runTableChecks(session: Session, input: TableChecks): Prom
   const { checks } = input
   if (checks.length === 0) return []
   const names = checkNames(checks)
-  const common = checks.map((check, i) => commonPart(check, names[i]!, input))
+  const floats = await floatsOf(session, input.relation, checks)
+  const common = checks.map((check, i) => commonPart(check, names[i]!, input, floats))
   const measures = await runCommon(session, input, common, names)
   const results: CheckResult[] = []
   for (const [i, check] of checks.entries()) {
@@ -177,10 +178,16 @@ async function attempt(
   }
 }
 
-function commonPart(check: Check, name: string, input: TableChecks): Part | undefined {
+/** The columns of a relation that can hold NaN; asked only where a check has bounds. */
+async function floatsOf(session: Session, relation: string, checks: readonly Check[]): Promise<ReadonlySet<string>> {
+  if (!checks.some(({ kind }) => kind === 'range' || kind === 'sum')) return new Set()
+  return floatingColumns(await session.describe(`SELECT * FROM ${relation}`))
+}
+
+function commonPart(check: Check, name: string, input: TableChecks, floats: ReadonlySet<string>): Part | undefined {
   if (isRowCheck(check)) {
     return {
-      aggregates: [`count(*) FILTER (WHERE NOT ${checkSql(check)})`],
+      aggregates: [`count(*) FILTER (WHERE NOT ${checkSql(check, floats)})`],
       outer: (own) => own,
       measure: ([failing], total) => ({ failing: Number(failing), total }),
     }
@@ -200,7 +207,12 @@ function commonPart(check: Check, name: string, input: TableChecks): Part | unde
       const total = `coalesce(sum(${quoteIdentifier(check.column)}), 0)`
       return {
         aggregates: [total],
-        outer: ([value]) => [`${value}::VARCHAR`, between(value!, check.min, check.max)],
+        outer: ([value]) => [
+          `${value}::VARCHAR`,
+          floats.has(check.column)
+            ? `(NOT isnan(${value}) AND ${between(value!, check.min, check.max)})`
+            : between(value!, check.min, check.max),
+        ],
         measure: ([value, holds], rows) => ({
           failing: holds === true ? 0 : 1,
           total: rows,
@@ -300,15 +312,18 @@ function relatedTo(table: string, check: string, { related }: Pick<TableChecks, 
  * Splits a table by its row checks of action `quarantine`: the predicate of good rows, and the reasons of the others as VARCHAR[].
  * Undefined where no check quarantines.
  *
+ * @param columns of the table, for what their types have beside numbers
  * @example splitSql(checks)?.predicate
  */
 export function splitSql(
   checks: readonly Check[],
+  columns: readonly { readonly name: string; readonly type: string }[] = [],
 ): { readonly predicate: string; readonly reasons: string } | undefined {
+  const floats = floatingColumns(columns)
   const names = checkNames(checks)
   const rules = checks.flatMap((check, i) =>
     isRowCheck(check) && check.action === 'quarantine' && check.severity !== 'warn'
-      ? [{ name: names[i]!, valid: checkSql(check) }]
+      ? [{ name: names[i]!, valid: checkSql(check, floats) }]
       : [],
   )
   if (rules.length === 0) return undefined

@@ -1,4 +1,5 @@
 /** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
+import { posix } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { eachValues } from '../definition/columns.ts'
@@ -32,7 +33,10 @@ export interface Lineage {
  */
 export async function lineageOf(project: ReadContext, name: string): Promise<Lineage> {
   const analysis = await project.analysis()
-  const tables = tableEdges(project.definition, analysis)
+  const defined = tableEdges(project.definition, analysis)
+  const isWhole = project.problems.every(({ severity }) => severity !== 'error')
+  // Of a definition that can be read in part only, the rest is known from what was committed.
+  const tables = isWhole ? defined : distinct([...defined, ...(await committedEdges(project))])
   const columns = columnEdges(project.definition, analysis, await columnsOfTables(project))
   for (const [level, edges] of [
     ['table', tables],
@@ -78,6 +82,20 @@ export function tableEdges(
       })),
     ]),
   ])
+}
+
+/** The arrows that the newest versions were made along; files by their folder. */
+async function committedEdges(project: ReadContext): Promise<readonly LineageEdge[]> {
+  return (await project.tables()).flatMap(({ table, inputs }) =>
+    inputs.flatMap((input) => {
+      if (input.kind === 'table') return [{ from: input.table, to: table }]
+      return input.kind === 'file' ? [{ from: `${posix.dirname(input.path)}/*`, to: table }] : []
+    }),
+  )
+}
+
+function distinct(edges: readonly LineageEdge[]): readonly LineageEdge[] {
+  return [...new Map(edges.map((edge) => [`${edge.from}\0${edge.to}`, edge])).values()]
 }
 
 /** Where a source's rows come from: for a procedure also the tables whose values it is called for. */

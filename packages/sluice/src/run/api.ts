@@ -68,6 +68,8 @@ export interface ReadContext {
   /** Absolute. */
   readonly root: string
   readonly definition: Project
+  /** What loading the definition found. */
+  readonly problems: readonly Problem[]
   runs(limit?: number): Promise<readonly RunInfo[]>
   events(runId: string): Promise<readonly RunEvent[]>
   log(runId: string, task?: string): Promise<string>

@@ -189,6 +189,7 @@ function projectOver(
     [readContext]: {
       root,
       definition: project,
+      problems: loadProblems,
       runs,
       events: eventsOf,
       log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),

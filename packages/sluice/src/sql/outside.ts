@@ -12,7 +12,7 @@ export const safeTableFunctions: ReadonlySet<string> = new Set([
 
 /** Functions that reach outside wherever they stand, also where a model could not be parsed and only its words are known. */
 const outsideFunctions =
-  /^(read_\w+|parquet_\w+|\w+_scan|scan_\w+|sniff_csv|glob|query|query_table|duckdb_\w+|pragma_\w+|st_read\w*|getenv|getvariable|current_setting|test_all_types|which_secret|arrow_scan\w*)$/
+  /^(read_\w+|parquet_\w+|\w+_scan|scan_\w+|sniff_csv|glob|query|query_table|duckdb_\w+|pragma_\w+|st_read\w*|getenv|current_setting|test_all_types|which_secret|arrow_scan\w*)$/
 
 /** First words of statements that are not queries. */
 export const otherStatements: ReadonlySet<string> = new Set(
@@ -145,5 +145,7 @@ export function expressionMisfit(statements: readonly Node[]): string | undefine
     if (node['class'] === 'PARAMETER') return 'it has a parameter, which nothing fills in'
   }
   const [outside] = outsideIn(list)
-  return outside === undefined ? undefined : `it reads ${outside.what}, and a check reads its own table alone`
+  return outside === undefined
+    ? undefined
+    : `it reads ${outside.what}, and nothing but the columns of its own table can be read here`
 }

@@ -11,6 +11,8 @@ export interface Import {
   readonly from: string
   readonly to: string
   readonly specifier: string
+  /** Nothing of it is there when the code runs. */
+  readonly typeOnly: boolean
   /** What is imported by name. */
   readonly names: readonly string[]
 }
@@ -37,20 +39,30 @@ export function treeOf(file: string): ts.SourceFile {
 /** What a file imports: `import`, `export … from`, `import(…)`, and `import('…').T` in types. */
 export function importsOf(file: string): Import[] {
   const found: Import[] = []
-  const add = (literal: ts.Node | undefined, names: readonly string[] = []): void => {
+  const add = (literal: ts.Node | undefined, typeOnly: boolean, names: readonly string[] = []): void => {
     if (literal === undefined || !ts.isStringLiteral(literal)) return
     const specifier = literal.text
     const to = specifier.startsWith('.') ? resolve(dirname(file), specifier) : specifier
-    found.push({ from: file, to, specifier, names })
+    found.push({ from: file, to, specifier, typeOnly, names })
   }
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier, namesOf(node))
-    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0])
-    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal)
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node))
+      add(node.moduleSpecifier, isTypeOnly(node), namesOf(node))
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false)
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
     ts.forEachChild(node, visit)
   }
   visit(treeOf(file))
   return found
+}
+
+function isTypeOnly(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly
+  const clause = node.importClause
+  const named = clause?.namedBindings
+  const isTypes =
+    named !== undefined && ts.isNamedImports(named) && named.elements.every(({ isTypeOnly }) => isTypeOnly)
+  return clause?.isTypeOnly === true || (clause?.name === undefined && isTypes)
 }
 
 function namesOf(node: ts.ImportDeclaration | ts.ExportDeclaration): readonly string[] {

@@ -133,6 +133,17 @@ export const definitionErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Definition.FileMisbehaves': entry<{ file: string; what: string }>({
+    code: 'SLU1020',
+    title: 'A definition file does more than define.',
+    message: ({ file, what }) => `"${file}" ${what}.`,
+    hint: () =>
+      'A definition gives one value, by export default, and is evaluated whenever a command needs it. Take the rest of it elsewhere, then run: sluice check',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'What a definition prints goes to the standard error. One that ends the process, has no end, or leaves an error to nobody is stopped and named; what is committed can be looked at all the same.',
+  }),
   'Definition.Unreadable': entry<{ file: string; detail: string }>({
     code: 'SLU1016',
     title: 'A definition file cannot be read as what it is.',

@@ -36,6 +36,15 @@ export const engineErrors = {
     retry: 'transient',
     exit: 1,
   }),
+  'Engine.NothingWritten': entry<{ detail: string }>({
+    code: 'SLU4706',
+    title: 'The rows of a query were not written.',
+    message: ({ detail }) => `DuckDB ran a query to its end, and its rows are not in what it wrote: ${detail}.`,
+    hint: () => 'Nothing was published; the version before it is still current. Write the model with other constructs.',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'What a query gives is counted twice, by the query and in the written files, before it is a version.',
+  }),
   'Engine.TextBroken': entry<{ unit: string; at: number }>({
     code: 'SLU4705',
     title: 'A text is not Unicode.',

@@ -118,7 +118,7 @@ const modelErrors = {
     title: 'The columns of a code model are not known before it runs.',
     message: ({ table, detail }) => `The columns of ${table} are not known before it runs: ${detail}`,
     hint: () =>
-      'Declare them: code({ inputs, columns, make }). Models that read this table cannot be checked until then.',
+      "Declare them, as in: { kind: 'code', inputs, columns, make }. Models that read this table cannot be checked until then.",
     retry: 'terminal',
     exit: 2,
   }),

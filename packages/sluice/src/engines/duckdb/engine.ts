@@ -3,10 +3,11 @@
  */
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
-import { isSluiceError } from '../../base/errors.ts'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { Column, Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
+import type { Column, Engine, EngineColumn, Reach, Session, WriteOptions, WrittenFile } from '../engine.ts'
 import { type Appender, openAppender } from './append.ts'
 import { classifyError } from './classify-error.ts'
 
@@ -164,7 +165,13 @@ class DuckDbSession implements Session {
     ]
     if (options.ordered === true) await this.run('SET preserve_insertion_order = true')
     try {
-      const rows = await this.all<CopyStats>(`COPY (${sql}) TO ${quoteText(target)} (${settings.join(', ')})`)
+      const copy = `COPY (${sql}) TO ${quoteText(target)} (${settings.join(', ')})`
+      // Of several statements, the rows of one would be taken for those of all: a PIVOT without IN is four.
+      const { count } = await this.#attempt(() => this.#connection.extractStatements(copy))
+      if (count !== 1) throw sluiceError('Sql.SeveralStatements', { what: 'A query that is to be written' })
+      const rows = await this.all<CopyStats>(copy)
+      if (!partitioned && rows.length === 0)
+        throw sluiceError('Engine.NothingWritten', { detail: 'no file was reported, not even an empty one' })
       return rows.map(writtenFile)
     } finally {
       if (options.ordered === true) await this.run('SET preserve_insertion_order = false')
@@ -237,6 +244,16 @@ class DuckDbSession implements Session {
     await this.run(conserving)
     // Another thread would spin beside the one that writes in order.
     if (threads !== undefined) await this.run(`SET threads = ${threads}`)
+  }
+
+  async confine({ files, folders }: Reach): Promise<void> {
+    const list = (paths: readonly string[]): string => `[${paths.map(quoteText).join(', ')}]`
+    await this.run(`SET allowed_paths = ${list(files)}`)
+    await this.run(
+      `SET allowed_directories = ${list(folders.map((folder) => (folder.endsWith(sep) ? folder : folder + sep)))}`,
+    )
+    // The last: from here on none of the three can be changed.
+    await this.run('SET enable_external_access = false')
   }
 
   interrupt(): void {

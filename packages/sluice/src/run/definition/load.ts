@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, posix, relative, sep } from 'node:path'
-import { type Location, type Problem, problem } from '../../base/errors.ts'
+import { isSluiceError, type Location, type Problem, problem } from '../../base/errors.ts'
 import type { SqlFile } from '../../definition/models.ts'
 import { checkProject } from '../../definition/problems/check.ts'
 import { inOrder } from '../../definition/problems/in-order.ts'
@@ -14,10 +14,15 @@ import { suggest } from '../../definition/problems/suggest.ts'
 import { type ListFile, listFilesOf } from '../../definition/procedures/lists.ts'
 import { resolveConfig, resolvePipeline } from '../../definition/resolve.ts'
 import type { Pipeline, Project } from '../../definition/types.ts'
+import { contained } from './contain.ts'
 import { folderDigest, type Looks, textDigest } from './looks.ts'
+import { settledImports } from './settled-code.ts'
 
 /** The endings that a definition file may have, in no order: only one may be there. */
 const endings = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml']
+
+/** Milliseconds that a file of code may take; compiling is part of it. */
+const longestEvaluation = 15_000
 
 /** Folders beside a pipeline that hold no models. */
 const noModels = ['dashboards', 'node_modules', 'tests']
@@ -181,28 +186,37 @@ async function readDefinition(
   const places = placesInCode(file, text)
   loading.places.set(file, places)
   try {
-    return { value: await evaluate(loading.root, file), places }
+    const isPlain =
+      settledImports(text)?.every((name) => name === 'sluice') === true && !/\b(?:async|await|then)\b/.test(text)
+    // Made before: only what runs before its first wait can be stopped without a watchdog.
+    const work = await evaluator(loading.root, file)
+    return { value: await contained(work, { file, limitMs: longestEvaluation, isPlain }), places }
   } catch (error) {
+    if (isSluiceError(error, 'Definition.FileMisbehaves')) {
+      const params = { file, what: String(error.params['what']) }
+      loading.problems.push(problem('Definition.FileMisbehaves', params, { at: { file } }))
+      return undefined
+    }
     loading.problems.push(evaluationProblem(loading.root, file, error as Error, await import('../../index.ts')))
     return undefined
   }
 }
 
 /**
- * Evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
+ * What evaluates TypeScript or JavaScript; what it imports as 'sluice' is this very package, wherever the project lies.
  *
  * Compiled files are kept below the project, by the hash of their source: compiling costs twenty times as much as reading them back, and in a folder
  * that others can write to, anyone could plant code.
  */
-async function evaluate(root: string, file: string): Promise<unknown> {
+async function evaluator(root: string, file: string): Promise<() => Promise<unknown>> {
   // Required, not imported: importing CommonJS parses all of it a second time for the names it exports.
   const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
   const sluice = await import('../../index.ts')
   const state = join(root, '.sluice')
   await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
   const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
-  const module = await createJiti(import.meta.url, options).import<{ default?: unknown }>(join(root, file))
-  return module.default
+  const jiti = createJiti(import.meta.url, options)
+  return async () => (await jiti.import<{ default?: unknown }>(join(root, file))).default
 }
 
 function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {

@@ -12,7 +12,7 @@ import type { ColumnLineage, SqlAnalysis } from '../../sql/analysis.ts'
 import type { SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import { beyondRow, transformSql } from '../../sql/transform.ts'
-import { checkMisfit } from './checks.ts'
+import { checkMisfit, textMisfit } from './checks.ts'
 
 /** What is known of a table of changes before anything runs. */
 export interface AnalysedChanges {
@@ -48,7 +48,7 @@ export async function analyseChanges(
   const made = new Map<string, ColumnLineage['from']>()
   const types = new Map<string, string>()
   for (const [column, expression] of Object.entries(model.transforms)) {
-    const why = beyondRow(expression)
+    const why = beyondRow(expression) ?? (await textMisfit(session, expression))
     if (why !== undefined) {
       tell(column, why)
       continue

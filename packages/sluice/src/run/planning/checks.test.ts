@@ -66,9 +66,12 @@ describe('CT-07: a check that cannot run is told before anything does, at its pl
     [`row("(SELECT count(*) FROM read_text('/etc/hostname')) > 5")`, '7:11 it reads another table.'],
     [
       `row("current_setting('temp_directory') = a")`,
-      '7:11 it reads current_setting(…), and a check reads its own table alone.',
+      '7:11 it reads current_setting(…), and nothing but the columns of its own table can be read here.',
     ],
-    [`row("getenv('HOME') = a")`, '7:11 it reads getenv(…), and a check reads its own table alone.'],
+    [
+      `row("getenv('HOME') = a")`,
+      '7:11 it reads getenv(…), and nothing but the columns of its own table can be read here.',
+    ],
     ["pattern('a', '(?=x)')", '7:20 its regular expression is not of RE2, which has no "(?=".'],
     ["pattern('a', '[')", '7:20 missing ]: [.'],
     [`row("regexp_matches(a, '(?<x>')")`, '7:11 its regular expression is not of RE2, which has no "(?<".'],

@@ -95,8 +95,12 @@ export async function checkMisfit(
   return check.kind === 'row' ? tryRow(session, columns, check.sql) : tryCheck(session, columns, check, tables)
 }
 
-/** Why a text is not one expression. */
-async function textMisfit(session: Session, sql: string): Promise<string | undefined> {
+/**
+ * Why a text is not one expression that reads its own row or table alone.
+ *
+ * @example await textMisfit(session, 'a > 1, b > 2') // 'it is more than one expression'
+ */
+export async function textMisfit(session: Session, sql: string): Promise<string | undefined> {
   // Alone, and not in parentheses: those could be closed by the text itself. A comment at its end ends with the line.
   const parsed = await parseStatements(session, `SELECT ${sql}\n`)
   if ('error' in parsed) return parsed.error

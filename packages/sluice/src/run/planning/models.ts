@@ -12,9 +12,11 @@ import { castColumn } from '../../quality/casts.ts'
 import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import { contained } from '../definition/contain.ts'
 import { analyseChanges, originOf } from './changes.ts'
 import { checkProblems } from './checks.ts'
 import type { Reading } from './reading.ts'
+import { type JudgedStatement, judgeStatement } from './statement.ts'
 
 /** What is known of all models before anything runs. */
 export interface ProjectAnalysis {
@@ -54,6 +56,8 @@ export async function analyseModels(
   }
   const parser = Object.values(models).some(isParsed) ? await openParser() : undefined
   await using session = await engine.open()
+  // Nothing that is analysed reads a file: tables are empty, and in memory.
+  await session.confine({ files: [], folders: [] })
   for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
   const fileOf = (table: string): string => {
     const model = models[table]
@@ -70,7 +74,7 @@ export async function analyseModels(
             origin: originOf(project, model),
             places,
           })
-        : await analyseModel(session, parser, table, model, columns, known)
+        : await analyseModel(session, parser, table, model, columns, known, fileOf(table))
     const own = [...found.analysis.problems, ...found.problems].filter((one) => isKnowable(one, unread))
     analysis[table] = { ...found.analysis, problems: found.analysis.problems.filter((one) => own.includes(one)) }
     problems.push(...own)
@@ -123,6 +127,9 @@ function notChecked(waiting: ReadonlyMap<string, string>, fileOf: (table: string
     return problem('Sql.NotChecked', { tables, because }, { at: { file: fileOf(tables[0]!) }, severity: 'warning' })
   })
 }
+
+/** Milliseconds that a code model may take over empty tables. */
+const longestMake = 15_000
 
 /** Whether a model has SQL of the user's. */
 function isParsed(model: Model): boolean {
@@ -193,10 +200,12 @@ async function analyseModel(
   model: SqlModel | CodeModel,
   columns: Readonly<Record<string, readonly PlanColumn[]>>,
   known: ReadonlySet<string>,
+  file: string,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  if (model.kind === 'code') return analyseCode(session, table, model)
+  if (model.kind === 'code') return analyseCode(session, table, model, file)
   const schema: TableSchema = Object.fromEntries([...known].map((name) => [name, columns[name] ?? []]))
-  const analysis = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const read = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const analysis = withStatement(read, await judgeStatement(session, model), known)
   if (analysis.problems.some(({ severity }) => severity === 'error')) return { analysis, columns: [], problems: [] }
   try {
     const described = await session.describe(model.sql.trim().replace(/(\s*;\s*)+$/, ''))
@@ -217,10 +226,29 @@ async function analyseModel(
   }
 }
 
+/** What the engine's own parser adds: tables by constructs that the analysis does not follow, and problems of a kind that it has not found. */
+function withStatement(
+  analysis: SqlAnalysis,
+  { tables, problems }: JudgedStatement,
+  known: ReadonlySet<string>,
+): SqlAnalysis {
+  const spelled = new Map([...known].map((name) => [name.toLowerCase(), name]))
+  const read = tables.flatMap((name) => spelled.get(name.toLowerCase()) ?? [])
+  const hasError = analysis.problems.some(({ severity }) => severity === 'error')
+  const names = new Set(analysis.problems.map(({ name }) => name))
+  const added = problems.filter(({ name }) => !names.has(name) && !(hasError && name === 'Sql.UnknownTable'))
+  return {
+    ...analysis,
+    tables: [...new Set([...analysis.tables, ...read])].sort(),
+    problems: [...analysis.problems, ...added],
+  }
+}
+
 async function analyseCode(
   session: Session,
   table: string,
   model: CodeModel,
+  file: string,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
   const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
   if (model.columns !== undefined) {
@@ -232,15 +260,17 @@ async function analyseCode(
     return { analysis, columns, problems: [] }
   }
   try {
-    const made = await model.make(
-      Object.fromEntries(
-        model.inputs.map((name) => [
-          name,
-          { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
-        ]),
-      ),
+    const inputs = Object.fromEntries(
+      model.inputs.map((name) => [
+        name,
+        { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
+      ]),
     )
+    const make = async () => await model.make(inputs)
+    const made = await contained(make, { file, limitMs: longestMake, isPlain: false })
     if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
+    const { problems } = await judgeStatement(session, { sql: made, file })
+    if (problems.length > 0) return { analysis, columns: [], problems }
     const described = await session.describe(made)
     return { analysis, columns: described.map((column) => ({ ...column, nullable: true })), problems: [] }
   } catch (error) {

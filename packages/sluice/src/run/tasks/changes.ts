@@ -17,6 +17,7 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateFiles, candidateSql, type ModelCandidate, relatedTables } from './check.ts'
+import { projectReach } from './confine.ts'
 import { resolveInputs } from './inputs.ts'
 import { publish } from './publish.ts'
 
@@ -59,6 +60,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
 
   await using session = await context.engine.open({ signal: context.signal })
   await session.conserve()
+  await session.confine(projectReach(context))
   const grown = isForced(context) ? undefined : await growthOf(context, current, log)
   const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
   const fresh = isIncremental ? grown.fresh : log.files

@@ -76,7 +76,7 @@ async function quarantineRows(
   scratch: string,
   rewrite: (sql: string, folder: string) => Promise<ModelCandidate['files']>,
 ): Promise<ModelCandidate> {
-  const split = splitSql(checks)
+  const split = splitSql(checks, candidate.fields)
   if (split === undefined) return candidate
   const relation = candidateSql(candidate)
   const folder = join(scratch, 'quarantine')

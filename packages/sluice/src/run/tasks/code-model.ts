@@ -7,6 +7,7 @@ import type { Session } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import { quoteIdentifier, quoteName, quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
+import { assertQuery } from '../planning/statement.ts'
 
 /**
  * The SQL that a code model means: what it returned, or a SELECT over the rows that it returned.
@@ -20,7 +21,10 @@ export async function codeModelSql(
 ): Promise<string> {
   const table = context.task.table
   const result = await model.make(Object.fromEntries(model.inputs.map((name) => [name, modelInput(session, name)])))
-  if (typeof result === 'string') return result.trim().replace(/(\s*;\s*)+$/, '')
+  if (typeof result === 'string') {
+    await assertQuery(session, result)
+    return result.trim().replace(/(\s*;\s*)+$/, '')
+  }
   if (!Array.isArray(result)) throw sluiceError('Run.ModelReturned', { table, what: `returned ${typeof result}` })
   if (model.columns === undefined)
     throw sluiceError('Run.ModelReturned', { table, what: 'returned rows, but declares no columns' })

@@ -15,6 +15,7 @@ import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter, SourceLag
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { isLagNews } from '../ledger/lag.ts'
 import { candidateSql, relatedTables } from './check.ts'
+import { projectReach } from './confine.ts'
 import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
 
@@ -196,6 +197,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   // An earlier attempt of this run has committed, and failed after that.
   if (current !== undefined && current.taskKey === callKey(context)) return { refused: [], record: current }
   await using session = await context.engine.open({ signal: context.signal })
+  await session.confine(projectReach(context))
   const scratch = await context.scratch('taken')
   const { candidate, refused, more } = await adapter.take(inputs, {
     session,

@@ -9,6 +9,7 @@ import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
 import { codeModelSql } from './code-model.ts'
+import { confineToInputs } from './confine.ts'
 import { attachInputs, resolveInputs } from './inputs.ts'
 import { keepUnchanged } from './keep.ts'
 import { publish } from './publish.ts'
@@ -18,27 +19,28 @@ import { publish } from './publish.ts'
  *
  * @throws Quality.ChecksFailed where a check does not hold: the version is not published
  */
-export async function runModel(context: TaskContext): Promise<TaskOutcome> {
-  const { task, lake } = context
-  const pipeline = context.project.pipelines.find(({ name }) => name === task.pipeline)
+export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
+  const { task, lake } = whole
+  const pipeline = whole.project.pipelines.find(({ name }) => name === task.pipeline)
   const model = pipeline?.models[task.table]
   assert(model !== undefined, `the plan's model ${task.table} is defined`)
   assert(model.kind !== 'changes', 'a table of changes is made by its own task')
-  const records = await resolveInputs(context)
+  const records = await resolveInputs(whole)
   const inputs = records.map((record) => ({
     kind: 'table' as const,
     table: record.table,
     version: rowsVersion(record),
   }))
-  const forced = task.reason === 'forced' ? { forced: context.run } : {}
+  const forced = task.reason === 'forced' ? { forced: whole.run } : {}
   const taskKey = digest({ definition: task.definition, inputs, ...forced })
   const current = await lake.current(task.table)
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
-  await using session = await context.engine.open({ signal: context.signal })
-  await attachInputs(context, session, records)
-  const sql = await modelSql(context, session, model)
+  await using session = await whole.engine.open({ signal: whole.signal })
+  await attachInputs(whole, session, records)
   const options = pipeline?.tables[task.table] ?? {}
+  const context = await confineToInputs(whole, session, records, options.checks ?? [])
+  const sql = await modelSql(context, session, model)
   const made = await makeCandidate(context, session, sql, options, records)
   const { candidate, partitions } =
     options.partitionBy === undefined
@@ -106,6 +108,7 @@ async function makeCandidate(
   }
   const files = await write(exactSql(task.table, sql, columns), await context.scratch('made'))
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
+  if (rows === 0) await assertEmpty(session, sql)
   emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })
   const candidate: ModelCandidate = {
     fields: columns.map((column) => ({ ...column, nullable: true })),
@@ -116,6 +119,12 @@ async function makeCandidate(
     warnings: task.warnings,
   }
   return checkCandidate(context, session, candidate, options.checks ?? [], write)
+}
+
+/** That nothing was written is asked of the query itself: an empty table is easily taken for the truth. */
+async function assertEmpty(session: Session, sql: string): Promise<void> {
+  const [row] = await session.all<{ n: string }>(`SELECT count(*) AS n FROM (${sql}\n)`)
+  if (Number(row?.n) > 0) throw sluiceError('Engine.NothingWritten', { detail: `it gives ${row?.n} rows` })
 }
 
 /**

@@ -7,6 +7,7 @@ import type { EngineColumn, Session } from '../../engines/engine.ts'
 import { readFooter } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
+import { floatingColumns } from '../../quality/rules.ts'
 import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
 import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
@@ -41,7 +42,13 @@ export async function surveyParquet(
   const casts = Object.entries(source.columns).map(([column, contract], place) =>
     parquetCast(name, column, contract, columns[positions[place]!]!),
   )
-  const texts = found.map((column, place) => `${quoteIdentifier(column)} AS ${quoteIdentifier(textColumn(place))}`)
+  const floats = floatingColumns(columns)
+  const texts = found.map((column, place) => {
+    const value = quoteIdentifier(column)
+    // The smallest and the largest value that a file tells leave NaN out, and the engine decides comparisons by them: it sees none of this.
+    const seen = floats.has(column) ? `if(isnan(${value}), 'nan', ${value})` : value
+    return `${seen} AS ${quoteIdentifier(textColumn(place))}`
+  })
   const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM ${readParquetSql([localFile], 'file_row_number = true')})`
   // A cast reads the text column of its own place.
   const placed = casts.map((make, place) => make(textColumnSql(positions[place]!)))
