@@ -4,6 +4,12 @@ import type { CommandSpec, OptionSpec } from './command.ts'
 /** Options that every command has. */
 export const globalOptions = {
   folder: { kind: 'text', short: 'C', value: 'dir', default: '.', summary: "the project's folder" },
+  env: {
+    kind: 'text',
+    short: 'e',
+    value: 'name',
+    summary: "one of the configuration's environments (also: SLUICE_ENV)",
+  },
   json: { kind: 'flag', summary: 'machine-readable output: JSON, or one JSON object a line' },
   color: { kind: 'flag', negatable: true, summary: 'no colours (also: NO_COLOR, FORCE_COLOR)' },
   debug: { kind: 'flag', summary: 'print the stack of an error' },
@@ -266,6 +272,7 @@ export const commandTable = {
   config: {
     group: 'Help',
     summary: 'print the configuration with all defaults; secrets are masked',
-    examples: ['sluice config'],
+    options: { resolved: { kind: 'flag', summary: 'each value with where it came from; secrets by name only' } },
+    examples: ['sluice config', 'sluice config --resolved --env prod'],
   },
 } as const satisfies Record<string, CommandSpec>

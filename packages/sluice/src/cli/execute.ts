@@ -27,11 +27,11 @@ export interface Surroundings {
 }
 
 /** Opens a project: `run/project.ts` does, a test may do it otherwise. */
-export type Opener = (root: string) => Promise<OpenProject>
+export type Opener = (root: string, options: { readonly environment?: string }) => Promise<OpenProject>
 
-const openForReal: Opener = async (root) => {
+const openForReal: Opener = async (root, options) => {
   const { openProject } = await import('../run/project.ts')
-  return openProject(root)
+  return openProject(root, options)
 }
 
 /** Every command's function, imported when it is called. */
@@ -104,18 +104,34 @@ export async function execute(
   }
 }
 
-function makeContext(parts: Omit<Context, 'open' | 'confirm'> & { readonly open: Opener }): Context {
+function makeContext(parts: Omit<Context, 'open' | 'confirm' | 'environment'> & { readonly open: Opener }): Context {
   const { globals, terminal, root, env, signal, stdin, open } = parts
+  const environment = environmentOf(globals, env)
   return {
     globals,
     terminal,
     root,
     env,
+    environment,
     stdin,
     signal,
-    open: () => open(root),
+    open: () => open(root, environment === undefined ? {} : { environment: environment.name }),
     confirm: (question) => confirm(question, globals, terminal, stdin),
   }
+}
+
+/**
+ * The environment that a command line asks for, and where it does.
+ *
+ * @example environmentOf({ env: undefined }, { SLUICE_ENV: 'prod' }) // { name: 'prod', source: 'SLUICE_ENV' }
+ */
+export function environmentOf(
+  globals: Pick<GlobalOptions, 'env'>,
+  env: Context['env'],
+): { readonly name: string; readonly source: string } | undefined {
+  if (globals.env !== undefined) return { name: globals.env, source: '--env' }
+  const name = env['SLUICE_ENV']
+  return name === undefined || name === '' ? undefined : { name, source: 'SLUICE_ENV' }
 }
 
 async function confirm(

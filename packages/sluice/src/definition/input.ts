@@ -291,12 +291,10 @@ export type WarehouseInput =
   /** `schema`: @default 'public' */
   | { readonly kind: 'postgres'; readonly connection: string; readonly schema?: string }
 
-/** `sluice.config.ts`, as it is written. */
-export interface ConfigInput {
-  readonly $schema?: string
-  readonly name: string
-  /** @default 'pipelines' */
-  readonly pipelines?: string
+/** What an environment may say in place of the configuration. */
+export interface EnvironmentInput {
+  /** Where it runs. `aws` is for a later version. @default 'local' */
+  readonly target?: 'local' | 'aws'
   /** A path, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
   readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
   /** @default duckdb('warehouse.duckdb') */
@@ -307,6 +305,19 @@ export interface ConfigInput {
   /** Tasks at a time. @default 2 */
   readonly concurrency?: number
   readonly notifications?: readonly Notifier[]
+}
+
+/** `sluice.config.ts`, as it is written. */
+export interface ConfigInput extends Omit<EnvironmentInput, 'target'> {
+  readonly $schema?: string
+  readonly name: string
+  /** @default 'pipelines' */
+  readonly pipelines?: string
+  /**
+   * What is different elsewhere, by the name that `--env` chooses. A lake's path and retention and the engine's options are replaced one by
+   * one, connections by their names, all else as a whole.
+   */
+  readonly environments?: { readonly [name: string]: EnvironmentInput }
 }
 
 export type { PartitionBy }

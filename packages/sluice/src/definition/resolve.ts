@@ -5,26 +5,36 @@
  */
 import type { z } from 'zod'
 import { type Problem, problem } from '../base/errors.ts'
-import { fillConfig, fillPipeline } from './defaults.ts'
+import { fillPipeline } from './defaults.ts'
+import { environmentProblems, inEnvironment } from './environments.ts'
 import type { ConfigInput, PipelineInput } from './input.ts'
 import { modelsOf, type SqlFile } from './models.ts'
-import { problemsOf } from './problems/issues.ts'
-import type { Places } from './problems/places.ts'
+import { problemsOf, spell, valueAt } from './problems/issues.ts'
+import type { Path, Places } from './problems/places.ts'
 import { expandLists, type ListFile } from './procedures/lists.ts'
 import { configSchema, pipelineDataSchema, pipelineSchema } from './schema.ts'
 import type { Pipeline, ProjectConfig } from './types.ts'
 
 /**
- * Checks and completes a project's configuration.
+ * Checks and completes a project's configuration, as an environment has it. All environments are checked, whichever is asked for.
  *
  * @example resolveConfig({ name: 'shop' }, noPlaces('sluice.config.ts')).config?.concurrency // 2
+ * @throws Definition.UnknownEnvironment: what was asked for is wrong, not the definition
  */
 export function resolveConfig(
   raw: unknown,
   places: Places,
+  environment?: string,
 ): { readonly config?: ProjectConfig; readonly problems: readonly Problem[] } {
-  const problems = [...checked(configSchema, raw, places, 'The configuration'), ...leakedSecrets(raw, places)]
-  return problems.length > 0 ? { problems } : { config: fillConfig(raw as ConfigInput), problems }
+  const names = Object.keys((raw as Partial<ConfigInput> | undefined)?.environments ?? {})
+  const problems = [
+    ...checked(configSchema, raw, places, 'The configuration'),
+    ...leakedSecrets(raw, places),
+    ...names.flatMap((name) => leakedSecrets(raw, places, ['environments', name])),
+  ]
+  if (problems.length > 0) return { problems }
+  const input = raw as ConfigInput
+  return { config: inEnvironment(input, environment), problems: environmentProblems(input, places) }
 }
 
 /** What a pipeline is resolved with. */
@@ -66,8 +76,8 @@ function checked(schema: z.ZodType, raw: unknown, places: Places, whole: string)
 }
 
 /** Notification addresses that carry a secret in the open. */
-function leakedSecrets(raw: unknown, places: Places): Problem[] {
-  const notifiers = (raw as { notifications?: unknown } | undefined)?.notifications
+function leakedSecrets(raw: unknown, places: Places, below: Path = []): Problem[] {
+  const notifiers = valueAt(raw, [...below, 'notifications'])
   if (!Array.isArray(notifiers)) return []
   return notifiers.flatMap((notifier: { url?: unknown } | null, i) => {
     const url = notifier?.url
@@ -75,8 +85,8 @@ function leakedSecrets(raw: unknown, places: Places): Problem[] {
     return [
       problem(
         'Definition.PlaintextSecret',
-        { where: `notifications[${i}].url` },
-        { at: places.at(['notifications', i, 'url'], url) },
+        { where: spell([...below, 'notifications', i, 'url']) },
+        { at: places.at([...below, 'notifications', i, 'url'], url) },
       ),
     ]
   })

@@ -206,11 +206,8 @@ export const pipelineSchema = strict({ ...pipelineShape, models: z.record(name, 
 /** `pipeline.json` and `pipeline.yaml`: the same without code models. */
 export const pipelineDataSchema = strict(pipelineShape)
 
-/** `sluice.config`. */
-export const configSchema = strict({
-  $schema: z.string().optional(),
-  name: name.meta({ description: "The project's name" }),
-  pipelines: belowProject.optional().meta({ description: 'The folder of pipelines. Default: pipelines' }),
+/** What a configuration says, and an environment may say otherwise. */
+const settings = {
   lake: z
     .union([belowProject, strict({ path: belowProject.optional(), retention: retention.optional() })])
     .optional()
@@ -242,4 +239,26 @@ export const configSchema = strict({
   }).optional(),
   concurrency: z.int().min(1).max(64).optional().meta({ description: 'Tasks at a time. Default: 2' }),
   notifications: z.array(notifier).optional(),
+}
+
+const environment = strict({
+  target: z.enum(['local', 'aws']).optional().meta({ description: 'Where it runs. aws is for a later version' }),
+  ...settings,
+})
+
+/** `sluice.config`. */
+export const configSchema = strict({
+  $schema: z.string().optional(),
+  name: name.meta({ description: "The project's name" }),
+  pipelines: belowProject.optional().meta({ description: 'The folder of pipelines. Default: pipelines' }),
+  ...settings,
+  environments: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,30}$/, 'lower-case letters, digits and -, at most 31, starting with a letter'),
+      environment,
+    )
+    .optional()
+    .meta({ description: 'What is different elsewhere, by the name that --env chooses' }),
 })

@@ -399,6 +399,15 @@ export type WarehouseConfig =
   /** A schema of the database of a connection; `distribution` and `sort` of loads mean nothing there. */
   | { readonly kind: 'postgres'; readonly connection: string; readonly schema: string }
 
+/** The environment that a command works in. */
+export interface EnvironmentChoice {
+  readonly name: string
+  /** Where it runs. */
+  readonly target: 'local' | 'aws'
+  /** Where its runs, leases and caches are kept, below the project. */
+  readonly state: string
+}
+
 /** `sluice.config.ts`, in full. */
 export interface ProjectConfig {
   readonly name: string
@@ -417,6 +426,8 @@ export interface ProjectConfig {
   /** Tasks at a time. @default 2 */
   readonly concurrency: number
   readonly notifications: readonly Notifier[]
+  /** The one that was chosen, whose values these are. */
+  readonly environment?: EnvironmentChoice
 }
 
 /** A project with all of its pipelines, ready to be planned. */

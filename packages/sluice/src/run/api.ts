@@ -1,5 +1,6 @@
 /** What the CLI (and later the console) can do with an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
 import type { Problem } from '../base/errors.ts'
+import type { Setting } from '../definition/environments.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -45,6 +46,12 @@ export interface WatchCycle {
   readonly events: readonly RunEvent[]
   /** Milliseconds until the next. */
   readonly nextMs: number
+}
+
+/** A value of the configuration, and where it came from. */
+export interface ProjectSetting extends Setting {
+  /** Of a reference: where its value is; undefined where it has none. */
+  readonly found?: string | undefined
 }
 
 /** One run of the ledger. `interrupted`: it has no end, and its lease has run out. */
@@ -95,6 +102,8 @@ export interface OpenProject extends AsyncDisposable {
   readonly [readContext]: ReadContext
   /** All problems of the definition, sorted by file and place; empty when all is well. */
   check(): Promise<readonly Problem[]>
+  /** Every value of the configuration, and where it came from. */
+  settings(): Promise<readonly ProjectSetting[]>
   plan(options?: PlanOptions): Promise<PlanResult>
   stateMachines(plan: Plan): Promise<readonly StateMachine[]>
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>

@@ -195,6 +195,15 @@ export async function fakeProject(
     root,
     definition,
     check: async () => [],
+    settings: async () => [
+      { setting: 'concurrency', value: 2, source: 'default' },
+      {
+        setting: 'connections.erp.password',
+        value: { $secret: 'ERP_PASSWORD' },
+        source: 'configuration',
+        found: '.env.local',
+      },
+    ],
     plan: async () => ({
       plan: {
         format: 1,

@@ -26,18 +26,23 @@ interface Kept {
   readonly problems: readonly Problem[]
 }
 
-const path = 'cache/project.json'
+/** Of each environment its own: the same files are another project there. */
+const pathOf = (environment: string | undefined): string =>
+  environment === undefined ? 'cache/project.json' : `cache/project.${digest(environment).slice(0, 16)}.json`
 
 /**
  * Loads the definition of a project, or finds it as it was loaded before.
  *
+ * @param environment The one to load it for.
  * @example const { project, problems } = await loadDefinition('/home/me/shop', state)
+ * @throws Definition.UnknownEnvironment
  */
-export async function loadDefinition(root: string, state: Storage): Promise<Definition> {
+export async function loadDefinition(root: string, state: Storage, environment?: string): Promise<Definition> {
+  const path = pathOf(environment)
   const kept = parse(await state.read(path))
   if (kept !== undefined && kept.build === build() && same(root, kept.looks)) return kept
   const { loadProject } = await import('./load.ts')
-  const { project, problems, looks } = await loadProject(root)
+  const { project, problems, looks } = await loadProject(root, environment)
   const imported =
     project &&
     importsOf(

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, posix, relative, sep } from 'node:path'
-import { type Location, type Problem, problem } from '../../base/errors.ts'
+import { type Location, type Problem, problem, sluiceError } from '../../base/errors.ts'
+import type { ConfigInput } from '../../definition/input.ts'
 import type { SqlFile } from '../../definition/models.ts'
 import { checkProject } from '../../definition/problems/check.ts'
 import { noPlaces, type Places, placesInCode } from '../../definition/problems/places.ts'
@@ -33,6 +34,7 @@ export interface LoadedProject {
 /** Collects while a project is loaded. */
 interface Loading {
   readonly root: string
+  readonly environment: string | undefined
   readonly problems: Problem[]
   readonly places: Map<string, Places>
   readonly files: string[]
@@ -44,9 +46,10 @@ interface Loading {
  * Never throws for what a user wrote: everything that is wrong comes back as problems, all at once.
  *
  * @example const { project, problems } = await loadProject('/home/me/shop')
+ * @throws Definition.UnknownEnvironment
  */
-export async function loadProject(root: string): Promise<LoadedProject> {
-  const loading: Loading = { root, problems: [], places: new Map(), files: [], looks: { files: {}, folders: {} } }
+export async function loadProject(root: string, environment?: string): Promise<LoadedProject> {
+  const loading = startLoading(root, environment)
   const project = await loadAll(loading)
   const { problems } = loading
   if (project !== undefined)
@@ -56,8 +59,26 @@ export async function loadProject(root: string): Promise<LoadedProject> {
   return project === undefined || broken ? found : { project, ...found }
 }
 
+function startLoading(root: string, environment: string | undefined): Loading {
+  return { root, environment, problems: [], places: new Map(), files: [], looks: { files: {}, folders: {} } }
+}
+
+/**
+ * The configuration as it is written, for who asks where its values come from. It was loaded before, and had no problem.
+ *
+ * @example settingsOf(await readConfig('/home/me/shop'), 'prod')
+ */
+export async function readConfig(root: string): Promise<ConfigInput> {
+  const loading = startLoading(root, undefined)
+  const file = await definitionFile(loading, '', 'sluice.config')
+  const read = file === undefined || file === 'ambiguous' ? undefined : await readDefinition(loading, file)
+  const { problems } = loading
+  if (read === undefined) throw sluiceError('Definition.Invalid', { count: problems.length }, { problems })
+  return read.value as ConfigInput
+}
+
 async function loadAll(loading: Loading): Promise<Project | undefined> {
-  const { root, problems } = loading
+  const { root, environment, problems } = loading
   const file = await definitionFile(loading, '', 'sluice.config')
   if (file === 'ambiguous') return undefined
   if (file === undefined) {
@@ -65,7 +86,7 @@ async function loadAll(loading: Loading): Promise<Project | undefined> {
     return undefined
   }
   const read = await readDefinition(loading, file)
-  const config = read && resolveConfig(read.value, read.places)
+  const config = read && resolveConfig(read.value, read.places, environment)
   problems.push(...(config?.problems ?? []))
   // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
   const pipelines = await loadPipelines(loading, config?.config?.pipelines ?? 'pipelines')
