@@ -36,6 +36,15 @@ const selection = {
   force: { kind: 'flag', summary: 'run what is unchanged, too' },
 } as const satisfies Record<string, OptionSpec>
 
+const parameters = {
+  parameter: {
+    kind: 'values',
+    short: 'p',
+    value: 'name=value',
+    summary: 'a parameter that a pipeline declares; <pipeline>.<name> where several do',
+  },
+} as const satisfies Record<string, OptionSpec>
+
 const concurrency = {
   concurrency: { kind: 'number', value: 'n', summary: "tasks at a time; default: the project's" },
 } as const satisfies Record<string, OptionSpec>
@@ -83,6 +92,7 @@ export const commandTable = {
     summary: 'show what would run, and why',
     options: {
       ...selection,
+      ...parameters,
       'exit-code': { kind: 'flag', summary: 'exit with 4 when there is something to run' },
     },
     examples: ['sluice plan', 'sluice plan --select +fact_sales --exit-code'],
@@ -119,8 +129,8 @@ export const commandTable = {
     summary: 'run what is new or changed',
     details:
       'With --json, one event a line. Ctrl-C once ends cleanly, twice at once; either way the next run continues.',
-    options: { ...selection, ...concurrency },
-    examples: ['sluice run', 'sluice run --select stage.sales --force'],
+    options: { ...selection, ...parameters, ...concurrency },
+    examples: ['sluice run', 'sluice run --select stage.sales --force', 'sluice run -p since=2026-02-01'],
   },
   watch: {
     group: 'Run',
@@ -131,6 +141,7 @@ export const commandTable = {
       every: { kind: 'text', value: 'time', default: '5s', summary: 'the pause between runs: 500ms, 5s, 2m' },
       select: selection.select,
       exclude: selection.exclude,
+      ...parameters,
       ...concurrency,
     },
     examples: ['sluice watch', 'sluice watch --every 1m --select +fact_orders'],

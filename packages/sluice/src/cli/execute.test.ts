@@ -354,6 +354,25 @@ describe('other commands', () => {
     expect(out).toContain('"password": "***"')
     expect(out).not.toContain('hunter2')
   })
+  test('run, plan and watch take parameters', async () => {
+    const given: unknown[] = []
+    const over = withProject({
+      run: async (options) => {
+        given.push(options?.parameters)
+        return { id: 'r', summary }
+      },
+      plan: async (options) => {
+        given.push(options?.parameters)
+        return project.plan()
+      },
+      watch: async (options) => void given.push(options.parameters),
+    })
+    await sluice(['run', '-p', 'since=2026-02-01', '--parameter', 'retail.note=a=b'], over)
+    await sluice(['plan', '-p', 'since=2026-02-01'], over)
+    await sluice(['watch', '-p', 'since'], over)
+    const since = '2026-02-01'
+    expect(given).toEqual([{ since, 'retail.note': 'a=b' }, { since }, { since: null }])
+  })
   test('config --resolved has the source of each value, and references by name', async () => {
     const listed = lines((await sluice(['config', '--resolved', '--env', 'prod'])).out)
     expect(listed[0]).toEqual({ setting: 'environment', value: 'prod', source: '--env' })

@@ -22,6 +22,7 @@ import type {
   ParameterValue,
   ParquetFormat,
   PartitionBy,
+  PipelineParameter,
   ProcedureSource,
   ProcedureWindow,
   ProjectConfig,
@@ -263,7 +264,7 @@ export type LoadInput<From extends string = string> =
   | (Scd2Options<From> & { readonly mode: 'scd2' })
 
 /** A code model, as it is written. */
-export type CodeModelInput = Omit<CodeModel, 'columns'> & { readonly columns?: ColumnsInput }
+export type CodeModelInput = Omit<CodeModel, 'columns' | 'bound'> & { readonly columns?: ColumnsInput }
 
 /** What `pipeline()` takes beside the name. */
 export interface PipelineOptions<Layer extends string = string, Layers extends readonly string[] = readonly string[]> {
@@ -276,6 +277,8 @@ export interface PipelineOptions<Layer extends string = string, Layers extends r
   readonly tables?: { readonly [table in TableName<Layer>]?: TableInput }
   /** By the name of the warehouse table. */
   readonly loads?: { readonly [target: string]: LoadInput<TableName<Layer>> }
+  /** What a run may be given, by name: a type, or in full. SQL models read it as `getvariable('<name>')`. */
+  readonly parameters?: { readonly [name: string]: ColumnType | PipelineParameter }
   readonly schedule?: { readonly cron: string; readonly zone?: string }
   /** @default the project's */
   readonly notifications?: readonly Notifier[]

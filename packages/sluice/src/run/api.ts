@@ -1,6 +1,7 @@
 /** What the CLI (and later the console) can do with an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
 import type { Problem } from '../base/errors.ts'
 import type { Setting } from '../definition/environments.ts'
+import type { GivenParameters } from '../definition/parameters.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -18,6 +19,8 @@ export interface PlanOptions {
   readonly select?: readonly string[]
   readonly exclude?: readonly string[]
   readonly approve?: readonly string[]
+  /** Values of declared parameters, by `<name>` or `<pipeline>.<name>`. @default what the pipelines declare */
+  readonly parameters?: GivenParameters
   readonly force?: boolean
 }
 

@@ -147,7 +147,11 @@ function projectOver(
       ...loadProblems,
       ...(await (await secrets()).checkSecrets(root, project)),
       // What is loaded is no matter of the definition: a check reaches no warehouse, which may be a server.
-      ...(await (await planning()).planProject({ ...context, warehouseExists: async () => false })).problems,
+      ...(
+        await (
+          await planning()
+        ).planProject({ ...context, warehouseExists: async () => false }, { anyParameters: true })
+      ).problems,
     ],
     settings: async () => (await import('./definition/settings.ts')).projectSettings(root, project.config),
     plan: async (options) => (await planning()).planProject(context, options),
@@ -172,7 +176,7 @@ function projectOver(
         ),
       versions: (table) => lake.versions(table),
       verify: (record) => lake.verify(record),
-      analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
+      analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
       loads: async () =>
         (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
       openRead: async ({ signal } = {}) =>

@@ -18,6 +18,8 @@ export interface Reporter {
   outside(what: string, at: unknown): void
   /** A statement that changes a table, inside a query. */
   writes(statement: string): void
+  /** A variable that no run sets. */
+  unknownParameter(parameter: string, known: readonly string[], at: unknown): void
   nondeterministic(what: string, why: string, at: unknown): void
   lineageUnknown(why: string, at?: unknown): void
   /** The same without an effect: for what is looked at twice. */
@@ -81,6 +83,10 @@ export function reporter(to: Reported): Reporter {
     writes(statement) {
       put('Sql.NotOneSelect', { found: `changes a table by ${statement.toUpperCase()}` }, at(statement))
     },
+    unknownParameter(parameter, known, where) {
+      const params = { parameter, where: `"${model.table}"`, known }
+      put('Definition.UnknownParameter', params, at(where), suggest(parameter, known))
+    },
     nondeterministic(what, why, where) {
       to.nondeterministic.add(what)
       put('Sql.Nondeterministic', { what, why }, at(where), undefined, 'warning')
@@ -101,6 +107,7 @@ const silent: Reporter = {
   ambiguous: nothing,
   outside: nothing,
   writes: nothing,
+  unknownParameter: nothing,
   nondeterministic: nothing,
   lineageUnknown: nothing,
   silenced: () => silent,

@@ -187,6 +187,16 @@ export const definitionErrors = {
     explanation:
       'Runs know of each other by what is kept for one lake. Over one lake, an environment shares that with the project; over another, it shares nothing.',
   }),
+  'Definition.UnknownParameter': entry<{ parameter: string; where: string; known: readonly string[] }>({
+    code: 'SLU1023',
+    title: 'A parameter is not declared.',
+    message: ({ parameter, where, known }) =>
+      `${where} uses a parameter "${parameter}" that its pipeline does not declare.${known.length > 0 ? ` Parameters: ${list(known)}.` : ''}`,
+    hint: () => 'Declare it in the pipeline, under `parameters`.',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'A variable that nobody sets is NULL to the engine, and a filter by NULL loses every row in silence.',
+  }),
   'Definition.NoPipeline': entry<{ folder: string }>({
     code: 'SLU1018',
     title: 'There is no pipeline here.',

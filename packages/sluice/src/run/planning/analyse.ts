@@ -44,6 +44,7 @@ export async function analyseProject(project: Project, engine: Engine, cache: St
 function analysed(pipeline: Pipeline): unknown {
   return {
     layers: pipeline.layers,
+    ...(pipeline.parameters === undefined ? {} : { parameters: pipeline.parameters }),
     sources: Object.fromEntries(
       Object.entries(pipeline.sources).map(([name, source]) => [
         name,

@@ -2,13 +2,24 @@
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { declaredColumns, duckDbType, sourceColumns } from '../../definition/columns.ts'
-import type { CodeModel, Column, Model, Project, SqlModel } from '../../definition/types.ts'
+import { parameterText } from '../../definition/parameters.ts'
+import type {
+  BoundParameter,
+  CodeModel,
+  Column,
+  Model,
+  Pipeline,
+  PipelineParameter,
+  Project,
+  SqlModel,
+} from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import { argumentsOf, setParameters } from '../parameters.ts'
 import type { ProjectAnalysis } from './analyse.ts'
 import { analyseChanges, originOf } from './changes.ts'
 
@@ -23,6 +34,7 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
   const problems: Problem[] = []
   const models: Record<string, Model> = {}
   const files = new Map<string, string>()
+  const pipelines = new Map(project.pipelines.flatMap((one) => Object.keys(one.models).map((table) => [table, one])))
   for (const pipeline of project.pipelines) {
     for (const [name, source] of Object.entries(pipeline.sources)) {
       columns[`${pipeline.layers[0]}.${name}`] = sourceColumns(source)
@@ -47,7 +59,13 @@ export async function analyseModels(project: Project, engine: Engine): Promise<P
             file: files.get(table)!,
             origin: originOf(project, model),
           })
-        : await analyseModel(session, parser, table, model, columns, known)
+        : await analyseModel(
+            session,
+            parser,
+            { table, model, parameters: pipelines.get(table)?.parameters },
+            columns,
+            known,
+          )
     analysis[table] = found.analysis
     problems.push(...found.analysis.problems, ...found.problems)
     if (found.columns.length > 0) {
@@ -114,17 +132,33 @@ function readBy(model: Model, parser: SqlParser | undefined, known: ReadonlySet<
   return model.kind === 'sql' ? (parser?.tablesOf(model.sql, [...known]) ?? []) : model.inputs
 }
 
+interface ModelOfPipeline {
+  readonly table: string
+  readonly model: SqlModel | CodeModel
+  readonly parameters: Pipeline['parameters']
+}
+
+function exampleOf(name: string, { type, default: value }: PipelineParameter): BoundParameter {
+  const read = value === undefined ? undefined : parameterText(value, type)
+  return { name, type, value: read !== undefined && 'text' in read ? read.text : null }
+}
+
 async function analyseModel(
   session: Session,
   parser: SqlParser | undefined,
-  table: string,
-  model: SqlModel | CodeModel,
+  { table, model, parameters = {} }: ModelOfPipeline,
   columns: Readonly<Record<string, readonly PlanColumn[]>>,
   known: ReadonlySet<string>,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  if (model.kind === 'code') return analyseCode(session, table, model)
+  // Any value has the type that matters; the default is the likeliest.
+  const examples = Object.entries(parameters).map(([name, one]) => exampleOf(name, one))
+  await setParameters(session, examples)
+  if (model.kind === 'code') return analyseCode(session, table, model, examples)
   const schema: TableSchema = Object.fromEntries([...known].map((name) => [name, columns[name] ?? []]))
-  const analysis = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const analysis = parser!.analyse(
+    { sql: model.sql, file: model.file, table, parameters: Object.keys(parameters) },
+    schema,
+  )
   if (analysis.problems.some(({ severity }) => severity === 'error')) return { analysis, columns: [], problems: [] }
   try {
     const described = await session.describe(model.sql.trim().replace(/(\s*;\s*)+$/, ''))
@@ -149,6 +183,7 @@ async function analyseCode(
   session: Session,
   table: string,
   model: CodeModel,
+  examples: readonly BoundParameter[],
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
   const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
   if (model.columns !== undefined) {
@@ -167,6 +202,7 @@ async function analyseCode(
           { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
         ]),
       ),
+      argumentsOf(examples.filter(({ name }) => model.parameters?.includes(name))),
     )
     if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
     const described = await session.describe(made)

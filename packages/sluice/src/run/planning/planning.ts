@@ -1,7 +1,9 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
-import type { Problem } from '../../base/errors.ts'
+import { type Problem, problem, sluiceError } from '../../base/errors.ts'
+import { parameterValues } from '../../definition/parameters.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import { buildPlan } from '../../plan/build.ts'
+import { bindParameters, needed } from '../../plan/parameters.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
@@ -16,13 +18,21 @@ export interface Planning extends PlanResult {
 /**
  * Plans a project as it stands now.
  *
+ * @param options with `anyParameters`, for who asks about the definition alone, parameters may be without a value
  * @example const { plan, problems } = await planProject(context)
+ * @throws Run.ParametersInvalid with everything that is wrong with them
  */
-export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
+export async function planProject(
+  context: ProjectContext,
+  options: PlanOptions & { readonly anyParameters?: boolean } = {},
+): Promise<Planning> {
+  const given = parameterValues(context.project, options.parameters ?? {})
+  const project = bindParameters(context.project, given.values)
   const analysis = await analyseProject(context.project, context.engine, context.state)
   const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
   const input: PlanInput = {
-    project: context.project,
+    project,
+    ...(Object.keys(given.values).length === 0 ? {} : { parameters: given.values }),
     analysis: analysis.analysis,
     columns: analysis.columns,
     tables,
@@ -36,7 +46,19 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
     },
   }
   const { plan, problems } = buildPlan(input)
+  if (options.anyParameters !== true)
+    assertParameters([...given.problems, ...withoutValue(given.missing, plan, project)])
   return { plan, analysis, problems: unique([...analysis.problems, ...problems]) }
+}
+
+function withoutValue(...of: Parameters<typeof needed>): readonly Problem[] {
+  return needed(...of).map(({ pipeline, parameter, type }) =>
+    problem('Run.MissingParameter', { parameter: `${pipeline}.${parameter}`, type }),
+  )
+}
+
+function assertParameters(problems: readonly Problem[]): void {
+  if (problems.length > 0) throw sluiceError('Run.ParametersInvalid', { count: problems.length }, { problems })
 }
 
 async function tableStates(context: ProjectContext): Promise<Record<string, TableState>> {

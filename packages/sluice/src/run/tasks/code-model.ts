@@ -7,6 +7,7 @@ import type { Session } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import { quoteIdentifier, quoteName, quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
+import { argumentsOf } from '../parameters.ts'
 
 /**
  * The SQL that a code model means: what it returned, or a SELECT over the rows that it returned.
@@ -19,7 +20,10 @@ export async function codeModelSql(
   model: CodeModel,
 ): Promise<string> {
   const table = context.task.table
-  const result = await model.make(Object.fromEntries(model.inputs.map((name) => [name, modelInput(session, name)])))
+  const result = await model.make(
+    Object.fromEntries(model.inputs.map((name) => [name, modelInput(session, name)])),
+    argumentsOf(model.bound),
+  )
   if (typeof result === 'string') return result.trim().replace(/(\s*;\s*)+$/, '')
   if (!Array.isArray(result)) throw sluiceError('Run.ModelReturned', { table, what: `returned ${typeof result}` })
   if (model.columns === undefined)

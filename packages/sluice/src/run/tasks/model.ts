@@ -7,6 +7,7 @@ import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
+import { setParameters } from '../parameters.ts'
 import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
 import { codeModelSql } from './code-model.ts'
 import { attachInputs, resolveInputs } from './inputs.ts'
@@ -37,6 +38,7 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
 
   await using session = await context.engine.open({ signal: context.signal })
   await attachInputs(context, session, records)
+  await setParameters(session, model.bound)
   const sql = await modelSql(context, session, model)
   const options = pipeline?.tables[task.table] ?? {}
   const made = await makeCandidate(context, session, sql, options, records)
