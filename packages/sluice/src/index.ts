@@ -55,7 +55,15 @@ export {
   pipeline,
   postgresWarehouse,
 } from './definition/builders/pipeline.ts'
-export { each, parameter, procedures, runDate, windowFrom, windowTo } from './definition/builders/procedures.ts'
+export {
+  each,
+  parameter,
+  procedures,
+  runDate,
+  runParameter,
+  windowFrom,
+  windowTo,
+} from './definition/builders/procedures.ts'
 export { csv, files, jsonl, parquet } from './definition/builders/sources.ts'
 export type {
   CdcInput,

@@ -16,6 +16,7 @@ const sections = [
   ['Loads and partitions', /builders\/loads/],
   ['Notifications', /builders\/notify/],
   ['Secrets', /references/],
+  ['Reading a project', /query\/(reads|reader)\./],
   ['Errors', /base\/errors/],
   ['Shapes', /definition\/(.*types|encodings|input)\.ts$/],
 ]
@@ -65,7 +66,10 @@ function describe(checker, symbol) {
     ...(ts.isTypeAliasDeclaration(declaration) && declaration.type.getText().length < 600
       ? [fence('text', tidy(declaration.type.getText()))]
       : []),
-    ...examples.map((example) => fence('ts example', example)),
+    // What reads a project needs one that is open; its examples are to look at.
+    ...examples.map((example) =>
+      fence(declaration.getSourceFile().fileName.includes('/query/') ? 'text' : 'ts example', example),
+    ),
     ...(throws.length === 0 ? [] : [`Raises ${throws.map((name) => name.replace(/[`.]$/g, '')).join(', ')}.`]),
   ]
     .filter((part) => part !== '')
@@ -78,6 +82,13 @@ function signature(declaration) {
 }
 
 function properties(checker, declaration) {
+  const methods = declaration.members.filter(ts.isMethodSignature).map((member) => {
+    const symbol = checker.getSymbolAtLocation(member.name)
+    const raises = symbol.getJsDocTags(checker).filter((tag) => tag.name === 'throws')
+    const text = ts.displayPartsToString(symbol.getDocumentationComment(checker)).replaceAll('\n', ' ')
+    const thrown = raises.map((tag) => ` Raises ${ts.displayPartsToString(tag.text).trim()}.`).join('')
+    return `- \`${signature(member)}\`: ${text}${thrown}`
+  })
   const rows = declaration.members.filter(ts.isPropertySignature).map((member) => {
     const symbol = checker.getSymbolAtLocation(member.name)
     const text = ts.displayPartsToString(symbol.getDocumentationComment(checker)).replaceAll('\n', ' ')
@@ -90,12 +101,14 @@ function properties(checker, declaration) {
       text.replaceAll('|', '\\|'),
     ]
   })
-  if (rows.length === 0) return ''
-  return [
-    '| key | type | default | meaning |',
-    '|---|---|---|---|',
-    ...rows.map((row) => `| ${row.join(' | ')} |`),
-  ].join('\n')
+  const table =
+    rows.length === 0
+      ? []
+      : ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)]
+  return [table, methods]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')
 }
 
 function tidy(text) {

@@ -4,6 +4,12 @@ import type { CommandSpec, OptionSpec } from './command-spec.ts'
 /** Options that every command has. */
 export const globalOptions = {
   folder: { kind: 'text', short: 'C', value: 'dir', default: '.', summary: "the project's folder" },
+  env: {
+    kind: 'text',
+    short: 'e',
+    value: 'name',
+    summary: "one of the configuration's environments (also: SLUICE_ENV)",
+  },
   json: { kind: 'flag', summary: 'machine-readable output: JSON, or one JSON object a line' },
   color: { kind: 'flag', negatable: true, summary: 'no colours (also: NO_COLOR, FORCE_COLOR)' },
   debug: { kind: 'flag', summary: 'print the stack of an error' },
@@ -28,6 +34,15 @@ const selection = {
     summary: 'approve lossy or destructive schema changes of these; * for all',
   },
   force: { kind: 'flag', summary: 'run what is unchanged, too' },
+} as const satisfies Record<string, OptionSpec>
+
+const parameters = {
+  parameter: {
+    kind: 'values',
+    short: 'p',
+    value: 'name=value',
+    summary: 'a parameter that a pipeline declares; <pipeline>.<name> where several do',
+  },
 } as const satisfies Record<string, OptionSpec>
 
 const concurrency = {
@@ -77,6 +92,7 @@ export const commandTable = {
     summary: 'show what would run, and why',
     options: {
       ...selection,
+      ...parameters,
       'exit-code': { kind: 'flag', summary: 'exit with 4 when there is something to run' },
     },
     examples: ['sluice plan', 'sluice plan --select +fact_sales --exit-code'],
@@ -113,8 +129,8 @@ export const commandTable = {
     summary: 'run what is new or changed',
     details:
       'With --json, one event a line. Ctrl-C once ends cleanly, twice at once; either way the next run continues.',
-    options: { ...selection, ...concurrency },
-    examples: ['sluice run', 'sluice run --select stage.sales --force'],
+    options: { ...selection, ...parameters, ...concurrency },
+    examples: ['sluice run', 'sluice run --select stage.sales --force', 'sluice run -p since=2026-02-01'],
   },
   watch: {
     group: 'Run',
@@ -125,6 +141,7 @@ export const commandTable = {
       every: { kind: 'text', value: 'time', default: '5s', summary: 'the pause between runs: 500ms, 5s, 2m' },
       select: selection.select,
       exclude: selection.exclude,
+      ...parameters,
       ...concurrency,
     },
     examples: ['sluice watch', 'sluice watch --every 1m --select +fact_orders'],
@@ -266,6 +283,7 @@ export const commandTable = {
   config: {
     group: 'Help',
     summary: 'print the configuration with all defaults; secrets are masked',
-    examples: ['sluice config'],
+    options: { resolved: { kind: 'flag', summary: 'each value with where it came from; secrets by name only' } },
+    examples: ['sluice config', 'sluice config --resolved --env prod'],
   },
 } as const satisfies Record<string, CommandSpec>

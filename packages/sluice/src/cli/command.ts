@@ -42,6 +42,7 @@ export type Input<N extends CommandName> = ArgumentsOf<Spec<N>> & OptionsOf<Spec
 /** Options that every command has. */
 export interface GlobalOptions {
   readonly folder: string
+  readonly env: string | undefined
   readonly json: boolean
   readonly color: boolean
   readonly debug: boolean
@@ -57,6 +58,8 @@ export interface Context {
   /** The project's folder, absolute. */
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The environment that was asked for, and where. */
+  readonly environment: { readonly name: string; readonly source: string } | undefined
   readonly stdin: Readable & { readonly isTTY?: boolean }
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal

@@ -354,6 +354,44 @@ describe('other commands', () => {
     expect(out).toContain('"password": "***"')
     expect(out).not.toContain('hunter2')
   })
+  test('run, plan and watch take parameters', async () => {
+    const given: unknown[] = []
+    const over = withProject({
+      run: async (options) => {
+        given.push(options?.parameters)
+        return { id: 'r', summary }
+      },
+      plan: async (options) => {
+        given.push(options?.parameters)
+        return project.plan()
+      },
+      watch: async (options) => void given.push(options.parameters),
+    })
+    await sluice(['run', '-p', 'since=2026-02-01', '--parameter', 'retail.note=a=b'], over)
+    await sluice(['plan', '-p', 'since=2026-02-01'], over)
+    await sluice(['watch', '-p', 'since'], over)
+    const since = '2026-02-01'
+    expect(given).toEqual([{ since, 'retail.note': 'a=b' }, { since }, { since: null }])
+  })
+  test('config --resolved has the source of each value, and references by name', async () => {
+    const listed = lines((await sluice(['config', '--resolved', '--env', 'prod'])).out)
+    expect(listed[0]).toEqual({ setting: 'environment', value: 'prod', source: '--env' })
+    expect(listed[1]).toEqual({ setting: 'concurrency', value: 2, source: 'default' })
+    const { out } = await sluice(['config', '--resolved'], { tty: true })
+    expect(out).toMatch(/connections\.erp\.password +secret ERP_PASSWORD +configuration +\.env\.local/)
+  })
+  test('--env wins over SLUICE_ENV; an empty one is none', async () => {
+    const asked: unknown[] = []
+    const open: Setting['open'] = async (_root, options) => {
+      asked.push(options.environment)
+      return project
+    }
+    await sluice(['runs', '-e', 'prod'], { open, env: { SLUICE_ENV: 'test' } })
+    await sluice(['runs'], { open, env: { SLUICE_ENV: 'test' } })
+    await sluice(['runs'], { open, env: { SLUICE_ENV: '' } })
+    await sluice(['runs'], { open })
+    expect(asked).toEqual(['prod', 'test', undefined, undefined])
+  })
   test('init refuses a folder with files in it', async () => {
     expect((await sluice(['init'])).err).toContain('SLU1107')
   })

@@ -27,7 +27,10 @@ export interface Surroundings {
 }
 
 /** Opens a project: `run/project.ts` does, a test may do it otherwise. */
-export type Opener = (root: string, options?: { readonly problems: 'refuse' | 'read' }) => Promise<OpenProject>
+export type Opener = (
+  root: string,
+  options: { readonly environment?: string; readonly problems?: 'refuse' | 'read' },
+) => Promise<OpenProject>
 
 const openForReal: Opener = async (root, options) => {
   const { openProject } = await import('../run/project.ts')
@@ -105,20 +108,25 @@ export async function execute(
 }
 
 function makeContext(
-  parts: Omit<Context, 'open' | 'openToRead' | 'openWithProblems' | 'confirm'> & { readonly open: Opener },
+  parts: Omit<Context, 'open' | 'openToRead' | 'openWithProblems' | 'confirm' | 'environment'> & {
+    readonly open: Opener
+  },
 ): Context {
   const { globals, terminal, root, env, signal, stdin, open } = parts
+  const environment = environmentOf(globals, env)
+  const chosen = environment === undefined ? {} : { environment: environment.name }
   return {
     globals,
     terminal,
     root,
     env,
+    environment,
     stdin,
     signal,
-    open: () => open(root),
-    openWithProblems: () => open(root, { problems: 'read' }),
+    open: () => open(root, chosen),
+    openWithProblems: () => open(root, { ...chosen, problems: 'read' }),
     async openToRead() {
-      const project = await open(root, { problems: 'read' })
+      const project = await open(root, { ...chosen, problems: 'read' })
       const count = project.problems.filter(({ severity }) => severity === 'error').length
       if (count > 0)
         await terminal.err.line(
@@ -128,6 +136,20 @@ function makeContext(
     },
     confirm: (question) => confirm(question, globals, terminal, stdin),
   }
+}
+
+/**
+ * The environment that a command line asks for, and where it does.
+ *
+ * @example environmentOf({ env: undefined }, { SLUICE_ENV: 'prod' }) // { name: 'prod', source: 'SLUICE_ENV' }
+ */
+export function environmentOf(
+  globals: Pick<GlobalOptions, 'env'>,
+  env: Context['env'],
+): { readonly name: string; readonly source: string } | undefined {
+  if (globals.env !== undefined) return { name: globals.env, source: '--env' }
+  const name = env['SLUICE_ENV']
+  return name === undefined || name === '' ? undefined : { name, source: 'SLUICE_ENV' }
 }
 
 async function confirm(

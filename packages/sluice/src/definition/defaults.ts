@@ -120,6 +120,9 @@ export function fillPipeline(
     models: mapValues(input.models ?? {}, (model) => fillModel(model!)),
     tables: mapValues(input.tables ?? {}, (table) => fillTable(table!, (from) => sources[from.slice(raw.length)])),
     loads: mapValues(input.loads ?? {}, fillLoad),
+    ...(input.parameters === undefined
+      ? {}
+      : { parameters: mapValues(input.parameters, (one) => (typeof one === 'string' ? { type: one } : one)) }),
     ...(schedule === undefined ? {} : { schedule: { cron: schedule.cron, zone: schedule.zone ?? 'UTC' } }),
     notifications: input.notifications ?? [],
     ...(input.description === undefined ? {} : { description: input.description }),

@@ -22,6 +22,7 @@ import type {
   ParameterValue,
   ParquetFormat,
   PartitionBy,
+  PipelineParameter,
   ProcedureSource,
   ProcedureWindow,
   ProjectConfig,
@@ -263,7 +264,7 @@ export type LoadInput<From extends string = string> =
   | (Scd2Options<From> & { readonly mode: 'scd2' })
 
 /** A code model, as it is written. */
-export type CodeModelInput = Omit<CodeModel, 'columns'> & { readonly columns?: ColumnsInput }
+export type CodeModelInput = Omit<CodeModel, 'columns' | 'bound'> & { readonly columns?: ColumnsInput }
 
 /** What `pipeline()` takes beside the name. */
 export interface PipelineOptions<Layer extends string = string, Layers extends readonly string[] = readonly string[]> {
@@ -276,6 +277,8 @@ export interface PipelineOptions<Layer extends string = string, Layers extends r
   readonly tables?: { readonly [table in TableName<Layer>]?: TableInput }
   /** By the name of the warehouse table. */
   readonly loads?: { readonly [target: string]: LoadInput<TableName<Layer>> }
+  /** What a run may be given, by name: a type, or in full. SQL models read it as `getvariable('<name>')`. */
+  readonly parameters?: { readonly [name: string]: ColumnType | PipelineParameter }
   readonly schedule?: { readonly cron: string; readonly zone?: string }
   /** @default the project's */
   readonly notifications?: readonly Notifier[]
@@ -291,12 +294,10 @@ export type WarehouseInput =
   /** `schema`: @default 'public' */
   | { readonly kind: 'postgres'; readonly connection: string; readonly schema?: string }
 
-/** `sluice.config.ts`, as it is written. */
-export interface ConfigInput {
-  readonly $schema?: string
-  readonly name: string
-  /** @default 'pipelines' */
-  readonly pipelines?: string
+/** What an environment may say in place of the configuration. */
+export interface EnvironmentInput {
+  /** Where it runs. `aws` is for a later version. @default 'local' */
+  readonly target?: 'local' | 'aws'
   /** A path, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
   readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
   /** @default duckdb('warehouse.duckdb') */
@@ -307,6 +308,19 @@ export interface ConfigInput {
   /** Tasks at a time. @default 2 */
   readonly concurrency?: number
   readonly notifications?: readonly Notifier[]
+}
+
+/** `sluice.config.ts`, as it is written. */
+export interface ConfigInput extends Omit<EnvironmentInput, 'target'> {
+  readonly $schema?: string
+  readonly name: string
+  /** @default 'pipelines' */
+  readonly pipelines?: string
+  /**
+   * What is different elsewhere, by the name that `--env` chooses. A lake's path and retention and the engine's options are replaced one by
+   * one, connections by their names, all else as a whole.
+   */
+  readonly environments?: { readonly [name: string]: EnvironmentInput }
 }
 
 export type { PartitionBy }

@@ -5,10 +5,11 @@
  */
 import type { z } from 'zod'
 import { type Problem, problem } from '../base/errors.ts'
-import { fillConfig, fillPipeline } from './defaults.ts'
+import { fillPipeline } from './defaults.ts'
+import { environmentProblems, inEnvironment } from './environments.ts'
 import type { ConfigInput, PipelineInput } from './input.ts'
 import { modelsOf, type SqlFile } from './models.ts'
-import { problemsOf } from './problems/issues.ts'
+import { problemsOf, spell, valueAt } from './problems/issues.ts'
 import type { Path, Places } from './problems/places.ts'
 import { placesAround, soundPart, type Unread, unreadTables } from './problems/sound-part.ts'
 import { expandLists, type ListFile } from './procedures/lists.ts'
@@ -16,13 +17,16 @@ import { configSchema, pipelineDataSchema, pipelineSchema } from './schema.ts'
 import type { Pipeline, ProjectConfig } from './types.ts'
 
 /**
- * Checks and completes a project's configuration. `readable` is what is left of one that has problems, without what they are about.
+ * Checks and completes a project's configuration, as an environment has it. All environments are checked, whichever is asked for. `readable` is
+ * what is left of one that has problems, without what they are about.
  *
  * @example resolveConfig({ name: 'shop' }, noPlaces('sluice.config.ts')).config?.concurrency // 2
+ * @throws Definition.UnknownEnvironment: what was asked for is wrong, not the definition
  */
 export function resolveConfig(
   raw: unknown,
   places: Places,
+  environment?: string,
 ): {
   readonly config?: ProjectConfig
   readonly readable?: ProjectConfig
@@ -30,14 +34,20 @@ export function resolveConfig(
   readonly lost: readonly Path[]
   readonly problems: readonly Problem[]
 } {
-  const problems = [...checked(configSchema, raw, places, 'The configuration'), ...leakedSecrets(raw, places)]
+  const names = Object.keys((raw as Partial<ConfigInput> | undefined)?.environments ?? {})
+  const problems = [
+    ...checked(configSchema, raw, places, 'The configuration'),
+    ...leakedSecrets(raw, places),
+    ...names.flatMap((name) => leakedSecrets(raw, places, ['environments', name])),
+  ]
   if (problems.length === 0) {
-    const config = fillConfig(raw as ConfigInput)
-    return { config, readable: config, lost: [], problems }
+    const input = raw as ConfigInput
+    const config = inEnvironment(input, environment)
+    return { config, readable: config, lost: [], problems: environmentProblems(input, places) }
   }
   const sound = soundPart(configSchema, raw)
   if (sound === undefined) return { lost: [[]], problems }
-  return { readable: fillConfig(sound.value as ConfigInput), lost: sound.lost, problems }
+  return { readable: inEnvironment(sound.value as ConfigInput, environment), lost: sound.lost, problems }
 }
 
 /** What a pipeline is resolved with. */
@@ -94,8 +104,8 @@ function checked(schema: z.ZodType, raw: unknown, places: Places, whole: string)
 }
 
 /** Notification addresses that carry a secret in the open. */
-function leakedSecrets(raw: unknown, places: Places): Problem[] {
-  const notifiers = (raw as { notifications?: unknown } | undefined)?.notifications
+function leakedSecrets(raw: unknown, places: Places, below: Path = []): Problem[] {
+  const notifiers = valueAt(raw, [...below, 'notifications'])
   if (!Array.isArray(notifiers)) return []
   return notifiers.flatMap((notifier: { url?: unknown } | null, i) => {
     const url = notifier?.url
@@ -103,8 +113,8 @@ function leakedSecrets(raw: unknown, places: Places): Problem[] {
     return [
       problem(
         'Definition.PlaintextSecret',
-        { where: `notifications[${i}].url` },
-        { at: places.at(['notifications', i, 'url'], url) },
+        { where: spell([...below, 'notifications', i, 'url']) },
+        { at: places.at([...below, 'notifications', i, 'url'], url) },
       ),
     ]
   })

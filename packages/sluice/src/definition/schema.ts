@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { cdc, changes, lookups } from './cdc/schema.ts'
 import { encodings } from './encodings.ts'
+import { isParameterType, parameterMisfits } from './parameters.ts'
 import { csvMisfits } from './problems/consistency.ts'
 import { connection, procedure } from './procedures/schema.ts'
 import { isCron } from './schedule.ts'
@@ -15,6 +16,7 @@ import {
   checkInput,
   columnInput,
   columns,
+  columnType,
   consistent,
   envReference,
   identifier,
@@ -174,11 +176,29 @@ const notifier = z.discriminatedUnion('kind', [
   }),
 ])
 
+const parameterType = columnType.refine(
+  isParameterType,
+  'text, integer, bigint, decimal(p,s), float, boolean, date or timestamp, without spaces',
+)
+/** A type, or in full with a default of that type. */
+const parameter = z.union([
+  parameterType,
+  consistent(
+    strict({
+      type: parameterType,
+      default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+      description: z.string().optional(),
+    }),
+    parameterMisfits,
+  ),
+])
+
 /** The path where code models live in JSON Schema: nowhere, as JSON cannot hold a function. */
 const codeModel = strict({
   kind: z.literal('code'),
   inputs: z.array(name).min(1),
   columns: z.record(name, columnInput).optional(),
+  parameters: z.array(name).optional(),
   make: z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'a function'),
 })
 
@@ -192,6 +212,15 @@ const pipelineShape = {
   sources: z.record(identifier, source).optional().meta({ description: 'By table name; they land in the first layer' }),
   tables: z.record(name, tableOptions).optional().meta({ description: 'By full name, <layer>.<table>' }),
   loads: z.record(identifier, load).optional().meta({ description: "By the warehouse table's name" }),
+  parameters: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _, at most 63, starting with a letter'),
+      parameter,
+    )
+    .optional()
+    .meta({ description: 'What a run may be given, by name' }),
   schedule: strict({
     cron: z.string().refine(isCron, 'a cron expression of five fields: minute hour day month weekday'),
     zone: zone.optional(),
@@ -206,11 +235,8 @@ export const pipelineSchema = strict({ ...pipelineShape, models: z.record(name, 
 /** `pipeline.json` and `pipeline.yaml`: the same without code models. */
 export const pipelineDataSchema = strict(pipelineShape)
 
-/** `sluice.config`. */
-export const configSchema = strict({
-  $schema: z.string().optional(),
-  name: name.meta({ description: "The project's name" }),
-  pipelines: belowProject.optional().meta({ description: 'The folder of pipelines. Default: pipelines' }),
+/** What a configuration says, and an environment may say otherwise. */
+const settings = {
   lake: z
     .union([belowProject, strict({ path: belowProject.optional(), retention: retention.optional() })])
     .optional()
@@ -242,4 +268,26 @@ export const configSchema = strict({
   }).optional(),
   concurrency: z.int().min(1).max(64).optional().meta({ description: 'Tasks at a time. Default: 2' }),
   notifications: z.array(notifier).optional(),
+}
+
+const environment = strict({
+  target: z.enum(['local', 'aws']).optional().meta({ description: 'Where it runs. aws is for a later version' }),
+  ...settings,
+})
+
+/** `sluice.config`. */
+export const configSchema = strict({
+  $schema: z.string().optional(),
+  name: name.meta({ description: "The project's name" }),
+  pipelines: belowProject.optional().meta({ description: 'The folder of pipelines. Default: pipelines' }),
+  ...settings,
+  environments: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,30}$/, 'lower-case letters, digits and -, at most 31, starting with a letter'),
+      environment,
+    )
+    .optional()
+    .meta({ description: 'What is different elsewhere, by the name that --env chooses' }),
 })

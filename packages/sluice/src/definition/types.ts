@@ -7,7 +7,7 @@
  */
 
 import type { CdcSource, ChangesModel, Lookup } from './cdc/types.ts'
-import type { Check, Column, EnvReference, SecretReference, TextOrReference } from './contract-types.ts'
+import type { Check, Column, ColumnType, EnvReference, SecretReference, TextOrReference } from './contract-types.ts'
 import type { FilesSource } from './file-types.ts'
 import type { ConnectionConfig, ProcedureSource } from './procedures/types.ts'
 
@@ -107,6 +107,22 @@ export interface ModelInput {
   rows(sql?: string): Promise<readonly Record<string, unknown>[]>
 }
 
+/** A parameter of a pipeline's runs. */
+export interface PipelineParameter {
+  /** `text`, `integer`, `bigint`, `decimal(p,s)`, `float`, `boolean`, `date` or `timestamp`. */
+  readonly type: ColumnType
+  /** What it is where a run gives no value; without it, a run has to. */
+  readonly default?: string | number | boolean
+  readonly description?: string
+}
+
+/** A parameter that a model uses, with its value in a run as text; null while it has none. */
+export interface BoundParameter {
+  readonly name: string
+  readonly type: ColumnType
+  readonly value: string | null
+}
+
 /** A code model: gets its inputs, returns SQL over them, or rows. */
 export interface CodeModel {
   readonly kind: 'code'
@@ -114,9 +130,15 @@ export interface CodeModel {
   readonly inputs: readonly string[]
   /** The columns it makes; needed where it returns rows. */
   readonly columns?: { readonly [column: string]: Column }
-  readonly make: (inputs: {
-    readonly [table: string]: ModelInput
-  }) => Promise<string | readonly Record<string, unknown>[]> | string | readonly Record<string, unknown>[]
+  /** The parameters of the pipeline that it uses. */
+  readonly parameters?: readonly string[]
+  /** Their values in a run; never written by hand. */
+  readonly bound?: readonly BoundParameter[]
+  readonly make: (
+    inputs: { readonly [table: string]: ModelInput },
+    /** Numbers and booleans as such; decimals, wide integers, dates and times as text. */
+    parameters: { readonly [name: string]: string | number | boolean | null },
+  ) => Promise<string | readonly Record<string, unknown>[]> | string | readonly Record<string, unknown>[]
 }
 
 /** A SQL model: one SELECT. */
@@ -125,6 +147,8 @@ export interface SqlModel {
   readonly sql: string
   /** Relative to the project; for messages. */
   readonly file: string
+  /** The values in a run of the parameters that it names. */
+  readonly bound?: readonly BoundParameter[]
 }
 
 export type Model = SqlModel | CodeModel | ChangesModel
@@ -174,6 +198,8 @@ export interface Pipeline {
   readonly tables: { readonly [table: string]: TableOptions }
   /** By the warehouse table's name. */
   readonly loads: { readonly [target: string]: Load }
+  /** What a run may be given, by name; SQL models read it as `getvariable('<name>')`. */
+  readonly parameters?: { readonly [name: string]: PipelineParameter }
   /** A cron expression and its zone. */
   readonly schedule?: { readonly cron: string; readonly zone: string }
   readonly notifications: readonly Notifier[]
@@ -185,6 +211,15 @@ export type WarehouseConfig =
   | { readonly kind: 'duckdb'; readonly path: string }
   /** A schema of the database of a connection; `distribution` and `sort` of loads mean nothing there. */
   | { readonly kind: 'postgres'; readonly connection: string; readonly schema: string }
+
+/** The environment that a command works in. */
+export interface EnvironmentChoice {
+  readonly name: string
+  /** Where it runs. */
+  readonly target: 'local' | 'aws'
+  /** Where its runs, leases and caches are kept, below the project. */
+  readonly state: string
+}
 
 /** `sluice.config.ts`, in full. */
 export interface ProjectConfig {
@@ -204,6 +239,8 @@ export interface ProjectConfig {
   /** Tasks at a time. @default 2 */
   readonly concurrency: number
   readonly notifications: readonly Notifier[]
+  /** The one that was chosen, whose values these are. */
+  readonly environment?: EnvironmentChoice
 }
 
 /** A project with all of its pipelines, ready to be planned. */

@@ -56,6 +56,7 @@ function assemble(input: PlanInput, order: readonly string[], tasks: readonly Pl
     format: 1,
     project: input.project.config.name,
     definition: digest(tasks.map(({ id, definition }) => [id, definition])),
+    ...(input.parameters === undefined ? {} : { parameters: input.parameters }),
     layers: layers.filter(({ waves }) => waves.length > 0),
     tasks,
   }

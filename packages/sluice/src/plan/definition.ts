@@ -97,9 +97,14 @@ export function modelDefinition(model: Model, options: TableOptions): string {
 function madeBy(model: Model): Parts {
   switch (model.kind) {
     case 'sql':
-      return { sql: model.sql.trim() }
+      return { sql: model.sql.trim(), parameters: model.bound }
     case 'code':
-      return { code: model.make.toString(), inputs: model.inputs, columns: Object.entries(model.columns ?? {}) }
+      return {
+        code: model.make.toString(),
+        inputs: model.inputs,
+        columns: Object.entries(model.columns ?? {}),
+        parameters: model.bound,
+      }
     case 'changes':
       return changesParts(model)
   }

@@ -22,7 +22,14 @@ export function explainPlan({ plan }: { readonly plan: Plan }, options: { readon
       .flatMap((task) => [line(task), ...below(task, options.verbose ?? false).map((text) => `       ${text}`)]),
     '',
   ])
-  return [...layers, counts(plan)]
+  return [...parameters(plan), ...layers, counts(plan)]
+}
+
+function parameters({ parameters: values = {} }: Plan): readonly string[] {
+  const lines = Object.entries(values).flatMap(([pipeline, own]) =>
+    Object.entries(own).map(([name, value]) => `  ${pipeline}.${name} = ${value}`),
+  )
+  return lines.length === 0 ? [] : ['parameters', ...lines, '']
 }
 
 function cells(task: PlanTask): readonly [string, string, string, string, string, string] {

@@ -1,5 +1,6 @@
 /** The plan: what would run and why. Plain data, stable, serialisable; made by `build.ts`, printed by `explain.ts`. */
 import type { Problem } from '../base/errors.ts'
+import type { ParameterValues } from '../definition/parameters.ts'
 import type { PlacesOf } from '../definition/problems/known-names.ts'
 import type { Unread } from '../definition/problems/sound-part.ts'
 import type { Project } from '../definition/types.ts'
@@ -92,6 +93,8 @@ export interface Plan {
   readonly project: string
   /** The digest of all tasks' definitions: a run pins it. */
   readonly definition: string
+  /** The values of the run, where pipelines declare parameters. */
+  readonly parameters?: ParameterValues
   /** Layers in order, `warehouse` last; each with its waves of task ids. */
   readonly layers: readonly { readonly name: string; readonly waves: readonly (readonly string[])[] }[]
   /** In execution order. */
@@ -118,7 +121,9 @@ export interface TargetState {
 
 /** Everything that `buildPlan` reads; no I/O of its own. */
 export interface PlanInput {
+  /** With the values of the run in its models and calls. */
   readonly project: Project
+  readonly parameters?: ParameterValues
   /** Where its pieces stand. @default by their file alone */
   readonly places?: PlacesOf
   /** What of it could not be read: nothing is said of that. */

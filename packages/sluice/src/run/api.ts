@@ -1,5 +1,7 @@
 /** What the CLI (and later the console) can do with an opened project. Implemented by `project.ts`, the only place that wires implementations to contracts. */
 import type { Problem } from '../base/errors.ts'
+import type { Setting } from '../definition/environments.ts'
+import type { GivenParameters } from '../definition/parameters.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -17,6 +19,8 @@ export interface PlanOptions {
   readonly select?: readonly string[]
   readonly exclude?: readonly string[]
   readonly approve?: readonly string[]
+  /** Values of declared parameters, by `<name>` or `<pipeline>.<name>`. @default what the pipelines declare */
+  readonly parameters?: GivenParameters
   readonly force?: boolean
 }
 
@@ -45,6 +49,12 @@ export interface WatchCycle {
   readonly events: readonly RunEvent[]
   /** Milliseconds until the next. */
   readonly nextMs: number
+}
+
+/** A value of the configuration, and where it came from. */
+export interface ProjectSetting extends Setting {
+  /** Of a reference: where its value is; undefined where it has none. */
+  readonly found?: string | undefined
 }
 
 /** One run of the ledger. `interrupted`: it has no end, and its lease has run out. */
@@ -99,6 +109,8 @@ export interface OpenProject extends AsyncDisposable {
   readonly [readContext]: ReadContext
   /** All problems of the definition, sorted by file and place; empty when all is well. */
   check(): Promise<readonly Problem[]>
+  /** Every value of the configuration, and where it came from. */
+  settings(): Promise<readonly ProjectSetting[]>
   plan(options?: PlanOptions): Promise<PlanResult>
   stateMachines(plan: Plan): Promise<readonly StateMachine[]>
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>

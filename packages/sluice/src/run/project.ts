@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
+import { stateFolder } from '../definition/environments.ts'
 import { inOrder } from '../definition/problems/in-order.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
@@ -12,7 +13,6 @@ import { type Lake, openLake } from '../lake/lake.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
-import type { Storage } from '../storage/storage.ts'
 import { type OpenProject, type ReadContext, readContext } from './api.ts'
 import type { Connections, ConnectionsContext, ConnectorOf } from './connections/connections.ts'
 import type { ProjectContext } from './context.ts'
@@ -30,6 +30,8 @@ export interface OpenOptions {
   readonly print?: (line: string) => void
   /** The file operations under the project's state and lake. */
   readonly operations?: FileOperations
+  /** The one of the configuration's environments to work in. @default none: the configuration as it stands */
+  readonly environment?: string
   /** Finds the adapter of a kind of server, in place of those that Sluice knows. */
   readonly connectorOf?: ConnectorOf
   /**
@@ -39,9 +41,6 @@ export interface OpenOptions {
   readonly problems?: 'refuse' | 'read'
 }
 
-/** The folder of a project's own state, below its root. */
-export const stateFolder = '.sluice'
-
 /**
  * Opens the project in a folder.
  *
@@ -49,36 +48,40 @@ export const stateFolder = '.sluice'
  * await using project = await openProject('my-pipeline')
  * const { summary } = await project.run()
  *
- * @throws Definition.Invalid with every problem, where the definition cannot be read
+ * @throws Definition.Invalid with every problem, where the definition cannot be read; Definition.UnknownEnvironment, Definition.TargetUnavailable
  */
 export async function openProject(root: string, options: OpenOptions = {}): Promise<OpenProject> {
   const absolute = resolve(root)
-  const state = diskStorage(join(absolute, stateFolder), options.operations)
-  const loaded = await loadDefinition(absolute, state)
+  const cache = diskStorage(join(absolute, stateFolder), options.operations)
+  const loaded = await loadDefinition(absolute, cache, options.environment)
   const errors = loaded.problems.filter(({ severity }) => severity === 'error')
   const project = options.problems === 'read' ? loaded.readable : errors.length > 0 ? undefined : loaded.project
   if (project === undefined)
     throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loaded.problems })
-  return projectOver(await wire(absolute, { ...loaded, project }, state, options), loaded.problems)
+  const { environment } = project.config
+  if (environment !== undefined && environment.target !== 'local')
+    throw sluiceError('Definition.TargetUnavailable', { environment: environment.name, target: environment.target })
+  return projectOver(await wire(absolute, { ...loaded, project }, options), loaded.problems)
 }
 
 /** Puts implementations behind the contracts that the configuration names. */
 async function wire(
   root: string,
   { project, problems: _, readable: __, ...reading }: Definition & { readonly project: Project },
-  state: Storage,
   options: OpenOptions,
 ): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
   const clock = options.clock ?? systemClock
   const { config } = project
-  await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
+  const stateBelow = config.environment?.state ?? stateFolder
+  const state = diskStorage(join(root, stateBelow), options.operations)
+  await mkdir(join(root, stateBelow), { recursive: true, mode: 0o700 })
   const storage = diskStorage(resolve(root, config.lake.path), options.operations)
   const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
-    tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateFolder, 'tmp')),
+    tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateBelow, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
   })
   let connections: Promise<Connections> | undefined
@@ -111,7 +114,7 @@ async function wire(
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
     connections: openConnections,
-    ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock, state }),
+    ...projectWarehouse({ root, stateFolder: join(root, stateBelow), project, engine, clock, state }),
     print: options.print ?? (() => {}),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
@@ -162,13 +165,14 @@ function projectOver(
         ...loadProblems,
         ...(await (await secrets()).checkSecrets(root, project)),
         // What is loaded is no matter of the definition: a check reaches no warehouse, which may be a server.
-        ...(await planProject({ ...context, warehouseExists: async () => false })).problems,
+        ...(await planProject({ ...context, warehouseExists: async () => false }, { anyParameters: true })).problems,
       ])
     },
     plan: async (options) => {
       whole()
       return (await planning()).planProject(context, options)
     },
+    settings: async () => (await import('./definition/settings.ts')).projectSettings(root, project.config),
     stateMachines: async (plan) =>
       (await import('../statemachine/compile.ts')).compileStateMachines(plan, {
         concurrency: project.config.concurrency,
@@ -199,7 +203,7 @@ function projectOver(
         ),
       versions: (table) => lake.versions(table),
       verify: (record) => lake.verify(record),
-      analysis: async () => (await (await planning()).planProject(context)).analysis.analysis,
+      analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
       loads: async () =>
         (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
       openRead: async ({ signal } = {}) =>

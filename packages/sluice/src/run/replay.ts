@@ -33,7 +33,7 @@ export async function replayQuarantine(
   const [layer, name] = table.split('.') as [string, string]
   const source = context.project.pipelines.find(({ layers, sources }) => layers[0] === layer && name in sources)
     ?.sources[name]
-  const { plan } = await planProject(context)
+  const { plan } = await planProject(context, { anyParameters: true })
   const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
   // Under the definition that refused them, they would be refused again.
   const versions = standing(await context.lake.versions(table)).filter(

@@ -65,7 +65,7 @@ function serverWarehouse(
         import('./connections/masked-connection.ts'),
         import('./definition/secrets.ts'),
       ])
-      const settings = await connectionSettings(root, connection, config)
+      const settings = await connectionSettings({ root, project }, connection, config)
       const folder = join(stateFolder, 'tmp')
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const guard = <T>(connect: () => Promise<T>): Promise<T> => guardLogin(settings, connect, { state, clock })

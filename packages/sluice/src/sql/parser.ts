@@ -21,6 +21,8 @@ export interface ModelText {
   readonly file: string
   /** The table it makes. */
   readonly table: string
+  /** What `getvariable` may name. @default anything, which is then nobody's to promise */
+  readonly parameters?: readonly string[]
 }
 
 /** An opened parser; all its functions are pure and synchronous. */
@@ -126,7 +128,7 @@ function analyseSql(parse: Parse, model: ModelText, schema: TableSchema): SqlAna
   const report = reporter(reported)
   const tables = new Set<string>()
   let columns: readonly ColumnLineage[] = []
-  const sound = checkWords(words, adder(reported), report)
+  const sound = checkWords(words, adder(reported), report, model.parameters)
   const result = sound ? parseAndResolve(parse, words, schema, tables, reported, report) : undefined
   if (result === undefined) for (const table of tablesByWords(words.tokens, reported.knownTables)) tables.add(table)
   else columns = outputColumns(result, reported, report)

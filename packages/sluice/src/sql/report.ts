@@ -64,6 +64,10 @@ export function reporter(to: Reported): Reporter {
     writes(statement) {
       put('Sql.NotOneSelect', { found: `changes a table by ${statement.toUpperCase()}` }, at(statement))
     },
+    unknownParameter(parameter, known, where) {
+      const params = { parameter, where: `"${model.table}"`, known }
+      put('Definition.UnknownParameter', params, at(where), suggest(parameter, known))
+    },
     nondeterministic(what, why, where) {
       to.nondeterministic.add(what)
       put('Sql.Nondeterministic', { what, why }, at(where), undefined, 'warning')
@@ -84,6 +88,7 @@ const silent: Reporter = {
   ambiguous: nothing,
   outside: nothing,
   writes: nothing,
+  unknownParameter: nothing,
   nondeterministic: nothing,
   lineageUnknown: nothing,
   silenced: () => silent,

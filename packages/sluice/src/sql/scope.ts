@@ -53,6 +53,8 @@ export interface Reporter {
   outside(what: string, at: unknown): void
   /** A statement that changes a table, inside a query. */
   writes(statement: string): void
+  /** A variable that no run sets. */
+  unknownParameter(parameter: string, known: readonly string[], at: unknown): void
   nondeterministic(what: string, why: string, at: unknown): void
   lineageUnknown(why: string, at?: unknown): void
   /** The same without an effect: for what is looked at twice. */

@@ -2,12 +2,18 @@
 import type { Token, Tokens } from './lexer.ts'
 import { bareFunctions, nondeterministicFunctions } from './nondeterminism.ts'
 import { isOutsideFunction, otherStatements } from './outside.ts'
+import { parameterAt } from './parameters.ts'
 import type { adder } from './report.ts'
 import type { Reporter } from './scope.ts'
 import { isName, isTree, type Tree } from './tree.ts'
 
 /** Notes what the words show; false where reading on would only repeat it. */
-export function checkWords(words: Tokens, put: ReturnType<typeof adder>, report: Reporter): boolean {
+export function checkWords(
+  words: Tokens,
+  put: ReturnType<typeof adder>,
+  report: Reporter,
+  parameters?: readonly string[],
+): boolean {
   const { tokens, unterminated } = words
   const template = tokens.find(({ text }) => text === '{{' || text === '{%')
   if (template !== undefined) {
@@ -25,7 +31,7 @@ export function checkWords(words: Tokens, put: ReturnType<typeof adder>, report:
     )
     return false
   }
-  noteCalls(tokens, report)
+  noteCalls(tokens, report, parameters)
   return checkStatement(tokens, put) && checkBrackets(tokens, put)
 }
 
@@ -68,7 +74,7 @@ function checkBrackets(tokens: readonly Token[], put: ReturnType<typeof adder>):
 }
 
 /** Functions by name: the parser's tree has no places for them, and some it renames. */
-function noteCalls(tokens: readonly Token[], report: Reporter): void {
+function noteCalls(tokens: readonly Token[], report: Reporter, parameters: readonly string[] | undefined): void {
   tokens.forEach((token, at) => {
     if (token.kind !== 'word' || tokens[at - 1]?.text === '.' || tokens[at - 1]?.text === 'as') return
     if (token.text === 'tablesample' || (token.text === 'sample' && tokens[at - 1]?.text === 'using')) {
@@ -76,6 +82,12 @@ function noteCalls(tokens: readonly Token[], report: Reporter): void {
     }
     const called = tokens[at + 1]?.text === '('
     if (called && isOutsideFunction(token.text)) report.outside(`${token.text}(…)`, token)
+    const parameter = parameters === undefined ? undefined : parameterAt(tokens, at)
+    if (parameter) {
+      const known = parameters ?? []
+      if (!known.includes(parameter)) report.unknownParameter(parameter, known, tokens[at + 2]!)
+      return
+    }
     const why = nondeterministicFunctions[token.text]
     if (why === undefined || !Object.hasOwn(nondeterministicFunctions, token.text)) return
     if (called || bareFunctions.has(token.text)) report.nondeterministic(token.text, why, token)

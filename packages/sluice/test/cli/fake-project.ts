@@ -196,6 +196,15 @@ export async function fakeProject(
     definition,
     problems: [],
     check: async () => [],
+    settings: async () => [
+      { setting: 'concurrency', value: 2, source: 'default' },
+      {
+        setting: 'connections.erp.password',
+        value: { $secret: 'ERP_PASSWORD' },
+        source: 'configuration',
+        found: '.env.local',
+      },
+    ],
     plan: async () => ({
       plan: {
         format: 1,
@@ -223,6 +232,7 @@ export async function fakeProject(
     [readContext]: {
       root,
       definition,
+      problems: [],
       runs: async () => [info],
       events: async () => runEvents(),
       log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,

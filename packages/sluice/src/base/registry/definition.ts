@@ -116,11 +116,11 @@ export const definitionErrors = {
     explanation:
       'A definition is committed, printed and hashed; a secret in it has left its keeper. The value is never shown.',
   }),
-  'Definition.SecretMissing': entry<{ names: readonly string[] }>({
+  'Definition.SecretMissing': entry<{ names: readonly string[]; environment?: string }>({
     code: 'SLU1014',
     title: 'A secret or variable has no value.',
-    message: ({ names }) =>
-      `${names.length === 1 ? 'A value is' : `${names.length} values are`} missing: ${list(names)}. Looked in the environment, .env.local and .env.`,
+    message: ({ names, environment: name }) =>
+      `${names.length === 1 ? 'A value is' : `${names.length} values are`} missing: ${list(names)}. Looked in the environment, ${name === undefined ? '' : `.env.${name}.local, `}.env.local${name === undefined ? '' : `, .env.${name}`} and .env.`,
     hint: () => 'Set them in the environment or in .env.local, then: sluice check',
     retry: 'terminal',
     exit: 2,
@@ -169,6 +169,44 @@ export const definitionErrors = {
     hint: () => 'Declare it in sluice.config, under `connections`.',
     retry: 'terminal',
     exit: 2,
+  }),
+  'Definition.UnknownEnvironment': entry<{ environment: string; known: readonly string[] }>({
+    code: 'SLU1020',
+    title: 'An environment does not exist.',
+    message: ({ environment, known }) =>
+      `The configuration has no environment "${environment}".${known.length > 0 ? ` Environments: ${list(known)}.` : ' It has none.'}`,
+    hint: () => 'Declare it in sluice.config, under `environments`; or leave out --env and SLUICE_ENV.',
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Definition.TargetUnavailable': entry<{ environment: string; target: string }>({
+    code: 'SLU1021',
+    title: 'An environment is for a target that this version does not have.',
+    message: ({ environment, target }) =>
+      `Environment "${environment}" is for the target "${target}", which this version of Sluice does not have; nothing was done.`,
+    hint: () => 'Choose an environment whose target is local.',
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Definition.EnvironmentsMeet': entry<{ first: string; second: string; why: string }>({
+    code: 'SLU1022',
+    title: "Two environments are in each other's way.",
+    message: ({ first, second, why }) => `${first} and environment "${second}" ${why}.`,
+    hint: () => 'Give the environment a lake and a warehouse of its own, or leave it the lake of the project.',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Runs know of each other by what is kept for one lake. Over one lake, an environment shares that with the project; over another, it shares nothing.',
+  }),
+  'Definition.UnknownParameter': entry<{ parameter: string; where: string; known: readonly string[] }>({
+    code: 'SLU1023',
+    title: 'A parameter is not declared.',
+    message: ({ parameter, where, known }) =>
+      `${where} uses a parameter "${parameter}" that its pipeline does not declare.${known.length > 0 ? ` Parameters: ${list(known)}.` : ''}`,
+    hint: () => 'Declare it in the pipeline, under `parameters`.',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'A variable that nobody sets is NULL to the engine, and a filter by NULL loses every row in silence.',
   }),
   'Definition.NoPipeline': entry<{ folder: string }>({
     code: 'SLU1018',

@@ -12,6 +12,38 @@ export const runErrors = {
     exit: 5,
     explanation: 'Fault OR-04. A run holds a lease with a heartbeat; a run that died gives it up by itself.',
   }),
+  'Run.ParametersInvalid': entry<{ count: number }>({
+    code: 'SLU4021',
+    title: 'The parameters of the run are not usable.',
+    message: ({ count }) =>
+      `The parameters of the run have ${count} problem${count === 1 ? '' : 's'}; nothing was run.`,
+    hint: () => 'Give values with: sluice run -p <name>=<value>',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Every problem is reported at once, and nothing takes a default in place of a wrong value.',
+  }),
+  'Run.UnknownParameter': entry<{ parameter: string; known: readonly string[] }>({
+    code: 'SLU4022',
+    title: 'A parameter does not exist.',
+    message: ({ parameter, known }) =>
+      `No pipeline has a parameter "${parameter}".${known.length > 0 ? ` Parameters: ${known.join(', ')}.` : ''}`,
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Run.WrongParameter': entry<{ parameter: string; expected: string; found: string }>({
+    code: 'SLU4023',
+    title: 'A parameter has a wrong value.',
+    message: ({ parameter, expected, found }) => `The parameter "${parameter}" must be ${expected}, not ${found}.`,
+    retry: 'terminal',
+    exit: 2,
+  }),
+  'Run.MissingParameter': entry<{ parameter: string; type: string }>({
+    code: 'SLU4024',
+    title: 'A parameter has no value.',
+    message: ({ parameter, type }) => `The parameter "${parameter}" has no default and was given no value: ${type}.`,
+    retry: 'terminal',
+    exit: 2,
+  }),
   'Run.Fenced': entry<{ token: number; newer: number }>({
     code: 'SLU4002',
     title: 'This run has lost its lease.',

@@ -6,9 +6,9 @@ import { visibleLines } from '../render/text.ts'
 
 export const run: Run<'plan'> = async (context, input) => {
   const { terminal, root } = context
-  const { select, exclude, approve, force } = input
+  const { select, exclude, approve, force, parameter } = input
   await using project = await context.open()
-  const result = await project.plan({ select, exclude, approve, force })
+  const result = await project.plan({ select, exclude, approve, force, parameters: parameter })
   const { plan, problems } = result
   if (terminal.json) await terminal.out.json(result)
   else {

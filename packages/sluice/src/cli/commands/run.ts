@@ -2,8 +2,15 @@
 import type { Run } from '../command.ts'
 import { runAndShow } from '../run-and-show.ts'
 
-export const run: Run<'run'> = async (context, { select, exclude, approve, force, concurrency }) => {
+export const run: Run<'run'> = async (context, { select, exclude, approve, force, parameter, concurrency }) => {
   await using project = await context.open()
-  const options = { select, exclude, approve, force, ...(concurrency === undefined ? {} : { concurrency }) }
+  const options = {
+    select,
+    exclude,
+    approve,
+    force,
+    parameters: parameter,
+    ...(concurrency === undefined ? {} : { concurrency }),
+  }
   return runAndShow(context, project, (watching) => project.run({ ...options, ...watching }))
 }

@@ -4,7 +4,7 @@ import type { WatchCycle } from '../../run/api.ts'
 import type { Run } from '../command.ts'
 import { cycleLine } from '../render/cycle.ts'
 
-export const run: Run<'watch'> = async (context, { every, select, exclude, concurrency }) => {
+export const run: Run<'watch'> = async (context, { every, select, exclude, parameter, concurrency }) => {
   const { terminal, signal } = context
   const everyMs = millisecondsOf(every)
   await using project = await context.open()
@@ -17,6 +17,7 @@ export const run: Run<'watch'> = async (context, { every, select, exclude, concu
     everyMs,
     select,
     exclude,
+    parameters: parameter,
     ...(concurrency === undefined ? {} : { concurrency }),
     signal,
     onCycle: (cycle) => {

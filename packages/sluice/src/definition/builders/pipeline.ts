@@ -56,7 +56,12 @@ export interface ModelOptions<Inputs extends readonly string[]> {
   readonly inputs: Inputs
   /** The columns it makes; needed where it returns rows. */
   readonly columns?: ColumnsInput
-  readonly make: (inputs: { readonly [table in Inputs[number]]: ModelInput }) => ReturnType<CodeModel['make']>
+  /** The parameters of the pipeline that it uses; their values are the second argument of `make`. */
+  readonly parameters?: readonly string[]
+  readonly make: (
+    inputs: { readonly [table in Inputs[number]]: ModelInput },
+    parameters: Parameters<CodeModel['make']>[1],
+  ) => ReturnType<CodeModel['make']>
 }
 
 /**

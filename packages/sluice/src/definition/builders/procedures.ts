@@ -61,6 +61,15 @@ export function runDate(options: { readonly zone?: string } = {}): Extract<Param
 }
 
 /**
+ * A parameter of the pipeline, which each run gives a value.
+ *
+ * @example runParameter('year') // pipeline('erp', { parameters: { year: 'integer' }, … }), and: sluice run -p year=2026
+ */
+export function runParameter(name: string): { readonly $parameter: string } {
+  return { $parameter: name }
+}
+
+/**
  * The lower bound of the source's window; rows at it belong to it.
  *
  * @example windowFrom() // parameters: { since: windowFrom(), until: windowTo() }

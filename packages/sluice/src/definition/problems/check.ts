@@ -5,6 +5,7 @@ import { addedColumns, declaredChecks, declaredColumns, eachColumns, sourceColum
 import { procedureProblems } from '../procedures/procedures.ts'
 import type { Check, Load, Model, Pipeline, Project, Source } from '../types.ts'
 import { inboxProblems } from './inboxes.ts'
+import { spell } from './issues.ts'
 import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
 import { noPlaces, type Path } from './places.ts'
 import { allRead, type Unread } from './sound-part.ts'
@@ -38,6 +39,7 @@ export function checkProject(
     sourceOptions(pipeline, context)
     procedureProblems(pipeline, project.config.connections, context)
     changesProblems(pipeline, project, context)
+    parameterNames(pipeline, context)
   }
   warehouseConnection(project, context)
   layerOrder(project, context)
@@ -59,6 +61,27 @@ function warehouseConnection({ config }: Project, { problems }: CheckContext): v
       meant === undefined ? {} : { suggestion: meant },
     ),
   )
+}
+
+/** Parameters that calls and code models name are declared; those of SQL are found where it is parsed. */
+function parameterNames(pipeline: Pipeline, { problems, places }: CheckContext): void {
+  const known = Object.keys(pipeline.parameters ?? {})
+  const need = (parameter: string, path: Path): void => {
+    if (known.includes(parameter)) return
+    const meant = suggest(parameter, known)
+    const at = places(pipeline.file).at(path, parameter)
+    const params = { parameter, where: spell(path), known }
+    const context = meant === undefined ? { at } : { at, suggestion: meant }
+    problems.push(problem('Definition.UnknownParameter', params, context))
+  }
+  for (const [table, source] of Object.entries(pipeline.sources)) {
+    if (source.kind !== 'procedure') continue
+    for (const [name, value] of Object.entries(source.parameters))
+      if (typeof value === 'object' && value !== null && '$parameter' in value)
+        need(value.$parameter, ['sources', table, 'parameters', name])
+  }
+  for (const [table, model] of Object.entries(pipeline.models))
+    if (model.kind === 'code') for (const name of model.parameters ?? []) need(name, ['models', table, 'parameters'])
 }
 
 /**

@@ -188,7 +188,8 @@ export function spell(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${step}`)).join('')
 }
 
-function valueAt(raw: unknown, path: Path): unknown {
+/** The value at a path; undefined where nothing is. */
+export function valueAt(raw: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (value, step) =>
       value !== null && typeof value === 'object' && Object.hasOwn(value, step)

@@ -74,7 +74,7 @@ tables: { stage.x: { copy: raw } }
       "6:16 sources.customers.procedure must be written without brackets, quotes or semicolons, as each part is quoted when it is sent, not "dbo.[usp customers]".",
       "10:7 The name "@a" in sources.customers.parameters must be letters, digits and _, without @, at most 127, not "@a".",
       "11:21 sources.customers.parameters.b.$window must be one of from, to, not "form". (from)",
-      "12:7 sources.customers.parameters.c must be a text, or a number, or true or false, or null, or { value, type }, or { $runDate }, or { $window }, or { $each }, not an object.",
+      "12:7 sources.customers.parameters.c must be a text, or a number, or true or false, or null, or { value, type }, or { $runDate }, or { $window }, or { $parameter }, or { $each }, not an object.",
       "13:12 sources.customers.parameters.d.$each needs a "column": a text.",
       "14:28 sources.customers.parameters.e.type must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, not "intger". (integer)",
       "15:7 sources.customers.parameters.f must be a number that JavaScript holds exactly; beyond, a text with its type, not 12345678901234567000.",

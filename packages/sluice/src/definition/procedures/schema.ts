@@ -46,6 +46,7 @@ const parameterValue = z.union([
   strict({ value: constant, type: columnType }),
   strict({ $runDate: strict({ zone: zone.optional() }) }),
   strict({ $window: z.enum(['from', 'to']) }),
+  strict({ $parameter: name }),
   strict({ $each: strict({ table: name, column: name, type: columnType.optional(), as: identifier.optional() }) }),
 ])
 const parameterName = z

@@ -48,6 +48,8 @@ export type ParameterValue =
   | { readonly $window: 'from' | 'to' }
   /** One call for each distinct value of a column of another table. */
   | { readonly $each: EachValue }
+  /** A parameter of the pipeline, which each run gives a value. */
+  | { readonly $parameter: string }
 
 /** The values of a column of another table, of the same layer or an earlier one; NULL is left out. */
 export interface EachValue {

@@ -22,7 +22,7 @@ export async function cdcSettings<T>(
   { connection }: CdcSource,
   work: (settings: ConnectionSettings) => Promise<T>,
 ): Promise<T> {
-  const settings = await connectionSettings(root, connection, project.config.connections[connection]!)
+  const settings = await connectionSettings({ root, project }, connection, project.config.connections[connection]!)
   return work(settings).catch((error: unknown) => {
     throw maskedError(error, redactor([settings.password]))
   })
@@ -33,7 +33,7 @@ export function cdcContext({ root, project, clock, lake, state }: CdcProject, so
   const { connection } = source
   return {
     ...{ clock, lake, state },
-    settings: () => connectionSettings(root, connection, project.config.connections[connection]!),
+    settings: () => connectionSettings({ root, project }, connection, project.config.connections[connection]!),
   }
 }
 

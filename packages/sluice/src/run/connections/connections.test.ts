@@ -2,12 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ConnectionConfig } from '../../definition/types.ts'
+import type { ConnectionConfig, Project } from '../../definition/types.ts'
 import { connectionSettings } from './connections.ts'
 
 let root: string
+let at: Parameters<typeof connectionSettings>[0]
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'sluice-connections-'))
+  at = { root, project: { config: {} as Project['config'] } }
   await writeFile(join(root, '.env'), 'ERP_PORT=5433\nERP_PASSWORD=canary\nNO_PORT=canary\n')
   await writeFile(join(root, 'ca.pem'), 'PEM')
 })
@@ -27,7 +29,7 @@ const erp: ConnectionConfig = {
 }
 
 test('settings are what the definition refers to, at the moment of use', async () => {
-  expect(await connectionSettings(root, 'erp', erp)).toEqual({
+  expect(await connectionSettings(at, 'erp', erp)).toEqual({
     name: 'erp',
     kind: 'postgres',
     host: 'erp.example.com',
@@ -43,7 +45,7 @@ test('settings are what the definition refers to, at the moment of use', async (
 
 test('what is kept elsewhere and is no port, or cannot be read, is told without showing a secret', async () => {
   const refused = (change: Partial<ConnectionConfig>) =>
-    connectionSettings(root, 'erp', { ...erp, ...change }).catch((error: Error) => error.message)
+    connectionSettings(at, 'erp', { ...erp, ...change }).catch((error: Error) => error.message)
   expect(await refused({ port: { $secret: 'NO_PORT' } })).toBe(
     'connections.erp.port must be a whole number from 1 to 65535, not another text.',
   )

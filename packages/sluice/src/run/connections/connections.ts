@@ -63,7 +63,7 @@ export function projectConnections(context: ConnectionsContext): Connections {
     const config = configOf(context.project, name)
     const [connector, settings] = await Promise.all([
       (context.connectorOf ?? knownConnectors)(config.kind),
-      connectionSettings(context.root, name, config),
+      connectionSettings(context, name, config),
     ])
     return maskedConnection(() => connectGuarded(connector, settings, signal, context), redactor([settings.password]))
   }
@@ -95,11 +95,11 @@ function configOf({ config }: Project, name: string): ConnectionConfig {
  * @throws Definition.SecretMissing, Definition.WrongValue where a port that is kept elsewhere is none, or `ca` cannot be read
  */
 export async function connectionSettings(
-  root: string,
+  { root, project }: { readonly root: string; readonly project: Pick<Project, 'config'> },
   name: string,
   config: ConnectionConfig,
 ): Promise<ConnectionSettings> {
-  const environment = await readEnvironment(root)
+  const environment = await readEnvironment(root, project.config)
   const { kind, tls, ca, serverName, connectTimeoutSeconds } = config
   return {
     name,

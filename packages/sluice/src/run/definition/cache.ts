@@ -31,18 +31,23 @@ interface Kept {
   readonly problems: readonly Problem[]
 }
 
-const path = 'cache/project.json'
+/** Of each environment its own: the same files are another project there. */
+const pathOf = (environment: string | undefined): string =>
+  environment === undefined ? 'cache/project.json' : `cache/project.${digest(environment).slice(0, 16)}.json`
 
 /**
  * Loads the definition of a project, or finds it as it was loaded before.
  *
+ * @param environment The one to load it for.
  * @example const { project, problems } = await loadDefinition('/home/me/shop', state)
+ * @throws Definition.UnknownEnvironment
  */
-export async function loadDefinition(root: string, state: Storage): Promise<Definition> {
+export async function loadDefinition(root: string, state: Storage, environment?: string): Promise<Definition> {
+  const path = pathOf(environment)
   const kept = parse(await state.read(path))
   if (kept !== undefined && kept.build === build() && same(root, kept.looks)) return { ...kept, readable: kept.project }
   const { loadProject } = await import('./load.ts')
-  const { looks, ...loaded } = await loadProject(root)
+  const { looks, ...loaded } = await loadProject(root, environment)
   const { project, problems } = loaded
   const imported =
     project &&

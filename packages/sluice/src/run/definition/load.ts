@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, posix, relative, sep } from 'node:path'
-import { isSluiceError, type Location, type Problem, problem } from '../../base/errors.ts'
+import { isSluiceError, type Location, type Problem, problem, sluiceError } from '../../base/errors.ts'
+import type { ConfigInput } from '../../definition/input.ts'
 import type { SqlFile } from '../../definition/models.ts'
 import { checkProject } from '../../definition/problems/check.ts'
 import { inOrder } from '../../definition/problems/in-order.ts'
@@ -46,6 +47,7 @@ export interface LoadedProject {
 /** Collects while a project is loaded. */
 interface Loading {
   readonly root: string
+  readonly environment: string | undefined
   readonly problems: Problem[]
   readonly places: Map<string, Places>
   readonly files: string[]
@@ -58,16 +60,10 @@ interface Loading {
  * Never throws for what a user wrote: everything that is wrong comes back as problems, all at once.
  *
  * @example const { project, problems } = await loadProject('/home/me/shop')
+ * @throws Definition.UnknownEnvironment
  */
-export async function loadProject(root: string): Promise<LoadedProject> {
-  const loading: Loading = {
-    root,
-    problems: [],
-    places: new Map(),
-    files: [],
-    looks: { files: {}, folders: {} },
-    unread: [],
-  }
+export async function loadProject(root: string, environment?: string): Promise<LoadedProject> {
+  const loading = startLoading(root, environment)
   const { readable, connectionsLost } = await loadAll(loading)
   const { problems } = loading
   const places: PlacesOf = (file) => loading.places.get(file) ?? noPlaces(file)
@@ -99,8 +95,34 @@ interface Read {
   readonly connectionsLost: boolean
 }
 
+function startLoading(root: string, environment: string | undefined): Loading {
+  return {
+    root,
+    environment,
+    problems: [],
+    places: new Map(),
+    files: [],
+    looks: { files: {}, folders: {} },
+    unread: [],
+  }
+}
+
+/**
+ * The configuration as it is written, for who asks where its values come from. It was loaded before, and had no problem.
+ *
+ * @example settingsOf(await readConfig('/home/me/shop'), 'prod')
+ */
+export async function readConfig(root: string): Promise<ConfigInput> {
+  const loading = startLoading(root, undefined)
+  const file = await definitionFile(loading, '', 'sluice.config')
+  const read = file === undefined || file === 'ambiguous' ? undefined : await readDefinition(loading, file)
+  const { problems } = loading
+  if (read === undefined) throw sluiceError('Definition.Invalid', { count: problems.length }, { problems })
+  return read.value as ConfigInput
+}
+
 async function loadAll(loading: Loading): Promise<Read> {
-  const { root, problems } = loading
+  const { root, environment, problems } = loading
   const file = await definitionFile(loading, '', 'sluice.config')
   if (file === 'ambiguous') return { connectionsLost: true }
   if (file === undefined) {
@@ -108,7 +130,7 @@ async function loadAll(loading: Loading): Promise<Read> {
     return { connectionsLost: true }
   }
   const read = await readDefinition(loading, file)
-  const config = read && resolveConfig(read.value, read.places)
+  const config = read && resolveConfig(read.value, read.places, environment)
   problems.push(...(config?.problems ?? []))
   // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
   const pipelines = await loadPipelines(loading, config?.readable?.pipelines ?? 'pipelines')

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { noPlaces } from '../../definition/problems/places.ts'
 import { env, secret } from '../../definition/problems/references.ts'
 import { resolveConfig } from '../../definition/resolve.ts'
-import { checkSecrets, missingSecrets, readEnvironment, redactor, resolveText } from './secrets.ts'
+import { checkSecrets, missingSecrets, placeOf, readEnvironment, redactor, resolveText } from './secrets.ts'
 
 let root: string
 beforeAll(async () => {
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }))
 
 test('the environment wins over .env.local, which wins over .env', async () => {
-  const environment = await readEnvironment(root, { C: 'own' })
+  const environment = await readEnvironment(root, {}, { C: 'own' })
   expect(['A', 'B', 'C'].map((name) => resolveText(secret(name), environment))).toEqual([
     'from env',
     'from local',
@@ -24,6 +24,33 @@ test('the environment wins over .env.local, which wins over .env', async () => {
   ])
   expect(resolveText('plain', environment)).toBe('plain')
   expect(resolveText(env('NOWHERE', 'fallback'), environment)).toBe('fallback')
+})
+
+test("an environment's own files win over those of all, each over the one without .local", async () => {
+  const files = {
+    '.env.prod': 'A=prod\nB=prod\nD=prod\n',
+    '.env.prod.local': 'D=prod local\n',
+    '.env.test': 'A=test\n',
+  }
+  for (const [file, text] of Object.entries(files)) await writeFile(join(root, file), text)
+  const config = { environment: { name: 'prod', target: 'local', state: '.sluice/env/prod' } } as const
+  const environment = await readEnvironment(root, config, {})
+  expect(['A', 'B', 'C', 'D'].map((name) => environment[name])).toEqual([
+    'prod',
+    'from local',
+    'from local',
+    'prod local',
+  ])
+  const places = ['A', 'B', 'C', 'D', 'E', 'EMPTY'].map((name) => placeOf(name, root, config, { C: 'own' }))
+  expect(await Promise.all(places)).toEqual([
+    '.env.prod',
+    '.env.local',
+    'the environment',
+    '.env.prod.local',
+    undefined,
+    undefined,
+  ])
+  expect((await readEnvironment(root, {}, {}))['A']).toBe('from env')
 })
 
 test('CT-07: all missing names at once; an empty value is missing, and so is an inherited property', async () => {
@@ -64,6 +91,6 @@ test('SEC-3: a resolved value is masked in every spelling', () => {
 
 test('the process itself is the first place that is looked at', async () => {
   vi.stubEnv('SLUICE_TEST_SECRET', 'from process')
-  expect(resolveText(secret('SLUICE_TEST_SECRET'), await readEnvironment(root))).toBe('from process')
+  expect(resolveText(secret('SLUICE_TEST_SECRET'), await readEnvironment(root, {}))).toBe('from process')
   vi.unstubAllEnvs()
 })

@@ -1,5 +1,6 @@
 /**
- * Secrets and environment variables, resolved at the moment of use: the process's environment, then `.env.local`, then `.env`, below the project.
+ * Secrets and environment variables, resolved at the moment of use: the process's environment, then `.env.<environment>.local`, `.env.local`,
+ * `.env.<environment>` and `.env`, below the project; the two in the middle only where an environment was chosen.
  *
  * Values are handed to who needs them and to nothing else: no error, event, record or hash holds one.
  */
@@ -8,7 +9,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Problem, problem, sluiceError } from '../../base/errors.ts'
 import { isReference, referencesOf } from '../../definition/problems/references.ts'
-import type { EnvReference, Project, SecretReference, TextOrReference } from '../../definition/types.ts'
+import type { EnvReference, Project, ProjectConfig, SecretReference, TextOrReference } from '../../definition/types.ts'
 
 type Reference = SecretReference | EnvReference
 
@@ -16,13 +17,43 @@ type Reference = SecretReference | EnvReference
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The environment of a project.
+ * The variables of a project.
  *
- * @example const environment = await readEnvironment('/home/me/shop')
+ * @example const environment = await readEnvironment('/home/me/shop', project.config)
  */
-export async function readEnvironment(root: string, own: Environment = process.env): Promise<Environment> {
-  const [local, base] = await Promise.all(['.env.local', '.env'].map((name) => readEnvFile(join(root, name))))
-  return { ...base, ...local, ...own }
+export async function readEnvironment(
+  root: string,
+  { environment }: Pick<ProjectConfig, 'environment'>,
+  own: Environment = process.env,
+): Promise<Environment> {
+  const files = await Promise.all(envFiles(environment?.name).map((name) => readEnvFile(join(root, name))))
+  return { ...Object.assign({}, ...files), ...own }
+}
+
+/** The last wins. */
+function envFiles(environment: string | undefined): readonly string[] {
+  return environment === undefined
+    ? ['.env', '.env.local']
+    : ['.env', `.env.${environment}`, '.env.local', `.env.${environment}.local`]
+}
+
+/**
+ * The place where a name has its value; undefined where it has none.
+ *
+ * @example await placeOf('ERP_PASSWORD', '/home/me/shop', project.config) // '.env.local'
+ */
+export async function placeOf(
+  name: string,
+  root: string,
+  { environment }: Pick<ProjectConfig, 'environment'>,
+  own: Environment = process.env,
+): Promise<string | undefined> {
+  if (Object.hasOwn(own, name)) return own[name] === '' ? undefined : 'the environment'
+  for (const file of envFiles(environment?.name).toReversed()) {
+    const values = await readEnvFile(join(root, file))
+    if (Object.hasOwn(values, name)) return values[name] === '' ? undefined : file
+  }
+  return undefined
 }
 
 async function readEnvFile(file: string): Promise<Environment> {
@@ -37,7 +68,7 @@ async function readEnvFile(file: string): Promise<Environment> {
 /**
  * The text that a reference stands for; a text stands for itself. An empty value is a missing one.
  *
- * @example resolveText(secret('SMTP_PASSWORD'), await readEnvironment(root))
+ * @example resolveText(secret('SMTP_PASSWORD'), await readEnvironment(root, project.config))
  * @throws Definition.SecretMissing
  */
 export function resolveText(value: TextOrReference, environment: Environment): string {
@@ -69,7 +100,7 @@ function referencesIn({ config, pipelines }: Project): Reference[] {
  * @example await missingSecrets('/home/me/shop', project) // ['SMTP_PASSWORD']
  */
 export async function missingSecrets(root: string, project: Project): Promise<readonly string[]> {
-  const environment = await readEnvironment(root)
+  const environment = await readEnvironment(root, project.config)
   const missing = referencesIn(project).filter((reference) => lookUp(reference, environment) === undefined)
   return [...new Set(missing.map(nameOf))].sort()
 }
@@ -81,7 +112,9 @@ export async function missingSecrets(root: string, project: Project): Promise<re
  */
 export async function checkSecrets(root: string, project: Project): Promise<readonly Problem[]> {
   const names = await missingSecrets(root, project)
-  return names.length === 0 ? [] : [problem('Definition.SecretMissing', { names })]
+  const { environment } = project.config
+  const params = environment === undefined ? { names } : { names, environment: environment.name }
+  return names.length === 0 ? [] : [problem('Definition.SecretMissing', params)]
 }
 
 /**

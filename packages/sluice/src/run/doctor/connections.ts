@@ -52,7 +52,7 @@ function failure(name: string, error: unknown): Finding {
 }
 
 async function examineTls(
-  { root }: ProjectContext,
+  context: ProjectContext,
   name: string,
   config: ConnectionConfig,
 ): Promise<{ readonly words: string; readonly fix?: { readonly fix: string } }> {
@@ -62,7 +62,7 @@ async function examineTls(
   }
   if (config.tls === 'unverified')
     return { words: 'TLS, but nobody checks the certificate: anybody between may read all', fix }
-  const { host } = await connectionSettings(root, name, config)
+  const { host } = await connectionSettings(context, name, config)
   if (/^(localhost|127\.[\d.]+|::1)$/i.test(host)) return { words: 'no TLS, on this machine' }
   return { words: `no TLS to ${host}: the password and every row can be read on the way`, fix }
 }

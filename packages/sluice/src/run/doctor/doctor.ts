@@ -4,6 +4,7 @@ import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../../base/errors.ts'
 import { capturedLogs } from '../../definition/cdc/cdc.ts'
+import { stateFolder } from '../../definition/environments.ts'
 import type { CdcControl } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import type { Finding } from './finding.ts'
@@ -23,7 +24,7 @@ export async function doctor(
 ): Promise<readonly Finding[]> {
   return [
     nodeVersion(),
-    await stateFolder(context),
+    await ownFolder(context),
     await disk(context),
     await engine(context),
     await lake(context),
@@ -45,8 +46,8 @@ function nodeVersion(): Finding {
   }
 }
 
-async function stateFolder(context: ProjectContext): Promise<Finding> {
-  const folder = join(context.root, '.sluice')
+async function ownFolder(context: ProjectContext): Promise<Finding> {
+  const folder = join(context.root, context.project.config.environment?.state ?? stateFolder)
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await access(folder, constants.W_OK)

@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises'
 import { newId } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Model } from '../../definition/types.ts'
+import { bindParameters } from '../../plan/parameters.ts'
 import type { Plan, PlanTask } from '../../plan/types.ts'
 import { maxRetries } from '../../statemachine/states.ts'
 import type { RunOptions } from '../api.ts'
@@ -72,7 +73,8 @@ export async function executeRun(
   const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
   const start = { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token }
   const entry = isIdle(plan) ? idleRun(context.state, start, plan) : await startRun(context.state, start, plan)
-  const run = new Run(context, options, id, started, plan, lease, entry)
+  const bound = { ...context, project: bindParameters(context.project, plan.parameters) }
+  const run = new Run(bound, options, id, started, plan, lease, entry)
   run.emit({
     type: 'run.started',
     pipelines,
@@ -123,7 +125,15 @@ export async function retryRun(
     .filter((task) => task.action === 'run' && !done.has(task.id))
     .map((task) => `${task.table}+`)
   if (select.length === 0) throw sluiceError('Run.NothingToRetry', { run: runId })
-  return executeRun(context, { ...options, select })
+  return executeRun(context, { ...options, select, parameters: givenAgain(planned) })
+}
+
+/** What a plan was made with, so that what is tried again is the same. */
+function givenAgain({ parameters = {} }: Plan): NonNullable<RunOptions['parameters']> {
+  const named = Object.entries(parameters).flatMap(([pipeline, values]) =>
+    Object.entries(values).map(([name, value]) => [`${pipeline}.${name}`, value] as const),
+  )
+  return Object.fromEntries(named)
 }
 
 class Run {

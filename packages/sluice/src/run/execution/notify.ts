@@ -33,7 +33,7 @@ export async function sendNotifications(context: ProjectContext, run: EndedRun):
     ...pipelines.map((pipeline) => ({ notifiers: pipeline.notifications, pipelines: [pipeline.name] })),
   ].filter(({ notifiers }) => notifiers.length > 0)
   if (groups.length === 0) return
-  const environment = await readEnvironment(context.root)
+  const environment = await readEnvironment(context.root, config)
   const open = (definition: Notifier): ReturnType<typeof notifierFor> =>
     notifierFor(definition, {
       resolve: (text) => resolveText(text, environment),

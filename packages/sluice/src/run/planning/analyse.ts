@@ -43,6 +43,7 @@ export async function analyseProject(
 function analysed(pipeline: Pipeline): unknown {
   return {
     layers: pipeline.layers,
+    ...(pipeline.parameters === undefined ? {} : { parameters: pipeline.parameters }),
     sources: Object.fromEntries(
       Object.entries(pipeline.sources).map(([name, source]) => [
         name,

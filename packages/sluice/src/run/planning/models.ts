@@ -2,10 +2,21 @@
 import { setFlagsFromString } from 'node:v8'
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { declaredColumns, duckDbType, sourceColumns } from '../../definition/columns.ts'
+import { parameterText } from '../../definition/parameters.ts'
 import { isMisspelt, type PlacesOf } from '../../definition/problems/known-names.ts'
 import { noPlaces, type Path } from '../../definition/problems/places.ts'
 import { allRead, type Unread } from '../../definition/problems/sound-part.ts'
-import type { CodeModel, Column, Model, Project, SqlModel } from '../../definition/types.ts'
+import { projectIndex } from '../../definition/project-index.ts'
+import type {
+  BoundParameter,
+  CodeModel,
+  Column,
+  Model,
+  Pipeline,
+  PipelineParameter,
+  Project,
+  SqlModel,
+} from '../../definition/types.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
 import { castColumn } from '../../quality/casts.ts'
@@ -13,6 +24,7 @@ import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import { contained } from '../definition/contain.ts'
+import { argumentsOf, setParameters } from '../parameters.ts'
 import { analyseChanges, originOf } from './changes.ts'
 import { checkProblems } from './checks.ts'
 import type { Reading } from './reading.ts'
@@ -74,7 +86,13 @@ export async function analyseModels(
             origin: originOf(project, model),
             places,
           })
-        : await analyseModel(session, parser, table, model, columns, known, fileOf(table))
+        : await analyseModel(
+            session,
+            parser,
+            { table, model, parameters: projectIndex(project).model(table)?.pipeline.parameters, file: fileOf(table) },
+            columns,
+            known,
+          )
     const own = [...found.analysis.problems, ...found.problems].filter((one) => isKnowable(one, unread))
     analysis[table] = { ...found.analysis, problems: found.analysis.problems.filter((one) => own.includes(one)) }
     problems.push(...own)
@@ -193,18 +211,32 @@ function readBy(model: Model, parser: SqlParser | undefined, known: ReadonlySet<
   return model.kind === 'sql' ? (parser?.tablesOf(model.sql, [...known]) ?? []) : model.inputs
 }
 
+interface ModelOfPipeline {
+  readonly table: string
+  readonly model: SqlModel | CodeModel
+  readonly parameters: Pipeline['parameters']
+  /** Where it is written. */
+  readonly file: string
+}
+
+function exampleOf(name: string, { type, default: value }: PipelineParameter): BoundParameter {
+  const read = value === undefined ? undefined : parameterText(value, type)
+  return { name, type, value: read !== undefined && 'text' in read ? read.text : null }
+}
+
 async function analyseModel(
   session: Session,
   parser: SqlParser | undefined,
-  table: string,
-  model: SqlModel | CodeModel,
+  { table, model, parameters = {}, file }: ModelOfPipeline,
   columns: Readonly<Record<string, readonly PlanColumn[]>>,
   known: ReadonlySet<string>,
-  file: string,
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
-  if (model.kind === 'code') return analyseCode(session, table, model, file)
+  // Any value has the type that matters; the default is the likeliest.
+  const examples = Object.entries(parameters).map(([name, one]) => exampleOf(name, one))
+  await setParameters(session, examples)
+  if (model.kind === 'code') return analyseCode(session, table, model, { file, examples })
   const schema: TableSchema = Object.fromEntries([...known].map((name) => [name, columns[name] ?? []]))
-  const read = parser!.analyse({ sql: model.sql, file: model.file, table }, schema)
+  const read = parser!.analyse({ sql: model.sql, file: model.file, table, parameters: Object.keys(parameters) }, schema)
   const analysis = withStatement(read, await judgeStatement(session, model), known)
   if (analysis.problems.some(({ severity }) => severity === 'error')) return { analysis, columns: [], problems: [] }
   try {
@@ -248,7 +280,7 @@ async function analyseCode(
   session: Session,
   table: string,
   model: CodeModel,
-  file: string,
+  { file, examples }: { readonly file: string; readonly examples: readonly BoundParameter[] },
 ): Promise<{ analysis: SqlAnalysis; columns: readonly PlanColumn[]; problems: readonly Problem[] }> {
   const analysis: SqlAnalysis = { tables: [...model.inputs].sort(), columns: [], nondeterministic: [], problems: [] }
   if (model.columns !== undefined) {
@@ -266,7 +298,8 @@ async function analyseCode(
         { name: quoteName(name), rows: (sql?: string) => session.all(sql ?? `SELECT * FROM ${quoteName(name)}`) },
       ]),
     )
-    const make = async () => await model.make(inputs)
+    const given = argumentsOf(examples.filter(({ name }) => model.parameters?.includes(name)))
+    const make = async () => await model.make(inputs, given)
     const made = await contained(make, { file, limitMs: longestMake, isPlain: false })
     if (typeof made !== 'string') return { analysis, columns: [], problems: [] }
     const { problems } = await judgeStatement(session, { sql: made, file })

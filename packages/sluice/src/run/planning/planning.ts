@@ -1,4 +1,6 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
+import { type Problem, problem, sluiceError } from '../../base/errors.ts'
+import { parameterValues } from '../../definition/parameters.ts'
 import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Source } from '../../definition/types.ts'
@@ -6,6 +8,7 @@ import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
+import { bindParameters, needed } from '../../plan/parameters.ts'
 import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
@@ -22,9 +25,16 @@ export interface Planning extends PlanResult {
 /**
  * Plans a project as it stands now.
  *
+ * @param options with `anyParameters`, for who asks about the definition alone, parameters may be without a value
  * @example const { plan, problems } = await planProject(context)
+ * @throws Run.ParametersInvalid with everything that is wrong with them
  */
-export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
+export async function planProject(
+  context: ProjectContext,
+  options: PlanOptions & { readonly anyParameters?: boolean } = {},
+): Promise<Planning> {
+  const given = parameterValues(context.project, options.parameters ?? {})
+  const project = bindParameters(context.project, given.values)
   const reading = { places: placesIn(context.root), ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([
@@ -33,7 +43,8 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
     intakes(context),
   ])
   const input: PlanInput = {
-    project: context.project,
+    project,
+    ...(Object.keys(given.values).length === 0 ? {} : { parameters: given.values }),
     analysis: analysis.analysis,
     columns: analysis.columns,
     ...reading,
@@ -48,7 +59,19 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
     },
   }
   const { plan, problems } = buildPlan(input)
+  if (options.anyParameters !== true)
+    assertParameters([...given.problems, ...withoutValue(given.missing, plan, project)])
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
+}
+
+function withoutValue(...of: Parameters<typeof needed>): readonly Problem[] {
+  return needed(...of).map(({ pipeline, parameter, type }) =>
+    problem('Run.MissingParameter', { parameter: `${pipeline}.${parameter}`, type }),
+  )
+}
+
+function assertParameters(problems: readonly Problem[]): void {
+  if (problems.length > 0) throw sluiceError('Run.ParametersInvalid', { count: problems.length }, { problems })
 }
 
 async function tableStates(

@@ -7,6 +7,7 @@ import type { Session } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import { quoteIdentifier, quoteName, quotePath } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
+import { argumentsOf } from '../parameters.ts'
 import { assertQuery } from '../planning/statement.ts'
 
 /**
@@ -20,7 +21,10 @@ export async function codeModelSql(
   model: CodeModel,
 ): Promise<string> {
   const table = context.task.table
-  const result = await model.make(Object.fromEntries(model.inputs.map((name) => [name, modelInput(session, name)])))
+  const result = await model.make(
+    Object.fromEntries(model.inputs.map((name) => [name, modelInput(session, name)])),
+    argumentsOf(model.bound),
+  )
   if (typeof result === 'string') {
     await assertQuery(session, result)
     return result.trim().replace(/(\s*;\s*)+$/, '')

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { runQuery } from '../../query/run-query.ts'
+import { readContext } from '../api.ts'
 import { openProject } from '../project.ts'
 
 const roots: string[] = []
@@ -69,7 +70,7 @@ test('CO-10: SQL that only a run sees reaches neither the machine nor the lake, 
     'model:stage.environment': expect.stringContaining('disabled by configuration'),
     'model:stage.lake': expect.stringContaining('parquet_scan(…)'),
   })
-  expect((await runQuery(project, 'SELECT a, b FROM stage.good ORDER BY b')).rows).toEqual([
+  expect((await runQuery(project[readContext], 'SELECT a, b FROM stage.good ORDER BY b')).rows).toEqual([
     { a: 'x', b: 1 },
     { a: 'y', b: 2 },
   ])
@@ -92,5 +93,5 @@ test('a PIVOT that names its values publishes its row', async () => {
   })
   await using project = await openProject(root)
   await project.run()
-  expect((await runQuery(project, 'SELECT x, y FROM stage.x')).rows).toEqual([{ x: '1', y: '2' }])
+  expect((await runQuery(project[readContext], 'SELECT x, y FROM stage.x')).rows).toEqual([{ x: '1', y: '2' }])
 })

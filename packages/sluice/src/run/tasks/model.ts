@@ -7,6 +7,7 @@ import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
+import { setParameters } from '../parameters.ts'
 import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
 import { codeModelSql } from './code-model.ts'
 import { confineToInputs } from './confine.ts'
@@ -38,6 +39,7 @@ export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
 
   await using session = await whole.engine.open({ signal: whole.signal })
   await attachInputs(whole, session, records)
+  await setParameters(session, model.bound)
   const options = pipeline?.tables[task.table] ?? {}
   const context = await confineToInputs(whole, session, records, options.checks ?? [])
   const sql = await modelSql(context, session, model)

@@ -1,5 +1,5 @@
 /** The values that calls are made with: worked out once a run, then frozen. */
-import { sluiceError } from '../../base/errors.ts'
+import { assert, sluiceError } from '../../base/errors.ts'
 import type { CallParameter } from '../../connections/connection.ts'
 import { eachValues } from '../../definition/columns.ts'
 import type { ColumnType, EachValue, ParameterValue, ProcedureSource } from '../../definition/types.ts'
@@ -87,6 +87,7 @@ function textOf(value: ParameterValue, each: string | null, { startedAt, window 
   if ('$each' in value) return each
   if ('$runDate' in value) return localText(startedAt.getTime(), value.$runDate.zone).slice(0, 10)
   if ('$window' in value) return window?.[value.$window] ?? null
+  assert(!('$parameter' in value), 'a run has put values in the place of parameters')
   return value.value === null ? null : String(value.value)
 }
 
@@ -99,7 +100,9 @@ export function typeOf(value: ParameterValue): ColumnType {
   if (isObject(value)) {
     if ('$each' in value) return value.$each.type
     if ('$runDate' in value) return 'date'
-    return '$window' in value ? 'timestamp' : value.type
+    if ('$window' in value) return 'timestamp'
+    assert(!('$parameter' in value), 'a run has put values in the place of parameters')
+    return value.type
   }
   if (typeof value === 'number') return numberType(value)
   return typeof value === 'boolean' ? 'boolean' : 'text'
