@@ -8,10 +8,8 @@ import type { ConfigInput, EnvironmentInput } from './input.ts'
 import type { Places } from './problems/places.ts'
 import { isReference } from './problems/references.ts'
 import { suggest } from './problems/suggest.ts'
+import { stateFolder } from './state.ts'
 import type { EnvironmentChoice, ProjectConfig } from './types.ts'
-
-/** The folder of a project's own state, below its root. */
-export const stateFolder = '.sluice'
 
 /**
  * The configuration as an environment has it, completed. Without one it is what is written outside of `environments`.

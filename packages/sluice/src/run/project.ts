@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
-import { stateFolder } from '../definition/environments.ts'
 import { inOrder } from '../definition/problems/in-order.ts'
+import { stateBelow, stateFolder } from '../definition/state.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { diskInbox } from '../inbox/disk/inbox.ts'
@@ -72,16 +72,16 @@ async function wire(
 ): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
   const clock = options.clock ?? systemClock
   const { config } = project
-  const stateBelow = config.environment?.state ?? stateFolder
-  const state = diskStorage(join(root, stateBelow), options.operations)
-  await mkdir(join(root, stateBelow), { recursive: true, mode: 0o700 })
+  const below = stateBelow(config)
+  const state = diskStorage(join(root, below), options.operations)
+  await mkdir(join(root, below), { recursive: true, mode: 0o700 })
   const storage = diskStorage(resolve(root, config.lake.path), options.operations)
   const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
   const engine = duckDbEngine({
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
-    tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateBelow, 'tmp')),
+    tempDirectory: resolve(root, config.engine.tempDirectory ?? join(below, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
   })
   let connections: Promise<Connections> | undefined
@@ -114,7 +114,7 @@ async function wire(
       return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
     },
     connections: openConnections,
-    ...projectWarehouse({ root, stateFolder: join(root, stateBelow), project, engine, clock, state }),
+    ...projectWarehouse({ root, stateFolder: join(root, below), project, engine, clock, state }),
     print: options.print ?? (() => {}),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()

@@ -4,7 +4,7 @@ import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../../base/errors.ts'
 import { capturedLogs } from '../../definition/cdc/cdc.ts'
-import { stateFolder } from '../../definition/environments.ts'
+import { stateBelow } from '../../definition/state.ts'
 import type { CdcControl } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import type { Finding } from './finding.ts'
@@ -47,7 +47,7 @@ function nodeVersion(): Finding {
 }
 
 async function ownFolder(context: ProjectContext): Promise<Finding> {
-  const folder = join(context.root, context.project.config.environment?.state ?? stateFolder)
+  const folder = join(context.root, stateBelow(context.project.config))
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await access(folder, constants.W_OK)

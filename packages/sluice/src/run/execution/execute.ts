@@ -7,7 +7,6 @@ import { rm } from 'node:fs/promises'
 import { newId } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Model } from '../../definition/types.ts'
-import { bindParameters } from '../../plan/parameters.ts'
 import type { Plan, PlanTask } from '../../plan/types.ts'
 import { maxRetries } from '../../statemachine/states.ts'
 import type { RunOptions } from '../api.ts'
@@ -16,6 +15,7 @@ import type { ErrorSummary, NewRunEvent, RunEvent, RunSummary } from '../ledger/
 import type { LagEvent } from '../ledger/lag.ts'
 import { acquireLease, type Lease } from '../ledger/lease.ts'
 import { idleRun, type LedgerEntry, readEvents, readPlan, startRun } from '../ledger/ledger.ts'
+import { withParameters } from '../planning/parameters.ts'
 import { planProject } from '../planning/planning.ts'
 
 /** What runs each kind of task: the same handlers that a function on AWS calls; imported when one runs. */
@@ -73,7 +73,7 @@ export async function executeRun(
   const pipelines = [...new Set(plan.tasks.map((task) => task.pipeline))]
   const start = { id, startedAt: started.toISOString(), pipelines, fencingToken: lease.token }
   const entry = isIdle(plan) ? idleRun(context.state, start, plan) : await startRun(context.state, start, plan)
-  const bound = { ...context, project: bindParameters(context.project, plan.parameters) }
+  const bound = await withParameters(context, plan.parameters)
   const run = new Run(bound, options, id, started, plan, lease, entry)
   run.emit({
     type: 'run.started',

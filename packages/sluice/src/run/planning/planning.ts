@@ -1,6 +1,4 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
-import { type Problem, problem, sluiceError } from '../../base/errors.ts'
-import { parameterValues } from '../../definition/parameters.ts'
 import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Source } from '../../definition/types.ts'
@@ -8,13 +6,13 @@ import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
-import { bindParameters, needed } from '../../plan/parameters.ts'
 import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { placesIn } from '../definition/places.ts'
 import { analyseProject } from './analyse.ts'
 import type { ProjectAnalysis } from './models.ts'
+import { assertParameters, readParameters, withParameters } from './parameters.ts'
 import { targetStates } from './target-states.ts'
 
 /** A plan, with the problems of the analysis and of the planner together. */
@@ -33,8 +31,8 @@ export async function planProject(
   context: ProjectContext,
   options: PlanOptions & { readonly anyParameters?: boolean } = {},
 ): Promise<Planning> {
-  const given = parameterValues(context.project, options.parameters ?? {})
-  const project = bindParameters(context.project, given.values)
+  const given = await readParameters(context.project, options.parameters)
+  const { project } = await withParameters(context, given.values)
   const reading = { places: placesIn(context.root), ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([
@@ -59,19 +57,8 @@ export async function planProject(
     },
   }
   const { plan, problems } = buildPlan(input)
-  if (options.anyParameters !== true)
-    assertParameters([...given.problems, ...withoutValue(given.missing, plan, project)])
+  if (options.anyParameters !== true) await assertParameters(given, plan, project)
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
-}
-
-function withoutValue(...of: Parameters<typeof needed>): readonly Problem[] {
-  return needed(...of).map(({ pipeline, parameter, type }) =>
-    problem('Run.MissingParameter', { parameter: `${pipeline}.${parameter}`, type }),
-  )
-}
-
-function assertParameters(problems: readonly Problem[]): void {
-  if (problems.length > 0) throw sluiceError('Run.ParametersInvalid', { count: problems.length }, { problems })
 }
 
 async function tableStates(
