@@ -13,6 +13,9 @@ const harness = ['main.mjs', 'measure.mjs', 'child.mjs', 'cpu.cjs']
 const git = (...args) =>
   execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 
+/** Those at work. */
+const sides = new Set()
+
 /** A built worktree of a commit; `remove` takes it away. */
 function buildOf(commit) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-against-'))
@@ -22,6 +25,12 @@ function buildOf(commit) {
     rmSync(folder, { recursive: true, force: true })
   }
   git('worktree', 'add', '--quiet', '--detach', tree, commit)
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => {
+      for (const { end } of sides) end()
+      remove()
+      process.exit(1)
+    })
   try {
     const lock = (of) => readFileSync(join(of, 'package-lock.json'), 'utf8')
     const npm = (...args) => execFileSync('npm', args, { cwd: tree, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -56,7 +65,8 @@ function sideOf(tree, args) {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
-  const side = { reports: [], said: '', isAtEnd: false }
+  const side = { reports: [], said: '', isAtEnd: false, end: () => running.kill() }
+  sides.add(side)
   let wake = () => undefined
   for (const stream of [running.stdout, running.stderr]) stream.on('data', (data) => (side.said += data))
   running.on('message', ({ isReady, report }) => {
@@ -65,6 +75,7 @@ function sideOf(tree, args) {
   })
   running.on('close', (code) => {
     side.isAtEnd = true
+    sides.delete(side)
     side.code = code
     wake()
   })

@@ -39,6 +39,8 @@ if (values.against !== undefined) {
   const isWell = await runAgainst(values.against, wanted, { quick, count: Number(values.rounds ?? 7) })
   process.exit(isWell ? 0 : 1)
 }
+// So that what ends with this process does: servers, for one.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const count = Number(values.rounds ?? (quick ? 3 : 5))
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 process.stdout.write(

