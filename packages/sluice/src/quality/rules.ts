@@ -158,14 +158,12 @@ const bitsPerMask = 64n
 export interface AcceptSql {
   /** True where the row obeys every rule of severity `error`; never NULL. */
   readonly predicate: string
-  /** A UBIGINT with a bit for each broken rule among the first 64: the second rule's bit is 2. Rules of severity `warn` have no bit. */
-  readonly mask: string
-  /** The same for each further 64 rules; empty for most tables. */
-  readonly moreMasks: readonly string[]
+  /** For each 64 rules a UBIGINT with a bit for each that is broken: the second rule's bit is 2. Rules of severity `warn` have no bit. At least one. */
+  readonly masks: readonly string[]
 }
 
 /**
- * Makes the predicate and the masks for `WHERE CASE WHEN <predicate> THEN true ELSE capture(<mask>, <fields>) END`.
+ * Makes the predicate and the masks; see `openScan`, which uses them.
  *
  * Rules of severity `warn` refuse nothing; they are counted afterwards, on the rows that were accepted.
  *
@@ -180,22 +178,19 @@ export function acceptSql(rules: readonly RowRule[]): AcceptSql {
       .map(({ rule, i }) => `CASE WHEN ${rule.valid} THEN 0::UBIGINT ELSE ${1n << BigInt(i - first)}::UBIGINT END`)
     masks.push(bits.length === 0 ? '0::UBIGINT' : `(${bits.join(' | ')})`)
   }
-  const [mask = '0::UBIGINT', ...moreMasks] = masks
   return {
     predicate: refusing.length === 0 ? 'true' : `(${refusing.map(({ rule }) => rule.valid).join(' AND ')})`,
-    mask,
-    moreMasks,
+    masks,
   }
 }
 
 /**
  * The names of the rules that a row breaks, in their order: the first is its reason.
  *
- * @example decodeMask(2n, rules) // ['required:id']
- * @param more the values of `moreMasks`, in order
+ * @example decodeMask([2n], rules) // ['required:id']
+ * @param masks the values of {@link AcceptSql.masks}, in order
  */
-export function decodeMask(mask: bigint, rules: readonly RowRule[], more: readonly bigint[] = []): readonly string[] {
-  const masks = [mask, ...more]
+export function decodeMask(masks: readonly bigint[], rules: readonly RowRule[]): readonly string[] {
   return rules
     .filter((_, i) => {
       const bits = masks[Math.floor(i / Number(bitsPerMask))] ?? 0n

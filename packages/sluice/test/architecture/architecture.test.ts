@@ -151,8 +151,11 @@ describe('the workspace', () => {
   })
 
   test('numbers every error once', async () => {
-    const { registry } = await import('../../src/base/registry.ts')
-    const codes = Object.values(registry).map((entry) => entry.code)
+    const { registry, retiredErrors } = await import('../../src/base/registry.ts')
+    const codes = [...Object.values(registry).map((entry): string => entry.code), ...Object.keys(retiredErrors)]
+    const names = [...Object.keys(registry), ...Object.values(retiredErrors).map(({ name }) => name)]
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
+    expect(Object.values(retiredErrors).filter(({ replacedBy }) => !(replacedBy in registry))).toEqual([])
     expect(codes.filter((code, index) => codes.indexOf(code) !== index)).toEqual([])
   })
 })

@@ -10,11 +10,12 @@ import { sameContent } from '../../lake/content.ts'
 import { digestFile } from '../../lake/file-digest.ts'
 import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
 import { noRows } from '../../quality/accounting.ts'
+import { rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter, SourceLag } from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { isLagNews } from '../ledger/lag.ts'
-import { candidateSql, relatedTables } from './check.ts'
+import { relatedTables } from './check.ts'
 import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
 
@@ -294,7 +295,7 @@ async function compare(
   stays: readonly DataFile[],
 ): Promise<readonly CheckResult[]> {
   if (checks.length === 0) return []
-  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const rows = `SELECT * FROM ${rowsSql(candidate.fields, candidate.files)}`
   const current = stays.length === 0 ? undefined : await context.lake.current(context.task.table)
   const whole =
     current === undefined
