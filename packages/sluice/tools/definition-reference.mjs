@@ -16,7 +16,7 @@ const sections = [
   ['Notifications', /builders\/notify/],
   ['Secrets', /references/],
   ['Errors', /base\/errors/],
-  ['Shapes', /definition\/(types|procedures/types|input)/],
+  ['Shapes', /definition\/(types|procedures\/types|input)/],
 ]
 
 /** Returns the page's Markdown. */
