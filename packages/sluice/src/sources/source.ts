@@ -89,8 +89,30 @@ export interface TakeContext {
   readonly current: CommitRecord | undefined
 }
 
+/** What a source answers for itself, as data: nobody asks of which kind it is. */
+export interface SourceTraits {
+  /** Whether a version adds to the one before, or replaces it but for what the candidate keeps. */
+  readonly operation: 'append' | 'replace'
+  /**
+   * What makes a version the same as another: the inputs that it was made of; the run that asked, since the next asks again, and may find the same
+   * rows; or the version before, which says how far the source was read.
+   */
+  readonly identity: 'inputs' | 'run' | 'version before'
+  /** What becomes of refused inputs: they are put away, and the task has done its work; or they wait for somebody, and nothing has happened. */
+  readonly refused: 'put away' | 'waiting'
+  /** A refused input, as it is told. */
+  readonly tell: (input: DiscoveredInput) => {
+    readonly what: 'file' | 'table'
+    readonly input: string
+    readonly report?: string
+  }
+  /** After how long the same lag is told again. @default a source without a lag */
+  readonly lagRepeatSeconds?: number
+}
+
 /** An opened source of one table. */
 export interface SourceAdapter {
+  readonly traits: SourceTraits
   /** `known` maps the identity of every committed input to the name it came under. */
   discover(known: ReadonlyMap<string, string>): Promise<readonly DiscoveredInput[]>
   take(
