@@ -102,6 +102,34 @@ describe('the house', () => {
     expect(long).toEqual([])
   })
 
+  test('has one row path, one queue and one escape of text, each in its place', () => {
+    const places: readonly (readonly [what: string, pattern: RegExp, place: RegExp])[] = [
+      ['captures refused rows', /\.capture\(/, /^quality\/rows\/scan\.ts$/],
+      ['decides by limits and row rules', /\b(exceedsLimits|ruleResults|rowCountOutside)\(/, /^quality\//],
+      [
+        'refuses rows as a whole',
+        /'Quality\.(TooManyRefused|RowCount|ChecksFailed)', \{/,
+        /^quality\/rows\/judge\.ts$/,
+      ],
+      ['works through a list side by side', /Array\.from\(\{ length: [^}]*\}, \(?\)? ?=?>? ?work/, /^base\/queue\.ts$/],
+      [
+        'does work in turn',
+        /= Promise\.resolve\(\)\n[\s\S]{0,200}\.catch\(\(\) => \{\}\)\n\s+return/,
+        /^base\/queue\.ts$/,
+      ],
+      ['escapes text of others', /`\\\\u\{\$\{/, /^(base\/printable|sources\/procedures\/crawl-text)\.ts$/],
+      ['sets the engine up for large values', /allocator_flush_threshold/, /^engines\/duckdb\//],
+    ]
+    for (const [what, pattern, place] of places) {
+      const found = sources.filter((file) => pattern.test(code(file))).map(short)
+      expect(found.length, `nothing ${what}: correct this test`).toBeGreaterThan(0)
+      expect(
+        found.filter((file) => !place.test(file)),
+        what,
+      ).toEqual([])
+    }
+  })
+
   test('has a README under 60 lines in each folder', () => {
     const missing = readdirSync(src)
       .filter((name) => statSync(join(src, name)).isDirectory())

@@ -7,15 +7,8 @@ import { tooManyRefused } from '../../../quality/rows/judge.ts'
 import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
-import {
-  type FileRecord,
-  type FileTotals,
-  type ReadOptions,
-  type RecordReader,
-  readRecords,
-  readRecordsOf,
-  recordLimits,
-} from './file-records.ts'
+import { type FileRecord, type FileTotals, type ReadOptions, type RecordReader, recordLimits } from './file-record.ts'
+import { readRecords, readRecordsOf } from './file-records.ts'
 import { mapHeader } from './header.ts'
 import { JsonLineProblem, jsonLineReader } from './json-line.ts'
 
