@@ -24,6 +24,7 @@ import { sqlErrors } from './registry/sql.ts'
 import { warehouseErrors } from './registry/warehouses.ts'
 
 export type { ErrorEntry } from './registry/entry.ts'
+export { retiredErrors } from './registry/retired.ts'
 
 /** All entries, by name. */
 export const registry = {

@@ -3,8 +3,9 @@ import type { Check, Column } from '../definition/types.ts'
 import type { EngineColumn, Session, WrittenFile } from '../engines/engine.ts'
 import { castColumn } from '../quality/casts.ts'
 import type { QuarantineWriter } from '../quality/quarantine.ts'
+import { type RowContract, rowContract } from '../quality/rows/contract.ts'
+import { openScan, ruleGroup, typedSql } from '../quality/rows/scan.ts'
 import type { ColumnCast, RowRule } from '../quality/rule.ts'
-import { acceptSql, decodeMask, rowRules } from '../quality/rules.ts'
 import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 import { jsonPointer, keyPartSql } from './log-rows.ts'
 
@@ -30,10 +31,9 @@ export const own = {
 } as const
 
 /** Judges changes. */
-export interface Judge {
+export interface Judge extends Pick<RowContract, 'rules' | 'rest'> {
   /** The columns of an accepted row, without its {@link own}. */
   readonly columns: readonly EngineColumn[]
-  readonly rules: readonly RowRule[]
   /**
    * Writes the changes that obey, in their order.
    *
@@ -88,10 +88,12 @@ export async function openJudge(
       : isKey(rule.columns[0])
         ? rule
         : { ...rule, valid: `(${own.op} = 'D' OR ${rule.valid})` }
-  const rules = rowRules(casts, shape.checks, { defaultAction: 'quarantine' }).map(forDelete)
+  const { rules: declared, rest } = rowContract(casts, { checks: shape.checks, refuses: 'rows' })
+  const rules = declared.map(forDelete)
   const isCast = ({ kind }: RowRule): boolean => kind === 'cast' || kind === 'required'
   const [castRules, checkRules] = [rules.filter(isCast), rules.filter((rule) => !isCast(rule))]
-  const [accepts, obeys] = [acceptSql(castRules), acceptSql(checkRules)]
+  const [accepts, obeys] = [ruleGroup(castRules), ruleGroup(checkRules)]
+  const castMasks = accepts.masks.map((_, at) => `sluice_mask${at}`)
 
   const layers = (changes: string, carries: boolean): string => {
     const texts = Object.entries(shape.columns).map(([name, column], place) => {
@@ -99,66 +101,46 @@ export async function openJudge(
       const found = carries ? `coalesce(carried[${quoteText(column.from ?? name)}], ${sent})` : sent
       return `${plainText(column, found)} AS ${text(place)}`
     })
-    const typed = casts.map(({ name, value }) => `${value} AS ${quoteIdentifier(name)}`)
-    const masks = [accepts.mask, ...accepts.moreMasks].map((mask, at) => `${mask} AS sluice_mask${at}`)
-    return transformed(
-      `SELECT *, ${accepts.predicate} AS sluice_is_cast, ${masks.join(', ')}
-       FROM (SELECT *, ${typed.join(', ')} FROM (SELECT * EXCLUDE (t), ${texts.join(', ')} FROM (${textsSql(shape, changes, carries)})))`,
-      shape,
+    const masks = accepts.masks.map((mask, at) => `${mask} AS ${castMasks[at]}`)
+    const typed = typedSql(
+      `(SELECT * EXCLUDE (t), ${texts.join(', ')} FROM (${textsSql(shape, changes, carries)}))`,
+      casts,
     )
+    return transformed(`SELECT *, ${accepts.predicate} AS sluice_is_cast, ${masks.join(', ')} FROM (${typed})`, shape)
   }
   const described = await session.describe(`SELECT * FROM (${layers(nothing, false)})`)
   const made = [...names, ...Object.keys(shape.transforms).filter((name) => !names.includes(name))]
   const columns = made.map((name) => described.find((column) => column.name === name) as EngineColumn)
 
-  const capture = `sluice_refuse_change_${captures(session)}`
-  session.capture(capture, (_, fields) => {
-    const castMasks = 1 + accepts.moreMasks.length
-    const masks = fields.slice(0, castMasks + 1 + obeys.moreMasks.length).map((mask) => BigInt(mask ?? 0))
-    const [op, lsn, seq, image, ...texts] = fields.slice(masks.length)
-    const broken = decodeMask(masks[0]!, castRules, masks.slice(1, castMasks))
-    // Checks of a row that could not be cast say nothing.
-    const failed = broken.length > 0 ? [] : decodeMask(masks[castMasks]!, checkRules, masks.slice(castMasks + 1))
-    const row = { _op: op ?? null, ...Object.fromEntries(names.map((name, place) => [name, texts[place] ?? null])) }
-    quarantine.add({
-      file: table,
-      line: 0,
-      record: Number(seq),
-      offset: Number(lsn),
-      bytes: Buffer.from(image ?? JSON.stringify(row)),
-      reasons: [...broken, ...failed],
-      fields: row,
-    })
-  })
-  const captured = [
-    ...[accepts.mask, ...accepts.moreMasks].map((_, at) => `sluice_mask${at}::VARCHAR`),
-    ...[obeys.mask, ...obeys.moreMasks].map((mask) => `(${mask})::VARCHAR`),
-    ...[own.op, own.lsn, own.seq, 'sluice_image', ...names.map((_, place) => text(place))].map(
-      (name) => `${name}::VARCHAR`,
-    ),
-  ]
+  // Checks of a row that could not be cast say nothing: its transforms are not made.
+  const groups = [{ ...accepts, predicate: 'sluice_is_cast', masks: castMasks }, obeys]
+  const carried = [own.op, own.lsn, own.seq, 'sluice_image', ...names.map((_, place) => text(place))]
+  const good = openScan(
+    session,
+    groups,
+    carried.map((name) => `${name}::VARCHAR`),
+    (reasons, [op, lsn, seq, image, ...texts]) => {
+      const fields = { _op: op ?? null, ...Object.fromEntries(names.map((name, at) => [name, texts[at] ?? null])) }
+      const bytes = image == null ? {} : { bytes: Buffer.from(image) }
+      quarantine.add({
+        ...{ file: table, line: 0, record: Number(seq), offset: Number(lsn) },
+        ...{ ...bytes, reasons, fields },
+      })
+    },
+  )
   return {
     columns,
     rules,
+    rest,
     write: (changes, { select, folder, carries }) =>
-      session.write(
-        `SELECT ${select} FROM (SELECT *, sluice_is_cast AND ${obeys.predicate} AS sluice_is_good FROM (${layers(changes, carries)}))
-         WHERE CASE WHEN sluice_is_good THEN true ELSE ${capture}(0::UBIGINT, [${captured.join(', ')}]) END ORDER BY ${own.s}`,
-        { folder, ordered: true },
-      ),
+      session.write(`SELECT ${select} FROM (${good(`(${layers(changes, carries)})`)}) ORDER BY ${own.s}`, {
+        folder,
+        ordered: true,
+      }),
   }
 }
 
 const nothing = `SELECT 0::HUGEINT AS s, '' AS op, 0::BIGINT AS lsn, 0::BIGINT AS seq, now() AS committed_at, now() AS effective_at, '' AS k, '' AS image WHERE false`
-
-const counts = new WeakMap<Session, number>()
-
-/** Functions of a session have names of their own. */
-function captures(session: Session): number {
-  const count = (counts.get(session) ?? 0) + 1
-  counts.set(session, count)
-  return count
-}
 
 /** The texts of a change's columns, as a list `t`: of a row from its image, of a delete those of its key. */
 function textsSql({ columns, key }: RowShape, changes: string, carries: boolean): string {

@@ -348,6 +348,9 @@ describe('other commands', () => {
     expect((await sluice(['explain', 'slu4001'])).out).toContain('Run.Busy')
     expect((await sluice(['explain', '4001'])).out).toContain('Another run (<owner>)')
     expect((await sluice(['explain', 'Run.Bsy'])).err).toContain('Did you mean "Run.Busy"?')
+    const retired = await sluice(['explain', 'SLU3036'])
+    expect(retired.out).toContain('SLU5011')
+    expect(retired.out).toContain('Earlier versions called it Source.CallRowCount (SLU3036).')
   })
   test('config masks what looks like a secret', async () => {
     const { out } = await sluice(['config'])

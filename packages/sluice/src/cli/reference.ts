@@ -1,4 +1,5 @@
 /** The pages docs/reference/cli.md and docs/reference/errors.md, made from the command table and the error registry. */
+import { retiredErrors } from '../base/registry.ts'
 import type { CommandSpec, OptionSpec } from './command.ts'
 import { commandTable, globalOptions } from './command-table.ts'
 import { retryText } from './commands/explain.ts'
@@ -80,7 +81,13 @@ export function errorReference(): string {
   })
   const intro =
     'Every error that Sluice can raise. Numbers and names are permanent: they are the same in messages, in events, in the ledger and in the `Retry` and `Catch` of a state machine. `sluice explain <number>` prints the same in a terminal.'
-  return `${[made, '# Errors', intro, ...pages].join('\n\n')}\n`
+  const rows = Object.entries(retiredErrors).map(([number, { name, replacedBy }]) => [
+    number,
+    code(name),
+    code(replacedBy),
+  ])
+  const retired = `Earlier versions raised these; their numbers and names stay theirs.\n\n${table(['number', 'name', 'now'], rows)}`
+  return `${[made, '# Errors', intro, ...pages, '## Retired', retired].join('\n\n')}\n`
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

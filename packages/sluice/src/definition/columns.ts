@@ -77,6 +77,15 @@ export function declaredChecks(source: Source): readonly Check[] {
 }
 
 /**
+ * A source with other checks in place of those that it declares.
+ *
+ * @example withChecks(source, declaredChecks(source).filter(({ severity }) => severity !== 'warn'))
+ */
+export function withChecks(source: Source, checks: readonly Check[]): Source {
+  return source.kind === 'cdc' ? source : { ...source, checks }
+}
+
+/**
  * The columns of a log of changes; `_date` and `_hour` are of the commit, in UTC, and what its files are split by.
  *
  * @example logColumns('day').map(({ name }) => name) // ['_table', '_op', …]

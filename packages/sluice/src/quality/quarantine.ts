@@ -20,27 +20,52 @@ import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
 import { quotePath, readParquetSql } from '../sql/quote.ts'
 
-/** One refused record. */
+/** One refused record. Where it came from stays empty for rows that a model made. */
 export interface RefusedRecord {
-  readonly file: string
-  readonly line: number
-  readonly record: number
-  readonly offset: number
-  readonly bytes: Uint8Array
+  readonly file?: string
+  readonly line?: number
+  readonly record?: number
+  readonly offset?: number
+  /** @default its `fields` as JSON: a row that was never bytes is known by its values */
+  readonly bytes?: Uint8Array
   /** At least one. */
   readonly reasons: readonly string[]
   readonly fields?: { readonly [column: string]: string | null }
 }
 
-/** What was written. */
-export interface WrittenQuarantine {
-  /** Absolute; not yet durable. */
-  readonly localFile: string
+/** How many rows were refused, and why. */
+export interface RefusedCounts {
   readonly rows: number
   /** Rows by their first reason: adds up to `rows`. */
   readonly reasons: { readonly [reason: string]: number }
   /** Rows by every rule that they break: adds up to more. */
   readonly broken: ReadonlyMap<string, number>
+}
+
+/**
+ * Counts refused rows.
+ *
+ * @example const counter = refusedCounter(); counter.add(['cast:id']); counter.counts().reasons // { 'cast:id': 1 }
+ */
+export function refusedCounter(): { add(reasons: readonly string[]): void; counts(): RefusedCounts } {
+  const reasons = new Map<string, number>()
+  const broken = new Map<string, number>()
+  let rows = 0
+  return {
+    add(all) {
+      rows++
+      const [first = 'unknown'] = all
+      reasons.set(first, (reasons.get(first) ?? 0) + 1)
+      for (const reason of new Set(all)) broken.set(reason, (broken.get(reason) ?? 0) + 1)
+    },
+    counts: () => ({ rows, reasons: Object.fromEntries(reasons), broken }),
+  }
+}
+
+/** What was written. */
+export interface WrittenQuarantine extends RefusedCounts {
+  /** Absolute; not yet durable. */
+  readonly localFile: string
 }
 
 /** Collects refused records in bounded memory. */
@@ -49,8 +74,8 @@ export interface QuarantineWriter {
   header(file: string, bytes: Uint8Array): void
   /** Synchronous, so that an engine's callback can call it. */
   add(record: RefusedRecord): void
-  /** Rows so far. */
-  readonly rows: number
+  /** So far. */
+  counts(): RefusedCounts
   /** Writes the Parquet file, sorted as added; undefined where nothing was refused. */
   finish(): Promise<WrittenQuarantine | undefined>
 }
@@ -74,21 +99,17 @@ export function quarantineWriter(session: Session, scratch: string): QuarantineW
   const folder = join(scratch, 'quarantine')
   const spill = join(scratch, 'quarantine.ndjson')
   const headers = new Map<string, string>()
-  const reasons = new Map<string, number>()
-  const broken = new Map<string, number>()
+  const counter = refusedCounter()
   let buffer: string[] = []
   let buffered = 0
   let longest = 0
-  let rows = 0
   const flush = (): void => {
     appendFileSync(spill, buffer.join(''))
     buffer = []
     buffered = 0
   }
   return {
-    get rows() {
-      return rows
-    },
+    counts: counter.counts,
     header(file, bytes) {
       headers.set(file, Buffer.from(bytes).toString('base64'))
     },
@@ -98,14 +119,12 @@ export function quarantineWriter(session: Session, scratch: string): QuarantineW
       buffered += line.length
       // UTF-8 has at most three bytes for each UTF-16 unit.
       longest = Math.max(longest, line.length * 3)
-      rows++
-      const [first = 'unknown'] = record.reasons
-      reasons.set(first, (reasons.get(first) ?? 0) + 1)
-      for (const reason of new Set(record.reasons)) broken.set(reason, (broken.get(reason) ?? 0) + 1)
+      counter.add(record.reasons)
       if (buffered > bufferCharacters) flush()
     },
     async finish() {
-      if (rows === 0) return undefined
+      const counts = counter.counts()
+      if (counts.rows === 0) return undefined
       flush()
       mkdirSync(folder, { recursive: true })
       const headerFile = `${spill}.headers`
@@ -117,7 +136,7 @@ export function quarantineWriter(session: Session, scratch: string): QuarantineW
       })
       await rm(spill)
       await rm(headerFile)
-      return { localFile: written!.file, rows: written!.rows, reasons: Object.fromEntries(reasons), broken }
+      return { ...counts, localFile: written!.file, rows: written!.rows }
     },
   }
 }
@@ -128,7 +147,7 @@ function spilled(record: RefusedRecord): Record<string, unknown> {
     _line: record.line,
     _record: record.record,
     _offset: record.offset,
-    _bytes: Buffer.from(record.bytes).toString('base64'),
+    _bytes: Buffer.from(record.bytes ?? JSON.stringify(record.fields)).toString('base64'),
     reasons: record.reasons,
     ...(record.fields === undefined ? {} : { fields: record.fields }),
   }

@@ -51,21 +51,28 @@ export function checkColumns(check: Check): readonly string[] {
   return 'column' in check ? [check.column] : []
 }
 
+/** A column, with the engine's type of it. */
+export interface TypedColumn {
+  readonly name: string
+  readonly type: string
+}
+
 /**
  * All rules of a source's rows, in order: cast and presence by column, then the checks as declared. Table checks are left out.
  *
  * A cast refers to the text expressions it was made with and to its typed column; a check refers to typed columns; by their quoted names.
  *
+ * @param options `columns`: those that checks name, where others than the casts make them
  * @example rowRules([castColumn('id', { type: 'integer' }, '"c0"')], [], { defaultAction: 'quarantine' }).map((r) => r.name)
  * // ['cast:id', 'required:id']
  */
 export function rowRules(
   casts: readonly ColumnCast[],
   checks: readonly Check[],
-  options: { readonly defaultAction: CheckAction },
+  options: { readonly defaultAction: CheckAction; readonly columns?: readonly TypedColumn[] },
 ): readonly RowRule[] {
   const names = checkNames(checks)
-  const floats = floatingColumns(casts)
+  const floats = floatingColumns(options.columns ?? casts)
   return [
     ...casts.flatMap((cast) => castRules(cast)),
     ...checks.flatMap((check, i) =>
@@ -88,9 +95,7 @@ function castRules(cast: ColumnCast): RowRule[] {
  *
  * @example floatingColumns([{ name: 'v', type: 'DOUBLE' }, { name: 'id', type: 'INTEGER' }]) // Set { 'v' }
  */
-export function floatingColumns(
-  columns: readonly { readonly name: string; readonly type: string }[],
-): ReadonlySet<string> {
+export function floatingColumns(columns: readonly TypedColumn[]): ReadonlySet<string> {
   return new Set(columns.filter(({ type }) => type === 'DOUBLE' || type === 'FLOAT').map(({ name }) => name))
 }
 
@@ -175,14 +180,12 @@ const bitsPerMask = 64n
 export interface AcceptSql {
   /** True where the row obeys every rule of severity `error`; never NULL. */
   readonly predicate: string
-  /** A UBIGINT with a bit for each broken rule among the first 64: the second rule's bit is 2. Rules of severity `warn` have no bit. */
-  readonly mask: string
-  /** The same for each further 64 rules; empty for most tables. */
-  readonly moreMasks: readonly string[]
+  /** For each 64 rules a UBIGINT with a bit for each that is broken: the second rule's bit is 2. Rules of severity `warn` have no bit. At least one. */
+  readonly masks: readonly string[]
 }
 
 /**
- * Makes the predicate and the masks for `WHERE CASE WHEN <predicate> THEN true ELSE capture(<mask>, <fields>) END`.
+ * Makes the predicate and the masks; see `openScan`, which uses them.
  *
  * Rules of severity `warn` refuse nothing; they are counted afterwards, on the rows that were accepted.
  *
@@ -197,22 +200,19 @@ export function acceptSql(rules: readonly RowRule[]): AcceptSql {
       .map(({ rule, i }) => `CASE WHEN ${rule.valid} THEN 0::UBIGINT ELSE ${1n << BigInt(i - first)}::UBIGINT END`)
     masks.push(bits.length === 0 ? '0::UBIGINT' : `(${bits.join(' | ')})`)
   }
-  const [mask = '0::UBIGINT', ...moreMasks] = masks
   return {
     predicate: refusing.length === 0 ? 'true' : `(${refusing.map(({ rule }) => rule.valid).join(' AND ')})`,
-    mask,
-    moreMasks,
+    masks,
   }
 }
 
 /**
  * The names of the rules that a row breaks, in their order: the first is its reason.
  *
- * @example decodeMask(2n, rules) // ['required:id']
- * @param more the values of `moreMasks`, in order
+ * @example decodeMask([2n], rules) // ['required:id']
+ * @param masks the values of {@link AcceptSql.masks}, in order
  */
-export function decodeMask(mask: bigint, rules: readonly RowRule[], more: readonly bigint[] = []): readonly string[] {
-  const masks = [mask, ...more]
+export function decodeMask(masks: readonly bigint[], rules: readonly RowRule[]): readonly string[] {
   return rules
     .filter((_, i) => {
       const bits = masks[Math.floor(i / Number(bitsPerMask))] ?? 0n

@@ -3,7 +3,7 @@ import { isSluiceError } from '../base/errors.ts'
 import type { Check } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import type { Session } from '../engines/engine.ts'
-import { runTableChecks, splitSql } from './table-checks.ts'
+import { runTableChecks } from './table-checks.ts'
 
 let session: Session
 
@@ -99,17 +99,4 @@ test.each<[string, Check]>([
 ])('a check that does not fit the table is named: %s', async (name, check) => {
   const error = await run({ kind: 'notNull', column: 'id' }, check).catch((caught: unknown) => caught)
   expect(isSluiceError(error, 'Quality.CheckInvalid') && error.params['check']).toBe(name)
-})
-
-test('a model can keep failing rows apart, with every reason', async () => {
-  expect(splitSql([{ kind: 'notNull', column: 'id' }])).toBeUndefined()
-  const split = splitSql([
-    { kind: 'notNull', column: 'id', action: 'quarantine' },
-    { kind: 'range', column: 'amount', min: 1, action: 'quarantine', name: 'not free' },
-    { kind: 'row', sql: "product <> 'a'", action: 'stop' },
-  ])
-  const rows = await session.all(
-    `SELECT product, ${split?.reasons} AS reasons FROM sales WHERE NOT ${split?.predicate} ORDER BY 1`,
-  )
-  expect(rows).toEqual([{ product: 'c', reasons: ['notNull:id', 'not free'] }])
 })

@@ -307,28 +307,3 @@ function relatedTo(table: string, check: string, { related }: Pick<TableChecks, 
     throw sluiceError('Quality.CheckInvalid', { check, detail: `Table "${table}" is not at hand.` })
   return relation
 }
-
-/**
- * Splits a table by its row checks of action `quarantine`: the predicate of good rows, and the reasons of the others as VARCHAR[].
- * Undefined where no check quarantines.
- *
- * @param columns of the table, for what their types have beside numbers
- * @example splitSql(checks)?.predicate
- */
-export function splitSql(
-  checks: readonly Check[],
-  columns: readonly { readonly name: string; readonly type: string }[] = [],
-): { readonly predicate: string; readonly reasons: string } | undefined {
-  const floats = floatingColumns(columns)
-  const names = checkNames(checks)
-  const rules = checks.flatMap((check, i) =>
-    isRowCheck(check) && check.action === 'quarantine' && check.severity !== 'warn'
-      ? [{ name: names[i]!, valid: checkSql(check, floats) }]
-      : [],
-  )
-  if (rules.length === 0) return undefined
-  return {
-    predicate: `(${rules.map((rule) => rule.valid).join(' AND ')})`,
-    reasons: `list_filter([${rules.map((rule) => `CASE WHEN ${rule.valid} THEN NULL ELSE ${literal(rule.name)} END`).join(', ')}], x -> x IS NOT NULL)`,
-  }
-}

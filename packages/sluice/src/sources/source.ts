@@ -6,15 +6,8 @@
  */
 import type { Session } from '../engines/engine.ts'
 import type { SetAside } from '../lake/lake.ts'
-import type {
-  CheckResult,
-  CommitRecord,
-  DataFile,
-  Field,
-  InputReference,
-  QuarantineFile,
-  RowAccounting,
-} from '../lake/record.ts'
+import type { CheckResult, CommitRecord, Field, InputReference, QuarantineFile, RowAccounting } from '../lake/record.ts'
+import type { AcceptedFile } from '../quality/rows/scan.ts'
 
 /** One thing that a source could take: for files, one file. */
 export interface DiscoveredInput {
@@ -42,10 +35,7 @@ export interface DiscoveredInput {
 export interface Candidate {
   readonly fields: readonly Omit<Field, 'id'>[]
   /** Local files to be adopted by the lake, and those that it holds already. */
-  readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & {
-    readonly localFile: string
-    readonly setAside?: SetAside
-  })[]
+  readonly files: readonly (AcceptedFile & { readonly setAside?: SetAside })[]
   /** Paths of the current version's files that the new one keeps; only for a replacement, whose `files` are the others. */
   readonly kept?: readonly string[]
   readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]
@@ -99,8 +89,30 @@ export interface TakeContext {
   readonly current: CommitRecord | undefined
 }
 
+/** What a source answers for itself, as data: nobody asks of which kind it is. */
+export interface SourceTraits {
+  /** Whether a version adds to the one before, or replaces it but for what the candidate keeps. */
+  readonly operation: 'append' | 'replace'
+  /**
+   * What makes a version the same as another: the inputs that it was made of; the run that asked, since the next asks again, and may find the same
+   * rows; or the version before, which says how far the source was read.
+   */
+  readonly identity: 'inputs' | 'run' | 'version before'
+  /** What becomes of refused inputs: they are put away, and the task has done its work; or they wait for somebody, and nothing has happened. */
+  readonly refused: 'put away' | 'waiting'
+  /** A refused input, as it is told. */
+  readonly tell: (input: DiscoveredInput) => {
+    readonly what: 'file' | 'table'
+    readonly input: string
+    readonly report?: string
+  }
+  /** After how long the same lag is told again. @default a source without a lag */
+  readonly lagRepeatSeconds?: number
+}
+
 /** An opened source of one table. */
 export interface SourceAdapter {
+  readonly traits: SourceTraits
   /** `known` maps the identity of every committed input to the name it came under. */
   discover(known: ReadonlyMap<string, string>): Promise<readonly DiscoveredInput[]>
   take(

@@ -108,6 +108,34 @@ describe('the house', () => {
     expect(readers.map(short)).toEqual(['lake/content.ts'])
   })
 
+  test('has one row path, one queue and one escape of text, each in its place', () => {
+    const places: readonly (readonly [what: string, pattern: RegExp, place: RegExp])[] = [
+      ['captures refused rows', /\.capture\(/, /^quality\/rows\/scan\.ts$/],
+      ['decides by limits and row rules', /\b(exceedsLimits|ruleResults|rowCountOutside)\(/, /^quality\//],
+      [
+        'refuses rows as a whole',
+        /'Quality\.(TooManyRefused|RowCount|ChecksFailed)', \{/,
+        /^quality\/rows\/judge\.ts$/,
+      ],
+      ['works through a list side by side', /Array\.from\(\{ length: [^}]*\}, \(?\)? ?=?>? ?work/, /^base\/queue\.ts$/],
+      [
+        'does work in turn',
+        /= Promise\.resolve\(\)\n[\s\S]{0,200}\.catch\(\(\) => \{\}\)\n\s+return/,
+        /^base\/queue\.ts$/,
+      ],
+      ['escapes text of others', /`\\\\u\{\$\{/, /^(base\/printable|sources\/procedures\/crawl-text)\.ts$/],
+      ['sets the engine up for large values', /allocator_flush_threshold/, /^engines\/duckdb\//],
+    ]
+    for (const [what, pattern, place] of places) {
+      const found = sources.filter((file) => pattern.test(code(file))).map(short)
+      expect(found.length, `nothing ${what}: correct this test`).toBeGreaterThan(0)
+      expect(
+        found.filter((file) => !place.test(file)),
+        what,
+      ).toEqual([])
+    }
+  })
+
   test('has a README under 60 lines in each folder', () => {
     const missing = readdirSync(src)
       .filter((name) => statSync(join(src, name)).isDirectory())
@@ -157,8 +185,11 @@ describe('the workspace', () => {
   })
 
   test('numbers every error once', async () => {
-    const { registry } = await import('../../src/base/registry.ts')
-    const codes = Object.values(registry).map((entry) => entry.code)
+    const { registry, retiredErrors } = await import('../../src/base/registry.ts')
+    const codes = [...Object.values(registry).map((entry): string => entry.code), ...Object.keys(retiredErrors)]
+    const names = [...Object.keys(registry), ...Object.values(retiredErrors).map(({ name }) => name)]
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
+    expect(Object.values(retiredErrors).filter(({ replacedBy }) => !(replacedBy in registry))).toEqual([])
     expect(codes.filter((code, index) => codes.indexOf(code) !== index)).toEqual([])
   })
 })

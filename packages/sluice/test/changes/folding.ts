@@ -47,7 +47,7 @@ export async function fold(
     folder,
     progress: () => {},
   })
-  return { ...folded, refused: quarantine.rows }
+  return { ...folded, refused: quarantine.counts().rows }
 }
 
 /** The rows of a table after some changes, over those of before. */

@@ -143,7 +143,7 @@ test('one bad row of a handful is no reason to stop; two of three are', async ()
   expect(one.errors).toEqual([])
   expect(one.accounts).toMatchObject({ 'model:stage.customers': { read: 3, accepted: 2, quarantined: 1 } })
   await log.commit([update('1', 'a', '-1', null), update('2', 'b', '-2', null), update('3', 'c', '4', null)])
-  expect((await run(root)).errors).toEqual(['Changes.TooManyRefused', 'Changes.TooManyRefused'])
+  expect((await run(root)).errors).toEqual(['Quality.TooManyRefused', 'Quality.TooManyRefused'])
 })
 
 test('CD-12: a value that was taken along to another key is found, though the key that it left has another whole row since', async () => {

@@ -174,7 +174,7 @@ test('SR-06: a value that its column does not hold goes to quarantine, whole; mo
   // The same rows are refused again: the content is what it was.
   expect((await run(root, server)).summary.tasks).toMatchObject({ unchanged: 1 })
   rows.splice(0, 990)
-  expect((await run(root, server)).errors).toMatchObject([{ name: 'Source.TooManyRowsRefused' }])
+  expect((await run(root, server)).errors).toMatchObject([{ name: 'Quality.TooManyRefused' }])
 })
 
 test('rows that share a key are all refused', async () => {

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { dialectOf } from '../../src/sources/files/text/dialect.ts'
 import { fieldTexts } from '../../src/sources/files/text/field-texts.ts'
+import type { FileRecord } from '../../src/sources/files/text/file-record.ts'
 import { readRecordsOf } from '../../src/sources/files/text/file-records.ts'
-import type { FileRecord } from '../../src/sources/files/text/record.ts'
 import { openDrop, sourceOf } from './drop.ts'
 
 /** One record of a generated file: its bytes, and whether it is good, with its values where it is. */

@@ -60,14 +60,4 @@ export const changesErrors = {
     exit: 1,
     explanation: 'Fault CD-29. Only files of the first load (LOAD…) may leave the operation out.',
   }),
-  'Changes.TooManyRefused': entry<{ table: string; limit: string; reasons: string }>({
-    code: 'SLU3263',
-    title: 'Too many changes were refused.',
-    message: ({ table, limit, reasons }) => `${table}: ${limit} (${reasons}).`,
-    hint: () => `${kept} See what is wrong with them, or raise \`quarantine\` of the table, then: sluice run`,
-    retry: 'terminal',
-    exit: 1,
-    explanation:
-      'A refused change is kept in quarantine; beyond the declared limits nothing of the batch is published.',
-  }),
 } as const

@@ -1,6 +1,22 @@
 /** 5xxx: checks, quarantine, accounting. */
 import { entry } from './entry.ts'
 
+type RefusedOf = 'file' | 'call' | 'changes' | 'table'
+
+/** What is still safe where rows were refused as a whole, by what they are of. */
+function stillSafe(of: RefusedOf): string {
+  switch (of) {
+    case 'file':
+      return 'The delivered file is kept untouched in the error folder, with a report, and the table is as it was.'
+    case 'call':
+      return 'Nothing of this call was published; the table is as it was.'
+    case 'changes':
+      return 'The table stays as it is, the log keeps every change, and other tables of the source go on.'
+    default:
+      return 'The version before it is still current.'
+  }
+}
+
 /** Errors of data quality. */
 export const qualityErrors = {
   'Quality.RowsUnaccounted': entry<{
@@ -39,13 +55,17 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 70,
   }),
-  'Quality.ChecksFailed': entry<{ table: string; checks: readonly string[] }>({
+  'Quality.ChecksFailed': entry<{ what: string; of: RefusedOf; checks: readonly string[] }>({
     code: 'SLU5004',
-    title: 'Checks of a table do not hold.',
-    message: ({ table, checks }) =>
-      `Table "${table}" was not published, because checks do not hold: ${checks.join('; ')}.`,
-    hint: ({ table }) =>
-      `The version before it is still current. Look at what was measured with: sluice quality ${table}`,
+    title: 'Checks do not hold.',
+    message: ({ what, of, checks }) =>
+      of === 'table'
+        ? `Table "${what}" was not published, because checks do not hold: ${checks.join('; ')}.`
+        : `"${what}" was refused as a whole, because checks do not hold: ${checks.join('; ')}.`,
+    hint: ({ what, of }) =>
+      of === 'table'
+        ? `${stillSafe(of)} Look at what was measured with: sluice quality ${what}`
+        : `${stillSafe(of)} Correct the rows, then: sluice run`,
     retry: 'terminal',
     exit: 1,
   }),
@@ -96,5 +116,25 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 2,
     explanation: 'P5: refused records are driven again once, through the way that every delivery takes.',
+  }),
+  'Quality.TooManyRefused': entry<{ what: string; of: RefusedOf; limit: string; reasons: string }>({
+    code: 'SLU5010',
+    title: 'Too many rows were refused.',
+    message: ({ what, limit, reasons }) => `"${what}" was refused as a whole: ${limit}. By reason: ${reasons}.`,
+    hint: ({ of }) =>
+      `${stillSafe(of)} If so many are to be expected, raise the limit: quarantine: { maxShare: … }, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Faults IN-01, IN-05, SR-06. A refused row is kept in quarantine; beyond the declared limits nothing of the file, the call or the changes is published.',
+  }),
+  'Quality.RowCount': entry<{ what: string; of: RefusedOf; why: string }>({
+    code: 'SLU5011',
+    title: 'The number of rows is not to be believed.',
+    message: ({ what, why }) => `"${what}" was refused as a whole: it has ${why}.`,
+    hint: ({ of }) => `${stillSafe(of)} If that is to be expected, change \`rowCount\` of the source, then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault IN-12: the guard decides about empty files and results, too.',
   }),
 }

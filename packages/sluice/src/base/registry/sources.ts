@@ -71,16 +71,6 @@ export const sourceErrors = {
     exit: 1,
     explanation: 'Fault IN-10.',
   }),
-  'Source.TooManyRefused': entry<{ file: string; refused: number; read: number; limit: string; reasons: string }>({
-    code: 'SLU3007',
-    title: 'Too many rows of a file were refused.',
-    message: ({ file, limit, reasons }) => `"${file}" was refused as a whole: ${limit}. By reason: ${reasons}.`,
-    hint: () =>
-      'See the report beside the file in the error folder. If so many are to be expected, raise the limit: quarantine: { maxShare: … }',
-    retry: 'terminal',
-    exit: 1,
-    explanation: 'Faults IN-01, IN-05.',
-  }),
   'Source.UnterminatedQuote': entry<{ file: string; line: number; offset: number; bytes: number }>({
     code: 'SLU3008',
     title: 'A quote that is never closed swallows a large part of a file.',
@@ -149,16 +139,6 @@ export const sourceErrors = {
     exit: 2,
     explanation: 'Fault IN-29.',
   }),
-  'Source.RowCount': entry<{ file: string; rows: number; expected: string }>({
-    code: 'SLU3015',
-    title: 'A file has an unexpected number of rows.',
-    message: ({ file, rows, expected }) =>
-      `"${file}" has ${rows} rows, but ${expected} are expected; so the whole file was refused.`,
-    hint: () => inErrorFolder,
-    retry: 'terminal',
-    exit: 1,
-    explanation: 'Fault IN-12: the guard decides about empty files too.',
-  }),
   'Source.Format': entry<{ file: string; why: string }>({
     code: 'SLU3016',
     title: 'A file is not what its format says.',
@@ -194,14 +174,6 @@ export const sourceErrors = {
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault IN-19.',
-  }),
-  'Source.CheckFailed': entry<{ file: string; checks: string }>({
-    code: 'SLU3020',
-    title: 'A check that stops a source has failed.',
-    message: ({ file, checks }) => `"${file}" fails ${checks}; so the whole file was refused.`,
-    hint: () => inErrorFolder,
-    retry: 'terminal',
-    exit: 1,
   }),
   'Source.NothingFound': entry<{ path: string }>({
     code: 'SLU3021',
@@ -279,33 +251,6 @@ export const sourceErrors = {
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault SR-03.',
-  }),
-  'Source.CallRowCount': entry<{ procedure: string; why: string }>({
-    code: 'SLU3036',
-    title: 'A procedure returned an unexpected number of rows.',
-    message: ({ procedure, why }) => `${procedure} returned ${why}; so all of them were refused.`,
-    hint: () => `${tableAsItWas} If that is to be expected, change \`rowCount\` of the source, then: sluice run`,
-    retry: 'terminal',
-    exit: 1,
-    explanation: 'Fault IN-12: the guard decides about empty results too.',
-  }),
-  'Source.TooManyRowsRefused': entry<{ procedure: string; limit: string; reasons: string }>({
-    code: 'SLU3037',
-    title: 'Too many rows of a call were refused.',
-    message: ({ procedure, limit, reasons }) =>
-      `The rows of ${procedure} were refused as a whole: ${limit}. By reason: ${reasons}.`,
-    hint: () => `${tableAsItWas} If so many are to be expected, raise the limit: quarantine: { maxShare: … }`,
-    retry: 'terminal',
-    exit: 1,
-    explanation: 'Faults IN-01, IN-05, SR-06.',
-  }),
-  'Source.CallCheckFailed': entry<{ procedure: string; checks: string }>({
-    code: 'SLU3038',
-    title: 'A check that stops a source has failed.',
-    message: ({ procedure, checks }) => `The rows of ${procedure} fail ${checks}; so all of them were refused.`,
-    hint: () => `${tableAsItWas} When the data is mended, run: sluice run`,
-    retry: 'terminal',
-    exit: 1,
   }),
   'Source.EachTable': entry<{ procedure: string; table: string; why: string }>({
     code: 'SLU3039',

@@ -1,5 +1,6 @@
 /** `sluice explain` */
 import { sluiceError } from '../../base/errors.ts'
+import { retiredErrors } from '../../base/registry.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import type { Run } from '../command.ts'
 import { type ErrorPage, errorPages, exitMeanings } from '../error-pages.ts'
@@ -37,8 +38,15 @@ export function retryText({ retry }: Pick<ErrorPage, 'retry'>): string {
 
 function pageOf(error: string, pages: readonly ErrorPage[]): ErrorPage {
   const wanted = error.toLowerCase().replace(/^(slu)?(\d{4})$/, 'slu$2')
-  const found = pages.find(({ code, name }) => code.toLowerCase() === wanted || name.toLowerCase() === wanted)
+  const isWanted = (code: string, name: string): boolean =>
+    code.toLowerCase() === wanted || name.toLowerCase() === wanted
+  const found = pages.find(({ code, name }) => isWanted(code, name))
   if (found !== undefined) return found
+  for (const [code, { name, replacedBy }] of Object.entries(retiredErrors)) {
+    const now = isWanted(code, name) ? pages.find((one) => one.name === replacedBy) : undefined
+    if (now !== undefined)
+      return { ...now, explanation: `Earlier versions called it ${name} (${code}). ${now.explanation ?? ''}`.trim() }
+  }
   const suggestion = suggest(
     error,
     pages.flatMap(({ code, name }) => [name, code]),

@@ -1,5 +1,5 @@
 /** Makes a version of a table of changes: from those that came since its last version, or from all of them where that would not be the same. */
-import { assert, sluiceError } from '../../base/errors.ts'
+import { assert } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { currentRows } from '../../changes/current.ts'
 import { assertDms, dmsColumns, dmsLogSql, dmsTable } from '../../changes/dms.ts'
@@ -10,13 +10,13 @@ import type { ChangesModel } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { type Growth, identityOf, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
-import { exceedsLimits, ruleResults } from '../../quality/accounting.ts'
-import { quarantineWriter, type WrittenQuarantine } from '../../quality/quarantine.ts'
-import { isRowCheck } from '../../quality/rules.ts'
+import { quarantineWriter } from '../../quality/quarantine.ts'
+import { judgeRows, type RowsOf } from '../../quality/rows/judge.ts'
+import { acceptedFiles, rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
-import { candidateFiles, candidateSql, type ModelCandidate, relatedTables } from './check.ts'
+import { type ModelCandidate, relatedTables } from './check.ts'
 import { projectReach } from './confine.ts'
 import { resolveInputs } from './inputs.ts'
 import { publish } from './publish.ts'
@@ -176,7 +176,9 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
     progress: (rows) => emit({ type: 'task.progress', task: task.id, rows, bytes: 0 }),
   })
   const refused = await quarantine.finish()
-  const checks = judgeRefused(model, judge, refused, folded.read)
+  const rows: RowsOf = { what: model.table ?? model.from, of: 'changes' }
+  const limits = { minRows: 100, ...model.quarantine }
+  const checks = judgeRows(rows, { ...judge, keys: [] }, limits, quarantine.counts(), folded.read)
   const made = await (model.as === 'history' ? historyOf : currentOf)(making, judge, folded.files, scratch)
   const lost = folded.superseded === 0 ? {} : { 'value not held': folded.superseded }
   const candidate: ModelCandidate = {
@@ -186,14 +188,14 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
     quarantine: refused === undefined ? [] : [refused],
     accounting: {
       read: folded.read,
-      quarantined: refused?.rows ?? 0,
+      quarantined: quarantine.counts().rows,
       ...made.accounting,
       dropped: { ...made.accounting.dropped, ...lost },
     },
     checks,
     warnings: task.warnings,
   }
-  return { ...candidate, checks: [...checks, ...(await checkTable(making, candidate))] }
+  return { ...candidate, checks: [...checks, ...(await checkTable(making, judge, candidate))] }
 }
 
 /** What a fold came to, as files of the new version. */
@@ -206,7 +208,7 @@ interface Made {
 async function historyOf({ model }: Making, judge: Judge, files: readonly WrittenFile[]): Promise<Made> {
   const names = fieldsOf(model, judge).map(({ name }) => name)
   const accepted = files.reduce((sum, { rows }) => sum + rows, 0)
-  return { files: candidateFiles(files, names), accounting: { accepted, dropped: {} } }
+  return { files: acceptedFiles(files, names), accounting: { accepted, dropped: {} } }
 }
 
 async function currentOf(making: Making, judge: Judge, changes: readonly WrittenFile[], folder: string): Promise<Made> {
@@ -228,7 +230,7 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
     ([, count]) => count > 0,
   )
   return {
-    files: candidateFiles(rows.files, columns),
+    files: acceptedFiles(rows.files, columns),
     kept: rows.kept,
     accounting: { accepted: rows.accepted, dropped: Object.fromEntries(dropped), carried: rows.carried },
   }
@@ -241,33 +243,17 @@ function fieldsOf({ as, key, columns }: ChangesModel, judge: Judge): ModelCandid
   return [...judge.columns.map(({ name, type }) => ({ name, type, nullable: nullable(name) })), ...addedColumns(as)]
 }
 
-/** @throws Changes.TooManyRefused */
-function judgeRefused(
-  model: ChangesModel,
-  judge: Judge,
-  refused: WrittenQuarantine | undefined,
-  read: number,
-): ModelCandidate['checks'] {
-  const limit = exceedsLimits({ minRows: 100, ...model.quarantine }, refused?.rows ?? 0, read)
-  if (limit !== undefined) {
-    const reasons = Object.entries(refused?.reasons ?? {}).map(([reason, rows]) => `${reason} ${rows}`)
-    throw sluiceError('Changes.TooManyRefused', {
-      table: model.table ?? model.from,
-      limit,
-      reasons: reasons.join(', '),
-    })
-  }
-  return ruleResults(judge.rules, refused?.broken ?? new Map(), read)
-}
-
 /** Checks of the whole table, and those that only warn: of current rows over all of them, of a history over what is new. */
-async function checkTable(making: Making, candidate: ModelCandidate): Promise<ModelCandidate['checks']> {
-  const { context, session, model, current } = making
-  const checks = model.checks.filter((check) => !isRowCheck(check) || check.severity === 'warn')
+async function checkTable(
+  making: Making,
+  { rest: checks }: Judge,
+  candidate: ModelCandidate,
+): Promise<ModelCandidate['checks']> {
+  const { context, session, current } = making
   if (checks.length === 0) return []
   const kept = new Set(candidate.kept)
   const held = current?.files.filter(({ path }) => kept.has(path)) ?? []
-  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const rows = `SELECT * FROM ${rowsSql(candidate.fields, candidate.files)}`
   const relation =
     current === undefined || held.length === 0
       ? rows

@@ -3,18 +3,26 @@
 import { crashPoint } from '../../base/crash.ts'
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
-import { sourceColumns } from '../../definition/columns.ts'
+import { declaredChecks, sourceColumns, withChecks } from '../../definition/columns.ts'
 import type { Check, Source } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { sameContent } from '../../lake/content.ts'
 import { digestFile } from '../../lake/file-digest.ts'
 import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
-import { noRows } from '../../quality/accounting.ts'
+import { addAccounting, noRows } from '../../quality/accounting.ts'
+import { rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
-import type { Candidate, DiscoveredInput, RefusedInput, SourceAdapter, SourceLag } from '../../sources/source.ts'
+import type {
+  Candidate,
+  DiscoveredInput,
+  RefusedInput,
+  SourceAdapter,
+  SourceLag,
+  SourceTraits,
+} from '../../sources/source.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { isLagNews } from '../ledger/lag.ts'
-import { candidateSql, relatedTables } from './check.ts'
+import { relatedTables } from './check.ts'
 import { projectReach } from './confine.ts'
 import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
@@ -29,6 +37,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const { task, emit, lake } = context
   const { source, comparisons } = sourceOf(context)
   const adapter = await context.openSource(task.table, source)
+  const { traits } = adapter
   const discovered = await adapter.discover(await lake.knownInputs(task.table))
   // Those to be refused go along: the source knows the words for each.
   const take = discovered.filter(({ decision }) => decision === 'take' || decision === 'refuse')
@@ -38,7 +47,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const done =
     take.length === 0
       ? await takeContract(context, source, current)
-      : await takeInputs(context, adapter, { inputs: take, source, comparisons, current })
+      : await takeInputs(context, adapter, { inputs: take, comparisons, current })
   const refused = done?.refused ?? []
   crashPoint('run.ingest.before_acknowledge')
   await adapter.acknowledge(heldOf(known, take, refused), refused)
@@ -48,18 +57,17 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     emit({
       type: 'task.refused',
       task: task.id,
-      ...(source.kind === 'cdc' ? { what: 'table', input: input.id } : { what: 'file', input: input.path }),
+      ...traits.tell(input),
       error: { ...error, retryable: false },
-      ...(source.kind === 'files' ? reportOf(source.error, input) : {}),
     })
   }
   const record = done?.record
   const version = record?.version ?? current?.version
   const accounting = done?.read ?? record?.accounting ?? done?.unchanged
   return {
-    status: record !== undefined || (refused.length > 0 && source.kind !== 'cdc') ? 'succeeded' : 'unchanged',
+    status: record !== undefined || (refused.length > 0 && traits.refused === 'put away') ? 'succeeded' : 'unchanged',
     ...(version === undefined ? {} : { version }),
-    ...(source.kind === 'cdc' ? { waiting: refused.map(({ input }) => input.id) } : { refused: refused.length }),
+    ...(traits.refused === 'waiting' ? { waiting: refused.map(({ input }) => input.id) } : { refused: refused.length }),
     ...(accounting === undefined ? {} : { accounting }),
   }
 }
@@ -93,14 +101,10 @@ function sourceOf({ project, task }: TaskContext): { source: Source; comparisons
   const pipeline = project.pipelines.find(({ name }) => name === task.pipeline)
   const source = pipeline?.sources[task.table.slice(task.table.indexOf('.') + 1)]
   assert(source !== undefined, `the plan's source ${task.table} is defined`)
-  // Changes are checked where tables are made of them.
-  if (source.kind === 'cdc') return { source, comparisons: [] }
-  const checks = [...source.checks, ...(pipeline?.tables[task.table]?.checks ?? [])]
+  const checks = [...declaredChecks(source), ...(pipeline?.tables[task.table]?.checks ?? [])]
   const compares = ({ kind }: Check): boolean => kind === 'reference' || kind === 'reconcile'
-  return {
-    source: { ...source, checks: checks.filter((check) => !compares(check)) },
-    comparisons: checks.filter(compares),
-  }
+  const own = checks.filter((check) => !compares(check))
+  return { source: withChecks(source, own), comparisons: checks.filter(compares) }
 }
 
 /** What the table holds now: not a copy of a file that was refused after all, which the next run looks at by itself. */
@@ -144,17 +148,14 @@ async function takeInputs(context: TaskContext, adapter: SourceAdapter, taking: 
   while (all.more === true) {
     const piece = await takePiece(context, adapter, { ...taking, current: all.record })
     const counts = [all, piece].flatMap(({ record, read = record?.accounting }) => read ?? [])
-    all = { ...all, more: false, ...piece, ...(counts.length === 0 ? {} : { read: sumOf(counts) }) }
+    all = {
+      ...all,
+      more: false,
+      ...piece,
+      ...(counts.length === 0 ? {} : { read: counts.reduce(addAccounting, noRows) }),
+    }
   }
   return all
-}
-
-function sumOf(counts: readonly RowAccounting[]): RowAccounting {
-  const dropped: Record<string, number> = {}
-  for (const count of counts)
-    for (const [reason, rows] of Object.entries(count.dropped)) dropped[reason] = (dropped[reason] ?? 0) + rows
-  const sum = (of: 'read' | 'accepted' | 'quarantined'): number => counts.reduce((rows, count) => rows + count[of], 0)
-  return { read: sum('read'), accepted: sum('accepted'), quarantined: sum('quarantined'), dropped }
 }
 
 /** Takes and publishes, and tells the source how it ended. */
@@ -186,14 +187,14 @@ function errorOf(error: unknown, { signal }: TaskContext): { name: string; code:
 
 interface Taking {
   readonly inputs: readonly DiscoveredInput[]
-  readonly source: Source
   readonly comparisons: readonly Check[]
   readonly current: CommitRecord | undefined
 }
 
 async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taking: Taking): Promise<Done> {
   const { task, emit } = context
-  const { inputs, source, comparisons, current } = taking
+  const { inputs, comparisons, current } = taking
+  const { traits } = adapter
   // An earlier attempt of this run has committed, and failed after that.
   if (current !== undefined && current.taskKey === callKey(context)) return { refused: [], record: current }
   await using session = await context.engine.open({ signal: context.signal })
@@ -204,16 +205,16 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     scratch,
     signal: context.signal,
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
-    measured: (lag) => tellLag(context, source, lag),
+    measured: (lag) => tellLag(context, traits, lag),
     run: { id: context.run, startedAt: context.startedAt },
     attempt: context.attempt,
     current,
   })
   if (candidate === undefined) return { refused }
-  const stays = staysOf(candidate, source, current)
+  const stays = staysOf(candidate, traits, current)
   const results = await compare(context, session, candidate, comparisons, stays)
   const checked = { ...candidate, checks: [...candidate.checks, ...results] }
-  if (await isUnchanged(context, checked, stays, current)) {
+  if (traits.identity === 'run' && (await isUnchanged(context, checked, stays, current))) {
     assertChecks(context, checked.checks)
     for (const message of candidate.warnings) emit({ type: 'task.warning', task: task.id, message })
     const { accepted, dropped } = candidate.accounting
@@ -221,13 +222,14 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     return { refused, unchanged: { ...candidate.accounting, accepted: 0, dropped: unchanged } }
   }
   const grows = stays.length === 0 ? undefined : current
-  const record = await publish(context, session, checked, { ...publishOptions(context, candidate, taking), grows })
+  const options = publishOptions(context, candidate, traits, current)
+  const record = await publish(context, session, checked, { ...options, grows })
   return { refused, record, ...(more === true && { more }) }
 }
 
-async function tellLag(context: TaskContext, source: Source, lag: SourceLag): Promise<void> {
+async function tellLag(context: TaskContext, { lagRepeatSeconds = 0 }: SourceTraits, lag: SourceLag): Promise<void> {
   const { task, emit } = context
-  const isNew = source.kind === 'cdc' && (await isLagNews(context, task.table, lag, source.lag.repeatSeconds))
+  const isNew = await isLagNews(context, task.table, lag, lagRepeatSeconds)
   const { error, ...figures } = lag
   const told = error === undefined ? {} : { error: { ...error, retryable: true } }
   emit({ type: 'source.lag', task: task.id, table: task.table, ...figures, isNew, ...told })
@@ -239,30 +241,26 @@ const callKey = ({ task, run }: TaskContext): string => digest({ definition: tas
 function publishOptions(
   context: TaskContext,
   { inputs }: Candidate,
-  { source, current }: Taking,
+  { operation, identity }: SourceTraits,
+  current: CommitRecord | undefined,
 ): Pick<PublishOptions, 'taskKey' | 'operation' | 'expectedParent'> {
+  const { definition } = context.task
   const expectedParent = current?.version ?? 0
-  const operation = isAppending(source) ? 'append' : 'replace'
-  // How far a log was read is in its record: what follows that record follows no other.
-  if (source.kind === 'cdc')
-    return {
-      taskKey: digest({ definition: context.task.definition, after: expectedParent }),
-      operation,
-      expectedParent,
-    }
-  if (source.kind === 'procedure') return { taskKey: callKey(context), operation, expectedParent }
+  if (identity === 'run') return { taskKey: callKey(context), operation, expectedParent }
   const taken = inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
-  const key = { definition: context.task.definition, inputs: taken }
-  // A replacing table is made by its newest delivery, whatever it held before; an appending one grows by these files.
-  if (operation === 'append') return { taskKey: digest(key), operation }
+  const key = { definition, ...(identity === 'inputs' ? { inputs: taken } : {}) }
+  // An appending table grows by these inputs, whatever it held before; otherwise a version follows the one before it.
+  if (identity === 'inputs' && operation === 'append') return { taskKey: digest(key), operation }
   return { taskKey: digest({ ...key, after: expectedParent }), operation, expectedParent }
 }
 
-const isAppending = (source: Source): boolean => source.kind === 'cdc' || source.mode === 'append'
-
 /** The current version's files that the next one has, too. */
-function staysOf({ kept }: Candidate, source: Source, current: CommitRecord | undefined): readonly DataFile[] {
-  if (isAppending(source)) return current?.files ?? []
+function staysOf(
+  { kept }: Candidate,
+  { operation }: SourceTraits,
+  current: CommitRecord | undefined,
+): readonly DataFile[] {
+  if (operation === 'append') return current?.files ?? []
   const paths = new Set(kept)
   return current?.files.filter(({ path }) => paths.has(path)) ?? []
 }
@@ -278,8 +276,6 @@ async function isUnchanged(
   current: CommitRecord | undefined,
 ): Promise<boolean> {
   if (current === undefined || current.definition !== context.task.definition) return false
-  // A file that was taken is known by its record.
-  if (!candidate.inputs.every(({ kind }) => kind === 'call')) return false
   const isSame =
     candidate.files.length === 0
       ? stays.length === current.files.length
@@ -300,7 +296,7 @@ async function compare(
   stays: readonly DataFile[],
 ): Promise<readonly CheckResult[]> {
   if (checks.length === 0) return []
-  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const rows = `SELECT * FROM ${rowsSql(candidate.fields, candidate.files)}`
   const current = stays.length === 0 ? undefined : await context.lake.current(context.task.table)
   const whole =
     current === undefined
@@ -315,8 +311,4 @@ async function compare(
       now: context.clock.now(),
     })
   return [...(await run(rows, 'reference')), ...(await run(whole, 'reconcile'))]
-}
-
-function reportOf(folder: string, input: DiscoveredInput): { report: string } {
-  return { report: `${folder}/${input.path.split('/').at(-1)}.report.json` }
 }

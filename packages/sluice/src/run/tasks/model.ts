@@ -2,13 +2,18 @@
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CodeModel, SqlModel, TableOptions } from '../../definition/types.ts'
-import type { EngineColumn, Session } from '../../engines/engine.ts'
+import type { EngineColumn, Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
+import { quarantineWriter } from '../../quality/quarantine.ts'
+import { rowContract } from '../../quality/rows/contract.ts'
+import { judgeRows } from '../../quality/rows/judge.ts'
+import { acceptedFiles, openScan, rowsSql, ruleGroup } from '../../quality/rows/scan.ts'
+import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { setParameters } from '../parameters.ts'
-import { candidateFiles, checkCandidate, type ModelCandidate, partitionColumns } from './check.ts'
+import { type ModelCandidate, relatedTables } from './check.ts'
 import { codeModelSql } from './code-model.ts'
 import { confineToInputs } from './confine.ts'
 import { attachInputs, resolveInputs } from './inputs.ts'
@@ -95,32 +100,51 @@ async function makeCandidate(
 ): Promise<ModelCandidate> {
   const { task, emit } = context
   const columns = await session.describe(sql)
-  const names = columns.map((column) => column.name)
-  const write = async (select: string, folder: string): Promise<ModelCandidate['files']> => {
-    try {
-      const partitioned = partitionedSql(select, options.partitionBy)
-      const written = await session.write(partitioned, { folder, ...partitionColumns(options.partitionBy) })
-      return candidateFiles(written, names)
-    } catch (error) {
-      const column = options.partitionBy?.column
-      if (column === undefined || !isSluiceError(error, 'Engine.Failed') || !/File name too long/.test(error.message))
-        throw error
-      throw sluiceError('Run.PartitionTooLong', { table: task.table, column }, { cause: error })
-    }
+  const fields = columns.map((column) => ({ ...column, nullable: true }))
+  const contract = rowContract([], { checks: options.checks ?? [], refuses: 'declared rows', columns })
+  const quarantine = quarantineWriter(session, await context.scratch('refused'))
+  const names = columns.map(({ name }) => name)
+  const texts = names.map((name) => `${quoteIdentifier(name)}::VARCHAR`)
+  const good = openScan(session, [ruleGroup(contract.rules)], texts, (reasons, values) => {
+    const row = Object.fromEntries(names.map((name, place) => [name, values[place] ?? null]))
+    quarantine.add({ reasons, fields: row })
+  })
+  const rows = `SELECT ${names.map(quoteIdentifier).join(', ')} FROM (${good(`(${exactSql(task.table, sql, columns)}\n)`)})`
+  const files = acceptedFiles(await writeModel(context, session, rows, options), names)
+  const made = files.reduce((sum, file) => sum + file.rows, 0) + quarantine.counts().rows
+  if (made === 0) await assertEmpty(session, sql)
+  emit({ type: 'task.progress', task: task.id, rows: made, bytes: 0 })
+  const refused = await quarantine.finish()
+  const { rows: quarantined } = quarantine.counts()
+  const checks = judgeRows({ what: task.table, of: 'table' }, contract, noLimits, quarantine.counts(), made)
+  const related = await relatedTables(context, contract.rest)
+  const over = { relation: rowsSql(fields, files), checks: contract.rest, related, now: context.clock.now() }
+  return {
+    ...{ fields, files, warnings: task.warnings },
+    quarantine: refused === undefined ? [] : [refused],
+    accounting: { ...dropsOf(task.table, made, options, records), accepted: made - quarantined, quarantined },
+    checks: [...checks, ...(await runTableChecks(session, over))],
   }
-  const files = await write(exactSql(task.table, sql, columns), await context.scratch('made'))
-  const rows = files.reduce((sum, file) => sum + file.rows, 0)
-  if (rows === 0) await assertEmpty(session, sql)
-  emit({ type: 'task.progress', task: task.id, rows, bytes: 0 })
-  const candidate: ModelCandidate = {
-    fields: columns.map((column) => ({ ...column, nullable: true })),
-    files,
-    quarantine: [],
-    accounting: modelAccounting(task.table, rows, options, records),
-    checks: [],
-    warnings: task.warnings,
+}
+
+/** A model says with each check how many rows may fail it. */
+const noLimits = { maxShare: 1 }
+
+async function writeModel(
+  context: TaskContext,
+  session: Session,
+  rows: string,
+  { partitionBy }: TableOptions,
+): Promise<readonly WrittenFile[]> {
+  const folder = await context.scratch('made')
+  try {
+    return await session.write(partitionedSql(rows, partitionBy), { folder, ...partitionColumns(partitionBy) })
+  } catch (error) {
+    const column = partitionBy?.column
+    if (column === undefined || !isSluiceError(error, 'Engine.Failed') || !/File name too long/.test(error.message))
+      throw error
+    throw sluiceError('Run.PartitionTooLong', { table: context.task.table, column }, { cause: error })
   }
-  return checkCandidate(context, session, candidate, options.checks ?? [], write)
 }
 
 /** That nothing was written is asked of the query itself: an empty table is easily taken for the truth. */
@@ -152,16 +176,24 @@ function partitionedSql(sql: string, partition: TableOptions['partitionBy']): st
   return `SELECT *, year(${column}) AS "year", lpad(month(${column})::VARCHAR, 2, '0') AS "month" FROM (${sql}\n)`
 }
 
+/** How the engine partitions what a table declares; years and months exist only as partitions. */
+function partitionColumns(
+  partition: { readonly kind: 'value' | 'yearMonth'; readonly column: string } | undefined,
+): Pick<WriteOptions, 'partitionBy'> {
+  if (partition === undefined) return {}
+  return { partitionBy: partition.kind === 'yearMonth' ? ['year', 'month'] : [partition.column] }
+}
+
 /** A model reads what it makes, unless it declares that it drops rows of an input: then every one of those is accounted for. */
-function modelAccounting(
+function dropsOf(
   table: string,
   rows: number,
   options: TableOptions,
   records: readonly CommitRecord[],
-): RowAccounting {
+): Pick<RowAccounting, 'read' | 'dropped'> {
   const { drops } = options
-  if (drops === undefined) return { read: rows, accepted: rows, quarantined: 0, dropped: {} }
+  if (drops === undefined) return { read: rows, dropped: {} }
   const read = records.find((record) => record.table === drops.from)?.rows ?? 0
   if (read < rows) throw sluiceError('Quality.DropsGained', { table, from: drops.from, read, made: rows })
-  return { read, accepted: rows, quarantined: 0, dropped: read === rows ? {} : { [drops.why]: read - rows } }
+  return { read, dropped: read === rows ? {} : { [drops.why]: read - rows } }
 }

@@ -1,9 +1,9 @@
 /** Write, check, then publish: commits a candidate as the next version, or throws and leaves the current one as it is. */
-import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
 import { readFooter } from '../../engines/parquet-footer.ts'
 import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
+import { assertPassed } from '../../quality/rows/judge.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { TaskContext } from '../context.ts'
 import { rewriteOlder } from '../execution/rewrite.ts'
@@ -60,12 +60,7 @@ export async function publish(
  */
 export function assertChecks(context: TaskContext, checks: readonly CheckResult[]): void {
   for (const check of checks) emitCheck(context, check)
-  const failed = checks.filter((check) => check.status === 'failed')
-  if (failed.length === 0) return
-  throw sluiceError('Quality.ChecksFailed', {
-    table: context.task.table,
-    checks: failed.map((check) => `${check.name}: ${check.detail ?? `${check.failing} of ${check.total} rows`}`),
-  })
+  assertPassed({ what: context.task.table, of: 'table' }, checks)
 }
 
 function emitCheck(context: TaskContext, check: CheckResult): void {

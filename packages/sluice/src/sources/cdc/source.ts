@@ -25,6 +25,14 @@ export function cdcSource(table: string, source: CdcSource, context: CdcContext)
     await open?.close()
   }
   return {
+    traits: {
+      operation: 'append',
+      // How far a log was read is in its record: what follows that record follows no other.
+      identity: 'version before',
+      refused: 'waiting',
+      tell: ({ id }) => ({ what: 'table', input: id }),
+      lagRepeatSeconds: source.lag.repeatSeconds,
+    },
     async discover() {
       const { connection, slot } = source
       return [{ id: digest({ connection, slot }), path: `${connection}: ${slot}`, bytes: 0, decision: 'take' }]

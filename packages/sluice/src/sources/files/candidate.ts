@@ -1,17 +1,16 @@
 /** What the scanned files come to: checks of the whole, quarantine, accounting. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
-import type { FilesSource } from '../../definition/types.ts'
+import { sourceColumns } from '../../definition/columns.ts'
 import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
 import { addAccounting, noRows, refusedShare } from '../../quality/accounting.ts'
 import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
-import { checkNames, isRowCheck } from '../../quality/rules.ts'
+import { checksFailed, type RowsOf } from '../../quality/rows/judge.ts'
+import { rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
-import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
-import { addedColumns, fileKeys, rowContract } from './scan.ts'
+import { fileContract } from './scan.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */
@@ -36,6 +35,9 @@ export interface TakeFiles extends PrepareContext {
   readonly take: TakeContext
 }
 
+/** A file as the owner of its rows. */
+export const rowsOf = ({ input }: Pick<Member, 'input'>): RowsOf => ({ what: printable(input.path), of: 'file' })
+
 /** Checks of the whole candidate, then quarantine; or the refusal of all of its files. */
 export async function finishCandidate(
   taken: readonly TakenUnit[],
@@ -45,18 +47,19 @@ export async function finishCandidate(
   const { source } = context
   const judged = taken.flatMap((unit) => unit.judged)
   const files = taken.flatMap((unit) => unit.files)
-  const tableChecks = await candidateChecks(files, context)
-  const failed = tableChecks.filter(({ status }) => status === 'failed')
-  if (failed.length > 0) {
-    const checks = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
-    return judged.map(({ member }) =>
-      refusal(member.input, sluiceError('Source.CheckFailed', { file: printable(member.input.path), checks })),
-    )
-  }
+  const tableChecks = await runTableChecks(context.take.session, {
+    ...{ relation: rowsSql(sourceColumns(source), files), checks: fileContract(source).rest },
+    ...{ related: {}, now: context.clock.now() },
+  })
+  const refused = judged.flatMap(({ member }) => {
+    const error = checksFailed(rowsOf(member), tableChecks)
+    return error === undefined ? [] : [refusal(member.input, error)]
+  })
+  if (refused.length > 0) return refused
   const quarantine = await writeQuarantine(judged, context)
   const inputs = judged.map(({ member, accounting }) => reference(member.input, accounting))
   return {
-    fields: fieldsOf(source),
+    fields: sourceColumns(source),
     files,
     quarantine,
     inputs: [...inputs, ...superseded.map((input) => reference(input, noRows))],
@@ -69,30 +72,6 @@ export async function finishCandidate(
 function reference(input: DiscoveredInput, accounting: RowAccounting): InputReference {
   const { id, path, bytes, fileDate } = input
   return { kind: 'file', path, sha256: id, bytes, ...(fileDate === undefined ? {} : { fileDate }), accounting }
-}
-
-function fieldsOf(source: FilesSource): Candidate['fields'] {
-  const { casts } = rowContract(source)
-  return [
-    ...casts.map(({ name, type, nullable }) => ({ name, type, nullable })),
-    ...addedColumns(source).map((column) => ({ ...column, nullable: false })),
-  ]
-}
-
-/** Checks on what is accepted: those of the whole table, and those that only warn. */
-async function candidateChecks(files: readonly CandidateFile[], context: TakeFiles): Promise<readonly CheckResult[]> {
-  const keys = new Set(fileKeys(context.source).map(({ name }) => name))
-  const names = checkNames(context.source.checks)
-  const checks = context.source.checks
-    .map((check, place) => ({ ...check, name: names[place]! }))
-    .filter((check) => (isRowCheck(check) ? check.severity === 'warn' : !keys.has(check.name)))
-  if (checks.length === 0) return []
-  const columns = fieldsOf(context.source).map(({ name, type }) => `NULL::${type} AS ${quoteIdentifier(name)}`)
-  const relation =
-    files.length === 0
-      ? `(SELECT ${columns.join(', ')} WHERE false)`
-      : readParquetSql(files.map(({ localFile }) => localFile))
-  return runTableChecks(context.take.session, { relation, checks, related: {}, now: context.clock.now() })
 }
 
 /** A file reports a cast only where it refused something, but it was asked of the rows of every file. */

@@ -42,9 +42,12 @@ export interface PrepareContext extends FilesContext {
   readonly progress: (bytes: number, rows: number, input: string) => void
 }
 
-/** One error as a refusal; anything that is no error of a source goes on. */
+/** What refuses rows as a whole, for what they are and not for how they came. */
+const ofRows: readonly string[] = ['Quality.TooManyRefused', 'Quality.ChecksFailed', 'Quality.RowCount']
+
+/** One error as a refusal; anything that says nothing of the input goes on. */
 export function refusal(input: DiscoveredInput, error: unknown): RefusedInput {
-  if (!isSluiceError(error) || !error.name.startsWith('Source.')) throw error
+  if (!isSluiceError(error) || !(error.name.startsWith('Source.') || ofRows.includes(error.name))) throw error
   const { name, code, message, hint } = error
   return { input, error: { name, code, message, ...(hint === undefined ? {} : { hint }) } }
 }

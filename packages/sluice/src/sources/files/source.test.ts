@@ -50,7 +50,7 @@ describe('structure', () => {
     const source = { ...two, quarantine: {} }
     const taken = await drop.take(source)
     expect(taken.refused.map(({ input, error }) => [input.path, error.name])).toEqual([
-      ['inbox/bad.csv', 'Source.TooManyRefused'],
+      ['inbox/bad.csv', 'Quality.TooManyRefused'],
     ])
     expect(values(taken)).toEqual([['x', '1']])
     expect(taken.candidate!.accounting).toMatchObject({ read: 1, accepted: 1, quarantined: 0 })
@@ -178,7 +178,7 @@ describe('structure', () => {
       })
       expect(taken.candidate!.warnings[0]).toContain('W_EMPTY')
     }
-    expect((await takeOne({ ...texts, rowCount: { min: 1 } }, 'a,b\n')).error).toBe('Source.RowCount')
+    expect((await takeOne({ ...texts, rowCount: { min: 1 } }, 'a,b\n')).error).toBe('Quality.RowCount')
   })
 
   test('IN-17 IN-18: texts are byte-identical; only an empty field without quotes is NULL', async () => {

@@ -17,6 +17,15 @@ export type { FilesContext, HashCache } from './discover.ts'
  */
 export function filesSource(table: string, source: FilesSource, context: FilesContext): SourceAdapter {
   return {
+    traits: {
+      operation: source.mode,
+      identity: 'inputs',
+      refused: 'put away',
+      tell: ({ path }) => ({
+        ...{ what: 'file', input: path },
+        report: `${source.error}/${path.split('/').at(-1)}.report.json`,
+      }),
+    },
     discover: (known) => discoverFiles(source, context, known),
     // What reads files is imported when there is one to read.
     async take(inputs, take) {

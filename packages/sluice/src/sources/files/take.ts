@@ -3,24 +3,20 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
-import type { Check, FilesSource } from '../../definition/types.ts'
+import { sourceColumns } from '../../definition/columns.ts'
+import type { FilesSource } from '../../definition/types.ts'
 import type { RowAccounting } from '../../lake/record.ts'
-import {
-  addAccounting,
-  assertBalanced,
-  exceedsLimits,
-  noRows,
-  rowCountOutside,
-  ruleResults,
-} from '../../quality/accounting.ts'
-import { checkNames } from '../../quality/rules.ts'
+import { addAccounting, assertBalanced, noRows } from '../../quality/accounting.ts'
+import { refusedCounter } from '../../quality/quarantine.ts'
+import { assertRowCount, judgeRows, tooManyRefused } from '../../quality/rows/judge.ts'
+import { acceptedFiles } from '../../quality/rows/scan.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
-import { type CandidateFile, finishCandidate, type Judged, type TakeFiles, type TakenUnit } from './candidate.ts'
+import { finishCandidate, type Judged, rowsOf, type TakeFiles, type TakenUnit } from './candidate.ts'
 import type { FilesContext } from './discover.ts'
 import { assertReadable, locateParquet } from './parquet.ts'
 import { assertUnchanged, copiedUnit, type Member, prepareUnits, refusal, type Unit } from './prepare.ts'
-import { addedColumns, fileKeys, rowContract, type ScanResult, scanRows } from './scan.ts'
+import { fileContract, type ScanResult, scanRows } from './scan.ts'
 import type { Dialect } from './text/dialect.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './text/locate.ts'
 import { carried } from './text/normalised.ts'
@@ -96,8 +92,11 @@ async function takeUnit(
     gone.add(place)
   }
   for (const [place, member] of unit.members.entries()) {
-    const error = guardRowCount(member, context.source, previous)
-    if (error !== undefined) drop(place, error)
+    try {
+      assertRowCount(rowsOf(member), context.source.rowCount, member.survey.totals.records, previous)
+    } catch (error) {
+      drop(place, error)
+    }
   }
   for (let round = 0; ; round++) {
     const scanned = await scanOrRefuse(unit, `${number}-${round}`, gone, context, drop)
@@ -122,7 +121,9 @@ async function takeUnit(
     assertBalanced(what, judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows), scan.accepted)
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
     previous.push(...judged.map(({ accounting }) => accounting.read))
-    return { judged, files: scan.written.map((file) => candidateFile(file, judged, context.source)) }
+    const columns = sourceColumns(context.source).map(({ name }) => name)
+    const inputs = judged.map(({ member }) => member.input.id)
+    return { judged, files: acceptedFiles(scan.written, columns).map((file) => ({ ...file, inputs })) }
   }
 }
 
@@ -168,13 +169,8 @@ async function scanUnit(
   if (unit.dialect === undefined) assertFooterRows(unit.members[0]!, scan!)
   if (input.isCarried) {
     if (scan!.isOverflow) {
-      throw sluiceError('Source.TooManyRefused', {
-        file: printable(unit.members[0]!.input.path),
-        refused: scan!.captured.length,
-        read: good,
-        limit: `at least ${scan!.captured.length} of ${good} rows were refused, more than are kept of one scan`,
-        reasons: 'not counted',
-      })
+      const limit = `at least ${scan!.captured.length} of ${good} rows were refused, more than are kept of one scan`
+      throw tooManyRefused(rowsOf(unit.members[0]!), limit)
     }
     return { scan: scan!, lost: await locateAll(unit, scan!, context) }
   }
@@ -258,76 +254,18 @@ function groupByFile(scan: ScanResult): Map<number, ScanResult['captured'][numbe
   return byFile
 }
 
-function guardRowCount(member: Member, source: FilesSource, previous: readonly number[]): Error | undefined {
-  if (source.rowCount === undefined) return undefined
-  const rows = member.survey.totals.records
-  const outside = rowCountOutside(source.rowCount, rows, previous)
-  if (outside === undefined) return undefined
-  return sluiceError('Source.RowCount', { file: printable(member.input.path), rows, expected: outside })
-}
-
-/** @throws Source.TooManyRefused, Source.CheckFailed */
+/** @throws Quality.TooManyRefused, Quality.ChecksFailed */
 function judgeMember(member: Member, lost: readonly RefusedRecord[], source: FilesSource): Judged {
   const { totals } = member.survey
   const refused = [...member.survey.refused, ...lost].sort((a, b) => a.record - b.record)
-  const file = printable(member.input.path)
-  const broken = new Map<string, number>()
-  const first = new Map<string, number>()
-  for (const { reasons } of refused) {
-    for (const reason of new Set(reasons)) broken.set(reason, (broken.get(reason) ?? 0) + 1)
-    first.set(reasons[0]!, (first.get(reasons[0]!) ?? 0) + 1)
-  }
-  const limit = exceedsLimits(source.quarantine, refused.length, totals.records)
-  if (limit !== undefined) {
-    const reasons = [...first].map(([reason, rows]) => `${reason} ${rows}`).join(', ')
-    const counts = { refused: refused.length, read: totals.records }
-    const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
-    throw sluiceError('Source.TooManyRefused', { file, ...counts, limit, reasons: `${reasons}${where}` })
-  }
-  const { rules } = rowContract(source)
-  const keyRules = fileKeys(source).map((key) => ({
-    name: key.name,
-    kind: 'unique',
-    columns: key.columns,
-    valid: '',
-    severity: 'error' as const,
-    action: 'quarantine' as const,
-    ...limitsOf(source, key.name),
-  }))
-  const checks = ruleResults([...rules, ...keyRules], broken, totals.records)
-  const failed = checks.filter(({ status }) => status === 'failed')
-  if (failed.length > 0) {
-    const words = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
-    throw sluiceError('Source.CheckFailed', { file, checks: words })
-  }
+  const counter = refusedCounter()
+  for (const { reasons } of refused) counter.add(reasons)
+  const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
+  const { records: read, bytes: total, headerBytes: header, recordBytes: records } = totals
+  const checks = judgeRows(rowsOf(member), fileContract(source), source.quarantine, counter.counts(), read, where)
   const accounting: RowAccounting = {
-    read: totals.records,
-    accepted: totals.records - refused.length,
-    quarantined: refused.length,
-    dropped: {},
-    bytes: { total: totals.bytes, header: totals.headerBytes, records: totals.recordBytes },
+    ...{ read, accepted: read - refused.length, quarantined: refused.length, dropped: {} },
+    bytes: { total, header, records },
   }
   return { member, refused, accounting, checks }
-}
-
-function limitsOf(source: FilesSource, name: string): Pick<Check, 'maxShare' | 'maxCount'> {
-  const check = source.checks[checkNames(source.checks).indexOf(name)]
-  return {
-    ...(check?.maxShare === undefined ? {} : { maxShare: check.maxShare }),
-    ...(check?.maxCount === undefined ? {} : { maxCount: check.maxCount }),
-  }
-}
-
-function candidateFile(
-  file: ScanResult['written'][number],
-  judged: readonly Judged[],
-  source: FilesSource,
-): CandidateFile {
-  return {
-    localFile: file.file,
-    rows: file.rows,
-    stats: file.stats,
-    fields: [...Object.keys(source.columns), ...addedColumns(source).map(({ name }) => name)],
-    inputs: judged.map(({ member }) => member.input.id),
-  }
 }

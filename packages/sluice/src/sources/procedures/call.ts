@@ -158,10 +158,10 @@ async function copyRows(
   const target = join(folder, 'part-0')
   mkdirSync(target)
   const { files, rows } = await inTurn(async () => {
-    const before = quarantine.rows
+    const before = quarantine.counts().rows
     const found =
       bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target).catch(tooLong(source, longest))
-    return { files: found, rows: found.reduce((sum, one) => sum + one.rows, 0) + quarantine.rows - before }
+    return { files: found, rows: found.reduce((sum, one) => sum + one.rows, 0) + quarantine.counts().rows - before }
   })
   await rm(file)
   context.onRows(rows)

@@ -1,33 +1,31 @@
-/** One scan of text does it all: strict casts, row checks, capture of refused rows, and the write of good ones. */
+/** The scan of calls: texts become rows, and those that are refused go to quarantine by their values. */
 import { eachColumns } from '../../definition/columns.ts'
 import type { Column, ProcedureSource } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { QuarantineWriter } from '../../quality/quarantine.ts'
-import type { ColumnCast, RowRule } from '../../quality/rule.ts'
-import { acceptSql, decodeMask, rowRules } from '../../quality/rules.ts'
+import { type RowContract, rowContract } from '../../quality/rows/contract.ts'
+import { openScan, ruleGroup, typedSql } from '../../quality/rows/scan.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-
-/** What is asked of every row: declared columns, then those that keep what a call was made for. */
-export interface RowContract {
-  readonly casts: readonly ColumnCast[]
-  readonly rules: readonly RowRule[]
-}
 
 /** The name of a column of text, by its place. */
 export const textColumn = (place: number): string => `_sluice_c${place}`
 /** The name of the column with a row's number in its call. */
 export const rowNumber = '_sluice_row'
-const isGood = '_sluice_is_good'
 
-/** The casts and rules of a source's rows. */
-export function rowContract(source: ProcedureSource): RowContract {
+/** The contract of a source's rows: declared columns, then those that keep what a call was made for. */
+export function callContract(source: ProcedureSource): RowContract {
   const columns: readonly (readonly [string, Column])[] = [
     ...Object.entries(source.columns),
     ...Object.entries(eachColumns(source)),
   ]
   const casts = columns.map(([name, column], place) => castColumn(name, column, quoteIdentifier(textColumn(place))))
-  return { casts, rules: rowRules(casts, source.checks, { defaultAction: 'quarantine' }) }
+  const { checks, key } = source
+  return rowContract(casts, {
+    checks,
+    ...(key === undefined ? {} : { key: { columns: key } }),
+    refuses: 'rows and keys',
+  })
 }
 
 /** Scans relations of text into Parquet; rows that break a rule go to quarantine. */
@@ -36,48 +34,28 @@ export interface Scanner {
   scan(relation: string, call: string, folder: string): Promise<readonly WrittenFile[]>
 }
 
-const captures = new WeakMap<Session, number>()
-
 /**
  * Opens a scanner.
  *
- * @example await openScanner(session, rowContract(source), quarantine).scan(relation, 'dbo.usp_sales()', folder)
+ * @example await openScanner(session, callContract(source), quarantine).scan(relation, 'dbo.usp_sales()', folder)
  */
-export function openScanner(session: Session, contract: RowContract, quarantine: QuarantineWriter): Scanner {
-  const number = (captures.get(session) ?? 0) + 1
-  captures.set(session, number)
-  const capture = `sluice_refuse_${number}`
-  const accept = acceptSql(contract.rules)
-  const masks = accept.moreMasks.length
+export function openScanner(
+  session: Session,
+  { casts, rules }: Pick<RowContract, 'casts' | 'rules'>,
+  quarantine: QuarantineWriter,
+): Scanner {
+  const names = casts.map(({ name }) => name)
   let file = ''
-  session.capture(capture, (mask, fields) => {
-    const more = fields.slice(0, masks).map((text) => BigInt(text ?? 0))
-    const texts = fields.slice(masks + 1)
-    const row = Object.fromEntries(contract.casts.map(({ name }, place) => [name, texts[place] ?? null]))
-    quarantine.add({
-      file,
-      line: 0,
-      record: Number(fields[masks]),
-      offset: 0,
-      bytes: Buffer.from(JSON.stringify(row)),
-      reasons: decodeMask(mask, contract.rules, more),
-      fields: row,
-    })
+  const carried = [`${rowNumber}::VARCHAR`, ...names.map((_, place) => textColumn(place))]
+  const good = openScan(session, [ruleGroup(rules)], carried, (reasons, [record, ...texts]) => {
+    const fields = Object.fromEntries(names.map((name, place) => [name, texts[place] ?? null]))
+    quarantine.add({ file, line: 0, record: Number(record), offset: 0, reasons, fields })
   })
-  const names = contract.casts.map(({ name }) => quoteIdentifier(name))
-  const typed = contract.casts.map(({ value }, place) => `${value} AS ${names[place]}`)
-  const texts = [
-    ...accept.moreMasks.map((mask) => `(${mask})::VARCHAR`),
-    `${rowNumber}::VARCHAR`,
-    ...names.map((_, place) => textColumn(place)),
-  ]
-  const where = `CASE WHEN ${isGood} THEN true ELSE ${capture}(${accept.mask}, [${texts.join(', ')}]) END`
   return {
     scan(relation, call, folder) {
       file = call
-      // Whether a row obeys is a column of its own: DuckDB decides whole vectors at once only outside of a WHERE.
-      const judged = `SELECT *, ${accept.predicate} AS ${isGood} FROM (SELECT *, ${typed.join(', ')} FROM ${relation})`
-      return session.write(`SELECT ${names.join(', ')} FROM (SELECT * FROM (${judged}) WHERE ${where})`, { folder })
+      const rows = good(`(${typedSql(relation, casts)})`)
+      return session.write(`SELECT ${names.map(quoteIdentifier).join(', ')} FROM (${rows})`, { folder })
     },
   }
 }

@@ -16,6 +16,12 @@ import type { Attempt } from './extraction.ts'
 export function procedureSource(table: string, source: ProcedureSource, context: ProceduresContext): SourceAdapter {
   let attempt: Attempt | undefined
   return {
+    traits: {
+      operation: source.mode === 'append' ? 'append' : 'replace',
+      identity: 'run',
+      refused: 'put away',
+      tell: ({ path }) => ({ what: 'file', input: path }),
+    },
     async discover() {
       const { connection, procedure, resultSet } = source
       return [

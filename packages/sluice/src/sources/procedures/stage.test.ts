@@ -12,7 +12,7 @@ import { quarantineWriter } from '../../quality/quarantine.ts'
 import { readParquetSql } from '../../sql/quote.ts'
 import { runCall } from './call.ts'
 import { copiedSql, longestRecord } from './copied.ts'
-import { openScanner, rowContract } from './scan.ts'
+import { callContract, openScanner } from './scan.ts'
 import { openStage } from './stage.ts'
 
 const inTurn = <T>(work: () => Promise<T>): Promise<T> => work()
@@ -48,7 +48,7 @@ const source: ProcedureSource = {
 async function staging(session: Session) {
   const scratch = folder()
   const quarantine = quarantineWriter(session, scratch)
-  return { scratch, quarantine, scanner: openScanner(session, rowContract(source), quarantine) }
+  return { scratch, quarantine, scanner: openScanner(session, callContract(source), quarantine) }
 }
 
 const columnar = (rows: readonly (readonly Cell[])[]): readonly (readonly Cell[])[] =>
@@ -80,7 +80,7 @@ test('IN-08, SR-06: every text lands as it is or is refused whole, in its place,
       const staged = await stage.finish()
       expect(staged.rows).toBe(rows.length)
       await expectRows(session, staged.files, rows)
-      expect(quarantine.rows).toBe(rows.length - rows.filter(isGood).length)
+      expect(quarantine.counts().rows).toBe(rows.length - rows.filter(isGood).length)
       const refused = await quarantine.finish()
       if (refused !== undefined) {
         const places = await session.all<{ place: string }>(
@@ -104,7 +104,7 @@ test('IN-08, SR-06: every text lands as it is or is refused whole, in its place,
         files.filter((one) => one.rows > 0),
         rows,
       )
-      expect(copied.quarantine.rows).toBe(rows.length - rows.filter(isGood).length)
+      expect(copied.quarantine.counts().rows).toBe(rows.length - rows.filter(isGood).length)
     }),
     { numRuns: 25 },
   )
@@ -143,7 +143,7 @@ test('SR-13: a result of any size goes through in parts, and the driver waits wh
   expect(files.length).toBe(3)
   expect(readdirSync(scratch).length).toBe(3)
   expect(waits).toBeGreaterThan(0)
-  expect(quarantine.rows).toBe(0)
+  expect(quarantine.counts().rows).toBe(0)
 })
 
 test('IN-08: a refused row has its own number, in whatever order the engine keeps what it was given', async () => {

@@ -1,27 +1,24 @@
 /** Takes what a procedure returns into a candidate: every call, then keys, checks, earlier rows, and the account of all of it. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { sluiceError } from '../../base/errors.ts'
 import { turns, workThrough } from '../../base/queue.ts'
 import { eachValues, sourceColumns } from '../../definition/columns.ts'
-import type { Check, ProcedureSource } from '../../definition/types.ts'
-import type { WrittenFile } from '../../engines/engine.ts'
+import type { ProcedureSource } from '../../definition/types.ts'
+import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { contentOf } from '../../lake/content.ts'
-import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
-import { assertBalanced, exceedsLimits, rowCountOutside, ruleResults } from '../../quality/accounting.ts'
-import { quarantineWriter, type WrittenQuarantine } from '../../quality/quarantine.ts'
-import type { RowRule } from '../../quality/rule.ts'
-import { checkNames, isRowCheck } from '../../quality/rules.ts'
-import { runTableChecks } from '../../quality/table-checks.ts'
-import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
+import type { InputReference, RowAccounting } from '../../lake/record.ts'
+import { assertBalanced } from '../../quality/accounting.ts'
+import { quarantineWriter } from '../../quality/quarantine.ts'
+import { assertRowCount, checkAccepted, judgeRows, type RowsOf } from '../../quality/rows/judge.ts'
+import { refuseTwice } from '../../quality/rows/keys.ts'
+import { type AcceptedFile, acceptedFiles, rowsSql } from '../../quality/rows/scan.ts'
 import type { Candidate, TakeContext } from '../source.ts'
 import { type CallResult, callText, runCall } from './call.ts'
 import type { ProceduresContext } from './context.ts'
 import type { Attempt, Frozen } from './extraction.ts'
-import { callKeys, refuseTwice } from './keys.ts'
 import { type Carried, dropSeen, type MergeInput, supersede } from './merge.ts'
 import type { FrozenCall } from './parameters.ts'
-import { openScanner, rowContract } from './scan.ts'
+import { callContract, openScanner } from './scan.ts'
 
 /** What a take works with. */
 interface Taking {
@@ -45,36 +42,38 @@ interface Called {
  * @throws Source.*, Connection.*, Quality.RowsUnaccounted
  */
 export async function takeCalls(taking: Taking): Promise<Candidate> {
-  const { source, take } = taking
+  const { source, context, take } = taking
   const { session } = take
   const quarantine = quarantineWriter(session, take.scratch)
-  const contract = rowContract(source)
+  const contract = callContract(source)
+  const rows: RowsOf = { what: source.procedure, of: 'call' }
   const called = await makeCalls(taking, quarantine, openScanner(session, contract, quarantine))
   const read = sum(called.map(({ result }) => result.rows))
-  guardRowCount(taking, read)
-  const unique = await refuseTwice(
-    session,
-    called.flatMap(({ result }) => result.files),
-    callKeys(source),
-    quarantine,
-    source.procedure,
-    join(take.scratch, 'unique'),
-  )
+  assertRowCount(rows, source.rowCount, read, context.previousRows)
+  const written = called.flatMap(({ result }) => result.files)
+  const unique = await refuseTwice(written, {
+    ...{ session, keys: contract.keys, quarantine, source: source.procedure },
+    folder: join(take.scratch, 'unique'),
+  })
   const refused = await quarantine.finish()
-  const checks = judge(source, contract.rules, refused, read)
-  const tableChecks = await checkRows(taking, unique)
+  const checks = judgeRows(rows, contract, source.quarantine, quarantine.counts(), read)
+  const fields = sourceColumns(source)
+  const names = fields.map(({ name }) => name)
+  const relation = rowsSql(fields, acceptedFiles(unique, names))
+  const over = { relation, related: {}, now: context.clock.now() }
+  const tableChecks = await checkAccepted(session, rows, contract, over)
   const { files, carried, dropped } = await besideEarlier(unique, taking)
   const accounting: RowAccounting = {
     read,
     accepted: sum(files.map(({ rows }) => rows)),
-    quarantined: refused?.rows ?? 0,
+    quarantined: quarantine.counts().rows,
     dropped,
     ...(carried === undefined ? {} : { carried: (take.current?.rows ?? 0) - carried.superseded }),
   }
   assertBalanced(source.procedure, accounting, accounting.accepted)
   return {
-    fields: sourceColumns(source),
-    files: await candidateFiles([...(carried?.rewritten ?? []), ...files], taking),
+    fields,
+    files: await withContent(acceptedFiles([...(carried?.rewritten ?? []), ...files], names), names, session),
     ...(carried === undefined ? {} : { kept: carried.kept }),
     quarantine: refused === undefined ? [] : [refused],
     inputs: called.map((one) => reference(source, one)),
@@ -134,68 +133,6 @@ async function makeCalls(
   return called
 }
 
-/** @throws Source.CallRowCount */
-function guardRowCount({ source, context }: Taking, rows: number): void {
-  if (source.rowCount === undefined) return
-  const why = rowCountOutside(source.rowCount, rows, context.previousRows)
-  if (why !== undefined) throw sluiceError('Source.CallRowCount', { procedure: source.procedure, why })
-}
-
-/** @throws Source.TooManyRowsRefused, Source.CallCheckFailed */
-function judge(
-  source: ProcedureSource,
-  rules: readonly RowRule[],
-  refused: WrittenQuarantine | undefined,
-  read: number,
-): readonly CheckResult[] {
-  const { procedure } = source
-  const limit = exceedsLimits(source.quarantine, refused?.rows ?? 0, read)
-  if (limit !== undefined) {
-    const reasons = Object.entries(refused?.reasons ?? {}).map(([reason, rows]) => `${reason} ${rows}`)
-    throw sluiceError('Source.TooManyRowsRefused', { procedure, limit, reasons: reasons.join(', ') })
-  }
-  const names = checkNames(source.checks)
-  const keyRules = callKeys(source).map(({ name, columns }): RowRule => {
-    const { maxShare, maxCount }: Partial<Check> = source.checks[names.indexOf(name)] ?? {}
-    return {
-      name,
-      kind: 'unique',
-      columns,
-      valid: '',
-      severity: 'error',
-      action: 'quarantine',
-      ...(maxShare === undefined ? {} : { maxShare }),
-      ...(maxCount === undefined ? {} : { maxCount }),
-    }
-  })
-  return passedOrThrow(procedure, ruleResults([...rules, ...keyRules], refused?.broken ?? new Map(), read))
-}
-
-/** Checks on what is accepted: those of the whole take, and those that only warn. */
-async function checkRows(
-  { source, context, take }: Taking,
-  files: readonly WrittenFile[],
-): Promise<readonly CheckResult[]> {
-  const keys = new Set(callKeys(source).map(({ name }) => name))
-  const names = checkNames(source.checks)
-  const checks = source.checks
-    .map((check, place) => ({ ...check, name: names[place] as string }))
-    .filter((check) => (isRowCheck(check) ? check.severity === 'warn' : !keys.has(check.name)))
-  const columns = sourceColumns(source).map(({ name, type }) => `NULL::${type} AS ${quoteIdentifier(name)}`)
-  const relation =
-    files.length === 0 ? `(SELECT ${columns.join(', ')} WHERE false)` : readParquetSql(files.map(({ file }) => file))
-  const results = await runTableChecks(take.session, { relation, checks, related: {}, now: context.clock.now() })
-  return passedOrThrow(source.procedure, results)
-}
-
-/** @throws Source.CallCheckFailed */
-function passedOrThrow(procedure: string, results: readonly CheckResult[]): readonly CheckResult[] {
-  const failed = results.filter(({ status }) => status === 'failed')
-  if (failed.length === 0) return results
-  const checks = failed.map(({ name, detail }) => `${name} (${detail ?? ''})`).join(', ')
-  throw sluiceError('Source.CallCheckFailed', { procedure, checks })
-}
-
 /** Why rows of an overlapping window are dropped. */
 const seenBefore = 'seen before'
 
@@ -229,20 +166,14 @@ async function besideEarlier(
   return { files: fresh.files, carried: await supersede(fresh.files, input), dropped }
 }
 
-async function candidateFiles(files: readonly WrittenFile[], { source, take }: Taking): Promise<Candidate['files']> {
-  const columns = sourceColumns(source).map(({ name }) => name)
-  const contents = await contentOf(
-    take.session,
-    files.map(({ file }) => file),
-    columns,
-  )
-  return files.map(({ file, rows, stats }, place) => ({
-    localFile: file,
-    rows,
-    stats,
-    fields: columns,
-    content: contents[place] as string,
-  }))
+async function withContent(
+  files: readonly AcceptedFile[],
+  columns: readonly string[],
+  session: Session,
+): Promise<Candidate['files']> {
+  const paths = files.map(({ localFile }) => localFile)
+  const contents = await contentOf(session, paths, columns)
+  return files.map((file, place) => ({ ...file, content: contents[place] as string }))
 }
 
 function reference({ connection, procedure }: ProcedureSource, { call, startedAt, result }: Called): InputReference {

@@ -6,14 +6,13 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
-import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import { type Turn, turns } from '../../base/queue.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
+import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { FoundColumn } from '../drift.ts'
-import { ledgerRows, targetHistory } from '../ledger.ts'
-import { findDrift, type LoadSetting, loadInTransaction } from '../load.ts'
+import type { LoadSetting } from '../load.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { duckDbDialect } from './dialect.ts'
 import { duckDbStaging } from './staging.ts'
@@ -78,27 +77,13 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     columnsOf: (table) => columnsOf(session, table),
     makeSchema: (name) => session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(name)}`),
   }
-  const hasLedger = async (): Promise<boolean> => (await columnsOf(session, 'sluice.load_ledger')).length > 0
-  let open = true
-  const close = async (): Promise<void> => {
-    if (!open) return
-    open = false
-    try {
-      await session.close()
-    } finally {
-      closed()
-    }
-  }
-  return {
-    capabilities: { ownSchema: duckDbDialect.ownSchema },
-    drift: async (input) =>
-      findDrift(setting, input, (await hasLedger()) ? await targetHistory(session, duckDbDialect, input.target) : {}),
+  return assembleWarehouse({
+    dialect: duckDbDialect,
+    sql: () => session,
+    columnsOf: (_, table) => columnsOf(session, table),
     load: (input) => load(session, setting, input),
-    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(session, duckDbDialect, filter) : []),
-    query: (sql, params) => session.all(sql, params),
-    close,
-    [Symbol.asyncDispose]: close,
-  }
+    close: () => session.close().finally(closed),
+  })
 }
 
 async function load(session: Session, setting: LoadSetting, input: LoadInput): Promise<LoadResult> {
@@ -106,14 +91,7 @@ async function load(session: Session, setting: LoadSetting, input: LoadInput): P
   const stop = (): void => session.interrupt()
   input.signal?.addEventListener('abort', stop)
   try {
-    await session.run('BEGIN')
-    crashPoint('warehouse.load.after_begin')
-    const result = await loadInTransaction(setting, input)
-    input.signal?.throwIfAborted()
-    crashPoint('warehouse.load.before_commit')
-    await session.run('COMMIT')
-    crashPoint('warehouse.load.after_commit')
-    return result
+    return await loadAndCommit(setting, input)
   } catch (error) {
     // Where this fails too (an aborted session), closing the session rolls back.
     await session.run('ROLLBACK').catch(() => undefined)

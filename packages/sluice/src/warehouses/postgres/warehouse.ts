@@ -6,7 +6,6 @@
  */
 import type pg from 'pg'
 import type { Clock } from '../../base/clock.ts'
-import { crashPoint } from '../../base/crash.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
 import { sha256 } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
@@ -14,10 +13,11 @@ import { dropPostgres } from '../../connections/postgres/connect.ts'
 import { isLost } from '../../connections/postgres/errors.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
 import type { FoundColumn } from '../drift.ts'
-import { ledgerRows, targetHistory } from '../ledger.ts'
-import { findDrift, loadInTransaction } from '../load.ts'
+import { ledgerRows } from '../ledger.ts'
+import type { LoadSetting } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
 import { columnList } from '../statements.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
@@ -58,30 +58,19 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
   const connect = (stop?: AbortSignal): Promise<pg.Client> => guard(() => openLoader(settings, schema, stop))
   const connection: Connection = { client: await connect(signal), connect }
   let lake: Promise<Session> | undefined
-  const close = async (): Promise<void> => {
-    await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
-  }
   const openLake = (): Promise<Session> => {
     lake ??= options.engine.open(signal === undefined ? {} : { signal })
     return lake
   }
-  const sql = (): SqlRunner => sqlRunner(connection.client)
-  const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), schema, table)
-  const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
-  return {
-    capabilities: { ownSchema: dialect.ownSchema },
-    drift: async (input) =>
-      findDrift(
-        { columnsOf: found, dialect },
-        input,
-        (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {},
-      ),
+  return assembleWarehouse({
+    dialect,
+    sql: () => sqlRunner(connection.client),
+    columnsOf: (sql, table) => columnsOf(sql, schema, table),
     load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
-    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(sql(), dialect, filter) : []),
-    query: (statement, params) => sql().all(statement, params),
-    close,
-    [Symbol.asyncDispose]: close,
-  }
+    close: async () => {
+      await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
+    },
+  })
 }
 
 interface Connection {
@@ -126,37 +115,33 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
   const sql = sqlRunner(client)
   const lake = await loader.openLake()
   await using staging = await postgresStaging({ lake, client, dialect, folder })
-  await sql.run('BEGIN')
-  crashPoint('warehouse.load.after_begin')
-  for (const table of [input.target, ...lookedUpBy(input.load)]) {
-    await takeTurn(loader, sql, table)
-    if ((await columnsOf(sql, schema, table)).length > 0)
-      await sql.run(`LOCK TABLE ${quoteName(table)} IN SHARE ROW EXCLUSIVE MODE`)
+  const setting: LoadSetting = {
+    ...{ sql, dialect, staging, clock },
+    columnsOf: (table) => columnsOf(sql, schema, table),
+    makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
+    index: (table, columns) => makeIndex(sql, table, columns),
   }
-  await makeSchema(sql, schema)
-  const result = await loadInTransaction(
-    {
-      sql,
-      dialect,
-      staging,
-      clock,
-      columnsOf: (table) => columnsOf(sql, schema, table),
-      makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
-      index: (table, columns) => makeIndex(sql, table, columns),
+  // Awaited here: staging ends with this function.
+  return await loadAndCommit(setting, input, {
+    async begun() {
+      for (const table of [input.target, ...lookedUpBy(input.load)]) {
+        await takeTurn(loader, sql, table)
+        if ((await setting.columnsOf(table)).length > 0)
+          await sql.run(`LOCK TABLE ${quoteName(table)} IN SHARE ROW EXCLUSIVE MODE`)
+      }
+      await makeSchema(sql, schema)
     },
-    input,
-  )
-  input.signal?.throwIfAborted()
-  crashPoint('warehouse.load.before_commit')
-  try {
-    const { command } = await client.query('COMMIT')
-    assert(command === 'COMMIT', `the server answered the COMMIT of ${input.target} with ${command}`)
-  } catch (error) {
-    if (!isLost(error)) throw error
-    return await askLedger(loader, input, error)
-  }
-  crashPoint('warehouse.load.after_commit')
-  return result
+    async commit() {
+      try {
+        const { command } = await client.query('COMMIT')
+        assert(command === 'COMMIT', `the server answered the COMMIT of ${input.target} with ${command}`)
+        return undefined
+      } catch (error) {
+        if (!isLost(error)) throw error
+        return await askLedger(loader, input, error)
+      }
+    },
+  })
 }
 
 /** One load of a target at a time (WH-04): the lock lasts as long as the transaction, and a lost connection gives it back. */

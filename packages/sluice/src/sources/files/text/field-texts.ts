@@ -1,7 +1,7 @@
 /** What the fields of a record say. */
 import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
-import type { FileRecord } from './record.ts'
+import type { FileRecord } from './file-record.ts'
 
 /**
  * The texts of a record's fields; NULL for empty fields without quotes.

@@ -4,67 +4,11 @@ import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { sluiceError } from '../../../base/errors.ts'
-import { bytesPerUnit, type Dialect, type RecordEnd } from './dialect.ts'
+import { bytesPerUnit, type RecordEnd } from './dialect.ts'
 import { byteOrderMark, decode, toUnits } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
-import type { FileRecord } from './record.ts'
+import { type FileRecord, type FileTotals, type ReadOptions, type RecordReader, recordLimits } from './file-record.ts'
 import { firstRecordEnd, recordSplitter } from './record-splitter.ts'
-
-/** Limits on one record. */
-export interface RecordLimits {
-  readonly maxRecordBytes: number
-  readonly maxFieldBytes: number
-  readonly maxFields: number
-}
-
-/** The defaults of `limits`. */
-export const recordLimits: RecordLimits = {
-  maxRecordBytes: 16 * 1024 * 1024,
-  maxFieldBytes: 1024 * 1024,
-  maxFields: 4096,
-}
-
-/** What is known of a file once all of it has been split. */
-export interface FileTotals {
-  readonly bytes: number
-  readonly sha256: string
-  readonly headerBytes: number
-  readonly recordBytes: number
-  readonly records: number
-  readonly blankLines: number
-  readonly byteOrderMark: boolean
-  /** How records end: `mixed` where LF and CRLF both do. */
-  readonly lineEnd: 'lf' | 'crlf' | 'mixed' | 'cr' | 'declared'
-  /** The longest record, in bytes. */
-  readonly longest: number
-}
-
-/** What is done with a file's records. */
-export interface RecordReader {
-  /** Called once, with the header's fields, where the dialect has a header; returns how many fields a record has. */
-  header?(names: readonly string[], line: FileRecord): number
-  record(record: FileRecord): void
-  /** Between chunks: time to write out what was gathered. */
-  pause?(): void
-}
-
-/** How a file is read. */
-export interface ReadOptions {
-  readonly dialect: Dialect
-  readonly limits?: RecordLimits
-  /** How many fields a record has; a header decides instead, where there is one. `undefined`: any number. */
-  readonly fields?: number
-  /** @default 1 MiB */
-  readonly chunkBytes?: number
-  readonly signal?: AbortSignal
-  /** Whether blank lines are records (of one empty field). */
-  readonly blankRecords?: boolean
-  /**
-   * Whether the file has been read before and every record was found well formed: then its digest is not made, and only records with quotes
-   * have `fields` and `ends`. @default false
-   */
-  readonly isProven?: boolean
-}
 
 /**
  * Reads a file's records in order.

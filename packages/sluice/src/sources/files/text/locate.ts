@@ -3,8 +3,8 @@
 import type { CapturedRow } from '../scan.ts'
 import type { Dialect } from './dialect.ts'
 import { fieldTexts } from './field-texts.ts'
+import type { FileRecord } from './file-record.ts'
 import { readRecords } from './file-records.ts'
-import type { FileRecord } from './record.ts'
 import { type RefusedRecord, refusedRecord } from './survey.ts'
 
 /**

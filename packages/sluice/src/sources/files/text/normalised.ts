@@ -6,7 +6,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { quoteIdentifier, quotePath, quoteText } from '../../../sql/quote.ts'
 import type { Dialect } from './dialect.ts'
 import { fieldTexts } from './field-texts.ts'
-import type { FileRecord } from './record.ts'
+import type { FileRecord } from './file-record.ts'
 
 /** The columns that a normalised copy carries beside the file's own. */
 export const carried = { file: '_sluice_file', record: '_sluice_record' } as const

@@ -3,20 +3,14 @@ import { basename } from 'node:path'
 import { sluiceError } from '../../../base/errors.ts'
 import { printable } from '../../../base/printable.ts'
 import type { FilesSource } from '../../../definition/types.ts'
+import { tooManyRefused } from '../../../quality/rows/judge.ts'
 import type { Dialect } from './dialect.ts'
 import { decode } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
-import {
-  type FileTotals,
-  type ReadOptions,
-  type RecordReader,
-  readRecords,
-  readRecordsOf,
-  recordLimits,
-} from './file-records.ts'
+import { type FileRecord, type FileTotals, type ReadOptions, type RecordReader, recordLimits } from './file-record.ts'
+import { readRecords, readRecordsOf } from './file-records.ts'
 import { mapHeader } from './header.ts'
 import { JsonLineProblem, jsonLineReader } from './json-line.ts'
-import type { FileRecord } from './record.ts'
 
 /** A record that was refused: where it is, and why. */
 export interface RefusedRecord {
@@ -59,12 +53,12 @@ export interface GoodRecords {
 const swallowLimit = 1024 * 1024
 
 /** More refused records than this are not held: the file is refused. */
-export const refusedCap = 1_000_000
+const refusedCap = 1_000_000
 
 /**
  * Surveys a file, or bytes that were read already.
  *
- * @throws Source.Header, Source.ColumnMissing, Source.ColumnExtra, Source.EncodingDetected, Source.UnterminatedQuote, Source.TooManyRefused
+ * @throws Source.Header, Source.ColumnMissing, Source.ColumnExtra, Source.EncodingDetected, Source.UnterminatedQuote, Quality.TooManyRefused
  */
 export async function survey(
   name: string,
@@ -105,7 +99,10 @@ export async function survey(
         const { line, offset, length: bytes } = record
         throw sluiceError('Source.UnterminatedQuote', { file: printable(name), line, offset, bytes })
       }
-      if (refused.length >= refusedCap) throw tooMany(name, refused.length + 1, record.ordinal)
+      if (refused.length >= refusedCap) {
+        const count = `${refused.length + 1} of ${record.ordinal} rows were refused`
+        throw tooManyRefused({ what: printable(name), of: 'file' }, `${count}, more than are held of one file`)
+      }
       const what = detail ?? describeProblem(record, columns!.fields)
       refused.push(refusedRecord(record, [`structure:${record.problem}`], what))
     },
@@ -202,15 +199,4 @@ function describeProblem(record: FileRecord, expected: number): string {
     case 'json':
       return decode(record.bytes, 'utf-8') === undefined ? 'not UTF-8' : 'not valid JSON'
   }
-}
-
-/** The refusal of a file whose refused rows are beyond what is held. */
-export function tooMany(name: string, refused: number, read: number): Error {
-  return sluiceError('Source.TooManyRefused', {
-    file: printable(name),
-    refused,
-    read,
-    limit: `${refused} of ${read} rows were refused, more than the ${refusedCap} that are held of one file`,
-    reasons: 'not counted',
-  })
 }

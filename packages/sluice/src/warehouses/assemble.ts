@@ -1,0 +1,73 @@
+/** The warehouse contract out of what differs between warehouses: dialect, staging and transaction. */
+import { crashPoint } from '../base/crash.ts'
+import type { Dialect, SqlRunner } from './dialect.ts'
+import type { FoundColumn } from './drift.ts'
+import { ledgerRows, targetHistory } from './ledger.ts'
+import { findDrift, type LoadSetting, loadInTransaction } from './load.ts'
+import type { LoadInput, LoadResult, Warehouse } from './warehouse.ts'
+
+/** What a warehouse brings along. */
+export interface WarehouseParts {
+  readonly dialect: Dialect
+  /** Statements outside of a load, on the connection that is open now. */
+  readonly sql: () => SqlRunner
+  /** The columns of a table, in order; empty where there is no such table. */
+  readonly columnsOf: (sql: SqlRunner, table: string) => Promise<readonly FoundColumn[]>
+  /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
+  readonly load: (input: LoadInput) => Promise<LoadResult>
+  /** Called once. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Makes a warehouse.
+ *
+ * @example assembleWarehouse({ dialect, sql: () => session, columnsOf, load, close: () => session.close() })
+ */
+export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: WarehouseParts): Warehouse {
+  const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), table)
+  const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
+  let closing: Promise<void> | undefined
+  const closeOnce = (): Promise<void> => {
+    closing ??= close()
+    return closing
+  }
+  return {
+    capabilities: { ownSchema: dialect.ownSchema },
+    drift: async (input) => {
+      const history = (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {}
+      return findDrift({ columnsOf: found, dialect }, input, history)
+    },
+    load,
+    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(sql(), dialect, filter) : []),
+    query: (statement, params) => sql().all(statement, params),
+    close: closeOnce,
+    [Symbol.asyncDispose]: closeOnce,
+  }
+}
+
+/** How a load's transaction begins and ends, where that is more than BEGIN and COMMIT. */
+export interface Transaction {
+  /** After BEGIN: locks, say. */
+  readonly begun?: () => Promise<void>
+  /** @returns another result, where the ledger had to be asked what became of the load */
+  readonly commit?: () => Promise<LoadResult | undefined>
+}
+
+/** Loads in a transaction of the setting's connection, and commits; on an error the caller rolls back. */
+export async function loadAndCommit(
+  setting: LoadSetting,
+  input: LoadInput,
+  { begun, commit = () => setting.sql.run('COMMIT').then(() => undefined) }: Transaction = {},
+): Promise<LoadResult> {
+  await setting.sql.run('BEGIN')
+  crashPoint('warehouse.load.after_begin')
+  await begun?.()
+  const result = await loadInTransaction(setting, input)
+  input.signal?.throwIfAborted()
+  crashPoint('warehouse.load.before_commit')
+  const told = await commit()
+  if (told !== undefined) return told
+  crashPoint('warehouse.load.after_commit')
+  return result
+}
