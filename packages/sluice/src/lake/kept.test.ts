@@ -32,7 +32,7 @@ async function replace(
   })
   const made: CommitInput['files'][number][] = []
   for (const values of files) {
-    const folder = await storage.scratch('t')
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-kept-'))
     const list = fields.map(({ name, type }) => `v::${type} AS ${name}`).join(', ')
     const [written] = await session.write(`SELECT ${list} FROM (SELECT unnest([${values}]::BIGINT[]) AS v)`, { folder })
     if (written === undefined) throw new Error('one query writes one file')

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../base/clock.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import type { Session } from '../engines/engine.ts'
+import { openWorkspace } from '../run/workspace.ts'
 import { quoteText } from '../sql/quote.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -26,6 +27,8 @@ beforeEach(() => {
   lake = openLake(storage, systemClock)
 })
 
+const newFolder = async (): Promise<string> => (await openWorkspace(root).folder('test')).folder
+
 interface CopyResult {
   readonly filename: string
   readonly count: string
@@ -38,7 +41,7 @@ async function commit(
   options: Partial<CommitInput> & { readonly partitionBy?: readonly string[] } = {},
 ): Promise<{ readonly status: string; readonly record: CommitRecord }> {
   const { partitionBy, ...input } = options
-  const folder = await storage.scratch('test')
+  const folder = await newFolder()
   const columns = await session.describe(sql)
   const written =
     partitionBy === undefined
@@ -139,7 +142,7 @@ describe('commit', () => {
   })
 
   test('LK-05: ten appends at once all land, each once', async () => {
-    const before = await Promise.all(Array.from({ length: 10 }, (_, i) => storage.scratch(`w${i}`)))
+    const before = await Promise.all(Array.from({ length: 10 }, newFolder))
     for (const [i, folder] of before.entries()) await session.write(`SELECT ${i} AS a`, { folder })
     const results = await Promise.all(
       before.map((folder, i) =>
@@ -177,7 +180,7 @@ describe('commit', () => {
     await expect(commit('SELECT 1 AS a', { verifyFile: async () => ({ rows: 2 }) })).rejects.toMatchObject({
       name: 'Lake.FileCorrupt',
     })
-    const localFile = join(await storage.scratch('t'), 'x.parquet')
+    const localFile = join(await newFolder(), 'x.parquet')
     writeFileSync(localFile, 'PAR1 torn off here')
     await expect(lake.commit(inputOf([{ localFile, rows: 1, stats: {}, fields: ['a'] }]))).rejects.toMatchObject({
       name: 'Lake.FileCorrupt',
@@ -232,7 +235,7 @@ describe('current', () => {
   test('CT-01: any changed byte of a record is found', async () => {
     await commit('SELECT 1 AS a')
     const path = 'raw/sales/_versions/000000000001.json'
-    const bytes = readFileSync(await storage.localPath(path))
+    const bytes = readFileSync((await storage.materialise(path)).file)
     for (let at = 0; at < bytes.length - 1; at += 7) {
       const damaged = Buffer.from(bytes)
       damaged[at] = (damaged[at] as number) ^ 1
@@ -359,7 +362,7 @@ describe('reading', () => {
     const { record } = await commit('SELECT 1 AS a')
     await lake.verify(record)
     await lake.verify(record)
-    const path = await storage.localPath(record.files[0]?.path ?? '')
+    const { file: path } = await storage.materialise(record.files[0]?.path ?? '')
     const bytes = readFileSync(path)
     const flipped = Buffer.from(bytes)
     flipped[20] = (flipped[20] as number) ^ 4
@@ -450,7 +453,7 @@ describe('history', () => {
 
   test('a writer that slept while its version came and was retired does not revive it', async () => {
     let asleep: (() => void) | undefined
-    const folder = await storage.scratch('slow')
+    const folder = await newFolder()
     await commit('SELECT 0 AS a')
     await session.write('SELECT 100 AS a', { folder })
     let fenced = 0

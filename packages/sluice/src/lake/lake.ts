@@ -43,8 +43,8 @@ export interface Lake {
   growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
   /** @see setAside */
   setAside(input: Parameters<typeof setAside>[2]): Promise<readonly SetAsideFile[]>
-  /** @see takeUp */
-  takeUp(files: readonly Omit<SetAsideFile, 'localFile'>[]): Promise<readonly SetAsideFile[] | undefined>
+  /** @see canTakeUp */
+  canTakeUp(files: readonly SetAsideFile[]): Promise<boolean>
   /** Removes files that were set aside and that no commit will name. */
   removeSetAside(files: readonly { readonly setAside: SetAside }[]): Promise<void>
   /** @see rollback */
@@ -92,7 +92,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     compact: async (input) => (await import('./compact.ts')).compact(storage, clock, input),
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./set-aside.ts')).setAside(storage, clock, input),
-    takeUp: async (files) => (await import('./set-aside.ts')).takeUp(storage, files),
+    canTakeUp: async (files) => (await import('./set-aside.ts')).canTakeUp(storage, files),
     async removeSetAside(files) {
       for (const { setAside } of files) await storage.remove(setAside.path)
     },

@@ -66,7 +66,7 @@ export async function snapshotSql(storage: Storage, records: readonly CommitReco
     const spans: string[] = []
     for (const [path, held] of files)
       for (const [first, last] of ranges(held))
-        spans.push(`(${quoteText(await storage.localPath(path))}, ${first}, ${last})`)
+        spans.push(`(${quoteText((await storage.materialise(path)).file)}, ${first}, ${last})`)
     selects.push(
       `SELECT ${[list, ...added.map(({ name }) => `_v.${name}`)].join(', ')} FROM ${await relation(
         storage,
@@ -115,7 +115,7 @@ async function relation(
   files: readonly { readonly path: string }[],
   filename?: string,
 ): Promise<string> {
-  const paths = await Promise.all(files.map(({ path }) => storage.localPath(path)))
+  const paths = await Promise.all(files.map(async ({ path }) => (await storage.materialise(path)).file))
   return readParquetSql(paths, ...(filename === undefined ? [] : [`filename = ${quoteText(filename)}`]))
 }
 

@@ -1,11 +1,10 @@
 /** Whether the files of a version are, byte for byte, what was committed. */
-import { stat } from 'node:fs/promises'
 import { sluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import { digestFile } from './file-digest.ts'
 import type { CommitRecord } from './record.ts'
 
-/** Files already found to be intact by this process: path to what the disk said of them then. */
+/** Files already found to be intact by this process: path to what the storage said of them then. */
 export type VerifiedFiles = Map<string, string>
 
 /**
@@ -15,16 +14,16 @@ export type VerifiedFiles = Map<string, string>
  */
 export async function verify(storage: Storage, record: CommitRecord, seen: VerifiedFiles): Promise<void> {
   for (const file of [...record.files, ...record.quarantine]) {
-    const local = await storage.localPath(file.path)
-    const found = await stat(local, { bigint: true }).catch(() => undefined)
+    const found = await storage.stat(file.path)
     const corrupt = (expected: string, actual: string): Error =>
       sluiceError('Lake.FileCorrupt', { file: file.path, expected, found: actual })
     if (found === undefined) throw corrupt(`${file.bytes} bytes`, 'no file')
-    if (found.size !== BigInt(file.bytes)) throw corrupt(`${file.bytes} bytes`, `${found.size} bytes`)
-    const state = `${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}:${file.sha256}`
-    if (seen.get(local) === state) continue
-    const { sha256 } = await digestFile(local)
+    if (found.bytes !== file.bytes) throw corrupt(`${file.bytes} bytes`, `${found.bytes} bytes`)
+    const state = `${found.identity}:${file.sha256}`
+    if (seen.get(file.path) === state) continue
+    await using local = await storage.materialise(file.path)
+    const { sha256 } = await digestFile(local.file)
     if (sha256 !== file.sha256) throw corrupt(`sha256 ${file.sha256}`, `sha256 ${sha256}`)
-    seen.set(local, state)
+    seen.set(file.path, state)
   }
 }

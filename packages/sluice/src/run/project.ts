@@ -21,6 +21,7 @@ import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './ledger/lease.ts'
 import { listRuns, readEvents } from './ledger/ledger.ts'
 import { projectWarehouse } from './warehouse.ts'
+import { openWorkspace } from './workspace.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -66,7 +67,8 @@ async function wire(
   const clock = options.clock ?? systemClock
   const { config } = project
   await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
-  const storage = diskStorage(resolve(root, config.lake.path), options.operations)
+  const lakeFolder = resolve(root, config.lake.path)
+  const storage = diskStorage(lakeFolder, options.operations)
   const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
@@ -93,6 +95,7 @@ async function wire(
     state,
     storage,
     inbox,
+    workspace: openWorkspace(lakeFolder),
     lake,
     engine,
     openSource: async (table, source) => {

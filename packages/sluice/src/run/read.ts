@@ -1,5 +1,5 @@
 /** Opens a session to read a project: lake tables as views, a DuckDB warehouse attached read-only, and Sluice's own records as tables. */
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -7,6 +7,7 @@ import { quarantineSql } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
 import { type SystemTables, systemColumns, systemRows } from './system-tables.ts'
+import { openWorkspace } from './workspace.ts'
 
 /**
  * Opens the read session that `OpenProject.openRead` describes; closed by the caller.
@@ -60,26 +61,24 @@ function byTable(versions: readonly CommitRecord[]): Map<string, CommitRecord[]>
 async function attachSystem(context: ProjectContext, session: Session, system: SystemTables): Promise<void> {
   await session.run('CREATE SCHEMA IF NOT EXISTS sluice')
   const rows = systemRows(system)
-  const scratch = await context.state.scratch(`read-${process.pid}`)
-  try {
+  {
+    await using work = await openWorkspace(join(context.root, '.sluice')).folder('read')
     for (const [table, columns] of Object.entries(systemColumns) as [keyof typeof systemColumns, string][]) {
       await session.run(`CREATE TABLE sluice.${table} (${columns})`)
       if (rows[table].length === 0) continue
-      const file = join(scratch, `${table}.ndjson`)
+      const file = join(work.folder, `${table}.ndjson`)
       await writeFile(file, rows[table].map((row) => `${JSON.stringify(row)}\n`).join(''))
       await session.run(
         `INSERT INTO sluice.${table} BY NAME SELECT ${columnNames(columns)} FROM read_json(${quoteText(file)}, format = 'newline_delimited', columns = {${structOf(columns)}})`,
       )
     }
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
   }
   const quarantined = system.versions.flatMap((record) => record.quarantine.map((file) => ({ record, file })))
   const paths = await Promise.all(
     quarantined.map(async ({ record, file }) => ({
       table: record.table,
       version: record.version,
-      path: await context.storage.localPath(file.path),
+      path: (await context.storage.materialise(file.path)).file,
     })),
   )
   await session.run(

@@ -103,7 +103,7 @@ async function deliver(
   const paths: string[] = []
   const parts: { readonly version: number; readonly files: readonly string[] }[] = []
   for (const { version, quarantine } of versions) {
-    const files = await Promise.all(quarantine.map((file) => context.storage.localPath(file.path)))
+    const files = await Promise.all(quarantine.map(async ({ path }) => (await context.storage.materialise(path)).file))
     const refused = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM (${quarantineSql(files)})`)
     const places = refused.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
     if (!places.every((path) => takesPath(onItsOwn(source), path)))

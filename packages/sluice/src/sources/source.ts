@@ -5,16 +5,8 @@
  * the commit and may be repeated.
  */
 import type { Session } from '../engines/engine.ts'
-import type { SetAside } from '../lake/lake.ts'
-import type {
-  CheckResult,
-  CommitRecord,
-  DataFile,
-  Field,
-  InputReference,
-  QuarantineFile,
-  RowAccounting,
-} from '../lake/record.ts'
+import type { NewFile, SetAsideFile } from '../lake/lake.ts'
+import type { CheckResult, CommitRecord, Field, InputReference, QuarantineFile, RowAccounting } from '../lake/record.ts'
 
 /** One thing that a source could take: for files, one file. */
 export interface DiscoveredInput {
@@ -42,10 +34,7 @@ export interface DiscoveredInput {
 export interface Candidate {
   readonly fields: readonly Omit<Field, 'id'>[]
   /** Local files to be adopted by the lake, and those that it holds already. */
-  readonly files: readonly (Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn'> & {
-    readonly localFile: string
-    readonly setAside?: SetAside
-  })[]
+  readonly files: readonly (NewFile | SetAsideFile)[]
   /** Paths of the current version's files that the new one keeps; only for a replacement, whose `files` are the others. */
   readonly kept?: readonly string[]
   readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]

@@ -9,6 +9,7 @@ import { firstVersionOf, partitionKey } from '../../src/lake/growth.ts'
 import { type Lake, openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../src/lake/record.ts'
 import { compactTable } from '../../src/run/execution/compact.ts'
+import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import {
   currentRows,
@@ -41,7 +42,7 @@ async function compact(
   if (current === undefined || !['append', 'compact'].includes(current.operation)) return undefined
   const { fencingToken } = current
   const compacting = { run: 'compacting', fencingToken, fence: async () => {}, signal: new AbortController().signal }
-  return compactTable({ lake, storage, engine }, table, compacting, choose)
+  return compactTable({ lake, workspace: openWorkspace(join(root, 'lake')), engine }, table, compacting, choose)
 }
 
 function byPartition(files: readonly DataFile[]): readonly (readonly DataFile[])[] {

@@ -1,4 +1,6 @@
 /** What is done with a log of changes by hand: how it stands, what the server needs, what waits, what was missed. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type pg from 'pg'
 import { newId } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'
@@ -248,15 +250,20 @@ export async function withLog<T>(
   signal: AbortSignal,
   work: (log: LogWork) => Promise<T>,
 ): Promise<T> {
-  const { clock, state, lake, engine, storage } = context
+  const { clock, state, lake, engine, workspace } = context
   const run = newId(clock)
   await using lease = await acquireLease(state, 'project', { clock, owner: run })
   const current = await lake.current(table)
   if (current?.watermark === undefined) throw sluiceError('Source.LogMissing', { table })
   await using session = await engine.open({ signal })
+  await using folders = await workspace.folder(run)
   return await work({
     ...{ run, lease, session, current, cursor: readCursor(current.watermark), log: await lake.latestSql(current) },
-    scratch: (name) => storage.scratch(`${run}-${name}`),
+    async scratch(name) {
+      const folder = join(folders.folder, name)
+      await mkdir(folder)
+      return folder
+    },
     async commit(what, { files, inputs, rows, cursor }, parent) {
       const { version } = parent ?? (await lake.current(table)) ?? current
       const { record } = await lake.commit({

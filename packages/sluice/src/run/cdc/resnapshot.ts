@@ -1,6 +1,4 @@
 /** Compares whole tables with what a log has of them, and adds what was missed; a lost slot is made anew (CD-05, CD-06, CD-08, CD-28). */
-import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
@@ -120,7 +118,6 @@ async function compare(
       },
     ],
   })
-  rmSync(folder, { recursive: true, force: true })
   return { tables: missed.tables, version: record.version, position: printLsn(next.position) }
 }
 
@@ -168,7 +165,6 @@ async function readUpTo(
   let current = work.current
   const take = async (name: string) => {
     const folder = await scratch(name)
-    mkdirSync(join(folder), { recursive: true })
     return {
       ...{ session, scratch: folder, progress: () => {}, signal, attempt: 1, current },
       run: { id: run, startedAt: context.clock.now() },

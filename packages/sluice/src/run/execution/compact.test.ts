@@ -9,6 +9,7 @@ import { type CommitInput, type Lake, openLake } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { openWorkspace } from '../workspace.ts'
 import { compactTable } from './compact.ts'
 
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
@@ -37,7 +38,7 @@ async function append(days: readonly string[] = ['a'], options: Partial<CommitIn
   const files: CommitInput['files'][number][] = []
   let fields: CommitInput['fields'] = []
   for (const day of days) {
-    const folder = await storage.scratch('t')
+    const folder = mkdtempSync(join(all, 'written-'))
     const sql = `SELECT ${version}::INTEGER AS n, '${day}' AS day${more}`
     fields = (await session.describe(sql)).map((column) => ({ ...column, nullable: true }))
     const [written] = await session.write(sql, { folder })
@@ -61,7 +62,7 @@ const accountOf = (rows: number) => ({ read: rows, accepted: rows, quarantined: 
 
 const compact = (choose?: (record: CommitRecord) => readonly (readonly DataFile[])[], fence = async () => {}) =>
   compactTable(
-    { lake, engine, storage },
+    { lake, engine, workspace: openWorkspace(join(all, 'work')) },
     table,
     { run: 'compacting', fencingToken: 1, fence, signal: new AbortController().signal },
     choose,
@@ -208,7 +209,7 @@ test('LK-06: an outdated compaction publishes nothing', async () => {
 
 test('LK-03: a damaged file is not written on as if it were sound', async () => {
   for (let at = 0; at < 3; at++) await append()
-  const path = await storage.localPath((await lake.current(table))!.files[1]!.path)
+  const { file: path } = await storage.materialise((await lake.current(table))!.files[1]!.path)
   const bytes = readFileSync(path)
   bytes[10]! ^= 1
   writeFileSync(path, bytes)

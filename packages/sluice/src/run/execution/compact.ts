@@ -1,5 +1,5 @@
 /** Writes small files of tables together, after the tasks of a run: what streams brings a file every few seconds, and every record names them all. */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
@@ -28,31 +28,27 @@ const longestStatistic = 64
  * @throws Lake.FileCorrupt where a file is not what was committed, or what was written of it is not the same
  */
 export async function compactTable(
-  context: Pick<ProjectContext, 'lake' | 'engine' | 'storage'>,
+  context: Pick<ProjectContext, 'lake' | 'engine' | 'workspace'>,
   table: string,
   { signal, ...compacting }: Compacting,
   choose: (record: CommitRecord) => readonly (readonly DataFile[])[] = smallFiles,
 ): Promise<CommitRecord | undefined> {
-  const { lake, engine, storage } = context
+  const { lake, engine, workspace } = context
   const record = await lake.current(table)
   const groups = record === undefined ? [] : choose(record)
   if (record === undefined || groups.length === 0) return undefined
   await lake.verify({ ...record, files: groups.flat(), quarantine: [] })
-  const folder = await storage.scratch(`${compacting.run}-compact`)
-  try {
-    await using session = await engine.open({ signal })
-    // One thread keeps the order of the rows, and holds one row group.
-    await session.run("SET threads = 1; SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'")
-    const merges: Merge[] = []
-    for (const [at, files] of groups.entries())
-      merges.push(
-        await merge(session, await lake.latestSql({ ...record, files }), record, files, join(folder, `${at}`)),
-      )
-    const verifyFile = (file: string) => readFooter(session, file)
-    return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  await using work = await workspace.folder(`${compacting.run}-compact`)
+  await using session = await engine.open({ signal })
+  // One thread keeps the order of the rows, and holds one row group.
+  await session.run("SET threads = 1; SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'")
+  const merges: Merge[] = []
+  for (const [at, files] of groups.entries())
+    merges.push(
+      await merge(session, await lake.latestSql({ ...record, files }), record, files, join(work.folder, `${at}`)),
+    )
+  const verifyFile = (file: string) => readFooter(session, file)
+  return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
 }
 
 /** Writes files as one, and proves that it has their rows. */

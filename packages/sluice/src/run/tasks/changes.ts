@@ -219,7 +219,7 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
   const before = await Promise.all(
     files.map(async (file) => ({
       path: file.path,
-      file: await context.storage.localPath(file.path),
+      file: (await context.storage.materialise(file.path)).file,
       rows: file.rows,
       sql: await context.lake.latestSql({ fields: current!.fields, files: [file] }),
     })),

@@ -1,15 +1,17 @@
 /** Checks a candidate before it is published: keeps refused rows apart where a check says so, then judges what is left. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { assert } from '../../base/errors.ts'
 import type { Check } from '../../definition/types.ts'
 import type { Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
+import type { NewFile } from '../../lake/lake.ts'
 import { runTableChecks, splitSql } from '../../quality/table-checks.ts'
 import type { Candidate } from '../../sources/source.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
 /** A model's output on the way to being published. */
-export type ModelCandidate = Omit<Candidate, 'inputs'>
+export type ModelCandidate = Omit<Candidate, 'inputs' | 'files'> & { readonly files: readonly NewFile[] }
 
 /**
  * The relation of a candidate's files, with its columns alone.
@@ -20,7 +22,9 @@ export function candidateSql(candidate: Pick<Candidate, 'fields' | 'files'>): st
   const columns = candidate.fields.map(({ name, type }) => ({ name: quoteIdentifier(name), type }))
   if (candidate.files.length === 0)
     return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${name}`).join(', ')} WHERE false)`
-  const files = readParquetSql(candidate.files.map((file) => file.localFile))
+  const local = candidate.files.flatMap((file) => ('localFile' in file ? [file.localFile] : []))
+  assert(local.length === candidate.files.length, 'what is checked is not set aside')
+  const files = readParquetSql(local)
   return `(SELECT ${columns.map(({ name }) => name).join(', ')} FROM ${files})`
 }
 

@@ -187,7 +187,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
 /** What was written, as a version to come. @example candidateOf(opened, await writer.finish(), cursor, from, transactions) */
 export function candidateOf(
   { source, settings }: Pick<Opened, 'source' | 'settings'>,
-  log: Pick<WrittenLog, 'fields' | 'files' | 'accounting'>,
+  log: Pick<WrittenLog, 'fields' | 'accounting'> & Pick<Candidate, 'files'>,
   cursor: Cursor,
   from: Lsn | undefined,
   transactions: number,

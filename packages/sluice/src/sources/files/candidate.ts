@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { sluiceError } from '../../base/errors.ts'
 import type { FilesSource } from '../../definition/types.ts'
+import type { NewFile } from '../../lake/lake.ts'
 import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
 import { addAccounting, noRows, refusedShare } from '../../quality/accounting.ts'
 import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
@@ -15,7 +16,7 @@ import { printable } from './text/printable.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */
-export type CandidateFile = Candidate['files'][number]
+export type CandidateFile = NewFile
 
 /** A member with the rows that it lost. */
 export interface Judged {
