@@ -13,8 +13,13 @@ import { catalogOf } from './catalog.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
 import type { CommitRecord, InputReference } from './record.ts'
 import { decodeRecord } from './records.ts'
+import { relationOf, snapshotOf } from './relation.ts'
 
-const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
+const engine = duckDbEngine({
+  memoryLimit: '256MB',
+  threads: 2,
+  materialise: (path) => storage.materialise(path),
+})
 const session: Session = await engine.open()
 let root: string
 let storage: Storage
@@ -96,7 +101,7 @@ const file = (sha256: string): InputReference => ({
 })
 
 const rowsOf = async (record: CommitRecord): Promise<unknown[]> =>
-  session.all(`SELECT * FROM (${await lake.latestSql(record)}) ORDER BY ALL`)
+  session.all(`SELECT * FROM ${await session.from(relationOf(record))} ORDER BY ALL`)
 
 describe('commit', () => {
   test('append keeps the files before, replace does not; versions count from 1', async () => {
@@ -269,8 +274,8 @@ describe('reading', () => {
     await commit('SELECT 1 AS a')
     await commit('SELECT 2 AS a')
     await commit("SELECT 'three' AS a", { operation: 'replace' })
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    expect(await session.all(`SELECT a, _version FROM (${sql}) ORDER BY ALL`)).toEqual([
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    expect(await session.all(`SELECT a, _version FROM ${rows} ORDER BY ALL`)).toEqual([
       { a: '1', _version: 1 },
       { a: '1', _version: 2 },
       { a: '2', _version: 2 },
@@ -284,12 +289,12 @@ describe('reading', () => {
       lake = openLake(storage, { ...systemClock, now: () => at })
       await commit(`SELECT i + ${day} AS a FROM range(5000) t(i)`, { operation: 'replace' })
     }
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    const question = `SELECT max(a)::INT AS a, count(*)::INT AS n FROM (${sql}) WHERE _version_date = DATE '2026-01-04'`
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    const question = `SELECT max(a)::INT AS a, count(*)::INT AS n FROM ${rows} WHERE _version_date = DATE '2026-01-04'`
     expect(await session.all(question)).toEqual([{ a: 5003, n: 5000 }])
     for (const where of ["_version_date = DATE '2026-01-04'", '_version = 4']) {
       const [plan] = await session.all<{ explain_value: string }>(
-        `EXPLAIN (ANALYZE, FORMAT json) SELECT max(a) FROM (${sql}) WHERE ${where}`,
+        `EXPLAIN (ANALYZE, FORMAT json) SELECT max(a) FROM ${rows} WHERE ${where}`,
       )
       const scans = plan?.explain_value.matchAll(/"operator_cardinality": (\d+),\s*"operator_name": "READ_PARQUET/g)
       expect(
@@ -303,8 +308,8 @@ describe('reading', () => {
     await commit('SELECT 1::TINYINT AS a, 1 AS b')
     await commit('SELECT 300::SMALLINT AS a')
     await commit("SELECT 9000000000::BIGINT AS a, 'new' AS b")
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    expect(await session.all(`SELECT a, b, _version AS v FROM (${sql}) ORDER BY v, a`)).toEqual([
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    expect(await session.all(`SELECT a, b, _version AS v FROM ${rows} ORDER BY v, a`)).toEqual([
       { a: '1', b: null, v: 1 },
       { a: '1', b: null, v: 2 },
       { a: '300', b: null, v: 2 },
@@ -316,11 +321,13 @@ describe('reading', () => {
 
   test('an empty table has typed columns', async () => {
     const { record } = await commit('SELECT 1::DECIMAL(12,3) AS a, DATE \'2020-01-01\' AS "b c" WHERE false')
-    expect(await session.describe(await lake.latestSql(record))).toEqual([
+    expect(await session.describe(`SELECT * FROM ${await session.from(relationOf(record))}`)).toEqual([
       { name: 'a', type: 'DECIMAL(12,3)' },
       { name: 'b c', type: 'DATE' },
     ])
-    expect(await session.describe(await lake.latestSql({ ...record, files: [] }))).toHaveLength(2)
+    expect(
+      await session.describe(`SELECT * FROM ${await session.from(relationOf({ ...record, files: [] }))}`),
+    ).toHaveLength(2)
   })
 
   test('LK-14: partition values stay in the files, whatever they are', async () => {
@@ -344,7 +351,7 @@ describe('reading', () => {
     expect(record.files).toHaveLength(values.length)
     for (const { path } of record.files)
       expect(path).toMatch(/^raw\/sales\/data\/[^/]+\/p=[\w%.~-]*\/part-\d+\.parquet$/)
-    const rows = await session.all<{ p: string }>(`SELECT p FROM (${await lake.latestSql(record)}) ORDER BY i`)
+    const rows = await session.all<{ p: string }>(`SELECT p FROM ${await session.from(relationOf(record))} ORDER BY i`)
     expect(rows.map(({ p }) => p)).toEqual([
       null,
       '',

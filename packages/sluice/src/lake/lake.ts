@@ -12,7 +12,6 @@ import {
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
 import { knownInputs } from './inputs.ts'
-import { latestSql, snapshotSql } from './read-sql.ts'
 import type { CommitRecord } from './record.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './records.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
@@ -49,10 +48,6 @@ export interface Lake {
   removeSetAside(files: readonly { readonly setAside: SetAside }[]): Promise<void>
   /** @see rollback */
   rollback(input: RollbackInput): Promise<CommitRecord>
-  /** A SELECT over exactly a version's files; with fewer files, over those. */
-  latestSql(record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string>
-  /** A SELECT over several versions, with `_version`, `_committed_at` and `_version_date`. */
-  snapshotSql(records: readonly CommitRecord[]): Promise<string>
   /** @throws Lake.FileCorrupt unless every file is what was committed */
   verify(record: CommitRecord): Promise<void>
   /** sha256 to path of every input that the table holds. */
@@ -97,8 +92,6 @@ export function openLake(storage: Storage, clock: Clock): Lake {
       for (const { setAside } of files) await storage.remove(setAside.path)
     },
     rollback: async (input) => (await import('./rollback.ts')).rollback(storage, clock, input),
-    latestSql: (record) => latestSql(storage, record),
-    snapshotSql: (records) => snapshotSql(storage, records),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table) => knownInputs(storage, table),
     writeExtraction: (log) => writeExtraction(storage, log),

@@ -76,6 +76,7 @@ async function wire(
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(stateFolder, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
+    materialise: storage.materialise,
   })
   let connections: Promise<Connections> | undefined
   const openConnections = (): Promise<Connections> => {

@@ -1,8 +1,10 @@
 /** Opens a session to read a project: lake tables as views, a DuckDB warehouse attached read-only, and Sluice's own records as tables. */
+
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
+import { relationOf, snapshotOf } from '../lake/relation.ts'
 import { quarantineSql } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
@@ -26,7 +28,7 @@ export async function openReadSession(
     ...(attach ? { attach: { path: join(context.root, warehouse.path), name: 'warehouse', readOnly: true } } : {}),
   })
   try {
-    await attachTables(context, session, system.versions)
+    await attachTables(session, system.versions)
     await attachSystem(context, session, system)
     if (warehouse.kind !== 'duckdb') await standInForServer(context, session, warehouse)
     return session
@@ -36,18 +38,14 @@ export async function openReadSession(
   }
 }
 
-async function attachTables(
-  context: ProjectContext,
-  session: Session,
-  versions: readonly CommitRecord[],
-): Promise<void> {
+async function attachTables(session: Session, versions: readonly CommitRecord[]): Promise<void> {
   for (const [table, records] of byTable(versions)) {
     const [schema, name] = table.split('.') as [string, string]
     const newest = records.reduce((a, b) => (a.version > b.version ? a : b))
     await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-    await session.run(`CREATE VIEW ${quoteName(table)} AS ${await context.lake.latestSql(newest)}`)
+    await session.run(`CREATE VIEW ${quoteName(table)} AS SELECT * FROM ${await session.from(relationOf(newest))}`)
     await session.run(
-      `CREATE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)} AS ${await context.lake.snapshotSql(records)}`,
+      `CREATE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)} AS SELECT * FROM ${await session.from(snapshotOf(records))}`,
     )
   }
 }

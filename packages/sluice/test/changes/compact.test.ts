@@ -29,8 +29,6 @@ import {
 /** The gate takes a few. */
 const runs = Number(process.env['SLUICE_HISTORIES'] ?? 8)
 
-const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
-
 async function compact(
   root: string,
   table: string,
@@ -42,7 +40,9 @@ async function compact(
   if (current === undefined || !['append', 'compact'].includes(current.operation)) return undefined
   const { fencingToken } = current
   const compacting = { run: 'compacting', fencingToken, fence: async () => {}, signal: new AbortController().signal }
-  return compactTable({ lake, workspace: openWorkspace(join(root, 'lake')), engine }, table, compacting, choose)
+  const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2, materialise: storage.materialise })
+  const workspace = openWorkspace(join(root, 'lake'))
+  return compactTable({ lake, workspace, engine }, table, compacting, choose)
 }
 
 function byPartition(files: readonly DataFile[]): readonly (readonly DataFile[])[] {

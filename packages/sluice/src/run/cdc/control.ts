@@ -1,4 +1,5 @@
 /** What is done with a log of changes by hand: how it stands, what the server needs, what waits, what was missed. */
+
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
@@ -12,6 +13,7 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { readFooter } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
 import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
@@ -163,12 +165,12 @@ function gaps(
 }
 
 async function reasonsOf(
-  { engine, lake }: ProjectContext,
+  { engine }: ProjectContext,
   record: CommitRecord,
   tables: readonly string[],
 ): Promise<Map<string, string>> {
   await using session = await engine.open({})
-  const log = await lake.latestSql(record)
+  const log = `SELECT * FROM ${await session.from(relationOf(record))}`
   const reasons = new Map<string, string>()
   for (const table of tables) reasons.set(table, (await whyWaiting(session, log, table)).join('; '))
   return reasons
@@ -258,7 +260,14 @@ export async function withLog<T>(
   await using session = await engine.open({ signal })
   await using folders = await workspace.folder(run)
   return await work({
-    ...{ run, lease, session, current, cursor: readCursor(current.watermark), log: await lake.latestSql(current) },
+    ...{
+      run,
+      lease,
+      session,
+      current,
+      cursor: readCursor(current.watermark),
+      log: `SELECT * FROM ${await session.from(relationOf(current))}`,
+    },
     async scratch(name) {
       const folder = join(folders.folder, name)
       await mkdir(folder)

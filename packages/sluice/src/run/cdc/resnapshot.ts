@@ -1,10 +1,12 @@
 /** Compares whole tables with what a log has of them, and adds what was missed; a lost slot is made anew (CD-05, CD-06, CD-08, CD-28). */
+
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { openCapture } from '../../sources/cdc/capture.ts'
 import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
@@ -70,7 +72,7 @@ async function compare(
   server: Server,
   { tables: asked, onProgress, signal }: Options & { readonly signal: AbortSignal },
 ): Promise<CdcResnapshot> {
-  const { source, context } = controlled
+  const { source } = controlled
   const { session, scratch } = work
   const { walsender, settings, identity, captured } = server
   const isHealthy = await canGoOn(controlled, work.cursor, server)
@@ -94,7 +96,7 @@ async function compare(
   await copySnapshot({ settings, slot, tables, writer: stage, connections, chunkPages, signal })
   const read = isHealthy ? await readUpTo(controlled, work, slot, except, signal) : work.current
   const cursor = readCursor(read.watermark!)
-  const log = `SELECT * FROM (${await context.lake.latestSql(read)}) WHERE _lsn <= ${slot.consistentPoint}`
+  const log = `SELECT * FROM ${await session.from(relationOf(read, `_lsn <= ${slot.consistentPoint}`))}`
   const at = { ...(stage.point ?? { committedAt: 0n }), lsn: slot.consistentPoint }
   const folder = await scratch('missed')
   const missed = await writeMissed({

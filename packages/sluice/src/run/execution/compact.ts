@@ -1,4 +1,5 @@
 /** Writes small files of tables together, after the tasks of a run: what streams brings a file every few seconds, and every record names them all. */
+
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
@@ -7,6 +8,7 @@ import { readFooter } from '../../engines/parquet-footer.ts'
 import { contentOf, contentOfRows } from '../../lake/content.ts'
 import type { Merge } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { smallFiles } from '../../lake/small-files.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
 
@@ -45,11 +47,14 @@ export async function compactTable(
   const merges: Merge[] = []
   for (const [at, files] of groups.entries())
     merges.push(
-      await merge(session, await lake.latestSql({ ...record, files }), record, files, join(work.folder, `${at}`)),
+      await merge(session, await rowsOf(session, { ...record, files }), record, files, join(work.folder, `${at}`)),
     )
   const verifyFile = (file: string) => readFooter(session, file)
   return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
 }
+
+const rowsOf = async (session: Session, record: CommitRecord): Promise<string> =>
+  `SELECT * FROM ${await session.from(relationOf(record))}`
 
 /** Writes files as one, and proves that it has their rows. */
 async function merge(

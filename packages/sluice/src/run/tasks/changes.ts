@@ -1,4 +1,5 @@
 /** Makes a version of a table of changes: from those that came since its last version, or from all of them where that would not be the same. */
+
 import { assert, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { currentRows } from '../../changes/current.ts'
@@ -10,13 +11,14 @@ import type { ChangesModel } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { type Growth, identityOf, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { exceedsLimits, ruleResults } from '../../quality/accounting.ts'
 import { quarantineWriter, type WrittenQuarantine } from '../../quality/quarantine.ts'
 import { isRowCheck } from '../../quality/rules.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
-import { candidateFiles, candidateSql, type ModelCandidate, relatedTables } from './check.ts'
+import { candidateFiles, type ModelCandidate, relatedTables } from './check.ts'
 import { resolveInputs } from './inputs.ts'
 import { publish } from './publish.ts'
 
@@ -64,7 +66,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
     "SET enable_external_file_cache = false; SET allocator_flush_threshold = '16MB'; SET allocator_bulk_deallocation_flush_threshold = '16MB'",
   )
   const grown = isForced(context) ? undefined : await growthOf(context, current, log)
-  const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
+  const isIncremental = grown !== undefined && !(await comeLate(session, model, log, grown))
   const fresh = isIncremental ? grown.fresh : log.files
   const making: Making = { context, session, model, log, current, fresh, isIncremental }
   const candidate = await makeCandidate(making)
@@ -120,18 +122,17 @@ const everything = 1n << 64n
 
 /** A SELECT of some of the log's files, in the columns of a log. */
 async function logSql(
-  { lake }: TaskContext,
+  session: Session,
   { dms, columns }: ChangesModel,
   log: CommitRecord,
   files: readonly DataFile[],
 ): Promise<string> {
-  const rows = await lake.latestSql({ ...log, files })
+  const rows = `SELECT * FROM ${await session.from(relationOf({ ...log, files }))}`
   return dms === undefined ? rows : dmsLogSql(rows, dms, columns)
 }
 
 /** Whether files of DMS belong before some that are known: then all is made anew. A server's log is in order. */
 async function comeLate(
-  context: TaskContext,
   session: Session,
   model: ChangesModel,
   log: CommitRecord,
@@ -139,7 +140,7 @@ async function comeLate(
 ): Promise<boolean> {
   if (model.dms === undefined) return false
   const place = async (which: 'min' | 'max', files: readonly DataFile[]): Promise<string> =>
-    `(SELECT ${which}(_lsn) FROM (${await logSql(context, model, log, files)}))`
+    `(SELECT ${which}(_lsn) FROM (${await logSql(session, model, log, files)}))`
   const [row] = await session.all<{ late: boolean | null }>(
     `SELECT ${await place('min', fresh)} <= ${await place('max', known)} AS late`,
   )
@@ -150,7 +151,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const { context, session, model, log, fresh } = making
   const { task, emit } = context
   if (model.dms !== undefined)
-    await assertDms(session, await context.lake.latestSql({ ...log, files: fresh }), model.dms)
+    await assertDms(session, `SELECT * FROM ${await session.from(relationOf({ ...log, files: fresh }))}`, model.dms)
   const table = model.dms === undefined ? (model.table ?? model.from) : dmsTable
   const scratch = await context.scratch('folded')
   const quarantine = quarantineWriter(session, scratch)
@@ -162,7 +163,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const groups = model.dms === undefined ? inOrder(fresh) : [fresh]
   const parts = await Promise.all(
     groups.map(async (files) => ({
-      sql: await logSql(context, model, log, files),
+      sql: await logSql(session, model, log, files),
       rows: files.reduce((sum, { rows }) => sum + rows, 0),
     })),
   )
@@ -171,7 +172,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
     judge,
     table: { table, key: model.key.map((name) => columns[name]?.from ?? name) },
     columns: Object.entries(columns).map(([name, { from = name }]) => from),
-    log: await logSql(context, model, log, log.files),
+    log: await logSql(session, model, log, log.files),
     parts,
     select,
     folder: scratch,
@@ -221,7 +222,7 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
       path: file.path,
       file: (await context.storage.materialise(file.path)).file,
       rows: file.rows,
-      sql: await context.lake.latestSql({ fields: current!.fields, files: [file] }),
+      sql: `SELECT * FROM ${await session.from(relationOf({ fields: current!.fields, files: [file] }))}`,
     })),
   )
   const write = (select: string, target: string) => session.write(select, { folder: target })
@@ -269,15 +270,15 @@ async function checkTable(making: Making, candidate: ModelCandidate): Promise<Mo
   if (checks.length === 0) return []
   const kept = new Set(candidate.kept)
   const held = current?.files.filter(({ path }) => kept.has(path)) ?? []
-  const rows = `SELECT * FROM ${candidateSql(candidate)}`
+  const rows = `SELECT * FROM ${await session.from(relationOf(candidate))}`
   const relation =
     current === undefined || held.length === 0
       ? rows
-      : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql({ fields: current.fields, files: held })})`
+      : `${rows} UNION ALL BY NAME SELECT * FROM ${await session.from(relationOf({ fields: current.fields, files: held }))}`
   return runTableChecks(session, {
     relation: `(${relation})`,
     checks,
-    related: await relatedTables(context, checks),
+    related: await relatedTables(context, session, checks),
     now: context.clock.now(),
   })
 }

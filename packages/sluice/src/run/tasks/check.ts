@@ -1,10 +1,11 @@
 /** Checks a candidate before it is published: keeps refused rows apart where a check says so, then judges what is left. */
+
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { assert } from '../../base/errors.ts'
 import type { Check } from '../../definition/types.ts'
 import type { Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
 import type { NewFile } from '../../lake/lake.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { runTableChecks, splitSql } from '../../quality/table-checks.ts'
 import type { Candidate } from '../../sources/source.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
@@ -12,21 +13,6 @@ import type { TaskContext } from '../context.ts'
 
 /** A model's output on the way to being published. */
 export type ModelCandidate = Omit<Candidate, 'inputs' | 'files'> & { readonly files: readonly NewFile[] }
-
-/**
- * The relation of a candidate's files, with its columns alone.
- *
- * @example `SELECT count(*) FROM ${candidateSql(candidate)}`
- */
-export function candidateSql(candidate: Pick<Candidate, 'fields' | 'files'>): string {
-  const columns = candidate.fields.map(({ name, type }) => ({ name: quoteIdentifier(name), type }))
-  if (candidate.files.length === 0)
-    return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${name}`).join(', ')} WHERE false)`
-  const local = candidate.files.flatMap((file) => ('localFile' in file ? [file.localFile] : []))
-  assert(local.length === candidate.files.length, 'what is checked is not set aside')
-  const files = readParquetSql(local)
-  return `(SELECT ${columns.map(({ name }) => name).join(', ')} FROM ${files})`
-}
 
 /**
  * Runs a table's checks over its candidate.
@@ -46,16 +32,16 @@ export async function checkCandidate(
   const kept = await quarantineRows(session, candidate, checks, scratch, rewrite)
   // Before anything is taken out, so that the thresholds see every failing row.
   const quarantining = new Set(checks.filter((check) => check.action === 'quarantine'))
-  const related = await relatedTables(context, checks)
+  const related = await relatedTables(context, session, checks)
   const now = context.clock.now()
   const before = await runTableChecks(session, {
-    relation: candidateSql(candidate),
+    relation: await session.from(relationOf(candidate)),
     checks: checks.filter((check) => quarantining.has(check)),
     related,
     now,
   })
   const after = await runTableChecks(session, {
-    relation: candidateSql(kept),
+    relation: await session.from(relationOf(kept)),
     checks: checks.filter((check) => !quarantining.has(check)),
     related,
     now,
@@ -82,7 +68,7 @@ async function quarantineRows(
 ): Promise<ModelCandidate> {
   const split = splitSql(checks)
   if (split === undefined) return candidate
-  const relation = candidateSql(candidate)
+  const relation = await session.from(relationOf(candidate))
   const folder = join(scratch, 'quarantine')
   await mkdir(folder, { recursive: true })
   const struct = candidate.fields
@@ -120,7 +106,11 @@ async function quarantineRows(
 }
 
 /** The tables that checks name, as their newest versions: the plan has them made before. */
-export async function relatedTables(context: TaskContext, checks: readonly Check[]): Promise<Record<string, string>> {
+export async function relatedTables(
+  context: TaskContext,
+  session: Session,
+  checks: readonly Check[],
+): Promise<Record<string, string>> {
   const names = new Set(
     checks.flatMap((check) =>
       check.kind === 'reference' ? [check.to] : check.kind === 'reconcile' ? [check.with] : [],
@@ -131,7 +121,7 @@ export async function relatedTables(context: TaskContext, checks: readonly Check
     const record = await context.lake.current(name)
     if (record === undefined) continue
     await context.lake.verify(record)
-    related[name] = `(${await context.lake.latestSql(record)})`
+    related[name] = await session.from(relationOf(record))
   }
   return related
 }

@@ -36,7 +36,7 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await context.engine.open({ signal: context.signal })
-  await attachInputs(context, session, records)
+  await attachInputs(session, records)
   const sql = await modelSql(context, session, model)
   const options = pipeline?.tables[task.table] ?? {}
   const made = await makeCandidate(context, session, sql, options, records)

@@ -11,7 +11,7 @@ import type { Capture } from './drain.ts'
 /** What a source of changes is given. */
 export interface CdcContext {
   readonly clock: Clock
-  readonly lake: Pick<Lake, 'latestSql' | 'setAside' | 'canTakeUp' | 'removeSetAside'>
+  readonly lake: Pick<Lake, 'setAside' | 'canTakeUp' | 'removeSetAside'>
   /** The project's own state: which slots it has made, and what is kept of a first copy. */
   readonly state: Pick<Storage, 'read' | 'write' | 'list' | 'remove'>
   /** Resolved when the server is reached. */
