@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import { relationOf, snapshotOf } from '../lake/relation.ts'
-import { quarantineSql } from '../quality/quarantine.ts'
+import { quarantineRelation } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
 import { type SystemTables, systemColumns, systemRows } from './system-tables.ts'
@@ -72,25 +72,14 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
     }
   }
   const quarantined = system.versions.flatMap((record) => record.quarantine.map((file) => ({ record, file })))
-  const paths = await Promise.all(
-    quarantined.map(async ({ record, file }) => ({
-      table: record.table,
-      version: record.version,
-      path: (await context.storage.materialise(file.path)).file,
-    })),
+  const selects = await Promise.all(
+    quarantined.map(
+      async ({ record, file }) =>
+        `SELECT ${quoteText(record.table)} AS "table", ${record.version} AS version, q.* FROM ${await session.from(quarantineRelation([file]))} q`,
+    ),
   )
-  await session.run(
-    `CREATE VIEW sluice.quarantine AS ${
-      paths.length === 0
-        ? 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
-        : paths
-            .map(
-              ({ table, version, path }) =>
-                `SELECT ${quoteText(table)} AS "table", ${version} AS version, q.* FROM (${quarantineSql([path])}) q`,
-            )
-            .join(' UNION ALL ')
-    }`,
-  )
+  const none = 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
+  await session.run(`CREATE VIEW sluice.quarantine AS ${selects.length === 0 ? none : selects.join(' UNION ALL ')}`)
   if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
     await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
   }

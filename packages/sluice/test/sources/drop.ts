@@ -8,7 +8,7 @@ import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import type { Session } from '../../src/engines/engine.ts'
 import { diskInbox } from '../../src/inbox/disk/inbox.ts'
 import type { NewFile } from '../../src/lake/lake.ts'
-import { quarantineSql } from '../../src/quality/quarantine.ts'
+import { quarantineRelation } from '../../src/quality/quarantine.ts'
 import { filesSource } from '../../src/sources/files/source.ts'
 import type { Candidate, DiscoveredInput, RefusedInput } from '../../src/sources/source.ts'
 
@@ -124,7 +124,7 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
 
 async function quarantined(session: Session, file: string): Promise<QuarantinedRow[]> {
   const rows = await session.all<Record<string, string> & { reasons: string[] }>(
-    `SELECT _file, _line, _record, _offset, hex(_bytes) AS bytes, reasons FROM (${quarantineSql([file])}) ORDER BY _file, _offset, _record`,
+    `SELECT _file, _line, _record, _offset, hex(_bytes) AS bytes, reasons FROM ${await session.from(quarantineRelation([{ localFile: file }]))} ORDER BY _file, _offset, _record`,
   )
   return rows.map((row) => ({
     file: row['_file']!,
