@@ -488,3 +488,37 @@ describe('history', () => {
     ])
   })
 })
+
+describe('what was hashed on its way in', () => {
+  /** A lake that says which objects are read. */
+  const watched = () => {
+    const read: string[] = []
+    const materialise: Storage['materialise'] = async (path) => {
+      read.push(path)
+      return storage.materialise(path)
+    }
+    return { read, lake: openLake({ ...storage, materialise }, systemClock) }
+  }
+
+  test('is not read again by the process that committed it, and is by another one', async () => {
+    const [here, there] = [watched(), watched()]
+    lake = here.lake
+    const { record } = await commit('SELECT 1 AS a')
+    await here.lake.verify(record)
+    expect(here.read).toEqual([])
+    await there.lake.verify(record)
+    expect(there.read).toEqual(record.files.map(({ path }) => path))
+  })
+
+  test('LK-03: is read again once the storage says that it is another one', async () => {
+    const here = watched()
+    lake = here.lake
+    const { record } = await commit('SELECT 1 AS a')
+    const { file } = await storage.materialise(record.files[0]!.path)
+    const bytes = readFileSync(file)
+    bytes[20]! ^= 4
+    writeFileSync(file, bytes)
+    await expect(here.lake.verify(record)).rejects.toMatchObject({ name: 'Lake.FileCorrupt' })
+    expect(here.read).toHaveLength(1)
+  })
+})

@@ -83,8 +83,15 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     versions: (table) => readVersions(storage, table),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
-    commit: async (input) => (await import('./commit.ts')).commit(storage, clock, input),
-    compact: async (input) => (await import('./compact.ts')).compact(storage, clock, input),
+    async commit(input) {
+      const [{ commit }, { rememberAdopted }] = await Promise.all([import('./commit.ts'), import('./verify.ts')])
+      return rememberAdopted(storage, seen, (through) => commit(through, clock, input))
+    },
+    async compact(input) {
+      const [{ compact }, { rememberAdopted }] = await Promise.all([import('./compact.ts'), import('./verify.ts')])
+      const work = async (through: Storage) => ({ record: await compact(through, clock, input) })
+      return (await rememberAdopted(storage, seen, work)).record
+    },
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./set-aside.ts')).setAside(storage, clock, input),
     canTakeUp: async (files) => (await import('./set-aside.ts')).canTakeUp(storage, files),

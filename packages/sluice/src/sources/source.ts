@@ -15,6 +15,8 @@ export interface DiscoveredInput {
   /** Relative to the project, as delivered. */
   readonly path: string
   readonly bytes: number
+  /** What the inbox said that it is when its bytes were hashed: while it says so, they need not be hashed again. */
+  readonly identity?: string
   readonly fileDate?: string
   /** What is to be done with it and why. */
   readonly decision:
