@@ -1,4 +1,5 @@
 /** The engine contract: run SQL over files, on this machine. */
+import type { Relation } from '../lake/relation.ts'
 import type { Utf8Column } from './utf8-column.ts'
 
 /** A column as the engine describes it. */
@@ -36,10 +37,11 @@ export interface WriteOptions {
 /** A column of values to append: texts, for VARCHAR, or numbers, for BIGINT. */
 export type Column = readonly (string | null)[] | Utf8Column | BigInt64Array
 
-/** What of the machine a session may still reach; all of it absolute. */
+/** What a session may still reach. */
 export interface Reach {
-  readonly files: readonly string[]
-  /** With all that is below them. */
+  /** Of the lake, by path. */
+  readonly objects: readonly string[]
+  /** Of this machine, absolute; with all that is below them. */
   readonly folders: readonly string[]
 }
 
@@ -51,6 +53,11 @@ export interface Session extends AsyncDisposable {
   all<T = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>
   /** Streams rows in batches, for results of any size. */
   stream(sql: string, params?: readonly unknown[]): AsyncIterable<readonly Record<string, unknown>[]>
+  /**
+   * What stands after FROM to read a relation; for this session and those beside it, until it is closed. Nobody looks into the text: where files are on
+   * this machine is the engine's.
+   */
+  from(relation: Relation): Promise<string>
   /** Result columns without running. */
   describe(sql: string): Promise<readonly EngineColumn[]>
   /** Writes a query's rows as zstd Parquet and reports each file; not yet durable. */

@@ -44,7 +44,7 @@ export async function contentOf(
 /**
  * The content of a query's rows.
  *
- * @example await contentOfRows(session, await lake.latestSql(record), ['id', 'name']) === addContents(record.files)
+ * @example await contentOfRows(session, `SELECT * FROM ${await session.from(relationOf(record))}`, ['id', 'name']) === addContents(record.files)
  * @param columns The names, in the table's order: they are of the digest by their place alone.
  */
 export async function contentOfRows(reader: ContentReader, sql: string, columns: readonly string[]): Promise<string> {

@@ -9,9 +9,14 @@ import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
 import type { CommitRecord } from './record.ts'
+import { relationOf, snapshotOf } from './relation.ts'
 
-const session = await duckDbEngine({ memoryLimit: '256MB', threads: 2 }).open()
 let storage: Storage
+const session = await duckDbEngine({
+  memoryLimit: '256MB',
+  threads: 2,
+  materialise: (path) => storage.materialise(path),
+}).open()
 let lake: Lake
 
 beforeEach(() => {
@@ -32,7 +37,7 @@ async function replace(
   })
   const made: CommitInput['files'][number][] = []
   for (const values of files) {
-    const folder = await storage.scratch('t')
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-kept-'))
     const list = fields.map(({ name, type }) => `v::${type} AS ${name}`).join(', ')
     const [written] = await session.write(`SELECT ${list} FROM (SELECT unnest([${values}]::BIGINT[]) AS v)`, { folder })
     if (written === undefined) throw new Error('one query writes one file')
@@ -73,7 +78,7 @@ async function replace(
 }
 
 const rowsOf = async (record: CommitRecord): Promise<unknown[]> =>
-  session.all(`SELECT * FROM (${await lake.latestSql(record)}) ORDER BY ALL`)
+  session.all(`SELECT * FROM ${await session.from(relationOf(record))} ORDER BY ALL`)
 
 const paths = (record: CommitRecord): readonly string[] => record.files.map(({ path }) => path)
 
@@ -105,9 +110,9 @@ test('versions with any kept files read back exactly, one by one and as a snapsh
       const records = [...(await lake.versions('raw.t'))].reverse()
       for (const [at, record] of records.entries())
         expect(await rowsOf(record)).toEqual(wanted[at]?.map((a) => ({ a })))
-      expect(await session.all(`SELECT _version, a FROM (${await lake.snapshotSql(records)}) ORDER BY ALL`)).toEqual(
-        wanted.flatMap((values, at) => values.map((a) => ({ _version: at + 1, a }))),
-      )
+      expect(
+        await session.all(`SELECT _version, a FROM ${await session.from(snapshotOf(records))} ORDER BY ALL`),
+      ).toEqual(wanted.flatMap((values, at) => values.map((a) => ({ _version: at + 1, a }))))
       await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: -1000 })
       for (const record of records.slice(-2)) {
         await lake.verify(record)

@@ -5,14 +5,20 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../base/clock.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import type { Session } from '../engines/engine.ts'
+import { openWorkspace } from '../run/workspace.ts'
 import { quoteText } from '../sql/quote.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
 import { decodeRecord } from './record/records.ts'
 import type { CommitRecord, InputReference } from './record.ts'
+import { relationOf, snapshotOf } from './relation.ts'
 
-const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
+const engine = duckDbEngine({
+  memoryLimit: '256MB',
+  threads: 2,
+  materialise: (path) => storage.materialise(path),
+})
 const session: Session = await engine.open()
 let root: string
 let storage: Storage
@@ -24,6 +30,8 @@ beforeEach(() => {
   storage = diskStorage(root)
   lake = openLake(storage, systemClock)
 })
+
+const newFolder = async (): Promise<string> => (await openWorkspace(root).folder('test')).folder
 
 interface CopyResult {
   readonly filename: string
@@ -37,7 +45,7 @@ async function commit(
   options: Partial<CommitInput> & { readonly partitionBy?: readonly string[] } = {},
 ): Promise<{ readonly status: string; readonly record: CommitRecord }> {
   const { partitionBy, ...input } = options
-  const folder = await storage.scratch('test')
+  const folder = await newFolder()
   const columns = await session.describe(sql)
   const written =
     partitionBy === undefined
@@ -92,7 +100,7 @@ const file = (sha256: string): InputReference => ({
 })
 
 const rowsOf = async (record: CommitRecord): Promise<unknown[]> =>
-  session.all(`SELECT * FROM (${await lake.latestSql(record)}) ORDER BY ALL`)
+  session.all(`SELECT * FROM ${await session.from(relationOf(record))} ORDER BY ALL`)
 
 describe('commit', () => {
   test('append keeps the files before, replace does not; versions count from 1', async () => {
@@ -138,7 +146,7 @@ describe('commit', () => {
   })
 
   test('LK-05: ten appends at once all land, each once', async () => {
-    const before = await Promise.all(Array.from({ length: 10 }, (_, i) => storage.scratch(`w${i}`)))
+    const before = await Promise.all(Array.from({ length: 10 }, newFolder))
     for (const [i, folder] of before.entries()) await session.write(`SELECT ${i} AS a`, { folder })
     const results = await Promise.all(
       before.map((folder, i) =>
@@ -176,7 +184,7 @@ describe('commit', () => {
     await expect(commit('SELECT 1 AS a', { verifyFile: async () => ({ rows: 2 }) })).rejects.toMatchObject({
       name: 'Lake.FileCorrupt',
     })
-    const localFile = join(await storage.scratch('t'), 'x.parquet')
+    const localFile = join(await newFolder(), 'x.parquet')
     writeFileSync(localFile, 'PAR1 torn off here')
     await expect(lake.commit(inputOf([{ localFile, rows: 1, stats: {}, fields: ['a'] }]))).rejects.toMatchObject({
       name: 'Lake.FileCorrupt',
@@ -231,7 +239,7 @@ describe('current', () => {
   test('CT-01: any changed byte of a record is found', async () => {
     await commit('SELECT 1 AS a')
     const path = 'raw/sales/_versions/000000000001.json'
-    const bytes = readFileSync(await storage.localPath(path))
+    const bytes = readFileSync((await storage.materialise(path)).file)
     for (let at = 0; at < bytes.length - 1; at += 7) {
       const damaged = Buffer.from(bytes)
       damaged[at] = (damaged[at] as number) ^ 1
@@ -265,8 +273,8 @@ describe('reading', () => {
     await commit('SELECT 1 AS a')
     await commit('SELECT 2 AS a')
     await commit("SELECT 'three' AS a", { operation: 'replace' })
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    expect(await session.all(`SELECT a, _version FROM (${sql}) ORDER BY ALL`)).toEqual([
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    expect(await session.all(`SELECT a, _version FROM ${rows} ORDER BY ALL`)).toEqual([
       { a: '1', _version: 1 },
       { a: '1', _version: 2 },
       { a: '2', _version: 2 },
@@ -280,12 +288,12 @@ describe('reading', () => {
       lake = openLake(storage, { ...systemClock, now: () => at })
       await commit(`SELECT i + ${day} AS a FROM range(5000) t(i)`, { operation: 'replace' })
     }
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    const question = `SELECT max(a)::INT AS a, count(*)::INT AS n FROM (${sql}) WHERE _version_date = DATE '2026-01-04'`
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    const question = `SELECT max(a)::INT AS a, count(*)::INT AS n FROM ${rows} WHERE _version_date = DATE '2026-01-04'`
     expect(await session.all(question)).toEqual([{ a: 5003, n: 5000 }])
     for (const where of ["_version_date = DATE '2026-01-04'", '_version = 4']) {
       const [plan] = await session.all<{ explain_value: string }>(
-        `EXPLAIN (ANALYZE, FORMAT json) SELECT max(a) FROM (${sql}) WHERE ${where}`,
+        `EXPLAIN (ANALYZE, FORMAT json) SELECT max(a) FROM ${rows} WHERE ${where}`,
       )
       const scans = plan?.explain_value.matchAll(/"operator_cardinality": (\d+),\s*"operator_name": "READ_PARQUET/g)
       expect(
@@ -299,8 +307,8 @@ describe('reading', () => {
     await commit('SELECT 1::TINYINT AS a, 1 AS b')
     await commit('SELECT 300::SMALLINT AS a')
     await commit("SELECT 9000000000::BIGINT AS a, 'new' AS b")
-    const sql = await lake.snapshotSql(await lake.versions('raw.sales'))
-    expect(await session.all(`SELECT a, b, _version AS v FROM (${sql}) ORDER BY v, a`)).toEqual([
+    const rows = await session.from(snapshotOf(await lake.versions('raw.sales')))
+    expect(await session.all(`SELECT a, b, _version AS v FROM ${rows} ORDER BY v, a`)).toEqual([
       { a: '1', b: null, v: 1 },
       { a: '1', b: null, v: 2 },
       { a: '300', b: null, v: 2 },
@@ -312,11 +320,13 @@ describe('reading', () => {
 
   test('an empty table has typed columns', async () => {
     const { record } = await commit('SELECT 1::DECIMAL(12,3) AS a, DATE \'2020-01-01\' AS "b c" WHERE false')
-    expect(await session.describe(await lake.latestSql(record))).toEqual([
+    expect(await session.describe(`SELECT * FROM ${await session.from(relationOf(record))}`)).toEqual([
       { name: 'a', type: 'DECIMAL(12,3)' },
       { name: 'b c', type: 'DATE' },
     ])
-    expect(await session.describe(await lake.latestSql({ ...record, files: [] }))).toHaveLength(2)
+    expect(
+      await session.describe(`SELECT * FROM ${await session.from(relationOf({ ...record, files: [] }))}`),
+    ).toHaveLength(2)
   })
 
   test('LK-14: partition values stay in the files, whatever they are', async () => {
@@ -340,7 +350,7 @@ describe('reading', () => {
     expect(record.files).toHaveLength(values.length)
     for (const { path } of record.files)
       expect(path).toMatch(/^raw\/sales\/data\/[^/]+\/p=[\w%.~-]*\/part-\d+\.parquet$/)
-    const rows = await session.all<{ p: string }>(`SELECT p FROM (${await lake.latestSql(record)}) ORDER BY i`)
+    const rows = await session.all<{ p: string }>(`SELECT p FROM ${await session.from(relationOf(record))} ORDER BY i`)
     expect(rows.map(({ p }) => p)).toEqual([
       null,
       '',
@@ -358,7 +368,7 @@ describe('reading', () => {
     const { record } = await commit('SELECT 1 AS a')
     await lake.verify(record)
     await lake.verify(record)
-    const path = await storage.localPath(record.files[0]?.path ?? '')
+    const { file: path } = await storage.materialise(record.files[0]?.path ?? '')
     const bytes = readFileSync(path)
     const flipped = Buffer.from(bytes)
     flipped[20] = (flipped[20] as number) ^ 4
@@ -449,7 +459,7 @@ describe('history', () => {
 
   test('a writer that slept while its version came and was retired does not revive it', async () => {
     let asleep: (() => void) | undefined
-    const folder = await storage.scratch('slow')
+    const folder = await newFolder()
     await commit('SELECT 0 AS a')
     await session.write('SELECT 100 AS a', { folder })
     let fenced = 0
@@ -464,5 +474,39 @@ describe('history', () => {
     expect((await slow).record.version).toBe(5)
     expect((await lake.versions('raw.sales')).map(({ version }) => version)).toEqual([5, 4])
     expect((await rowsOf((await slow).record)).length).toBe(5)
+  })
+})
+
+describe('what was hashed on its way in', () => {
+  /** A lake that says which objects are read. */
+  const watched = () => {
+    const read: string[] = []
+    const materialise: Storage['materialise'] = async (path) => {
+      read.push(path)
+      return storage.materialise(path)
+    }
+    return { read, lake: openLake({ ...storage, materialise }, systemClock) }
+  }
+
+  test('is not read again by the process that committed it, and is by another one', async () => {
+    const [here, there] = [watched(), watched()]
+    lake = here.lake
+    const { record } = await commit('SELECT 1 AS a')
+    await here.lake.verify(record)
+    expect(here.read).toEqual([])
+    await there.lake.verify(record)
+    expect(there.read).toEqual(record.files.map(({ path }) => path))
+  })
+
+  test('LK-03: is read again once the storage says that it is another one', async () => {
+    const here = watched()
+    lake = here.lake
+    const { record } = await commit('SELECT 1 AS a')
+    const { file } = await storage.materialise(record.files[0]!.path)
+    const bytes = readFileSync(file)
+    bytes[20]! ^= 4
+    writeFileSync(file, bytes)
+    await expect(here.lake.verify(record)).rejects.toMatchObject({ name: 'Lake.FileCorrupt' })
+    expect(here.read).toHaveLength(1)
   })
 })

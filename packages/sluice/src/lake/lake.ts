@@ -13,7 +13,6 @@ import {
   writeExtraction,
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
-import { latestSql, snapshotSql } from './read-sql.ts'
 import { knownInputs } from './record/inputs.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
 import type { CommitRecord } from './record.ts'
@@ -44,16 +43,12 @@ export interface Lake {
   growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
   /** @see setAside */
   setAside(input: Parameters<typeof setAside>[2]): Promise<readonly SetAsideFile[]>
-  /** @see takeUp */
-  takeUp(files: readonly Omit<SetAsideFile, 'localFile'>[]): Promise<readonly SetAsideFile[] | undefined>
+  /** @see canTakeUp */
+  canTakeUp(files: readonly SetAsideFile[]): Promise<boolean>
   /** Removes files that were set aside and that no commit will name. */
   removeSetAside(files: readonly { readonly setAside: SetAside }[]): Promise<void>
   /** @see rollback */
   rollback(input: RollbackInput): Promise<CommitRecord>
-  /** A SELECT over exactly a version's files; with fewer files, over those. */
-  latestSql(record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string>
-  /** A SELECT over several versions, with `_version`, `_committed_at` and `_version_date`. */
-  snapshotSql(records: readonly CommitRecord[]): Promise<string>
   /** @throws Lake.FileCorrupt unless every file is what was committed */
   verify(record: CommitRecord): Promise<void>
   /** sha256 to path of every input that the table holds. */
@@ -89,17 +84,28 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     versions: (table) => readVersions(storage, table),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
-    commit: async (input) => (await import('./commits/commit.ts')).commit(storage, clock, input),
-    compact: async (input) => (await import('./commits/compact.ts')).compact(storage, clock, input),
+    async commit(input) {
+      const [{ commit }, { rememberAdopted }] = await Promise.all([
+        import('./commits/commit.ts'),
+        import('./verify.ts'),
+      ])
+      return rememberAdopted(storage, seen, (through) => commit(through, clock, input))
+    },
+    async compact(input) {
+      const [{ compact }, { rememberAdopted }] = await Promise.all([
+        import('./commits/compact.ts'),
+        import('./verify.ts'),
+      ])
+      const work = async (through: Storage) => ({ record: await compact(through, clock, input) })
+      return (await rememberAdopted(storage, seen, work)).record
+    },
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./commits/set-aside.ts')).setAside(storage, clock, input),
-    takeUp: async (files) => (await import('./commits/set-aside.ts')).takeUp(storage, files),
+    canTakeUp: async (files) => (await import('./commits/set-aside.ts')).canTakeUp(storage, files),
     async removeSetAside(files) {
       for (const { setAside } of files) await storage.remove(setAside.path)
     },
     rollback: async (input) => (await import('./commits/rollback.ts')).rollback(storage, clock, input),
-    latestSql: (record) => latestSql(storage, record),
-    snapshotSql: (records) => snapshotSql(storage, records),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table) => knownInputs(storage, table),
     writeExtraction: (log) => writeExtraction(storage, log),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
-import { exportQuarantine, quarantineSql, quarantineWriter } from './quarantine.ts'
+import { exportQuarantine, quarantineRelation, quarantineWriter } from './quarantine.ts'
 
 const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
 const scratch = (): string => mkdtempSync(join(tmpdir(), 'sluice-quarantine-'))
@@ -31,7 +31,7 @@ test('any bytes, any text: a refused record comes back as it was', async () => {
       expect(written?.rows).toBe(records.length)
       expect(Object.values(written?.reasons ?? {}).reduce((a, b) => a + b, 0)).toBe(records.length)
       const rows = await session.all<Record<string, unknown>>(
-        `SELECT * EXCLUDE (_bytes, _header), hex(_bytes) AS bytes, hex(_header) AS header FROM (${quarantineSql([written!.localFile])})`,
+        `SELECT * EXCLUDE (_bytes, _header), hex(_bytes) AS bytes, hex(_header) AS header FROM ${await session.from(quarantineRelation([written!]))}`,
       )
       const found = rows.map((row) => ({
         file: row['_file'],
@@ -69,7 +69,7 @@ test('an export is the original bytes, each file with its header, and can be cut
   const written = await writer.finish()
   const collect = async (where?: string): Promise<Record<string, string>> => {
     const files: Record<string, string> = {}
-    for await (const { file, bytes } of exportQuarantine(session, [written!.localFile], where))
+    for await (const { file, bytes } of exportQuarantine(session, [written!], where))
       files[file] = (files[file] ?? '') + Buffer.from(bytes).toString('latin1')
     return files
   }
@@ -83,7 +83,7 @@ test('an export is the original bytes, each file with its header, and can be cut
 test('nothing refused: no file; no files: no rows with the same columns', async () => {
   await using session = await engine.open()
   expect(await quarantineWriter(session, scratch()).finish()).toBeUndefined()
-  expect(await session.all(quarantineSql([]))).toEqual([])
+  expect(await session.all(`FROM ${await session.from(quarantineRelation([]))}`)).toEqual([])
   const writer = quarantineWriter(session, scratch())
   writer.add({ file: 'f', line: 1, record: 1, offset: 0, bytes: new Uint8Array(), reasons: ['a', 'b'] })
   const written = await writer.finish()
@@ -91,7 +91,8 @@ test('nothing refused: no file; no files: no rows with the same columns', async 
     ['a', 1],
     ['b', 1],
   ])
-  expect(await session.describe(quarantineSql([]))).toEqual(await session.describe(quarantineSql([written!.localFile])))
+  const [none, some] = [await session.from(quarantineRelation([])), await session.from(quarantineRelation([written!]))]
+  expect(await session.describe(`FROM ${none}`)).toEqual(await session.describe(`FROM ${some}`))
 })
 
 test('large records and many: memory stays bounded, order is kept', async () => {
@@ -102,7 +103,7 @@ test('large records and many: memory stays bounded, order is kept', async () => 
   writer.add({ file: 'f', line: 9, record: 9, offset: 1e9, bytes: Buffer.alloc(20 << 20, 65), reasons: ['r'] })
   const written = await writer.finish()
   const rows = await session.all(
-    `SELECT count(*)::INT AS n, max(octet_length(_bytes))::INT AS longest FROM (${quarantineSql([written!.localFile])})`,
+    `SELECT count(*)::INT AS n, max(octet_length(_bytes))::INT AS longest FROM ${await session.from(quarantineRelation([written!]))}`,
   )
   expect(rows).toEqual([{ n: 30_001, longest: 20 << 20 }])
 })

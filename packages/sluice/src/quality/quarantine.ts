@@ -18,7 +18,8 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
-import { quotePath, readParquetSql } from '../sql/quote.ts'
+import { type Relation, relationOf } from '../lake/relation.ts'
+import { quotePath } from '../sql/quote.ts'
 
 /** One refused record. Where it came from stays empty for rows that a model made. */
 export interface RefusedRecord {
@@ -161,16 +162,22 @@ function spillSql(spill: string, headerFile: string, longest: number): string {
   return `SELECT _file, _line, _record, _offset, from_base64(_bytes) AS _bytes, ${header}[_file] AS _header, reasons, fields FROM ${read(spill, spillColumns)}`
 }
 
+/** Where a quarantine file is: in the lake, or on this machine until it is adopted. */
+type Place = { readonly path: string } | { readonly localFile: string }
+
+const fields = Object.entries({
+  ...{ _file: 'VARCHAR', _line: 'BIGINT', _record: 'BIGINT', _offset: 'BIGINT', _bytes: 'BLOB', _header: 'BLOB' },
+  ...{ reasons: 'VARCHAR[]', fields: 'JSON' },
+}).map(([name, type]) => ({ name, type }))
+
 /**
- * The records of quarantine files, as a SELECT; of no file, no rows with the same columns.
+ * The records of quarantine files; of no file, no rows with the same columns.
  *
- * @example await session.all(`SELECT reasons[1] AS reason, count(*) FROM (${quarantineSql(files)}) GROUP BY 1`)
- * @param files absolute local paths
+ * @example await session.all(`SELECT reasons[1] AS reason, count(*) FROM ${await session.from(quarantineRelation(record.quarantine))} GROUP BY 1`)
  */
-export function quarantineSql(files: readonly string[]): string {
-  if (files.length === 0)
-    return 'SELECT NULL::VARCHAR AS _file, NULL::BIGINT AS _line, NULL::BIGINT AS _record, NULL::BIGINT AS _offset, NULL::BLOB AS _bytes, NULL::BLOB AS _header, NULL::VARCHAR[] AS reasons, NULL::JSON AS fields WHERE false'
-  return `SELECT _file, _line, _record, _offset, _bytes, _header, reasons, fields FROM ${readParquetSql(files)}`
+export function quarantineRelation(files: readonly Place[]): Relation {
+  const names = fields.map(({ name }) => name)
+  return relationOf({ fields, files: files.map((file) => ({ ...file, fields: names })) })
 }
 
 /** A piece of an export: bytes that belong into a file. */
@@ -185,12 +192,12 @@ export interface ExportedBytes {
 /**
  * The refused records as they were delivered, each file with its header first: mend it, and deliver it again.
  *
- * @example for await (const { file, bytes } of exportQuarantine(session, files)) await append(file, bytes)
- * @param where a condition on the columns of {@link quarantineSql}, such as `list_contains(reasons, 'cast:quantity')`
+ * @example for await (const { file, bytes } of exportQuarantine(session, record.quarantine)) await append(file, bytes)
+ * @param where a condition on the columns of {@link quarantineRelation}, such as `list_contains(reasons, 'cast:quantity')`
  */
 export async function* exportQuarantine(
   session: Session,
-  files: readonly string[],
+  files: readonly Place[],
   where = 'true',
 ): AsyncIterable<ExportedBytes> {
   for (const [part, file] of files.entries()) yield* exportPart(session, file, part, where)
@@ -198,11 +205,11 @@ export async function* exportQuarantine(
 
 async function* exportPart(
   session: Session,
-  quarantineFile: string,
+  quarantineFile: Place,
   part: number,
   where: string,
 ): AsyncIterable<ExportedBytes> {
-  const sql = `SELECT _file, hex(_header) AS header, hex(_bytes) AS bytes FROM (${quarantineSql([quarantineFile])}) WHERE ${where} ORDER BY _file, _offset, _record`
+  const sql = `SELECT _file, hex(_header) AS header, hex(_bytes) AS bytes FROM ${await session.from(quarantineRelation([quarantineFile]))} WHERE ${where} ORDER BY _file, _offset, _record`
   let file: string | undefined
   let open = false
   for await (const batch of session.stream(sql)) {

@@ -1,5 +1,4 @@
 /** Rows that were refused: how many and why, a few of them, and all of them as they were delivered. */
-import { resolve } from 'node:path'
 import { type ExportedBytes, exportQuarantine } from '../quality/quarantine.ts'
 import type { ReadContext } from '../run/api.ts'
 import { openLocked } from './run-query.ts'
@@ -85,10 +84,7 @@ export async function* exportRefused(
   signal?: AbortSignal,
 ): AsyncIterable<ExportedBytes> {
   const { name } = await resolveTable(project, table)
-  const lake = resolve(project.root, project.definition.config.lake.path)
-  const files = (await project.versions(name)).flatMap((record) =>
-    record.quarantine.map((file) => resolve(lake, file.path)),
-  )
+  const files = (await project.versions(name)).flatMap(({ quarantine }) => quarantine)
   await using session = await openLocked(project, signal)
   yield* exportQuarantine(session, files)
 }

@@ -12,6 +12,7 @@ import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { Connections } from './connections/connections.ts'
 import type { NewRunEvent } from './ledger/events.ts'
 import type { Reading } from './planning/reading.ts'
+import type { Workspace } from './workspace.ts'
 
 /** An opened project's parts. */
 export interface ProjectContext {
@@ -27,6 +28,8 @@ export interface ProjectContext {
   readonly storage: Storage
   /** Where files are delivered. */
   readonly inbox: Inbox
+  /** Local, on the lake's device. */
+  readonly workspace: Workspace
   readonly lake: Lake
   readonly engine: Engine
   openSource(table: string, source: Source): Promise<SourceAdapter>

@@ -1,4 +1,5 @@
 /** Keeps a lake in order: going back to an earlier version, removing what no kept version needs. */
+import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
 import type { Retention } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -6,6 +7,7 @@ import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { acquireLease } from './ledger/lease.ts'
+import { openWorkspace } from './workspace.ts'
 
 /**
  * Makes version N+1 with the content of an earlier version.
@@ -66,7 +68,12 @@ async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise
     dryRun,
   })
   if (!dryRun) await removeCopies(context)
-  const leftovers = await context.state.removeLeftovers({ before: context.clock.now(), dryRun })
+  const before = context.clock.now()
+  const leftovers = [
+    ...(await context.state.removeLeftovers({ before, dryRun })),
+    ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
+    ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
+  ]
   return {
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),

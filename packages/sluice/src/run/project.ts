@@ -22,6 +22,7 @@ import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './ledger/lease.ts'
 import { listRuns, readEvents } from './ledger/ledger.ts'
 import { projectWarehouse } from './warehouse.ts'
+import { openWorkspace } from './workspace.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -75,7 +76,8 @@ async function wire(
   const below = stateBelow(config)
   const state = diskStorage(join(root, below), options.operations)
   await mkdir(join(root, below), { recursive: true, mode: 0o700 })
-  const storage = diskStorage(resolve(root, config.lake.path), options.operations)
+  const lakeFolder = resolve(root, config.lake.path)
+  const storage = diskStorage(lakeFolder, options.operations)
   const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
@@ -83,6 +85,7 @@ async function wire(
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(below, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
+    materialise: storage.materialise,
   })
   let connections: Promise<Connections> | undefined
   const openConnections = (): Promise<Connections> => {
@@ -103,6 +106,7 @@ async function wire(
     state,
     storage,
     inbox,
+    workspace: openWorkspace(lakeFolder),
     lake,
     engine,
     openSource: async (table, source) => {

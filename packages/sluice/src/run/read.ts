@@ -1,12 +1,15 @@
 /** Opens a session to read a project: lake tables as views, a DuckDB warehouse attached read-only, and Sluice's own records as tables. */
-import { rm, writeFile } from 'node:fs/promises'
+
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord } from '../lake/record.ts'
-import { quarantineSql } from '../quality/quarantine.ts'
+import { relationOf, snapshotOf } from '../lake/relation.ts'
+import { quarantineRelation } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
 import { type SystemTables, systemColumns, systemRows } from './system-tables.ts'
+import { openWorkspace } from './workspace.ts'
 
 /**
  * Opens the read session that `OpenProject.openRead` describes; closed by the caller.
@@ -25,7 +28,7 @@ export async function openReadSession(
     ...(attach ? { attach: { path: join(context.root, warehouse.path), name: 'warehouse', readOnly: true } } : {}),
   })
   try {
-    await attachTables(context, session, system.versions)
+    await attachTables(session, system.versions)
     await attachSystem(context, session, system)
     if (warehouse.kind !== 'duckdb') await standInForServer(context, session, warehouse)
     return session
@@ -35,18 +38,14 @@ export async function openReadSession(
   }
 }
 
-async function attachTables(
-  context: ProjectContext,
-  session: Session,
-  versions: readonly CommitRecord[],
-): Promise<void> {
+async function attachTables(session: Session, versions: readonly CommitRecord[]): Promise<void> {
   for (const [table, records] of byTable(versions)) {
     const [schema, name] = table.split('.') as [string, string]
     const newest = records.reduce((a, b) => (a.version > b.version ? a : b))
     await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-    await session.run(`CREATE VIEW ${quoteName(table)} AS ${await context.lake.latestSql(newest)}`)
+    await session.run(`CREATE VIEW ${quoteName(table)} AS SELECT * FROM ${await session.from(relationOf(newest))}`)
     await session.run(
-      `CREATE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)} AS ${await context.lake.snapshotSql(records)}`,
+      `CREATE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)} AS SELECT * FROM ${await session.from(snapshotOf(records))}`,
     )
   }
 }
@@ -60,40 +59,27 @@ function byTable(versions: readonly CommitRecord[]): Map<string, CommitRecord[]>
 async function attachSystem(context: ProjectContext, session: Session, system: SystemTables): Promise<void> {
   await session.run('CREATE SCHEMA IF NOT EXISTS sluice')
   const rows = systemRows(system)
-  const scratch = await context.state.scratch(`read-${process.pid}`)
-  try {
+  {
+    await using work = await openWorkspace(join(context.root, '.sluice')).folder('read')
     for (const [table, columns] of Object.entries(systemColumns) as [keyof typeof systemColumns, string][]) {
       await session.run(`CREATE TABLE sluice.${table} (${columns})`)
       if (rows[table].length === 0) continue
-      const file = join(scratch, `${table}.ndjson`)
+      const file = join(work.folder, `${table}.ndjson`)
       await writeFile(file, rows[table].map((row) => `${JSON.stringify(row)}\n`).join(''))
       await session.run(
         `INSERT INTO sluice.${table} BY NAME SELECT ${columnNames(columns)} FROM read_json(${quoteText(file)}, format = 'newline_delimited', columns = {${structOf(columns)}})`,
       )
     }
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
   }
   const quarantined = system.versions.flatMap((record) => record.quarantine.map((file) => ({ record, file })))
-  const paths = await Promise.all(
-    quarantined.map(async ({ record, file }) => ({
-      table: record.table,
-      version: record.version,
-      path: await context.storage.localPath(file.path),
-    })),
+  const selects = await Promise.all(
+    quarantined.map(
+      async ({ record, file }) =>
+        `SELECT ${quoteText(record.table)} AS "table", ${record.version} AS version, q.* FROM ${await session.from(quarantineRelation([file]))} q`,
+    ),
   )
-  await session.run(
-    `CREATE VIEW sluice.quarantine AS ${
-      paths.length === 0
-        ? 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
-        : paths
-            .map(
-              ({ table, version, path }) =>
-                `SELECT ${quoteText(table)} AS "table", ${version} AS version, q.* FROM (${quarantineSql([path])}) q`,
-            )
-            .join(' UNION ALL ')
-    }`,
-  )
+  const none = 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
+  await session.run(`CREATE VIEW sluice.quarantine AS ${selects.length === 0 ? none : selects.join(' UNION ALL ')}`)
   if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
     await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
   }

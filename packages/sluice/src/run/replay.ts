@@ -10,7 +10,7 @@ import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import type { FilesSource } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
-import { exportQuarantine, quarantineSql } from '../quality/quarantine.ts'
+import { exportQuarantine, quarantineRelation } from '../quality/quarantine.ts'
 import { takesPath } from '../sources/files/discover.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
 import type { RunOptions } from './api.ts'
@@ -101,22 +101,20 @@ async function deliver(
   const known = new Set((await context.lake.knownInputs(table)).values())
   await using session = await context.engine.open()
   const paths: string[] = []
-  const parts: { readonly version: number; readonly files: readonly string[] }[] = []
   for (const { version, quarantine } of versions) {
-    const files = await Promise.all(quarantine.map((file) => context.storage.localPath(file.path)))
-    const refused = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM (${quarantineSql(files)})`)
+    const rows = await session.from(quarantineRelation(quarantine))
+    const refused = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM ${rows}`)
     const places = refused.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
     if (!places.every((path) => takesPath(onItsOwn(source), path)))
       throw sluiceError('Quality.NotReplayable', {
         table,
         why: `"${source.path}" names no file beside the delivered one`,
       })
-    parts.push({ version, files })
     paths.push(...places)
   }
-  for (const { version, files } of parts) {
+  for (const { version, quarantine } of versions) {
     const contents = new Map<string, Uint8Array[]>()
-    for await (const { file, bytes } of exportQuarantine(session, files)) {
+    for await (const { file, bytes } of exportQuarantine(session, quarantine)) {
       const path = replayPath(file, version)
       const pieces = contents.get(path)
       if (pieces !== undefined) pieces.push(bytes)

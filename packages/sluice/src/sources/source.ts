@@ -5,9 +5,8 @@
  * the commit and may be repeated.
  */
 import type { Session } from '../engines/engine.ts'
-import type { SetAside } from '../lake/lake.ts'
+import type { NewFile, SetAsideFile } from '../lake/lake.ts'
 import type { CheckResult, CommitRecord, Field, InputReference, QuarantineFile, RowAccounting } from '../lake/record.ts'
-import type { AcceptedFile } from '../quality/rows/scan.ts'
 
 /** One thing that a source could take: for files, one file. */
 export interface DiscoveredInput {
@@ -16,6 +15,8 @@ export interface DiscoveredInput {
   /** Relative to the project, as delivered. */
   readonly path: string
   readonly bytes: number
+  /** What the inbox said that it is when its bytes were hashed: while it says so, they need not be hashed again. */
+  readonly identity?: string
   readonly fileDate?: string
   /** What is to be done with it and why. */
   readonly decision:
@@ -35,7 +36,7 @@ export interface DiscoveredInput {
 export interface Candidate {
   readonly fields: readonly Omit<Field, 'id'>[]
   /** Local files to be adopted by the lake, and those that it holds already. */
-  readonly files: readonly (AcceptedFile & { readonly setAside?: SetAside })[]
+  readonly files: readonly (NewFile | SetAsideFile)[]
   /** Paths of the current version's files that the new one keeps; only for a replacement, whose `files` are the others. */
   readonly kept?: readonly string[]
   readonly quarantine: readonly (Pick<QuarantineFile, 'rows' | 'reasons'> & { readonly localFile: string })[]

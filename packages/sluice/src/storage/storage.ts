@@ -9,7 +9,15 @@
 export interface StoredObject {
   readonly path: string
   readonly bytes: number
+  /** What the store says it is; other bytes have another identity. Of a file on disk size, times and inode; of an object its tag. */
+  readonly identity: string
   readonly modifiedAt: Date
+}
+
+/** An object on this machine, until it is disposed of. */
+export interface LocalObject extends AsyncDisposable {
+  /** Absolute; the object itself where it is on this machine, so never to be written. */
+  readonly file: string
 }
 
 /** One implementation a folder: `disk/`, later `s3/`. */
@@ -24,10 +32,8 @@ export interface Storage {
   append(path: string, text: string): Promise<void>
   /** Takes over a local file that an engine wrote: it is durable under `path` afterwards, and gone from where it was. */
   adopt(localFile: string, path: string): Promise<StoredObject>
-  /** A local path where an engine can read the object. */
-  localPath(path: string): Promise<string>
-  /** A new local folder on the same device, for files that will be adopted. */
-  scratch(name: string): Promise<string>
+  /** A local file with the object's bytes, where an engine can read them; where there is no object, this or the reading fails. */
+  materialise(path: string): Promise<LocalObject>
   stat(path: string): Promise<StoredObject | undefined>
   /** Objects directly or deeper below `prefix`, sorted by path. Never how a reader finds a table's data. */
   list(prefix: string): Promise<readonly StoredObject[]>
@@ -36,8 +42,7 @@ export interface Storage {
   /** No error where there is none. Folders left empty go too. */
   remove(path: string): Promise<void>
   /**
-   * What dead writers left half done: temporary objects and scratch folders whose process has ended, or is not of this machine and wrote last
-   * before `before`. Removes them unless `dryRun`.
+   * What dead writers left half done: temporary objects whose process has ended, or is not of this machine and wrote last before `before`. Removes them unless `dryRun`.
    */
   removeLeftovers(options: { readonly before: Date; readonly dryRun?: boolean }): Promise<readonly StoredObject[]>
 }

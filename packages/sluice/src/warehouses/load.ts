@@ -55,8 +55,8 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     const { target, fencingToken: token } = input
     throw sluiceError('Warehouse.Fenced', { target, token, newest: history.newestToken })
   }
-  await refuseOtherRowCount(staging, input)
-  const source = `(${input.relation})`
+  const source = await staging.lake.from(input.relation)
+  await refuseOtherRowCount(staging, input, source)
   const target = quoteName(input.target)
   const fitted = await fitTarget(setting, input, history)
   const before = (dialect.countsByScan ? history.last?.total : undefined) ?? (await rowsOf(setting, input))
@@ -257,9 +257,14 @@ function refuseLongNames(dialect: Dialect, input: LoadInput): void {
 }
 
 /** What was loaded before was counted then. */
-async function refuseOtherRowCount({ lake }: Staging, { target, relation, rows, moved }: LoadInput): Promise<void> {
+async function refuseOtherRowCount(
+  { lake }: Staging,
+  { target, rows, moved }: LoadInput,
+  source: string,
+): Promise<void> {
   const expected = moved?.rows ?? rows
-  const found = await countOf(lake, `SELECT count(*) FROM (${moved?.came ?? relation}) AS s`)
+  const read = moved === undefined ? source : await lake.from(moved.came)
+  const found = await countOf(lake, `SELECT count(*) FROM ${read} AS s`)
   if (found !== expected) throw sluiceError('Warehouse.RowsDiffer', { target, expected, found })
 }
 
@@ -272,7 +277,7 @@ async function refuseUnfitValues(
 ): Promise<void> {
   const value = quoteIdentifier(column)
   const cast = `TRY_CAST(${value} AS ${type})`
-  const unfit = `FROM (${input.relation}) AS s WHERE ${value} IS NOT NULL AND (${cast} IS NULL OR ${cast} <> ${value})`
+  const unfit = `FROM ${await lake.from(input.relation)} AS s WHERE ${value} IS NOT NULL AND (${cast} IS NULL OR ${cast} <> ${value})`
   const count = await countOf(lake, `SELECT count(*) ${unfit}`)
   if (count === 0) return
   const rows = await lake.all(`SELECT ${value} ${unfit} ORDER BY 1 LIMIT 3`)

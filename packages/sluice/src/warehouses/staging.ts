@@ -3,12 +3,13 @@
  *
  * Where both are one database nothing moves: a relation of the one is a relation of the other.
  */
+import type { Session } from '../engines/engine.ts'
 import type { SqlRunner } from './dialect.ts'
 
 /** What a load moves rows with, inside its transaction. Every `select` is whole; every `name` is that of a working table. */
 export interface Staging {
   /** The session that reads the lake; its SQL is the engine's. */
-  readonly lake: SqlRunner
+  readonly lake: SqlRunner & Pick<Session, 'from'>
   /** Makes a working table of the warehouse from rows of the lake, in place of the one of that name; how many rows it has. */
   create(name: string, select: string): Promise<number>
   /** What stands after FROM in the warehouse's SQL to read rows of the lake. */

@@ -5,6 +5,7 @@
  * A table is never empty for a reader, whatever the mode.
  */
 import type { Load } from '../definition/types.ts'
+import type { Relation } from '../lake/relation.ts'
 
 /** A column to be loaded: name and the engine's type. */
 export interface LoadColumn {
@@ -13,7 +14,7 @@ export interface LoadColumn {
   readonly nullable: boolean
 }
 
-/** What is loaded: a relation over local Parquet files, already verified. */
+/** What is loaded: a relation over Parquet files, already verified. */
 export interface LoadInput {
   /** The identity of this load: hash of the load's definition and the input version. Loading it twice is a no-op. */
   readonly loadId: string
@@ -25,18 +26,18 @@ export interface LoadInput {
   /** The input version and when it was committed (ISO instant). */
   readonly version: number
   readonly committedAt: string
-  /** A DuckDB SELECT over local Parquet files: every row of the version. */
-  readonly relation: string
+  /** Every row of the version, or those that are enough. */
+  readonly relation: Relation
   readonly rows: number
   /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
-  readonly added?: readonly { readonly version: number; readonly relation: string; readonly rows: number }[]
+  readonly added?: readonly { readonly version: number; readonly relation: Relation; readonly rows: number }[]
   /**
    * For `incremental`: where the version differs from the one that this very load brought last. A key that neither what came nor what went has a row
    * of has the rows that it had.
    */
   readonly moved?: {
-    /** A SELECT of the rows of the files that came. */
-    readonly came: string
+    /** The rows of the files that came. */
+    readonly came: Relation
     readonly rows: number
     /** Of each file that went, the least and the greatest key, as the engine's texts. */
     readonly went: readonly { readonly min: string; readonly max: string }[]

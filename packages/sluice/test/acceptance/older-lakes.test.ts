@@ -14,6 +14,7 @@ import type { OpenProject } from '../../src/run/api.ts'
 import { readContext } from '../../src/run/api.ts'
 import { compactTable } from '../../src/run/execution/compact.ts'
 import { openProject } from '../../src/run/project.ts'
+import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { erpServer, snapshotOf } from '../fixtures/lake-format-2/read.ts'
 
@@ -132,7 +133,8 @@ test('CT-04, LK-12: tables that only grew are compacted, with the same rows', as
   const found = expected('shop') as Record<string, readonly string[]>
   const storage = diskStorage(join(root, 'lake'))
   const lake = openLake(storage, clock)
-  const context = { lake, storage, engine: duckDbEngine({ memoryLimit: '256MB', threads: 1 }) }
+  const engine = duckDbEngine({ memoryLimit: '256MB', threads: 1, materialise: storage.materialise })
+  const context = { lake, engine, workspace: openWorkspace(join(root, 'lake')) }
   let compacted = 0
   for (const table of await lake.tables()) {
     const current = (await lake.current(table))!

@@ -9,6 +9,7 @@ import { firstVersionOf, partitionKey } from '../../src/lake/growth.ts'
 import { type Lake, openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../src/lake/record.ts'
 import { compactTable } from '../../src/run/execution/compact.ts'
+import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import {
   currentRows,
@@ -28,8 +29,6 @@ import {
 /** The gate takes a few. */
 const runs = Number(process.env['SLUICE_HISTORIES'] ?? 4)
 
-const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
-
 async function compact(
   root: string,
   table: string,
@@ -41,7 +40,9 @@ async function compact(
   if (current === undefined || !['append', 'compact'].includes(current.operation)) return undefined
   const { fencingToken } = current
   const compacting = { run: 'compacting', fencingToken, fence: async () => {}, signal: new AbortController().signal }
-  return compactTable({ lake, storage, engine }, table, compacting, choose)
+  const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2, materialise: storage.materialise })
+  const workspace = openWorkspace(join(root, 'lake'))
+  return compactTable({ lake, workspace, engine }, table, compacting, choose)
 }
 
 function byPartition(files: readonly DataFile[]): readonly (readonly DataFile[])[] {

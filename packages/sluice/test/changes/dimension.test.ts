@@ -1,4 +1,5 @@
 /** Random histories of a server, through its bytes, the log and the stage, into a dimension: its versions are the changes that were, whatever the runs. */
+
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { brokenInvariants, invariantsSql } from '../../src/warehouses/scd2/invar
 import { scd2Shape } from '../../src/warehouses/scd2/shape.ts'
 import type { LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
 import { type History, history, type ModelTable, runHistory } from '../cdc/model.ts'
+import { readingSelects, selectOf } from '../conformance/select-relation.ts'
 import { type DeliveredLog, type Delivery, deliver, delivery, type Moment } from './deliveries.ts'
 import { filesSql, fold, shapeOf } from './folding.ts'
 
@@ -24,7 +26,7 @@ const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 31)
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-dimension-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const engine = duckDbEngine({ memoryLimit: '1GB', threads: 1 })
+const engine = readingSelects(duckDbEngine({ memoryLimit: '1GB', threads: 1 }))
 let number = 0
 const own = (): string => {
   const path = join(folder, `${number++}`)
@@ -200,7 +202,10 @@ function inputOf(
     .reduce((sum, file) => sum + file.rows, 0)
   return {
     ...{ loadId: id, target: at.target, load: at.load, definition: 'd', columns, version: last + 1, rows },
-    ...{ committedAt: '2026-01-01T00:00:00Z', relation: selects.length === 0 ? none : selects.join(' UNION ALL ') },
+    ...{
+      committedAt: '2026-01-01T00:00:00Z',
+      relation: selectOf(selects.length === 0 ? none : selects.join(' UNION ALL ')),
+    },
     ...{ run: 'run', attempt: 1, fencingToken: 1 },
   }
 }

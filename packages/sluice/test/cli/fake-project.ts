@@ -12,9 +12,10 @@ import { quarantineWriter } from '../../src/quality/quarantine.ts'
 import { type OpenProject, type ReadContext, type RunInfo, readContext } from '../../src/run/api.ts'
 import type { RunEvent, RunSummary } from '../../src/run/ledger/events.ts'
 import { quoteText } from '../../src/sql/quote.ts'
+import { diskStorage } from '../../src/storage/disk/storage.ts'
 
 const at = '2026-11-20T10:00:00.000Z'
-const engine = duckDbEngine({ memoryLimit: '256MB', threads: 1 })
+const limits = { memoryLimit: '256MB', threads: 1 }
 
 export const summary: RunSummary = {
   status: 'succeeded',
@@ -305,7 +306,7 @@ const quarantineTable = 'q/part-0.parquet'
 async function makeFiles(
   lake: string,
 ): Promise<{ readonly rows: number; readonly reasons: { readonly [reason: string]: number } }> {
-  await using session = await engine.open()
+  await using session = await duckDbEngine(limits).open()
   const values =
     "(1, 2, 1.10::DECIMAL(12,3), TIMESTAMP '2010-12-01 08:26:00'), (9007199254740993, 3, 0.000, NULL), (3, 1, 2.5, NULL)"
   await session.run(
@@ -331,7 +332,7 @@ async function makeFiles(
 }
 
 async function openRead(lake: string, quarantined: { readonly rows: number }): Promise<Session> {
-  const session = await engine.open()
+  const session = await duckDbEngine({ ...limits, materialise: diskStorage(lake).materialise }).open()
   const parquet = `read_parquet(${quoteText(join(lake, 'sales.parquet'))})`
   await session.run('CREATE SCHEMA raw; CREATE SCHEMA stage; CREATE SCHEMA sluice')
   await session.run(`CREATE VIEW raw.sales AS SELECT * FROM ${parquet}`)

@@ -85,23 +85,29 @@ describe.each(implementations)('$name', ({ open }) => {
   })
 
   test('an adopted file is gone from where it was, and can be read by an engine', async () => {
-    const folder = await storage.scratch('task: raw/sales')
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-written-'))
     writeFileSync(join(folder, 'part-0.parquet'), 'PAR1')
     const stored = await storage.adopt(join(folder, 'part-0.parquet'), 'raw/sales/data/x/part-0.parquet')
     expect(stored).toMatchObject({ path: 'raw/sales/data/x/part-0.parquet', bytes: 4 })
     await expect(readFile(join(folder, 'part-0.parquet'))).rejects.toMatchObject({ code: 'ENOENT' })
-    expect(await readFile(await storage.localPath(stored.path), 'utf8')).toBe('PAR1')
+    expect(await storage.stat(stored.path)).toEqual(stored)
+    {
+      await using local = await storage.materialise(stored.path)
+      expect(await readFile(local.file, 'utf8')).toBe('PAR1')
+    }
+    // The end of one reading is not the end of the object, nor of another reading.
+    await using again = await another().materialise(stored.path)
+    expect(await readFile(again.file, 'utf8')).toBe('PAR1')
     await expect(storage.adopt(join(folder, 'missing'), 'y')).rejects.toMatchObject({ name: 'Storage.UnsafePath' })
   })
 
-  test('scratch folders are new each time, and never in a listing', async () => {
-    const [one, two] = [await storage.scratch('a'), await storage.scratch('a')]
-    expect(one).not.toBe(two)
-    writeFileSync(join(one, 'f'), '')
-    expect(await storage.list('')).toEqual([])
-    expect(await storage.folders('')).toEqual([])
-    // They are a living process's.
-    expect(await storage.removeLeftovers({ before: new Date('2100-01-01') })).toEqual([])
+  test('other bytes have another identity, and the same object the same, whoever looks', async () => {
+    await storage.write('a', 'one')
+    const before = await storage.stat('a')
+    expect(await another().stat('a')).toEqual(before)
+    expect(await storage.list('')).toEqual([before])
+    await storage.write('a', 'two, and longer')
+    expect((await storage.stat('a'))?.identity).not.toBe(before?.identity)
   })
 
   test('listings are deep, sorted, and of whole folder names', async () => {
@@ -140,7 +146,7 @@ describe.each(implementations)('$name', ({ open }) => {
         () => storage.stat(path),
         () => storage.list(path),
         () => storage.remove(path),
-        () => storage.localPath(path),
+        () => storage.materialise(path),
         () => storage.adopt('/nowhere', path),
       ])
         await expect(use()).rejects.toMatchObject({ name: 'Storage.UnsafePath' })

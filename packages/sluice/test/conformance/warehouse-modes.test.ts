@@ -1,7 +1,9 @@
 /** Every warehouse × the modes that keep no history. */
+
 import { describe, expect, test } from 'vitest'
 import type { Load } from '../../src/definition/types.ts'
 import type { Warehouse } from '../../src/warehouses/warehouse.ts'
+import { fromSelect, selectOf } from './select-relation.ts'
 import { columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
 
 const shape = columns({ id: 'INTEGER!', day: 'DATE', amount: 'DECIMAL(12,3)', note: 'VARCHAR' })
@@ -47,7 +49,7 @@ describe.each(warehouses)('$name', ({ make }) => {
   test('WH-02, WH-04: a load in the ledger is not done again', async () => {
     const database = await make()
     const input = inputOf(1, append, shape, [[1, null, '1', 'a']], {
-      added: [{ version: 1, relation: rowsOf(shape, [[1, null, '1', 'a']]), rows: 1 }],
+      added: [{ version: 1, relation: selectOf(rowsOf(shape, [[1, null, '1', 'a']])), rows: 1 }],
     })
     {
       await using warehouse = await database.open()
@@ -97,7 +99,9 @@ describe.each(warehouses)('$name', ({ make }) => {
     await expect(
       warehouse.load({
         ...broken,
-        relation: `SELECT * REPLACE (CASE WHEN id = 2 THEN error('broken') END AS note) FROM (${broken.relation})`,
+        relation: selectOf(
+          `SELECT * REPLACE (CASE WHEN id = 2 THEN error('broken') END AS note) FROM ${fromSelect(broken.relation)}`,
+        ),
       }),
     ).rejects.toThrow('broken')
     expect(await rowsIn(warehouse)).toEqual([[1, null, '1.000', 'a']])
@@ -204,10 +208,12 @@ describe.each(warehouses)('$name', ({ make }) => {
     const batch = (version: number) => ({
       version,
       rows: 2,
-      relation: rowsOf(shape, [
-        [version, null, '1', 'x'],
-        [version, null, '1', 'x'],
-      ]),
+      relation: selectOf(
+        rowsOf(shape, [
+          [version, null, '1', 'x'],
+          [version, null, '1', 'x'],
+        ]),
+      ),
     })
     const input = (version: number, added: number[]) =>
       inputOf(
@@ -477,7 +483,7 @@ describe.each(warehouses)('$name', ({ make }) => {
       const input = inputOf(1, replace, columns({ n: 'BIGINT' }), [])
       const endless = {
         ...input,
-        relation: 'SELECT CAST(a.i AS BIGINT) AS n FROM range(10000000000) a(i) WHERE a.i % 7 = 3',
+        relation: selectOf('SELECT CAST(a.i AS BIGINT) AS n FROM range(10000000000) a(i) WHERE a.i % 7 = 3'),
         rows: 1,
       }
       setTimeout(() => controller.abort(), 100)

@@ -1,7 +1,9 @@
 /** Every warehouse × `incremental`, where it is known which files came and went since the version loaded last. */
+
 import { describe, expect, test } from 'vitest'
 import type { Load } from '../../src/definition/types.ts'
 import type { LoadInput } from '../../src/warehouses/warehouse.ts'
+import { selectOf } from './select-relation.ts'
 import { columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
 
 const shape = columns({ id: 'INTEGER!', day: 'DATE!', note: 'VARCHAR' })
@@ -14,7 +16,7 @@ function versionOf(version: number, files: readonly File[], before: readonly Fil
   const came = files.filter((file) => before?.includes(file) !== true).flat()
   const went = (before ?? []).filter((file) => !files.includes(file)).map((file) => file.map(([, day]) => day).sort())
   const moved = {
-    came: rowsOf(shape, came),
+    came: selectOf(rowsOf(shape, came)),
     rows: came.length,
     went: went.map((days) => ({ min: days[0]!, max: days.at(-1)! })),
   }

@@ -1,4 +1,5 @@
 /** What only a server can do to a load: exact values through COPY, other loaders and writers, deadlocks, lost connections, rights. */
+
 import { mkdtempSync, readdirSync } from 'node:fs'
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Load } from '../../src/definition/types.ts'
 import { openPostgresWarehouse, type PostgresWarehouseOptions } from '../../src/warehouses/postgres/warehouse.ts'
+import { selectOf } from './select-relation.ts'
 import { columns, engine, freshSchema, inputOf, postgresServer } from './warehouses.ts'
 
 const replace: Load = { mode: 'replace', from: 'a.t' }
@@ -113,12 +115,12 @@ test('WH-01: a value that the server refuses ends the load, whichever side of th
   const input = inputOf(1, replace, shape, [])
   const nul =
     "SELECT i::INTEGER AS k, CASE WHEN i = 150000 THEN 'a' || chr(0) ELSE repeat('x', 50) END AS v FROM range(200000) t(i)"
-  await expect(warehouse.load({ ...input, relation: nul, rows: 200_000 })).rejects.toMatchObject({
+  await expect(warehouse.load({ ...input, relation: selectOf(nul), rows: 200_000 })).rejects.toMatchObject({
     name: 'Warehouse.Refused',
     params: { code: '22021' },
   })
   const broken = nul.replace("'a' || chr(0)", "error('broken here')")
-  await expect(warehouse.load({ ...input, relation: broken, rows: 200_000 })).rejects.toThrow('broken here')
+  await expect(warehouse.load({ ...input, relation: selectOf(broken), rows: 200_000 })).rejects.toThrow('broken here')
   expect(await warehouse.ledger({})).toEqual([])
   expect(await warehouse.load(inputOf(1, replace, shape, [[1, 'a']]))).toMatchObject({ total: 1 })
 })

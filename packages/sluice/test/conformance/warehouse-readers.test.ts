@@ -1,4 +1,5 @@
 /** Fault WH-15: who reads while a load runs, sees the table before or after it, never empty or half. */
+
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,8 +8,10 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Load } from '../../src/definition/types.ts'
 import type { Session } from '../../src/engines/engine.ts'
+import type { Relation } from '../../src/lake/relation.ts'
 import { openDuckDbWarehouse, warehouseOver } from '../../src/warehouses/duckdb/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
+import { fromSelect, selectOf } from './select-relation.ts'
 import { columns, engine, freshSchema, inputOf, postgresServer } from './warehouses.ts'
 
 const shape = columns({ k: 'BIGINT', v: 'BIGINT' })
@@ -46,11 +49,12 @@ test.each<Load>([
     },
     interrupt: () => writer.interrupt(),
     close: () => instance.closeSync(),
+    from: async (relation: Relation) => fromSelect(relation),
   } as unknown as Session
   const warehouse = warehouseOver(session, systemClock, () => undefined)
   const version = (v: number) => ({
     ...inputOf(v, load, shape, []),
-    relation: `SELECT range AS k, CAST(${v} AS BIGINT) AS v FROM range(${size})`,
+    relation: selectOf(`SELECT range AS k, CAST(${v} AS BIGINT) AS v FROM range(${size})`),
     rows: size,
   })
   const state = (v: number) => JSON.stringify({ n: String(size), low: String(v), high: String(v) })
@@ -76,7 +80,7 @@ test.each<Load>([
   await using warehouse = await openPostgresWarehouse({ ...place, engine, clock: systemClock, folder: tmpdir() })
   const version = (v: number) => ({
     ...inputOf(v, load, shape, []),
-    relation: `SELECT range AS k, CAST(${v} AS BIGINT) AS v FROM range(${size})`,
+    relation: selectOf(`SELECT range AS k, CAST(${v} AS BIGINT) AS v FROM range(${size})`),
     rows: size,
   })
   await warehouse.load(version(1))

@@ -1,4 +1,5 @@
 /** The warehouses that the conformance suite runs against, and how a test speaks to them. A new warehouse is one entry here. */
+
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +16,9 @@ import { postgresDialect } from '../../src/warehouses/postgres/dialect.ts'
 import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { LoadColumn, LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { readingSelects, selectOf } from './select-relation.ts'
 
-export const engine = duckDbEngine({ memoryLimit: '1GB', threads: 2 })
+export const engine = readingSelects(duckDbEngine({ memoryLimit: '1GB', threads: 2 }))
 
 /** A clock that moves a second with every look, so that no two loads share an instant. */
 export function tickingClock(): Clock {
@@ -137,7 +139,7 @@ export function inputOf(
     columns: shape,
     version,
     committedAt: new Date(Date.parse('2026-01-01T00:00:00Z') + version * 86_400_000).toISOString(),
-    relation: rowsOf(shape, rows),
+    relation: selectOf(rowsOf(shape, rows)),
     rows: rows.length,
     run: 'run',
     attempt: 1,

@@ -108,7 +108,7 @@ async function apply(
     const [compacted, current] = [compactedRows(model, one.from), await lake.current(table)]
     if (compacted === undefined || current === undefined || current.version > model.current) return
     const files = current.files.slice(one.from)
-    const localFile = join(await diskStorage(root).scratch('t'), 'x')
+    const localFile = join(mkdtempSync(join(tmpdir(), 'sluice-written-')), 'x')
     writeFileSync(localFile, fileOf(`${at}`))
     const rows = files.reduce((sum, file) => sum + file.rows, 0)
     const made = { localFile, rows, stats: { a: { min: compacted.at(-1)!, nulls: 0 } } }
@@ -120,7 +120,7 @@ async function apply(
   }
   const files = []
   for (let row = 0; row < one.rows; row++) {
-    const localFile = join(await diskStorage(root).scratch('t'), 'x')
+    const localFile = join(mkdtempSync(join(tmpdir(), 'sluice-written-')), 'x')
     writeFileSync(localFile, fileOf(`${at}-${row}`))
     files.push({ localFile, rows: 1, stats: { a: { min: `${at}-${row}`, nulls: 0 } }, fields: ['a'] })
   }

@@ -11,6 +11,7 @@ import type { ExtractionLog } from '../../src/lake/extractions.ts'
 import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/ledger/lease.ts'
+import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { fileOf, inputOf, steps, table } from './lake-model.ts'
 
@@ -18,9 +19,10 @@ const [root = '', mode = '', name = ''] = process.argv.slice(2)
 const storage = diskStorage(join(root, 'lake'))
 const state = diskStorage(join(root, 'state'))
 const lake = openLake(storage, systemClock)
+const workspace = openWorkspace(join(root, 'lake'))
 
 async function localFile(content: string): Promise<string> {
-  const file = join(await storage.scratch('worker'), 'part-0.parquet')
+  const file = join((await workspace.folder('worker')).folder, 'part-0.parquet')
   writeFileSync(file, fileOf(content))
   return file
 }

@@ -11,6 +11,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/ledger/lease.ts'
+import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { fileOf, inputOf, rowsAt, steps, table } from './lake-model.ts'
 import { inParallel, labelsOf, listed, sampled } from './sweep.ts'
@@ -56,7 +57,7 @@ function openAt(root: string) {
 
 async function rowsOf(root: string, record: CommitRecord): Promise<string[]> {
   const { storage } = openAt(root)
-  const paths = await Promise.all(record.files.map((file) => storage.localPath(file.path)))
+  const paths = await Promise.all(record.files.map(async (file) => (await storage.materialise(file.path)).file))
   return paths.flatMap((path) => readFileSync(path, 'utf8').slice(4, -4).trim().split('+')).sort()
 }
 
@@ -77,6 +78,7 @@ async function expectEnd(root: string): Promise<void> {
   expect(await expectWhole(root)).toBe(steps.length)
   const { storage, lake } = openAt(root)
   await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
+  await openWorkspace(join(root, 'lake')).removeLeftovers({ before: new Date() })
   const kept = await lake.versions(table)
   expect(kept.map(({ version }) => version)).toEqual([steps.length, steps.length - 1])
   const named = new Set(kept.flatMap((record) => [...record.files, ...record.quarantine].map(({ path }) => path)))
@@ -167,7 +169,7 @@ describe('CC-1', () => {
     'LK-06: a writer paused %s it asked for its lease wakes after a takeover, and publishes nothing',
     async (moment) => {
       const root = newRoot()
-      const { storage, lake } = openAt(root)
+      const { lake } = openAt(root)
       const paused = start(root, ['paused', moment])
       while (!paused.output().includes('stopping')) await systemClock.sleep(10)
       // It lives, but is silent for longer than its lease allows.
@@ -175,7 +177,7 @@ describe('CC-1', () => {
       const state = diskStorage(join(root, 'state'))
       await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'successor' })
       expect(lease.token).toBe(2)
-      const localFile = join(await storage.scratch('t'), 'part-0.parquet')
+      const localFile = join((await openWorkspace(join(root, 'lake')).folder('t')).folder, 'part-0.parquet')
       writeFileSync(localFile, fileOf('new'))
       await lake.commit({
         ...inputOf([{ localFile, rows: 1, stats: {}, fields: ['a'] }]),

@@ -4,6 +4,7 @@
  * The points are in code that all modes share: one mode is killed at each of them, the others where most could be lost, with all
  * written and nothing committed.
  */
+
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,7 @@ import type { Load, LoadMode } from '../../src/definition/types.ts'
 import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
+import { selectOf } from '../conformance/select-relation.ts'
 import { columns, engine, freshSchema, inputOf, rowsOf } from '../conformance/warehouses.ts'
 import { type Hit, labelsOf, listed, sampled } from './sweep.ts'
 
@@ -49,7 +51,9 @@ function inputs(load: Load): readonly LoadInput[] {
       [4, 'd', '2026-01-04'],
     ],
   ]
-  const added = (version: number, rows: typeof first) => [{ version, relation: rowsOf(shape, rows), rows: rows.length }]
+  const added = (version: number, rows: typeof first) => [
+    { version, relation: selectOf(rowsOf(shape, rows)), rows: rows.length },
+  ]
   return [
     inputOf(1, load, shape, first, { added: added(1, first) }),
     inputOf(2, load, shape, second, { added: added(2, second) }),

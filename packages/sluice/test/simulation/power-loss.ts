@@ -94,7 +94,7 @@ export function simulatedDisk(): SimulatedDisk {
       if (node === undefined) return undefined
       const { kind, inode } = node
       const [bytes, links] = node.kind === 'file' ? [node.live.length, node.links] : [0, 1]
-      return { kind, inode, bytes, links, modifiedAt: new Date(0) }
+      return { kind, inode, bytes, links, identity: `${inode}:${bytes}`, modifiedAt: new Date(0) }
     },
     async rename(from, to) {
       const node = fileAt(from)

@@ -7,7 +7,8 @@ import type { Column, ColumnType, FilesSource } from '../../src/definition/types
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import type { Session } from '../../src/engines/engine.ts'
 import { diskInbox } from '../../src/inbox/disk/inbox.ts'
-import { quarantineSql } from '../../src/quality/quarantine.ts'
+import type { NewFile } from '../../src/lake/lake.ts'
+import { quarantineRelation } from '../../src/quality/quarantine.ts'
 import { filesSource } from '../../src/sources/files/source.ts'
 import type { Candidate, DiscoveredInput, RefusedInput } from '../../src/sources/source.ts'
 
@@ -21,10 +22,13 @@ export interface QuarantinedRow {
   readonly reasons: readonly string[]
 }
 
+/** A source of files sets nothing aside. */
+type LocalCandidate = Omit<Candidate, 'files'> & { readonly files: readonly NewFile[] }
+
 /** What one delivery came to. */
 export interface Taken {
   readonly inputs: readonly DiscoveredInput[]
-  readonly candidate: Candidate | undefined
+  readonly candidate: LocalCandidate | undefined
   readonly refused: readonly RefusedInput[]
   /** All columns, values as text or NULL. */
   readonly rows: readonly Record<string, string | null>[]
@@ -84,7 +88,7 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
       mkdirSync(scratch)
       const inputs = await open(source).discover(known)
       const signal = new AbortController().signal
-      const { candidate, refused } = await open(source).take(inputs, {
+      const { candidate: made, refused } = await open(source).take(inputs, {
         session,
         scratch,
         progress: () => {},
@@ -93,6 +97,7 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
         attempt: 1,
         current: undefined,
       })
+      const candidate = made as LocalCandidate | undefined
       const rows: Record<string, string | null>[] = []
       const quarantine: QuarantinedRow[] = []
       for (const { localFile } of candidate?.files ?? []) {
@@ -119,7 +124,7 @@ export async function openDrop(clock: Clock = systemClock): Promise<Drop> {
 
 async function quarantined(session: Session, file: string): Promise<QuarantinedRow[]> {
   const rows = await session.all<Record<string, string> & { reasons: string[] }>(
-    `SELECT _file, _line, _record, _offset, hex(_bytes) AS bytes, reasons FROM (${quarantineSql([file])}) ORDER BY _file, _offset, _record`,
+    `SELECT _file, _line, _record, _offset, hex(_bytes) AS bytes, reasons FROM ${await session.from(quarantineRelation([{ localFile: file }]))} ORDER BY _file, _offset, _record`,
   )
   return rows.map((row) => ({
     file: row['_file']!,

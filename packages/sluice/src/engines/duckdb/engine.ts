@@ -5,11 +5,14 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
-import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { Relation } from '../../lake/relation.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import type { LocalObject, Storage } from '../../storage/storage.ts'
 import type { Column, Engine, EngineColumn, Reach, Session, WriteOptions, WrittenFile } from '../engine.ts'
 import { type Appender, openAppender } from './append.ts'
 import { classifyError } from './classify-error.ts'
+import { relationSql } from './relation.ts'
 
 /** How an engine is limited. */
 export interface DuckDbOptions {
@@ -21,6 +24,8 @@ export interface DuckDbOptions {
   readonly tempDirectory?: string
   /** @default DuckDB's own: 90 % of the free disk */
   readonly tempLimit?: string
+  /** Brings an object of the lake to this machine; without it, only relations of local files are read. */
+  readonly materialise?: Storage['materialise']
 }
 
 /** Rows a row group: DuckDB's default, which Spark and Redshift read well. */
@@ -53,7 +58,7 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
             `ATTACH ${quoteText(attach.path)} AS ${quoteIdentifier(attach.name)}${attach.readOnly ? ' (READ_ONLY)' : ''}`,
           )
         }
-        return new DuckDbSession(instance, connection, duckdb, signal)
+        return new DuckDbSession(instance, connection, { duckdb, signal, materialise: options.materialise })
       } catch (error) {
         instance?.closeSync()
         throw classifyError(error, attach?.path)
@@ -85,11 +90,20 @@ function loadDuckDb(): typeof import('@duckdb/node-api') {
   return duckdb
 }
 
+interface SessionParts {
+  readonly duckdb: typeof import('@duckdb/node-api')
+  readonly signal: AbortSignal | undefined
+  readonly materialise: DuckDbOptions['materialise']
+}
+
 class DuckDbSession implements Session {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
+  readonly #parts: SessionParts
   readonly #duckdb: typeof import('@duckdb/node-api')
   readonly #signal: AbortSignal | undefined
+  /** Objects of the lake that statements may read, by path: each is brought here once. */
+  readonly #objects: Map<string, Promise<LocalObject>>
   readonly #onAbort = (): void => void this.#stop()
   /** The statement that is running: freeing a connection under it would crash the process. */
   #running: Promise<unknown> = Promise.resolve()
@@ -99,19 +113,16 @@ class DuckDbSession implements Session {
   #beside: Promise<DuckDbSession> | undefined
   readonly #isOwner: boolean
 
-  constructor(
-    instance: DuckDBInstance,
-    connection: DuckDBConnection,
-    duckdb: typeof import('@duckdb/node-api'),
-    signal: AbortSignal | undefined,
-    owner?: DuckDbSession,
-  ) {
+  constructor(instance: DuckDBInstance, connection: DuckDBConnection, parts: SessionParts, owner?: DuckDbSession) {
+    const { duckdb, signal } = parts
     this.#instance = instance
     this.#connection = connection
+    this.#parts = parts
     this.#duckdb = duckdb
     this.#signal = signal
     this.#isOwner = owner === undefined
     this.#appenders = owner === undefined ? new Map() : owner.#appenders
+    this.#objects = owner === undefined ? new Map() : owner.#objects
     signal?.addEventListener('abort', this.#onAbort)
   }
 
@@ -133,6 +144,22 @@ class DuckDbSession implements Session {
       if (next.done === true) return
       yield next.value
     }
+  }
+
+  from(relation: Relation): Promise<string> {
+    return relationSql(relation, async (file) =>
+      'localFile' in file ? file.localFile : (await this.#object(file.path)).file,
+    )
+  }
+
+  #object(path: string): Promise<LocalObject> {
+    const known = this.#objects.get(path)
+    if (known !== undefined) return known
+    const { materialise } = this.#parts
+    assert(materialise !== undefined, 'an engine that reads the lake knows its storage')
+    const brought = materialise(path)
+    this.#objects.set(path, brought)
+    return brought
   }
 
   async describe(sql: string): Promise<readonly EngineColumn[]> {
@@ -235,7 +262,7 @@ class DuckDbSession implements Session {
 
   beside(): Promise<Session> {
     this.#beside ??= connect(this.#instance).then(
-      (connection) => new DuckDbSession(this.#instance, connection, this.#duckdb, this.#signal, this),
+      (connection) => new DuckDbSession(this.#instance, connection, this.#parts, this),
     )
     return this.#beside
   }
@@ -246,7 +273,8 @@ class DuckDbSession implements Session {
     if (threads !== undefined) await this.run(`SET threads = ${threads}`)
   }
 
-  async confine({ files, folders }: Reach): Promise<void> {
+  async confine({ objects, folders }: Reach): Promise<void> {
+    const files = await Promise.all(objects.map(async (path) => (await this.#object(path)).file))
     const list = (paths: readonly string[]): string => `[${paths.map(quoteText).join(', ')}]`
     await this.run(`SET allowed_paths = ${list(files)}`)
     await this.run(
@@ -275,7 +303,10 @@ class DuckDbSession implements Session {
     await (await this.#beside)?.close()
     if (this.#isOwner) for (const table of this.#appenders.keys()) this.#discardAppender(table)
     this.#connection.closeSync()
-    if (this.#isOwner) this.#instance.closeSync()
+    if (!this.#isOwner) return
+    this.#instance.closeSync()
+    for (const object of await Promise.allSettled(this.#objects.values()))
+      if (object.status === 'fulfilled') await object.value[Symbol.asyncDispose]()
   }
 
   /** Again and again: a statement that waits for a thread yet has not heard the first time. */

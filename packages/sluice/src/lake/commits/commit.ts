@@ -13,13 +13,11 @@ import { encodePart, partitionFolder, tableFolder, versionPath } from '../paths.
 import { checkpointEvery, writeCheckpoint } from '../record/inputs.ts'
 import { currentVersion, encodeRecord, readRecord, writeHint } from '../record/records.ts'
 import type { CommitRecord, DataFile, Field, QuarantineFile } from '../record.ts'
-import type { SetAside } from './set-aside.ts'
+import type { SetAside, SetAsideFile } from './set-aside.ts'
 
 /** A data file on this machine, to become part of a version. */
 export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types'> & {
   readonly localFile: string
-  /** Where it is in place already; see `set-aside.ts`. */
-  readonly setAside?: SetAside
 }
 
 /** A quarantine file on this machine. */
@@ -45,7 +43,7 @@ export interface CommitInput
   /** `append`: the parent's files stay. `replace`: only the new files, and those that are `kept`. */
   readonly operation: 'append' | 'replace'
   readonly fields: readonly Omit<Field, 'id'>[]
-  readonly files: readonly NewFile[]
+  readonly files: readonly (NewFile | SetAsideFile)[]
   /** Paths of the parent's files that a replacement keeps; `expectedParent` says which parent. */
   readonly kept?: readonly string[]
   /** Files of the parent that stay, written again in the types of this version; those that another writer has replaced since are not looked at. */
@@ -215,10 +213,16 @@ export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInp
   const attempt = `${encodePart(input.run)}-${input.attempt}-${newId(clock).slice(-8)}`
   const folder = tableFolder(input.table)
   const files: Omit<DataFile, 'addedIn'>[] = []
-  for (const { localFile, setAside, ...file } of input.files) {
+  for (const file of input.files) {
+    if ('setAside' in file) {
+      const { setAside, ...rest } = file
+      await assertInPlace(storage, setAside)
+      files.push({ ...rest, ...setAside })
+      continue
+    }
+    const { localFile, ...rest } = file
     const path = `${folder}/data/${attempt}/${partitionFolder(file.partition)}part-${files.length}.parquet`
-    if (setAside !== undefined) await assertInPlace(storage, setAside)
-    files.push({ ...file, ...(setAside ?? (await adoptOne(storage, input, localFile, path, file.rows))) })
+    files.push({ ...rest, ...(await adoptOne(storage, input, localFile, path, file.rows)) })
   }
   const quarantine: QuarantineFile[] = []
   for (const { localFile, rows, reasons } of input.quarantine) {

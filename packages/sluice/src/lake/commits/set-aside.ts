@@ -15,7 +15,7 @@ export interface SetAside {
 }
 
 /** A new file that is set aside. */
-export type SetAsideFile = NewFile & { readonly setAside: SetAside }
+export type SetAsideFile = Omit<NewFile, 'localFile'> & { readonly setAside: SetAside }
 
 /**
  * Sets files aside: they are durable afterwards, and gone from where they were.
@@ -26,34 +26,23 @@ export type SetAsideFile = NewFile & { readonly setAside: SetAside }
 export async function setAside(
   storage: Storage,
   clock: Clock,
-  input: Omit<AdoptInput, 'quarantine'>,
+  input: Omit<AdoptInput, 'quarantine' | 'files'> & { readonly files: readonly NewFile[] },
 ): Promise<readonly SetAsideFile[]> {
   const { files } = await adoptFiles(storage, clock, { ...input, quarantine: [] })
-  return Promise.all(
-    files.map(async ({ path, bytes, sha256, ...file }) => ({
-      ...file,
-      localFile: await storage.localPath(path),
-      setAside: { path, bytes, sha256 },
-    })),
-  )
+  return files.map(({ path, bytes, sha256, ...file }) => ({ ...file, setAside: { path, bytes, sha256 } }))
 }
 
 /**
- * Takes files up again that were set aside, once every byte of them has been read; undefined where one is not what it was.
+ * Whether files that were set aside are what they were: every byte of them is read.
  *
- * @example const files = await takeUp(storage, kept.files)
+ * @example if (await canTakeUp(storage, kept.files)) …
  */
-export async function takeUp(
-  storage: Storage,
-  files: readonly Omit<SetAsideFile, 'localFile'>[],
-): Promise<readonly SetAsideFile[] | undefined> {
-  const taken: SetAsideFile[] = []
-  for (const file of files) {
-    const { path, bytes, sha256 } = file.setAside
-    if ((await storage.stat(path))?.bytes !== bytes) return undefined
-    const localFile = await storage.localPath(path)
-    if ((await digestFile(localFile)).sha256 !== sha256) return undefined
-    taken.push({ ...file, localFile })
+export async function canTakeUp(storage: Storage, files: readonly SetAsideFile[]): Promise<boolean> {
+  for (const { setAside } of files) {
+    const { path, bytes, sha256 } = setAside
+    if ((await storage.stat(path))?.bytes !== bytes) return false
+    await using local = await storage.materialise(path)
+    if ((await digestFile(local.file)).sha256 !== sha256) return false
   }
-  return taken
+  return true
 }

@@ -5,11 +5,12 @@ import { expect, test } from 'vitest'
 import { isSluiceError } from '../../base/errors.ts'
 import type { Check } from '../../definition/types.ts'
 import { duckDbEngine } from '../../engines/duckdb/engine.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { castColumn } from '../casts.ts'
-import { quarantineSql, quarantineWriter, refusedCounter } from '../quarantine.ts'
+import { quarantineRelation, quarantineWriter, refusedCounter } from '../quarantine.ts'
 import { rowContract } from './contract.ts'
 import { assertPassed, assertRowCount, judgeRows } from './judge.ts'
-import { acceptedFiles, openScan, rowsSql, ruleGroup, typedSql } from './scan.ts'
+import { acceptedFiles, openScan, ruleGroup, typedSql } from './scan.ts'
 
 const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2, tempDirectory: tmpdir() })
 const casts = [
@@ -125,13 +126,13 @@ test('a row that was never bytes is kept by its values, and written files are ro
   const written = await quarantine.finish()
   expect(
     await session.all(
-      `SELECT _file, _line, decode(_bytes) AS bytes, fields FROM (${quarantineSql([written!.localFile])})`,
+      `SELECT _file, _line, decode(_bytes) AS bytes, fields FROM ${await session.from(quarantineRelation([written!]))}`,
     ),
   ).toEqual([{ _file: null, _line: null, bytes: '{"a":"é\\"","b":null}', fields: '{"a":"é\\"","b":null}' }])
   const made = await session.write('SELECT 1 AS a, 2 AS extra', { folder })
   const files = acceptedFiles([...made, { ...made[0]!, rows: 0 }], ['a'])
   expect(files).toMatchObject([{ rows: 1, fields: ['a'], stats: { a: { min: '1', max: '1', nulls: 0 } } }])
   const fields = [{ name: 'a', type: 'INTEGER' }]
-  expect(await session.all(`FROM ${rowsSql(fields, files)}`)).toEqual([{ a: 1 }])
-  expect(await session.all(`FROM ${rowsSql(fields, [])}`)).toEqual([])
+  expect(await session.all(`FROM ${await session.from(relationOf({ fields, files }))}`)).toEqual([{ a: 1 }])
+  expect(await session.all(`FROM ${await session.from(relationOf({ fields, files: [] }))}`)).toEqual([])
 })

@@ -1,7 +1,7 @@
 /** One scan does it all: strict casts, row checks, capture of refused rows, and the way on for good ones. */
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { DataFile } from '../../lake/record.ts'
-import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
 import type { ColumnCast, RowRule } from '../rule.ts'
 import { type AcceptSql, acceptSql, decodeMask } from '../rules.ts'
 
@@ -102,18 +102,4 @@ export function acceptedFiles(written: readonly WrittenFile[], columns: readonly
       stats: Object.fromEntries(Object.entries(stats).filter(([name]) => columns.includes(name))),
       fields: columns,
     }))
-}
-
-/**
- * The relation of accepted files, in the table's columns alone; without files, no rows of the same types.
- *
- * @example `SELECT count(*) FROM ${rowsSql(candidate.fields, candidate.files)}`
- */
-export function rowsSql(
-  fields: readonly { readonly name: string; readonly type: string }[],
-  files: readonly Pick<AcceptedFile, 'localFile'>[],
-): string {
-  const columns = fields.map(({ name, type }) => (files.length > 0 ? '' : `NULL::${type} AS `) + quoteIdentifier(name))
-  const from = files.length === 0 ? 'WHERE false' : `FROM ${readParquetSql(files.map(({ localFile }) => localFile))}`
-  return `(SELECT ${columns.join(', ')} ${from})`
 }

@@ -1,4 +1,7 @@
 /** What is done with a log of changes by hand: how it stands, what the server needs, what waits, what was missed. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type pg from 'pg'
 import { newId } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'
@@ -10,6 +13,7 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { readFooter } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
 import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
@@ -161,12 +165,12 @@ function gaps(
 }
 
 async function reasonsOf(
-  { engine, lake }: ProjectContext,
+  { engine }: ProjectContext,
   record: CommitRecord,
   tables: readonly string[],
 ): Promise<Map<string, string>> {
   await using session = await engine.open({})
-  const log = await lake.latestSql(record)
+  const log = `SELECT * FROM ${await session.from(relationOf(record))}`
   const reasons = new Map<string, string>()
   for (const table of tables) reasons.set(table, (await whyWaiting(session, log, table)).join('; '))
   return reasons
@@ -248,15 +252,27 @@ export async function withLog<T>(
   signal: AbortSignal,
   work: (log: LogWork) => Promise<T>,
 ): Promise<T> {
-  const { clock, state, lake, engine, storage } = context
+  const { clock, state, lake, engine, workspace } = context
   const run = newId(clock)
   await using lease = await acquireLease(state, 'project', { clock, owner: run })
   const current = await lake.current(table)
   if (current?.watermark === undefined) throw sluiceError('Source.LogMissing', { table })
   await using session = await engine.open({ signal })
+  await using folders = await workspace.folder(run)
   return await work({
-    ...{ run, lease, session, current, cursor: readCursor(current.watermark), log: await lake.latestSql(current) },
-    scratch: (name) => storage.scratch(`${run}-${name}`),
+    ...{
+      run,
+      lease,
+      session,
+      current,
+      cursor: readCursor(current.watermark),
+      log: `SELECT * FROM ${await session.from(relationOf(current))}`,
+    },
+    async scratch(name) {
+      const folder = join(folders.folder, name)
+      await mkdir(folder)
+      return folder
+    },
     async commit(what, { files, inputs, rows, cursor }, parent) {
       const { version } = parent ?? (await lake.current(table)) ?? current
       const { record } = await lake.commit({

@@ -1,12 +1,12 @@
 /** Compares whole tables with what a log has of them, and adds what was missed; a lost slot is made anew (CD-05, CD-06, CD-08, CD-28). */
-import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { openCapture } from '../../sources/cdc/capture.ts'
 import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
@@ -72,7 +72,7 @@ async function compare(
   server: Server,
   { tables: asked, onProgress, signal }: Options & { readonly signal: AbortSignal },
 ): Promise<CdcResnapshot> {
-  const { source, context } = controlled
+  const { source } = controlled
   const { session, scratch } = work
   const { walsender, settings, identity, captured } = server
   const isHealthy = await canGoOn(controlled, work.cursor, server)
@@ -96,7 +96,7 @@ async function compare(
   await copySnapshot({ settings, slot, tables, writer: stage, connections, chunkPages, signal })
   const read = isHealthy ? await readUpTo(controlled, work, slot, except, signal) : work.current
   const cursor = readCursor(read.watermark!)
-  const log = `SELECT * FROM (${await context.lake.latestSql(read)}) WHERE _lsn <= ${slot.consistentPoint}`
+  const log = `SELECT * FROM ${await session.from(relationOf(read, `_lsn <= ${slot.consistentPoint}`))}`
   const at = { ...(stage.point ?? { committedAt: 0n }), lsn: slot.consistentPoint }
   const folder = await scratch('missed')
   const missed = await writeMissed({
@@ -120,7 +120,6 @@ async function compare(
       },
     ],
   })
-  rmSync(folder, { recursive: true, force: true })
   return { tables: missed.tables, version: record.version, position: printLsn(next.position) }
 }
 
@@ -168,7 +167,6 @@ async function readUpTo(
   let current = work.current
   const take = async (name: string) => {
     const folder = await scratch(name)
-    mkdirSync(join(folder), { recursive: true })
     return {
       ...{ session, scratch: folder, progress: () => {}, signal, attempt: 1, current },
       run: { id: run, startedAt: context.clock.now() },

@@ -7,11 +7,17 @@ import { duckDbEngine } from '../../engines/duckdb/engine.ts'
 import { identityOf, rowsVersion } from '../../lake/growth.ts'
 import { type CommitInput, type Lake, openLake } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf, snapshotOf } from '../../lake/relation.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { openWorkspace } from '../workspace.ts'
 import { compactTable } from './compact.ts'
 
-const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
+const engine = duckDbEngine({
+  memoryLimit: '256MB',
+  threads: 2,
+  materialise: (path) => storage.materialise(path),
+})
 const session = await engine.open()
 // What is read is in the order of the files.
 await session.run('SET preserve_insertion_order = true')
@@ -37,7 +43,7 @@ async function append(days: readonly string[] = ['a'], options: Partial<CommitIn
   const files: CommitInput['files'][number][] = []
   let fields: CommitInput['fields'] = []
   for (const day of days) {
-    const folder = await storage.scratch('t')
+    const folder = mkdtempSync(join(all, 'written-'))
     const sql = `SELECT ${version}::INTEGER AS n, '${day}' AS day${more}`
     fields = (await session.describe(sql)).map((column) => ({ ...column, nullable: true }))
     const [written] = await session.write(sql, { folder })
@@ -61,7 +67,7 @@ const accountOf = (rows: number) => ({ read: rows, accepted: rows, quarantined: 
 
 const compact = (choose?: (record: CommitRecord) => readonly (readonly DataFile[])[], fence = async () => {}) =>
   compactTable(
-    { lake, engine, storage },
+    { lake, engine, workspace: openWorkspace(join(all, 'work')) },
     table,
     { run: 'compacting', fencingToken: 1, fence, signal: new AbortController().signal },
     choose,
@@ -76,7 +82,9 @@ const between =
 
 const rowsOf = async (files: readonly DataFile[], record: CommitRecord): Promise<readonly string[]> =>
   (
-    await session.all<{ row: string }>(`SELECT day || n AS row FROM (${await lake.latestSql({ ...record, files })})`)
+    await session.all<{ row: string }>(
+      `SELECT day || n AS row FROM ${await session.from(relationOf({ ...record, files }))}`,
+    )
   ).map(({ row }) => row)
 
 test('sixteen appends become one file: the same rows, in their order, as a version of its own that is no news', async () => {
@@ -97,9 +105,9 @@ test('sixteen appends become one file: the same rows, in their order, as a versi
   expect(identityOf(record.files)).toBe(identityOf(before.files))
   expect(await lake.knownInputs(table)).toHaveLength(16)
   const versions = (records: readonly CommitRecord[]) =>
-    lake
-      .snapshotSql(records)
-      .then((sql) => session.all(`SELECT _version AS v, count(*)::INTEGER AS n FROM (${sql}) GROUP BY 1 ORDER BY 1`))
+    session
+      .from(snapshotOf(records))
+      .then((rows) => session.all(`SELECT _version AS v, count(*)::INTEGER AS n FROM ${rows} GROUP BY 1 ORDER BY 1`))
   expect(await versions([before, record])).toEqual([{ v: 16, n: 16 }])
   expect(await versions([record])).toEqual([{ v: 17, n: 16 }])
   expect(await compact()).toBeUndefined()
@@ -208,7 +216,7 @@ test('LK-06: an outdated compaction publishes nothing', async () => {
 
 test('LK-03: a damaged file is not written on as if it were sound', async () => {
   for (let at = 0; at < 3; at++) await append()
-  const path = await storage.localPath((await lake.current(table))!.files[1]!.path)
+  const { file: path } = await storage.materialise((await lake.current(table))!.files[1]!.path)
   const bytes = readFileSync(path)
   bytes[10]! ^= 1
   writeFileSync(path, bytes)
@@ -222,8 +230,8 @@ test('a column that came later is NULL before; widened ones are read as they are
   await append(['a'], { more: ', 7 AS later' })
   const record = (await lake.current(table))!
   const parts = (await lake.growthSince(record, 1))!
-  const sql = await lake.latestSql({ ...record, files: [...parts.known, ...parts.fresh] })
-  expect(await session.all(`SELECT n, later FROM (${sql}) ORDER BY n`)).toEqual([
+  const rows = await session.from(relationOf({ ...record, files: [...parts.known, ...parts.fresh] }))
+  expect(await session.all(`SELECT n, later FROM ${rows} ORDER BY n`)).toEqual([
     { n: 1, later: null },
     { n: 2, later: null },
     { n: 4, later: 7 },

@@ -1,5 +1,6 @@
 /** Writes small files of tables together, after the tasks of a run: what streams brings a file every few seconds, and every record names them all. */
-import { mkdir, rm } from 'node:fs/promises'
+
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
@@ -7,6 +8,7 @@ import { readFooter } from '../../engines/parquet-footer.ts'
 import { contentOf, contentOfRows } from '../../lake/content.ts'
 import type { Merge } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { smallFiles } from '../../lake/small-files.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
 
@@ -25,29 +27,25 @@ const rowGroupBytes = 16 << 20
  * @throws Lake.FileCorrupt where a file is not what was committed, or what was written of it is not the same
  */
 export async function compactTable(
-  context: Pick<ProjectContext, 'lake' | 'engine' | 'storage'>,
+  context: Pick<ProjectContext, 'lake' | 'engine' | 'workspace'>,
   table: string,
   { signal, ...compacting }: Compacting,
   choose: (record: CommitRecord) => readonly (readonly DataFile[])[] = smallFiles,
 ): Promise<CommitRecord | undefined> {
-  const { lake, engine, storage } = context
+  const { lake, engine, workspace } = context
   const record = await lake.current(table)
   const groups = record === undefined ? [] : choose(record)
   if (record === undefined || groups.length === 0) return undefined
   await lake.verify({ ...record, files: groups.flat(), quarantine: [] })
-  const folder = await storage.scratch(`${compacting.run}-compact`)
-  try {
-    await using session = await openWriter(engine, signal)
-    const merges: Merge[] = []
-    for (const [at, files] of groups.entries())
-      merges.push(
-        await merge(session, await lake.latestSql({ ...record, files }), record, files, join(folder, `${at}`)),
-      )
-    const verifyFile = (file: string) => readFooter(session, file)
-    return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  await using work = await workspace.folder(`${compacting.run}-compact`)
+  await using session = await openWriter(engine, signal)
+  const merges: Merge[] = []
+  for (const [at, files] of groups.entries())
+    merges.push(
+      await merge(session, await rowsOf(session, { ...record, files }), record, files, join(work.folder, `${at}`)),
+    )
+  const verifyFile = (file: string) => readFooter(session, file)
+  return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
 }
 
 /** A session that writes files again: one thread keeps the order of the rows, and holds one row group. */
@@ -57,10 +55,14 @@ export async function openWriter(engine: ProjectContext['engine'], signal: Abort
   return session
 }
 
+/** Every row of some files of a version, as a SELECT of a session. */
+export const rowsOf = async (session: Session, record: Pick<CommitRecord, 'fields' | 'files'>): Promise<string> =>
+  `SELECT * FROM ${await session.from(relationOf(record))}`
+
 /**
  * Writes files as one, and proves that it has their rows.
  *
- * @example await merge(session, await lake.latestSql({ ...record, files }), record, files, '/scratch/0')
+ * @example await merge(session, await rowsOf(session, { ...record, files }), record, files, '/scratch/0')
  * @throws Lake.FileCorrupt
  */
 export async function merge(

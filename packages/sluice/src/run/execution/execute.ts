@@ -3,7 +3,6 @@
  *
  * Nothing is resumed from the ledger. A run that follows a crash plans anew from what is committed, and so goes on by itself.
  */
-import { rm } from 'node:fs/promises'
 import { newId } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Model } from '../../definition/types.ts'
@@ -17,6 +16,7 @@ import { acquireLease, type Lease } from '../ledger/lease.ts'
 import { idleRun, type LedgerEntry, readEvents, readPlan, startRun } from '../ledger/ledger.ts'
 import { withParameters } from '../planning/parameters.ts'
 import { planProject } from '../planning/planning.ts'
+import type { WorkFolder } from '../workspace.ts'
 
 /** What runs each kind of task: the same handlers that a function on AWS calls; imported when one runs. */
 const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) => Promise<TaskOutcome> } = {
@@ -246,7 +246,7 @@ class Run {
     const empty = task.dependsOn.find((id) => this.outcomes.has(id) && this.outcomes.get(id)?.version === undefined)
     if (empty !== undefined) return this.#settle(task, 0, { status: 'skipped' }, `${empty} has no version yet`)
     const started = this.#context.clock.now().getTime()
-    const scratch: string[] = []
+    const scratch: WorkFolder[] = []
     this.emit({ type: 'task.started', task: task.id, kind: task.kind, table: task.table, attempt })
     try {
       const outcome = await handlers[task.kind]({
@@ -261,11 +261,11 @@ class Run {
         fence: () => this.#lease.assertHeld(),
         emit: this.emit,
         scratch: async (name) => {
-          const folder = await this.#context.storage.scratch(
+          const work = await this.#context.workspace.folder(
             `${this.#id}-${task.id.replace(/\W/g, '-')}-${attempt}-${name}`,
           )
-          scratch.push(folder)
-          return folder
+          scratch.push(work)
+          return work.folder
         },
         signal,
       })
@@ -292,7 +292,7 @@ class Run {
       )
       throw error
     } finally {
-      await Promise.all(scratch.map((folder) => rm(folder, { recursive: true, force: true })))
+      await Promise.all(scratch.map((work) => work[Symbol.asyncDispose]()))
     }
   }
 

@@ -7,16 +7,19 @@ import { duckDbEngine } from '../../engines/duckdb/engine.ts'
 import { identityOf } from '../../lake/growth.ts'
 import { type CommitInput, type Lake, openLake } from '../../lake/lake.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { openWorkspace } from '../workspace.ts'
 import { compactTable } from './compact.ts'
 import { rewriteOlder } from './rewrite.ts'
 
-const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2 })
+const engine = duckDbEngine({ memoryLimit: '256MB', threads: 2, materialise: (path) => storage.materialise(path) })
 const session = await engine.open()
 const table = 'raw.log'
 const all = mkdtempSync(join(tmpdir(), 'sluice-rewrite-'))
 const signal = new AbortController().signal
+let root: string
 let storage: Storage
 let lake: Lake
 
@@ -26,7 +29,8 @@ afterAll(async () => {
 })
 
 beforeEach(() => {
-  storage = diskStorage(mkdtempSync(join(all, 'lake-')))
+  root = mkdtempSync(join(all, 'lake-'))
+  storage = diskStorage(root)
   lake = openLake(storage, systemClock)
 })
 
@@ -34,9 +38,9 @@ beforeEach(() => {
 async function append(sql: string, options: Partial<CommitInput> = {}): Promise<CommitRecord> {
   const current = await lake.current(table)
   const fields = (await session.describe(sql)).map((column) => ({ ...column, nullable: true }))
-  const [written] = await session.write(sql, { folder: await storage.scratch('t') })
+  const [written] = await session.write(sql, { folder: (await openWorkspace(root).folder('t')).folder })
   const rows = written?.rows ?? 0
-  const scratch = (name: string) => storage.scratch(name)
+  const scratch = async (name: string) => (await openWorkspace(root).folder(name)).folder
   const rewritten =
     current === undefined ? [] : await rewriteOlder({ lake, engine, scratch, signal }, current, { fields })
   const { record } = await lake.commit({
@@ -57,17 +61,15 @@ async function append(sql: string, options: Partial<CommitInput> = {}): Promise<
 }
 
 const textsOf = async (record: Pick<CommitRecord, 'fields' | 'files'>): Promise<readonly string[]> =>
-  (await session.all<{ v: string }>(`SELECT v::VARCHAR AS v FROM (${await lake.latestSql(record)}) ORDER BY n`)).map(
-    ({ v }) => v,
-  )
+  (
+    await session.all<{ v: string }>(`SELECT v::VARCHAR AS v FROM ${await session.from(relationOf(record))} ORDER BY n`)
+  ).map(({ v }) => v)
 
 /** Types in the files themselves, as DuckDB finds them there. */
 async function typesIn(record: CommitRecord): Promise<readonly string[]> {
   const types = []
   for (const { path } of record.files)
-    types.push(
-      (await session.describe(`SELECT v FROM read_parquet('${await storage.localPath(path)}')`))[0]?.type ?? '',
-    )
+    types.push((await session.describe(`SELECT v FROM read_parquet('${join(root, path)}')`))[0]?.type ?? '')
   return types
 }
 
@@ -125,11 +127,15 @@ test('LK-11: by way of a type that Iceberg knows, what is in the file decides; c
   expect(await typesIn(third)).toEqual(Array(3).fill('DECIMAL(20,1)'))
   expect(third.files.map(({ fields }) => fields)).toEqual(Array(3).fill(['n', 'v', 'came']))
   expect(third.files.map(({ addedIn }) => addedIn)).toEqual([1, 2, 3])
-  const rows = await session.all(`SELECT came::VARCHAR AS came FROM (${await lake.latestSql(third)}) ORDER BY n`)
+  const rows = await session.all(
+    `SELECT came::VARCHAR AS came FROM ${await session.from(relationOf(third))} ORDER BY n`,
+  )
   expect(rows).toEqual([{ came: null }, { came: null }, { came: '2024-01-01' }])
   // Compacted, they are one file of one type, and each version's rows are still known.
   const run = { run: 'compaction', fencingToken: 1, fence: async () => {}, signal }
-  const compacted = await compactTable({ lake, engine, storage }, table, run, ({ files }) => [files])
+  const compacted = await compactTable({ lake, engine, workspace: openWorkspace(root) }, table, run, ({ files }) => [
+    files,
+  ])
   expect(await textsOf(compacted as CommitRecord)).toEqual(['7.0', '8.0', '9.5'])
   const growth = await lake.growthSince(compacted as CommitRecord, 2)
   expect([growth?.known.length, growth?.fresh.length]).toEqual([2, 1])
@@ -151,7 +157,7 @@ test('LK-06: what another writer has added since stays as it is, is read by cast
     { name: 'n', type: 'INTEGER', nullable: true },
     { name: 'v', type: 'TIMESTAMP', nullable: true },
   ]
-  const scratch = (name: string) => storage.scratch(name)
+  const scratch = async (name: string) => (await openWorkspace(root).folder(name)).folder
   const rewritten = await rewriteOlder({ lake, engine, scratch, signal }, first, { fields })
   await append("SELECT 2 AS n, DATE '2024-01-02' AS v")
   const third = await append("SELECT 3 AS n, TIMESTAMP '2024-01-03 01:00:00' AS v", { rewritten })
@@ -179,7 +185,7 @@ test('LK-11: a replacement that keeps files writes those again, and only those',
   const second = await append("SELECT 2 AS n, DATE '2024-01-02' AS v")
   const kept = [second.files[0]?.path ?? '']
   const fields = second.fields.map((field) => (field.name === 'v' ? { ...field, type: 'TIMESTAMP' } : field))
-  const scratch = (name: string) => storage.scratch(name)
+  const scratch = async (name: string) => (await openWorkspace(root).folder(name)).folder
   const rewritten = await rewriteOlder({ lake, engine, scratch, signal }, second, { fields, kept })
   expect(rewritten.map(({ files }) => files.map(({ path }) => path))).toEqual([kept])
   const third = await append("SELECT 3 AS n, TIMESTAMP '2024-01-03' AS v", {
@@ -194,7 +200,7 @@ test('LK-03: a damaged file is not written again as if it were sound, and a date
   const first = await append("SELECT 1 AS n, DATE '5881580-07-10' AS v")
   await expect(append("SELECT 2 AS n, TIMESTAMP '2024-01-01' AS v")).rejects.toThrow()
   expect(await lake.current(table)).toEqual(first)
-  const path = await storage.localPath(first.files[0]?.path as string)
+  const path = join(root, first.files[0]?.path as string)
   const bytes = readFileSync(path)
   bytes[10]! ^= 1
   writeFileSync(path, bytes)

@@ -4,13 +4,13 @@ import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
 import { contentOfRows } from '../../lake/content.ts'
 import { key } from '../../lake/fields.ts'
-import type { Lake, Merge } from '../../lake/lake.ts'
+import type { Merge } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile, Field } from '../../lake/record.ts'
 import { rewritingOf } from '../../lake/rewrite.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 import { holds } from '../../sql/types/lattice.ts'
 import type { TaskContext } from '../context.ts'
-import { merge, openWriter } from './compact.ts'
+import { merge, openWriter, rowsOf } from './compact.ts'
 
 /** What of a task a rewriting needs. */
 export type Rewriter = Pick<TaskContext, 'lake' | 'engine' | 'scratch' | 'signal'>
@@ -37,9 +37,9 @@ export async function rewriteOlder(
   const merges: Merge[] = []
   for (const [at, file] of older.entries()) {
     const to = join(folder, `${at}`)
-    const rows = await lake.latestSql({ fields, files: [file] })
+    const rows = await rowsOf(session, { fields, files: [file] })
     const made = await merge(session, rows, { table: current.table, fields }, [file], to)
-    await assertHeld(session, lake, { file, fields, localFile: made.made.localFile })
+    await assertHeld(session, { file, fields, localFile: made.made.localFile })
     merges.push(made)
   }
   return merges
@@ -48,7 +48,6 @@ export async function rewriteOlder(
 /** The new file's values in the older one's types are the older one's: nothing was lost by the cast. Of what is text now, the texts were compared. */
 async function assertHeld(
   session: Session,
-  lake: Pick<Lake, 'latestSql'>,
   {
     file,
     fields,
@@ -65,7 +64,7 @@ async function assertHeld(
   if (older.length === 0) return
   const names = older.map(({ name }) => name)
   const back = older.map(({ name, type }) => `CAST(${quoteIdentifier(name)} AS ${type}) AS ${quoteIdentifier(name)}`)
-  const expected = await contentOfRows(session, await lake.latestSql({ fields: older, files: [file] }), names)
+  const expected = await contentOfRows(session, await rowsOf(session, { fields: older, files: [file] }), names)
   const found = await contentOfRows(session, `SELECT ${back.join(', ')} FROM ${readParquetSql([localFile])}`, names)
   if (found !== expected)
     throw sluiceError('Lake.FileCorrupt', { file: file.path, expected: `content ${expected}`, found })

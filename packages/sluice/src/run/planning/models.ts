@@ -69,7 +69,7 @@ export async function analyseModels(
   const parser = Object.values(models).some(isParsed) ? await openParser() : undefined
   await using session = await engine.open()
   // Nothing that is analysed reads a file: tables are empty, and in memory.
-  await session.confine({ files: [], folders: [] })
+  await session.confine({ objects: [], folders: [] })
   for (const [table, schema] of Object.entries(columns)) await createEmpty(session, table, schema)
   const fileOf = (table: string): string => {
     const model = models[table]

@@ -10,9 +10,10 @@ import type { ChangesModel } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { type Growth, identityOf, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quarantineWriter } from '../../quality/quarantine.ts'
 import { judgeRows, type RowsOf } from '../../quality/rows/judge.ts'
-import { acceptedFiles, rowsSql } from '../../quality/rows/scan.ts'
+import { acceptedFiles } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
@@ -62,7 +63,7 @@ export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   await session.conserve()
   await session.confine(projectReach(context))
   const grown = isForced(context) ? undefined : await growthOf(context, current, log)
-  const isIncremental = grown !== undefined && !(await comeLate(context, session, model, log, grown))
+  const isIncremental = grown !== undefined && !(await comeLate(session, model, log, grown))
   const fresh = isIncremental ? grown.fresh : log.files
   const making: Making = { context, session, model, log, current, fresh, isIncremental }
   const candidate = await makeCandidate(making)
@@ -118,18 +119,17 @@ const everything = 1n << 64n
 
 /** A SELECT of some of the log's files, in the columns of a log. */
 async function logSql(
-  { lake }: TaskContext,
+  session: Session,
   { dms, columns }: ChangesModel,
   log: CommitRecord,
   files: readonly DataFile[],
 ): Promise<string> {
-  const rows = await lake.latestSql({ ...log, files })
+  const rows = `SELECT * FROM ${await session.from(relationOf({ ...log, files }))}`
   return dms === undefined ? rows : dmsLogSql(rows, dms, columns)
 }
 
 /** Whether files of DMS belong before some that are known: then all is made anew. A server's log is in order. */
 async function comeLate(
-  context: TaskContext,
   session: Session,
   model: ChangesModel,
   log: CommitRecord,
@@ -137,7 +137,7 @@ async function comeLate(
 ): Promise<boolean> {
   if (model.dms === undefined) return false
   const place = async (which: 'min' | 'max', files: readonly DataFile[]): Promise<string> =>
-    `(SELECT ${which}(_lsn) FROM (${await logSql(context, model, log, files)}))`
+    `(SELECT ${which}(_lsn) FROM (${await logSql(session, model, log, files)}))`
   const [row] = await session.all<{ late: boolean | null }>(
     `SELECT ${await place('min', fresh)} <= ${await place('max', known)} AS late`,
   )
@@ -148,7 +148,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const { context, session, model, log, fresh } = making
   const { task, emit } = context
   if (model.dms !== undefined)
-    await assertDms(session, await context.lake.latestSql({ ...log, files: fresh }), model.dms)
+    await assertDms(session, `SELECT * FROM ${await session.from(relationOf({ ...log, files: fresh }))}`, model.dms)
   const table = model.dms === undefined ? (model.table ?? model.from) : dmsTable
   const scratch = await context.scratch('folded')
   const quarantine = quarantineWriter(session, scratch)
@@ -160,7 +160,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const groups = model.dms === undefined ? inOrder(fresh) : [fresh]
   const parts = await Promise.all(
     groups.map(async (files) => ({
-      sql: await logSql(context, model, log, files),
+      sql: await logSql(session, model, log, files),
       rows: files.reduce((sum, { rows }) => sum + rows, 0),
     })),
   )
@@ -169,7 +169,7 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
     judge,
     table: { table, key: model.key.map((name) => columns[name]?.from ?? name) },
     columns: Object.entries(columns).map(([name, { from = name }]) => from),
-    log: await logSql(context, model, log, log.files),
+    log: await logSql(session, model, log, log.files),
     parts,
     select,
     folder: scratch,
@@ -219,9 +219,9 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
   const before = await Promise.all(
     files.map(async (file) => ({
       path: file.path,
-      file: await context.storage.localPath(file.path),
+      file: (await context.storage.materialise(file.path)).file,
       rows: file.rows,
-      sql: await context.lake.latestSql({ fields: current!.fields, files: [file] }),
+      sql: `SELECT * FROM ${await session.from(relationOf({ fields: current!.fields, files: [file] }))}`,
     })),
   )
   const write = (select: string, target: string) => session.write(select, { folder: target })
@@ -253,15 +253,15 @@ async function checkTable(
   if (checks.length === 0) return []
   const kept = new Set(candidate.kept)
   const held = current?.files.filter(({ path }) => kept.has(path)) ?? []
-  const rows = `SELECT * FROM ${rowsSql(candidate.fields, candidate.files)}`
+  const rows = `SELECT * FROM ${await session.from(relationOf(candidate))}`
   const relation =
     current === undefined || held.length === 0
       ? rows
-      : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql({ fields: current.fields, files: held })})`
+      : `${rows} UNION ALL BY NAME SELECT * FROM ${await session.from(relationOf({ fields: current.fields, files: held }))}`
   return runTableChecks(session, {
     relation: `(${relation})`,
     checks,
-    related: await relatedTables(context, checks),
+    related: await relatedTables(context, session, checks),
     now: context.clock.now(),
   })
 }

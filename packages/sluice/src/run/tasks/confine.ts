@@ -24,8 +24,7 @@ export async function confineToInputs(
   )
   const others = await Promise.all([...new Set(compared)].map((table) => context.lake.current(table)))
   const paths = [...records, ...others].flatMap((record) => record?.files.map(({ path }) => path) ?? [])
-  const files = await Promise.all([...new Set(paths)].map((path) => context.storage.localPath(path)))
-  await session.confine({ files, folders: [scratch] })
+  await session.confine({ objects: [...new Set(paths)], folders: [scratch] })
   return {
     ...context,
     scratch: async (name) => {
@@ -43,8 +42,8 @@ export async function confineToInputs(
  * @example await session.confine(projectReach(context))
  */
 export function projectReach({ root, project }: ProjectContext): {
-  files: readonly string[]
+  objects: readonly string[]
   folders: readonly string[]
 } {
-  return { files: [], folders: [root, resolve(root, project.config.lake.path)] }
+  return { objects: [], folders: [root, resolve(root, project.config.lake.path)] }
 }

@@ -9,8 +9,8 @@ import type { Session } from '../../engines/engine.ts'
 import { sameContent } from '../../lake/content.ts'
 import { digestFile } from '../../lake/file-digest.ts'
 import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { addAccounting, noRows } from '../../quality/accounting.ts'
-import { rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import type {
   Candidate,
@@ -296,13 +296,13 @@ async function compare(
   stays: readonly DataFile[],
 ): Promise<readonly CheckResult[]> {
   if (checks.length === 0) return []
-  const rows = `SELECT * FROM ${rowsSql(candidate.fields, candidate.files)}`
+  const rows = `SELECT * FROM ${await session.from(relationOf(candidate))}`
   const current = stays.length === 0 ? undefined : await context.lake.current(context.task.table)
   const whole =
     current === undefined
       ? rows
-      : `${rows} UNION ALL BY NAME SELECT * FROM (${await context.lake.latestSql({ fields: current.fields, files: stays })})`
-  const related = await relatedTables(context, checks)
+      : `${rows} UNION ALL BY NAME SELECT * FROM ${await session.from(relationOf({ fields: current.fields, files: stays }))}`
+  const related = await relatedTables(context, session, checks)
   const run = (relation: string, kind: Check['kind']): Promise<readonly CheckResult[]> =>
     runTableChecks(session, {
       relation: `(${relation})`,

@@ -1,8 +1,10 @@
 /** Finds the versions that a task reads: those of the plan, or those that this run has made since. */
+
 import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import type { TaskContext } from '../context.ts'
 
@@ -30,14 +32,12 @@ export async function resolveInputs(context: TaskContext): Promise<readonly Comm
 }
 
 /** Makes each record a view `<layer>.<table>` of the session. */
-export async function attachInputs(
-  context: TaskContext,
-  session: Session,
-  records: readonly CommitRecord[],
-): Promise<void> {
+export async function attachInputs(session: Session, records: readonly CommitRecord[]): Promise<void> {
   const schemas = new Set(records.map((record) => record.table.split('.')[0] as string))
   for (const schema of schemas) await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
   for (const record of records) {
-    await session.run(`CREATE VIEW ${quoteName(record.table)} AS ${await context.lake.latestSql(record)}`)
+    await session.run(
+      `CREATE VIEW ${quoteName(record.table)} AS SELECT * FROM ${await session.from(relationOf(record))}`,
+    )
   }
 }

@@ -1,9 +1,11 @@
 /** Which rows and columns a load brings: of a table that has only grown, those that it has not brought before, where that comes to the same. */
+
 import { digest } from '../../base/json.ts'
 import { historyColumns } from '../../definition/cdc/rules.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, onlyGrew, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import type { LoadColumn, LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
 
@@ -80,7 +82,7 @@ export async function movedFiles(
   )
   if (went.length < bounds.length) return undefined
   const rows = came.reduce((sum, file) => sum + file.rows, 0)
-  return { came: await context.lake.latestSql({ ...record, files: came }), rows, went }
+  return { came: relationOf({ ...record, files: came }), rows, went }
 }
 
 /** The version loaded last, where the same definition brought the same columns of the same lake: then what that load brought is what the table held. */

@@ -1,8 +1,10 @@
 /** Loads a version of a lake table into the warehouse. */
+
 import { assert, sluiceError } from '../../base/errors.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
@@ -64,9 +66,9 @@ async function loadInput(
     columns,
     version: rowsVersion(record),
     committedAt: record.committedAt,
-    relation: await context.lake.latestSql({ ...record, files }),
+    relation: relationOf({ ...record, files }),
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
-    ...(record.operation !== 'replace' ? { added: await batches(context, record, growth.fresh) } : {}),
+    ...(record.operation !== 'replace' ? { added: batches(record, growth.fresh) } : {}),
     ...(moved === undefined ? {} : { moved }),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
@@ -116,20 +118,14 @@ function assertStillHeld({
 }
 
 /** What later versions added to an appending table, a batch a version; of those that were compacted, a batch together. */
-async function batches(
-  context: TaskContext,
-  record: CommitRecord,
-  fresh: readonly DataFile[],
-): Promise<NonNullable<LoadInput['added']>> {
+function batches(record: CommitRecord, fresh: readonly DataFile[]): NonNullable<LoadInput['added']> {
   const versions = [...new Set(fresh.map((file) => file.addedIn))].sort((a, b) => a - b)
-  return Promise.all(
-    versions.map(async (version) => {
-      const files = fresh.filter((file) => file.addedIn === version)
-      return {
-        version,
-        rows: files.reduce((sum, file) => sum + file.rows, 0),
-        relation: await context.lake.latestSql({ ...record, files }),
-      }
-    }),
-  )
+  return versions.map((version) => {
+    const files = fresh.filter((file) => file.addedIn === version)
+    return {
+      version,
+      rows: files.reduce((sum, file) => sum + file.rows, 0),
+      relation: relationOf({ ...record, files }),
+    }
+  })
 }

@@ -5,10 +5,11 @@ import type { CodeModel, SqlModel, TableOptions } from '../../definition/types.t
 import type { EngineColumn, Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
 import { rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quarantineWriter } from '../../quality/quarantine.ts'
 import { rowContract } from '../../quality/rows/contract.ts'
 import { judgeRows } from '../../quality/rows/judge.ts'
-import { acceptedFiles, openScan, rowsSql, ruleGroup } from '../../quality/rows/scan.ts'
+import { acceptedFiles, openScan, ruleGroup } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
@@ -43,7 +44,7 @@ export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
   if (current?.taskKey === taskKey) return { status: 'unchanged', version: current.version }
 
   await using session = await whole.engine.open({ signal: whole.signal })
-  await attachInputs(whole, session, records)
+  await attachInputs(session, records)
   await setParameters(session, model.bound)
   const options = pipeline?.tables[task.table] ?? {}
   const context = await confineToInputs(whole, session, records, options.checks ?? [])
@@ -117,8 +118,13 @@ async function makeCandidate(
   const refused = await quarantine.finish()
   const { rows: quarantined } = quarantine.counts()
   const checks = judgeRows({ what: task.table, of: 'table' }, contract, noLimits, quarantine.counts(), made)
-  const related = await relatedTables(context, contract.rest)
-  const over = { relation: rowsSql(fields, files), checks: contract.rest, related, now: context.clock.now() }
+  const related = await relatedTables(context, session, contract.rest)
+  const over = {
+    relation: await session.from(relationOf({ fields, files })),
+    checks: contract.rest,
+    related,
+    now: context.clock.now(),
+  }
   return {
     ...{ fields, files, warnings: task.warnings },
     quarantine: refused === undefined ? [] : [refused],

@@ -167,7 +167,7 @@ async function confirmed({ client, context, source }: Opened, cursor: Cursor): P
 }
 
 async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Promise<ChangeLogWriter> {
-  const { source, captured, context, copied } = opened
+  const { source, captured, copied } = opened
   const shapes = copied && new Map([...copied].map(([table, { shape }]) => [table, shape]))
   return changeLogWriter({
     session: take.session,
@@ -178,7 +178,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
     types: captured.types,
     effectiveAt: cursor.effectiveAt,
     waiting: new Set(cursor.waiting),
-    waits: shapeJudge({ client: opened.client, lake: context.lake, take, ...(shapes && { copied: shapes }) }),
+    waits: shapeJudge({ client: opened.client, take, ...(shapes && { copied: shapes }) }),
     truncate: source.truncate,
     ...(copied && { copied }),
   })
@@ -187,7 +187,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
 /** What was written, as a version to come. @example candidateOf(opened, await writer.finish(), cursor, from, transactions) */
 export function candidateOf(
   { source, settings }: Pick<Opened, 'source' | 'settings'>,
-  log: Pick<WrittenLog, 'fields' | 'files' | 'accounting'>,
+  log: Pick<WrittenLog, 'fields' | 'accounting'> & Pick<Candidate, 'files'>,
   cursor: Cursor,
   from: Lsn | undefined,
   transactions: number,

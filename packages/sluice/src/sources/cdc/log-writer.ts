@@ -3,6 +3,7 @@
  */
 import { logColumns } from '../../definition/columns.ts'
 import type { WrittenFile } from '../../engines/engine.ts'
+import type { NewFile } from '../../lake/lake.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import { assertBalanced } from '../../quality/accounting.ts'
 import type { Candidate } from '../source.ts'
@@ -40,7 +41,7 @@ export interface ChangeLogOptions extends LogPartsOptions {
 /** What was written. */
 export interface WrittenLog {
   readonly fields: Candidate['fields']
-  readonly files: Candidate['files']
+  readonly files: readonly NewFile[]
   readonly accounting: RowAccounting
   /** Digests of the shapes that the log holds now. */
   readonly shapes: ReadonlyMap<string, string>
@@ -219,7 +220,7 @@ export function later(committedAt: Micros, last: Micros): Micros {
 }
 
 /** Written files, as a candidate has them. @example logFiles(await session.write(select, into), 'day') */
-export function logFiles(written: readonly WrittenFile[], partitionBy: 'hour' | 'day'): Candidate['files'] {
+export function logFiles(written: readonly WrittenFile[], partitionBy: 'hour' | 'day'): readonly NewFile[] {
   const fields = logColumns(partitionBy).map(({ name }) => name)
   return written.map(({ file, rows, partition, stats }) => ({
     ...{ localFile: file, rows, fields },

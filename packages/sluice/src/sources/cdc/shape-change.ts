@@ -1,6 +1,7 @@
 /** What a change of a table's shape means for the rows that were read before: nothing, more of them, or that nobody knows. */
+
 import type pg from 'pg'
-import type { Lake } from '../../lake/lake.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quoteText } from '../../sql/quote.ts'
 import type { TakeContext } from '../source.ts'
 import { waitingName } from './waiting.ts'
@@ -73,7 +74,6 @@ function isWider(typeOid: number, from: number, to: number): boolean {
 /** What a judge asks. */
 export interface ShapeJudgeContext {
   readonly client: pg.Client
-  readonly lake: Pick<Lake, 'latestSql'>
   readonly take: Pick<TakeContext, 'session' | 'current'>
   /** Shapes of copied rows that are in no version yet, by table. @default none */
   readonly copied?: ReadonlyMap<string, string>
@@ -82,7 +82,7 @@ export interface ShapeJudgeContext {
 /**
  * Makes a judge of new shapes: whether a table waits from here on (CD-16, CD-17).
  *
- * @example const waits = shapeJudge({ client, lake, take })
+ * @example const waits = shapeJudge({ client, take })
  */
 export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: string) => Promise<boolean> {
   const last = new Map(context.copied)
@@ -96,13 +96,13 @@ export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: s
 
 /** The shape that the log has of a table. */
 async function lastShape(
-  { lake, take: { current, session } }: Pick<ShapeJudgeContext, 'lake' | 'take'>,
+  { take: { current, session } }: Pick<ShapeJudgeContext, 'take'>,
   table: string,
 ): Promise<string | undefined> {
   if (current === undefined || current.files.length === 0) return undefined
   const names = [table, waitingName(table)].map(quoteText).join(', ')
   const [row] = await session.all<{ after: string }>(
-    `SELECT after FROM (${await lake.latestSql(current)}) WHERE _op = 'R' AND _table IN (${names}) ORDER BY _lsn DESC, _seq DESC LIMIT 1`,
+    `SELECT after FROM ${await session.from(relationOf(current))} WHERE _op = 'R' AND _table IN (${names}) ORDER BY _lsn DESC, _seq DESC LIMIT 1`,
   )
   return row?.after
 }

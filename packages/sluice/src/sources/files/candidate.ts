@@ -2,11 +2,12 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { printable } from '../../base/printable.ts'
 import { sourceColumns } from '../../definition/columns.ts'
+import type { NewFile } from '../../lake/lake.ts'
 import type { CheckResult, InputReference, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { addAccounting, noRows, refusedShare } from '../../quality/accounting.ts'
 import { type QuarantineWriter, quarantineWriter } from '../../quality/quarantine.ts'
 import { checksFailed, type RowsOf } from '../../quality/rows/judge.ts'
-import { rowsSql } from '../../quality/rows/scan.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
@@ -14,7 +15,7 @@ import { fileContract } from './scan.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */
-export type CandidateFile = Candidate['files'][number]
+export type CandidateFile = NewFile
 
 /** A member with the rows that it lost. */
 export interface Judged {
@@ -48,7 +49,10 @@ export async function finishCandidate(
   const judged = taken.flatMap((unit) => unit.judged)
   const files = taken.flatMap((unit) => unit.files)
   const tableChecks = await runTableChecks(context.take.session, {
-    ...{ relation: rowsSql(sourceColumns(source), files), checks: fileContract(source).rest },
+    ...{
+      relation: await context.take.session.from(relationOf({ fields: sourceColumns(source), files })),
+      checks: fileContract(source).rest,
+    },
     ...{ related: {}, now: context.clock.now() },
   })
   const refused = judged.flatMap(({ member }) => {

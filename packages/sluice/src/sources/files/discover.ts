@@ -68,18 +68,18 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** One file by itself: complete or not, its identity, its date. */
 async function discoverFile(file: Delivery, source: FilesSource, context: FilesContext): Promise<DiscoveredInput> {
-  const { path, bytes } = file
+  const { path, bytes, identity } = file
   const waiting = await waitingFor(file, source, context)
   if (waiting !== undefined) return { id: '', path, bytes, decision: 'waiting', reason: waiting }
   const id = await identityOf(file, context)
   if (id === undefined || (await context.inbox.stat(path))?.identity !== file.identity) {
     return { id: '', path, bytes, decision: 'waiting', reason: 'it changed while it was looked at' }
   }
-  if (source.fileDate === undefined) return { id, path, bytes, decision: 'take' }
+  if (source.fileDate === undefined) return { id, path, bytes, identity, decision: 'take' }
   const fileDate = fileDateOf(basename(path), source.fileDate)
   return fileDate === undefined
-    ? { id, path, bytes, decision: 'refuse', reason: source.fileDate, error: 'Source.FileDate' }
-    : { id, path, bytes, fileDate, decision: 'take' }
+    ? { id, path, bytes, identity, decision: 'refuse', reason: source.fileDate, error: 'Source.FileDate' }
+    : { id, path, bytes, identity, fileDate, decision: 'take' }
 }
 
 /** Decisions that need to know of other files: committed ones, and earlier ones of this delivery. */

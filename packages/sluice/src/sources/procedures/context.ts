@@ -6,7 +6,7 @@ import type { ConnectionPool } from './pool.ts'
 /** What a source of procedures is given. */
 export interface ProceduresContext {
   readonly clock: Clock
-  readonly lake: Pick<Lake, 'current' | 'latestSql' | 'verify' | 'extraction' | 'writeExtraction'>
+  readonly lake: Pick<Lake, 'current' | 'verify' | 'extraction' | 'writeExtraction'>
   readonly pool: ConnectionPool
   /** Result sets of the same call that other sources take. */
   readonly otherSets: ReadonlySet<number>

@@ -1,9 +1,11 @@
 /** New rows against those that the table holds: what was seen before is dropped, what has changed supersedes. */
+
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { Lake } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quoteIdentifier, readParquetSql } from '../../sql/quote.ts'
 
 /** A column of the table that is made. */
@@ -15,7 +17,7 @@ export interface MergeColumn {
 /** What is compared with what. */
 export interface MergeInput {
   readonly session: Session
-  readonly lake: Pick<Lake, 'latestSql' | 'verify'>
+  readonly lake: Pick<Lake, 'verify'>
   readonly current: CommitRecord
   readonly columns: readonly MergeColumn[]
   /** Identifies a row. */
@@ -105,10 +107,10 @@ export async function supersede(files: readonly WrittenFile[], input: MergeInput
 }
 
 /** Rows of a version's files in the columns of the table that is made, with their types; columns that are new to it are NULL. */
-async function heldSql({ lake, current, columns }: MergeInput, files: readonly DataFile[]): Promise<string> {
+async function heldSql({ session, current, columns }: MergeInput, files: readonly DataFile[]): Promise<string> {
   const known = new Set(current.fields.map(({ name }) => name))
   const select = columns.map(
     ({ name, type }) => `${known.has(name) ? quoteIdentifier(name) : 'NULL'}::${type} AS ${quoteIdentifier(name)}`,
   )
-  return `(SELECT ${select.join(', ')} FROM (${await lake.latestSql({ fields: current.fields, files })}))`
+  return `(SELECT ${select.join(', ')} FROM ${await session.from(relationOf({ fields: current.fields, files }))})`
 }

@@ -5,6 +5,7 @@ import { eachValues } from '../../definition/columns.ts'
 import type { ColumnType, EachValue, ParameterValue, ProcedureSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { Lake } from '../../lake/lake.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import { localText, type Window } from './window.ts'
 
@@ -18,7 +19,7 @@ export interface FrozenCall {
 /** What decides a run's parameters. */
 export interface ParameterContext {
   readonly session: Session
-  readonly lake: Pick<Lake, 'current' | 'latestSql' | 'verify'>
+  readonly lake: Pick<Lake, 'current' | 'verify'>
   readonly startedAt: Date
   readonly window: Window | undefined
 }
@@ -70,7 +71,7 @@ async function distinctValues(
   await lake.verify(record)
   const name = quoteIdentifier(column)
   const rows = await session.all<{ value: string }>(
-    `SELECT ${textSql(name, type)} AS value FROM (SELECT DISTINCT ${name} FROM (${await lake.latestSql(record)}) WHERE ${name} IS NOT NULL) ORDER BY ${name}`,
+    `SELECT ${textSql(name, type)} AS value FROM (SELECT DISTINCT ${name} FROM ${await session.from(relationOf(record))} WHERE ${name} IS NOT NULL) ORDER BY ${name}`,
   )
   return rows.map(({ value }) => value)
 }

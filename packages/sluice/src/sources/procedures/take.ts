@@ -7,11 +7,12 @@ import type { ProcedureSource } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { contentOf } from '../../lake/content.ts'
 import type { InputReference, RowAccounting } from '../../lake/record.ts'
+import { relationOf } from '../../lake/relation.ts'
 import { assertBalanced } from '../../quality/accounting.ts'
 import { quarantineWriter } from '../../quality/quarantine.ts'
 import { assertRowCount, checkAccepted, judgeRows, type RowsOf } from '../../quality/rows/judge.ts'
 import { refuseTwice } from '../../quality/rows/keys.ts'
-import { type AcceptedFile, acceptedFiles, rowsSql } from '../../quality/rows/scan.ts'
+import { type AcceptedFile, acceptedFiles } from '../../quality/rows/scan.ts'
 import type { Candidate, TakeContext } from '../source.ts'
 import { type CallResult, callText, runCall } from './call.ts'
 import type { ProceduresContext } from './context.ts'
@@ -59,7 +60,7 @@ export async function takeCalls(taking: Taking): Promise<Candidate> {
   const checks = judgeRows(rows, contract, source.quarantine, quarantine.counts(), read)
   const fields = sourceColumns(source)
   const names = fields.map(({ name }) => name)
-  const relation = rowsSql(fields, acceptedFiles(unique, names))
+  const relation = await session.from(relationOf({ fields, files: acceptedFiles(unique, names) }))
   const over = { relation, related: {}, now: context.clock.now() }
   const tableChecks = await checkAccepted(session, rows, contract, over)
   const { files, carried, dropped } = await besideEarlier(unique, taking)

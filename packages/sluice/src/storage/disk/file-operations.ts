@@ -24,6 +24,8 @@ export interface FileStatus {
   readonly kind: 'file' | 'folder' | 'other'
   readonly bytes: number
   readonly modifiedAt: Date
+  /** Changes whenever the file does. */
+  readonly identity: string
   readonly inode: number
   readonly links: number
 }
@@ -83,6 +85,7 @@ export const nodeFileOperations: FileOperations = {
       kind: found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other',
       bytes: found.size,
       modifiedAt: found.mtime,
+      identity: `${found.size}:${found.mtimeMs}:${found.ctimeMs}:${found.ino}`,
       inode: found.ino,
       links: found.nlink,
     }

@@ -5,8 +5,7 @@ import { processState, thisProcess } from '../../base/process-identity.ts'
 import type { StoredObject } from '../storage.ts'
 import { errorCode } from './classify-error.ts'
 import type { FileOperations } from './file-operations.ts'
-import { listFiles } from './list.ts'
-import { ownFolders } from './path.ts'
+import { listFiles, objectOf } from './list.ts'
 
 /**
  * A name in a temporary folder that shows its owner: machine and boot (hashed), process, start, then what makes it unique.
@@ -27,28 +26,23 @@ function ownerEnded(name: string): boolean | undefined {
   return processState({ ...here, pid: Number(pid), started }) === 'dead'
 }
 
-/** Finds, and removes unless `dryRun`, the files and folders of ended processes. */
+/** Finds, and removes unless `dryRun`, the files and folders of ended processes directly below the folder `own`. */
 export async function removeLeftovers(
   root: string,
+  own: string,
   operations: FileOperations,
   options: { readonly before: Date; readonly dryRun?: boolean },
 ): Promise<readonly StoredObject[]> {
   const removed: StoredObject[] = []
-  for (const own of Object.values(ownFolders)) {
-    for (const name of await operations.readFolder(join(root, own)).catch(noFolder)) {
-      const path = join(root, own, name)
-      const status = operations.status(path)
-      if (status === undefined) continue
-      const files = status.kind === 'folder' ? await listFiles(root, [own, name], operations) : []
-      const newest = Math.max(status.modifiedAt.getTime(), ...files.map((file) => file.modifiedAt.getTime()))
-      if (!(ownerEnded(name) ?? newest < options.before.getTime())) continue
-      removed.push(
-        ...(status.kind === 'folder'
-          ? files
-          : [{ path: `${own}/${name}`, bytes: status.bytes, modifiedAt: status.modifiedAt }]),
-      )
-      if (options.dryRun !== true) await removeTree(path, operations)
-    }
+  for (const name of await operations.readFolder(join(root, own)).catch(noFolder)) {
+    const path = join(root, own, name)
+    const status = operations.status(path)
+    if (status === undefined) continue
+    const files = status.kind === 'folder' ? await listFiles(root, [own, name], operations) : []
+    const newest = Math.max(status.modifiedAt.getTime(), ...files.map((file) => file.modifiedAt.getTime()))
+    if (!(ownerEnded(name) ?? newest < options.before.getTime())) continue
+    removed.push(...(status.kind === 'folder' ? files : [objectOf(`${own}/${name}`, status)]))
+    if (options.dryRun !== true) await removeTree(path, operations)
   }
   return removed
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { StoredObject } from '../storage.ts'
 import { errorCode } from './classify-error.ts'
-import type { FileOperations } from './file-operations.ts'
+import type { FileOperations, FileStatus } from './file-operations.ts'
 import { ownFolders } from './path.ts'
 
 /** All files below, sorted by path. */
@@ -18,11 +18,15 @@ export async function listFiles(
       const path = [...folder, name]
       const status = operations.status(join(root, ...path))
       if (status?.kind === 'folder') pending.push(path)
-      if (status?.kind === 'file')
-        found.push({ path: path.join('/'), bytes: status.bytes, modifiedAt: status.modifiedAt })
+      if (status?.kind === 'file') found.push(objectOf(path.join('/'), status))
     }
   }
   return found.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** A file as storage speaks of it. @example objectOf('raw/sales/_latest.json', status) */
+export function objectOf(path: string, { bytes, identity, modifiedAt }: FileStatus): StoredObject {
+  return { path, bytes, identity, modifiedAt }
 }
 
 /** Names of the folders directly below, sorted. */

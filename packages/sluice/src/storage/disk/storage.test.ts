@@ -16,6 +16,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { failingFileOperations } from '../../../test/simulation/failing-file-operations.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../test/simulation/power-loss.ts'
+import { openWorkspace } from '../../run/workspace.ts'
 import type { Storage } from '../storage.ts'
 import { type FileOperations, nodeFileOperations } from './file-operations.ts'
 import { leftoverName } from './leftovers.ts'
@@ -33,7 +34,7 @@ const text = (bytes: Uint8Array | undefined): string | undefined =>
 describe('the disk', () => {
   test('CT-10: folders are 0700 and files 0600, those that an engine wrote too', async () => {
     const storage = diskStorage(join(root, 'lake'))
-    const folder = await storage.scratch('s')
+    const { folder } = await openWorkspace(join(root, 'lake')).folder('s')
     writeFileSync(join(folder, 'x'), 'x', { mode: 0o666 })
     await storage.adopt(join(folder, 'x'), 'a/b/x')
     await storage.write('a/w', '')
@@ -66,7 +67,7 @@ describe('the disk', () => {
 
   test('adopting a file that has another name copies it: the other name cannot change the lake', async () => {
     const storage = diskStorage(root)
-    const folder = await storage.scratch('s')
+    const { folder } = await openWorkspace(root).folder('s')
     writeFileSync(join(folder, 'x'), 'kept')
     linkSync(join(folder, 'x'), join(folder, 'other'))
     await storage.adopt(join(folder, 'x'), 'x')
@@ -98,6 +99,7 @@ describe('the disk', () => {
 
   test('leftovers of ended processes go at once, of other machines when old, of this process never', async () => {
     const storage = diskStorage(root)
+    const workspace = openWorkspace(root)
     await storage.write('a', '1')
     const mine = leftoverName('x')
     const ended = mine.replace(/\.\d+\./, '.4194399.')
@@ -108,16 +110,33 @@ describe('the disk', () => {
     }
     const far = new Date(Date.now() - 1000)
     const before = new Date(Date.now() - 60_000)
-    const dry = await storage.removeLeftovers({ before, dryRun: true })
+    const remove = async (options: { before: Date; dryRun?: boolean }) => [
+      ...(await storage.removeLeftovers(options)),
+      ...(await workspace.removeLeftovers(options)),
+    ]
+    const dry = await remove({ before, dryRun: true })
     expect(dry.map(({ path, bytes }) => [path, bytes])).toEqual([
       [`_temp/${ended}`, 5],
       [`_scratch/${ended}/sub/f`, 2],
     ])
-    expect(await storage.removeLeftovers({ before })).toEqual(dry)
+    expect(await remove({ before })).toEqual(dry)
     for (const path of ['_temp/feedbeef.1.1.far', '_scratch/feedbeef.1.1.far/sub/f', '_scratch/feedbeef.1.1.far'])
       utimesSync(join(root, path), far, far)
-    expect((await storage.removeLeftovers({ before: new Date() })).length).toBe(2)
+    expect((await remove({ before: new Date() })).length).toBe(2)
     expect([readdirSync(join(root, '_temp')), readdirSync(join(root, '_scratch'))]).toEqual([[mine], [mine]])
+  })
+
+  test('a folder to work in is new each time, in no listing, and gone when it is disposed of', async () => {
+    const storage = diskStorage(root)
+    const workspace = openWorkspace(root)
+    const [one, two] = [await workspace.folder('task: raw/sales'), await workspace.folder('task: raw/sales')]
+    expect(one.folder).not.toBe(two.folder)
+    writeFileSync(join(one.folder, 'f'), '')
+    expect([await storage.list(''), await storage.folders('')]).toEqual([[], []])
+    expect(await workspace.removeLeftovers({ before: new Date('2100-01-01') })).toEqual([])
+    await one[Symbol.asyncDispose]()
+    await one[Symbol.asyncDispose]()
+    expect([existsSync(one.folder), existsSync(two.folder)]).toEqual([false, true])
   })
 
   test.each([

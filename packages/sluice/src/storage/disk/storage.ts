@@ -11,7 +11,7 @@ import { classifyError, errorCode } from './classify-error.ts'
 import { type FileOperations, type FileStatus, nodeFileOperations } from './file-operations.ts'
 import { diskFolders } from './folders.ts'
 import { leftoverName, removeLeftovers } from './leftovers.ts'
-import { listFiles, listFolders } from './list.ts'
+import { listFiles, listFolders, objectOf } from './list.ts'
 import { ownFolders, pathParts } from './path.ts'
 
 /**
@@ -187,21 +187,16 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
         })
         if (moving !== localFile) await discard(localFile)
         const adopted = operations.status(local(path))
-        return { path, bytes: adopted?.bytes ?? source.bytes, modifiedAt: adopted?.modifiedAt ?? source.modifiedAt }
+        return objectOf(path, adopted ?? source)
       }),
 
-    localPath: (path) => attempt(path, async () => local(path)),
-
-    scratch: (name) =>
-      attempt(name, async () => {
-        const path = `${ownFolders.scratch}/${leftoverName(newId(systemClock))}-${name.replace(/[^\w-]+/g, '-').slice(0, 60)}`
-        return await folders.make(`${path}/file`)
-      }),
+    materialise: (path) =>
+      attempt(path, async () => ({ file: local(path), [Symbol.asyncDispose]: async () => undefined })),
 
     stat: (path) =>
       attempt(path, async () => {
         const found = fileAt(path)
-        return found === undefined ? undefined : { path, bytes: found.bytes, modifiedAt: found.modifiedAt }
+        return found === undefined ? undefined : objectOf(path, found)
       }),
 
     list: (prefix) => attempt(prefix, async () => listFiles(base, pathParts(prefix), operations)),
@@ -220,7 +215,7 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
         })
       }),
 
-    removeLeftovers: (options) => attempt('', () => removeLeftovers(base, operations, options)),
+    removeLeftovers: (options) => attempt('', () => removeLeftovers(base, ownFolders.temporary, operations, options)),
   }
 
   async function copyOf(localFile: string): Promise<string> {

@@ -1,5 +1,4 @@
 /** The lake's Parquet and an attached DuckDB file are one database: nothing is staged. */
-import type { SqlRunner } from '../dialect.ts'
 import type { Staging } from '../staging.ts'
 import { columnList, countOf } from '../statements.ts'
 
@@ -8,7 +7,7 @@ import { columnList, countOf } from '../statements.ts'
  *
  * @example duckDbStaging(session).bring('rows', 'SELECT 1 AS n') // '(SELECT 1 AS n)'
  */
-export function duckDbStaging(sql: SqlRunner): Staging {
+export function duckDbStaging(sql: Staging['lake']): Staging {
   const relation = async (_name: string, select: string): Promise<string> => `(${select})`
   return {
     lake: sql,

@@ -39,9 +39,10 @@ async function appendByVersion(
       `version ${version}`,
     ])
     if (known > 0) continue
-    const found = await countOf(staging.lake, `SELECT count(*) FROM (${relation}) AS s`)
+    const batch = `${await staging.lake.from(relation)} AS s`
+    const found = await countOf(staging.lake, `SELECT count(*) FROM ${batch}`)
     if (found !== rows) throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected: rows, found })
-    inserted += await insertRows(context, `(${relation}) AS s`, rows)
+    inserted += await insertRows(context, batch, rows)
     await sql.run(`INSERT INTO ${batches} (target, batch, load_id, row_count) VALUES ($1, $2, $3, $4)`, [
       input.target,
       `version ${version}`,

@@ -10,9 +10,9 @@
  */
 import { assert } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { SqlRunner } from '../dialect.ts'
 import { type LoadContext, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
+import type { Staging } from '../staging.ts'
 import { countOf, qualified, requireColumns } from '../statements.ts'
 import type { LoadInput } from '../warehouse.ts'
 
@@ -29,7 +29,9 @@ export const incremental: LoadModeEntry = {
     const known = `${dialect.ownSchema}.load_keys`
     requireColumns(input, [by])
     const moved = context.rebuilt ? undefined : input.moved
-    await refuseNullKeys(moved === undefined ? context : { ...context, source: `(${moved.came})` }, [by])
+    await refuseNullKeys(moved === undefined ? context : { ...context, source: await staging.lake.from(moved.came) }, [
+      by,
+    ])
     let deleted = 0
     if (context.rebuilt) {
       deleted = await countOf(sql, `DELETE FROM ${target}`)
@@ -138,7 +140,7 @@ async function compareKeys(
  * @returns false where a key does not read back from its text, so that all have to be compared
  */
 async function findCandidates(
-  lake: SqlRunner,
+  lake: Staging['lake'],
   {
     by,
     type,
@@ -159,7 +161,7 @@ async function findCandidates(
   await lake.run(
     `CREATE TEMP TABLE sluice_candidates AS
      SELECT sluice_key, ${value('sluice_key')} AS sluice_value
-     FROM (SELECT CAST(${quoteIdentifier(by)} AS VARCHAR) AS sluice_key FROM (${came}) AS s
+     FROM (SELECT CAST(${quoteIdentifier(by)} AS VARCHAR) AS sluice_key FROM ${await lake.from(came)} AS s
        UNION SELECT key_value FROM ${loaded} AS o WHERE (${[...inside, 'false'].join(' OR ')}) IS NOT FALSE) AS k`,
   )
   const other = 'SELECT count(*) FROM sluice_candidates WHERE CAST(sluice_value AS VARCHAR) IS DISTINCT FROM sluice_key'

@@ -10,7 +10,6 @@ import { isSluiceError, sluiceError } from '../../../base/errors.ts'
 import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { logColumns } from '../../../definition/columns.ts'
 import { readFooter } from '../../../engines/parquet-footer.ts'
-import type { SetAsideFile } from '../../../lake/lake.ts'
 import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
@@ -34,14 +33,11 @@ import {
 } from './kept-copy.ts'
 import { copySnapshot } from './snapshot.ts'
 
-/** A copied table, with its files at hand. */
-type Held = Omit<KeptTable, 'files'> & { readonly files: readonly SetAsideFile[] }
-
 /** How an attempt begins. */
 interface Beginning {
   readonly mark: SlotMark
   /** Tables that earlier attempts have copied. */
-  readonly held: readonly Held[]
+  readonly held: readonly KeptTable[]
   /** Those that are to be copied, and where. */
   readonly tables: readonly PublishedTable[]
   readonly at: CreatedSlot | undefined
@@ -159,17 +155,16 @@ async function stillGood(
   opened: Opened,
   mark: SlotMark | undefined,
   found: readonly Found[],
-): Promise<{ readonly held: readonly Held[]; readonly warnings: string[] }> {
+): Promise<{ readonly held: readonly KeptTable[]; readonly warnings: string[] }> {
   if (mark === undefined || found.length === 0) return { held: [], warnings: [] }
   const { client, source, server, context } = opened
   const why = whyNotContinued(mark, source.slot, server, await readSlot(client, source.slot))
   if (why !== undefined) return { held: [], warnings: [anew(found, why)] }
-  const held: Held[] = []
+  const held: KeptTable[] = []
   const warnings: string[] = []
   for (const { path, kept } of found) {
     const wrong = kept === undefined ? 'what is said of it is damaged' : whyAnew(kept, mark, opened)
-    const files = wrong === undefined ? await context.lake.takeUp(kept!.files) : undefined
-    if (files !== undefined) held.push({ ...kept!, files })
+    if (wrong === undefined && (await context.lake.canTakeUp(kept!.files))) held.push(kept!)
     else
       warnings.push(`the copy of ${kept?.table ?? path} is not kept: ${wrong ?? 'files of it are missing or damaged'}`)
   }
@@ -207,11 +202,11 @@ async function copyTables(
   take: TakeContext,
   { mark, held, tables, at }: Beginning,
   warnings: string[],
-): Promise<readonly Held[]> {
+): Promise<readonly KeptTable[]> {
   if (at === undefined) return []
   const { session, run, attempt, signal, scratch: folder } = take
   const { partitionBy, snapshot } = source
-  const copied: Held[] = []
+  const copied: KeptTable[] = []
   const beside = await session.beside()
   const writer = copyLog({
     ...{ session, folder, partitionBy, types: captured.types },
@@ -221,11 +216,19 @@ async function copyTables(
       const { table } = relation
       const verifyFile = (file: string) => turn(() => readFooter(beside, file))
       const files = await context.lake.setAside({ table: log, run: run.id, attempt, files: written, verifyFile })
-      const kept = { ...rest, table, mark, relation: relation.id, published: captured.digests.get(table)!, partitionBy }
+      const kept = {
+        ...rest,
+        table,
+        files,
+        mark,
+        relation: relation.id,
+        published: captured.digests.get(table)!,
+        partitionBy,
+      }
       crashPoint('sources.cdc.before_keep')
-      await keepTable(context.state, log, { ...kept, files: files.map(({ localFile: _, ...file }) => file) })
+      await keepTable(context.state, log, kept)
       crashPoint('sources.cdc.after_keep')
-      copied.push({ ...kept, files })
+      copied.push(kept)
     },
     progress: take.progress,
   })
@@ -254,7 +257,7 @@ async function copyTables(
 
 const last = (values: readonly bigint[]): bigint => [...values].sort(compareLsn).at(-1) ?? 0n
 
-function copiedOf(opened: Opened, held: readonly Held[], cursor: Cursor): Candidate {
+function copiedOf(opened: Opened, held: readonly KeptTable[], cursor: Cursor): Candidate {
   const rows = held.reduce((sum, one) => sum + one.rows, 0)
   const log = {
     fields: logColumns(opened.source.partitionBy),

@@ -38,7 +38,7 @@ export interface KeptTable {
   readonly nextNumber: number
   readonly rows: number
   /** Where they are on this machine is known once they are taken up. */
-  readonly files: readonly Omit<SetAsideFile, 'localFile'>[]
+  readonly files: readonly SetAsideFile[]
 }
 
 const markPath = (table: string): string => `cdc/${table}.json`

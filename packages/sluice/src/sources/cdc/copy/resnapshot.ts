@@ -11,8 +11,8 @@ import { logColumns } from '../../../definition/columns.ts'
 import type { CdcSource } from '../../../definition/types.ts'
 import type { Session } from '../../../engines/engine.ts'
 import { Utf8Column } from '../../../engines/utf8-column.ts'
+import type { NewFile } from '../../../lake/lake.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/quote.ts'
-import type { Candidate } from '../../source.ts'
 import { shapeDigest } from '../cursor.ts'
 import { partitionColumns } from '../log-parts.ts'
 import { type CopiedRow, later, logFiles, type Point } from '../log-writer.ts'
@@ -118,7 +118,7 @@ export interface MissedChanges {
 
 /** What was written. */
 export interface Compared {
-  readonly files: Candidate['files']
+  readonly files: readonly NewFile[]
   readonly rows: number
   readonly tables: readonly MissedChanges[]
   readonly effectiveAt: Micros
