@@ -5,8 +5,7 @@ import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
-import { placesIn } from '../definition/places.ts'
-import { analyseProject, type ProjectAnalysis } from './analyse.ts'
+import { analyseProject, type ProjectAnalysis, placesOf } from './analyse.ts'
 import { targetStates } from './target-states.ts'
 
 /** A plan, with the problems of the analysis and of the planner together. */
@@ -20,14 +19,14 @@ export interface Planning extends PlanResult {
  * @example const { plan, problems } = await planProject(context)
  */
 export async function planProject(context: ProjectContext, options: PlanOptions = {}): Promise<Planning> {
-  const reading = { places: placesIn(context.root), ...context.reading }
+  const reading = { root: context.root, ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([tableStates(context), targetStates(context), intakes(context)])
   const input: PlanInput = {
     project: context.project,
     analysis: analysis.analysis,
     columns: analysis.columns,
-    ...reading,
+    ...(reading.unread === undefined ? {} : { unread: reading.unread }),
     tables,
     targets,
     intake,
@@ -38,7 +37,9 @@ export async function planProject(context: ProjectContext, options: PlanOptions 
       force: options.force ?? false,
     },
   }
-  const { plan, problems } = buildPlan(input)
+  const first = buildPlan(input)
+  const places = first.problems.length === 0 ? undefined : await placesOf(reading)
+  const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
