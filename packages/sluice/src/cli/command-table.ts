@@ -102,7 +102,7 @@ export const commandTable = {
     summary: 'print the SQL of a table, or a state machine',
     details: 'A table (stage.sales) gives its SQL; the name of a state machine gives its Amazon States Language.',
     arguments: [{ name: 'name', optional: true, summary: 'a table or a state machine; without it, their names' }],
-    examples: ['sluice render stage.sales', 'sluice render retail-master'],
+    examples: ['sluice render stage.sales', 'sluice render retail-raw'],
   },
   crawl: {
     group: 'Author',

@@ -123,7 +123,13 @@ export interface BoundParameter {
   readonly value: string | null
 }
 
-/** A code model: gets its inputs, returns SQL over them, or rows. */
+/**
+ * A code model: gets its inputs, returns SQL over them, or rows.
+ *
+ * Its SQL reads its inputs and nothing else, like that of any model: no file, no network, no secret. Its JavaScript is trusted, and is not
+ * confined: it can do whatever the user who runs Sluice can. What it reads beside its inputs is known to nobody, so that a change of that makes no
+ * new version.
+ */
 export interface CodeModel {
   readonly kind: 'code'
   /** Tables it reads, as `<layer>.<table>`. */

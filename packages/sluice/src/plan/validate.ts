@@ -1,7 +1,7 @@
 /** Columns that a definition names, against the columns that the tables will have. */
 import { type Problem, problem } from '../base/errors.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
-import { checksOf, tablesOf } from '../definition/problems/check.ts'
+import { checksOf, tablesOf } from '../definition/problems/declared.ts'
 import { noPlaces, type Path } from '../definition/problems/places.ts'
 import { suggest } from '../definition/problems/suggest.ts'
 import type { Load } from '../definition/types.ts'

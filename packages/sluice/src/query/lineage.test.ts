@@ -31,6 +31,7 @@ test('a log comes from the tables that it captures, and a looked-up key from its
   ])
   const project = {
     definition: marketplace.project,
+    problems: [],
     analysis: async () => marketplace.analysis,
     tables: async () => [],
   } as unknown as ReadContext

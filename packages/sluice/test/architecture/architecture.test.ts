@@ -53,8 +53,10 @@ describe('the house', () => {
   })
 
   test('only the server and the command line print, parse arguments or exit', () => {
+    // What keeps a definition from exiting and from printing into data names what it replaces.
+    const guard = 'run/definition/contain.ts'
     const wrong = sources
-      .filter((file) => !/^(cli|server)\//.test(relative(src, file)))
+      .filter((file) => !/^(cli|server)\//.test(relative(src, file)) && short(file) !== guard)
       .flatMap((file) =>
         [...code(file).matchAll(/\b(console\.(log|error|warn)|process\.(exit|stdout|stderr|argv))\b/g)].map(
           (m) => `${short(file)} uses ${m[0]}`,

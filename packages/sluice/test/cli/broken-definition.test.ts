@@ -85,7 +85,7 @@ describe.each([
   })
 })
 
-test('CT-08: what a definition prints is no part of a JSON output', async () => {
+test('what a definition prints is no part of a JSON output', async () => {
   const noisy = `console.log('hello')\nprocess.stdout.write('there')\nconsole.table([1])\n${pipeline}`
   writeFileSync(join(root, 'pipelines/shop/pipeline.ts'), noisy)
   const { code, stdout, stderr } = await run('check', '--json')
@@ -94,7 +94,7 @@ test('CT-08: what a definition prints is no part of a JSON output', async () => 
   expect(code).toBe(0)
 })
 
-test('CT-08: a definition without an end is named, and ends the command', async () => {
+test('a definition without an end is named, and ends the command', async () => {
   for (const endless of ['while (true) {}', 'await new Promise(() => {})']) {
     writeFileSync(join(root, 'pipelines/shop/pipeline.ts'), `${endless}\n${pipeline}`)
     const { code, stdout } = await run('check', '--json')

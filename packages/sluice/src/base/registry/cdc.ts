@@ -10,7 +10,7 @@ export const cdcErrors = {
     title: 'A change message cannot be understood.',
     message: ({ why, message, bytes }) =>
       `The server sent a change message (${message}, ${bytes} bytes) that cannot be decoded without loss: ${why}.`,
-    hint: () => `${kept} Nothing of this transaction was published. Please report it with: sluice logs`,
+    hint: () => `${kept} Nothing of this transaction was published. Please report it with: sluice runs logs`,
     retry: 'terminal',
     exit: 1,
     explanation:

@@ -165,7 +165,7 @@ export const connectionErrors = {
     title: 'A server answered in a way that cannot be understood.',
     message: ({ connection, why }) =>
       `The server of the connection "${connection}" sent what cannot be decoded without loss: ${why}.`,
-    hint: () => `${kept} Please report it with: sluice logs`,
+    hint: () => `${kept} Please report it with: sluice runs logs`,
     retry: 'terminal',
     exit: 1,
   }),

@@ -134,7 +134,7 @@ export const definitionErrors = {
     exit: 2,
   }),
   'Definition.FileMisbehaves': entry<{ file: string; what: string }>({
-    code: 'SLU1020',
+    code: 'SLU1024',
     title: 'A definition file does more than define.',
     message: ({ file, what }) => `"${file}" ${what}.`,
     hint: () =>

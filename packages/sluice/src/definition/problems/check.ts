@@ -1,9 +1,10 @@
 /** What spans the pieces of a project: names across pipelines, columns of known tables, folders that would feed each other. */
 import { type Problem, problem } from '../../base/errors.ts'
 import { changesProblems, lookupsOf } from '../cdc/cdc.ts'
-import { addedColumns, declaredChecks, declaredColumns, eachColumns, sourceColumns } from '../columns.ts'
+import { declaredColumns, eachColumns } from '../columns.ts'
 import { procedureProblems } from '../procedures/procedures.ts'
-import type { Check, Load, Model, Pipeline, Project, Source } from '../types.ts'
+import type { Load, Pipeline, Project, Source } from '../types.ts'
+import { checksOf, tablesOf } from './declared.ts'
 import { inboxProblems } from './inboxes.ts'
 import { spell } from './issues.ts'
 import { type CheckContext, needColumns, needTable, type PlacesOf } from './known-names.ts'
@@ -82,35 +83,6 @@ function parameterNames(pipeline: Pipeline, { problems, places }: CheckContext):
   }
   for (const [table, model] of Object.entries(pipeline.models))
     if (model.kind === 'code') for (const name of model.parameters ?? []) need(name, ['models', table, 'parameters'])
-}
-
-/**
- * Every table of a project, with its columns where the definition alone tells them.
- *
- * @example tablesOf(project).get('raw.sales') // ['id', 'amount', '_file']
- */
-export function tablesOf(project: Project): Map<string, readonly string[] | undefined> {
-  const tables = new Map<string, readonly string[] | undefined>()
-  for (const pipeline of project.pipelines) {
-    for (const [table, model] of Object.entries(pipeline.models)) {
-      tables.set(table, modelColumns(model))
-    }
-    for (const [table, source] of Object.entries(pipeline.sources)) {
-      tables.set(
-        `${pipeline.layers[0]}.${table}`,
-        sourceColumns(source).map((column) => column.name),
-      )
-    }
-  }
-  return tables
-}
-
-/** The names of a model's columns, where the definition alone tells them. */
-function modelColumns(model: Model): readonly string[] | undefined {
-  if (model.kind === 'code') return model.columns && Object.keys(model.columns)
-  if (model.kind !== 'changes') return undefined
-  const made = Object.keys(model.transforms).filter((name) => !Object.hasOwn(model.columns, name))
-  return [...Object.keys(model.columns), ...made, ...addedColumns(model.as).map(({ name }) => name)]
 }
 
 /** Pipelines, tables and load targets: each name once in a project. Engines ignore case, so this does, too. */
@@ -195,28 +167,6 @@ function copied(table: string, copy: string, file: string, context: CheckContext
   }
   const params = { where: `tables.${table}.copy`, expected: 'another table than itself', found: `"${copy}"` }
   context.problems.push(problem('Definition.WrongValue', params, { at: context.places(file).at(path, copy) }))
-}
-
-/**
- * Every check of a pipeline, with its table and where it stands.
- *
- * @example checksOf(pipeline)[0] // { check: { kind: 'notNull', column: 'id' }, table: 'raw.sales', path: ['sources', 'sales', 'checks', 0] }
- */
-export function checksOf(pipeline: Pipeline): { check: Check; table: string; path: Path }[] {
-  const of = (kind: string, key: string, table: string, checks: readonly Check[] = []) =>
-    checks.map((check, i) => ({ check, table, path: [kind, key, 'checks', i] }))
-  return [
-    ...Object.entries(pipeline.sources).flatMap(([key, source]) =>
-      of('sources', key, `${pipeline.layers[0]}.${key}`, declaredChecks(source)),
-    ),
-    ...Object.entries(pipeline.tables).flatMap(([key, { checks, changes }]) => [
-      ...of('tables', key, key, checks),
-      ...of('tables', key, key, changes?.checks).map((one) => ({
-        ...one,
-        path: ['tables', key, 'changes', ...one.path.slice(2)],
-      })),
-    ]),
-  ]
 }
 
 /** Only rows can be kept apart: what looks at a whole table stops it or warns. In a source, duplicates of a key are rows, too. */

@@ -13,7 +13,7 @@ type Issue = z.core.$ZodIssue
  * @example const problems = problemsOf(pipelineSchema, raw, places, 'The pipeline')
  */
 export function problemsOf(schema: z.ZodType, raw: unknown, places: Places, whole: string): Problem[] {
-  return findingsOf(schema, raw, places, whole).map(({ problem }) => problem)
+  return findingsOf(schema, raw, places, whole).map(({ problem }) => problem())
 }
 
 /**
@@ -27,7 +27,8 @@ export function wrongPaths(schema: z.ZodType, raw: unknown): readonly Path[] {
 
 /** A problem, and what has to go so that it goes. */
 interface Finding {
-  readonly problem: Problem
+  /** Told only where it is asked for: finding its place and what was meant takes longer than finding it. */
+  readonly problem: () => Problem
   readonly path: Path
 }
 
@@ -43,7 +44,10 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
   const where = path.length === 0 ? whole : spell(path)
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(',').filter((key) => key !== '$schema')
-    return issue.keys.map((key) => ({ problem: unknownKey(key, known, path, where, places), path: [...path, key] }))
+    return issue.keys.map((key) => ({
+      problem: () => unknownKey(key, known, path, where, places),
+      path: [...path, key],
+    }))
   }
   if (issue.code === 'invalid_union' && value !== undefined) {
     const branch = nearest(issue.errors, value)
@@ -53,7 +57,7 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
     const key = String(path.at(-1))
     const expected = issue.issues.map((inner) => spelled(expectation(inner))).join(', ')
     const params = { where: `The name "${key}" in ${spell(path.slice(0, -1)) || whole}`, expected, found: `"${key}"` }
-    return [{ problem: problem('Definition.WrongValue', params, { at: places.at(path) }), path }]
+    return [{ problem: () => problem('Definition.WrongValue', params, { at: places.at(path) }), path }]
   }
   const wanted = expectation(issue)
   const expected = spelled(wanted)
@@ -61,19 +65,22 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
     const key = String(path.at(-1))
     const owner = path.slice(0, -1)
     const params = { where: owner.length === 0 ? whole : spell(owner), key, expected }
-    return [{ problem: problem('Definition.MissingKey', params, { at: places.at(owner) }), path: owner }]
+    return [{ problem: () => problem('Definition.MissingKey', params, { at: places.at(owner) }), path: owner }]
   }
   if (typeof value === 'string' && issue.code === 'invalid_union' && wantsReference(issue)) {
-    return [{ problem: problem('Definition.PlaintextSecret', { where }, { at: places.at(path) }), path }]
+    return [{ problem: () => problem('Definition.PlaintextSecret', { where }, { at: places.at(path) }), path }]
   }
-  const token = typeof value === 'string' ? value : undefined
-  const meant =
-    token === undefined
-      ? undefined
-      : suggest(token, path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : wanted.values)
-  const at = places.at(path, token)
-  const context = meant === undefined ? { at } : { at, suggestion: meant }
-  return [{ problem: problem('Definition.WrongValue', { where, expected, found: found(value) }, context), path }]
+  const told = (): Problem => {
+    const token = typeof value === 'string' ? value : undefined
+    const meant =
+      token === undefined
+        ? undefined
+        : suggest(token, path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : wanted.values)
+    const at = places.at(path, token)
+    const context = meant === undefined ? { at } : { at, suggestion: meant }
+    return problem('Definition.WrongValue', { where, expected, found: found(value) }, context)
+  }
+  return [{ problem: told, path }]
 }
 
 function unknownKey(key: string, known: readonly string[], path: Path, where: string, places: Places): Problem {

@@ -68,3 +68,40 @@ test('rows are appended while a statement runs beside, which sees what came befo
   await session.close()
   await stopped
 })
+
+test('a query that is several statements is not written, not even in part', async () => {
+  await using session = await engine.open()
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-engine-'))
+  await session.run("CREATE TABLE t AS SELECT * FROM (VALUES ('x', 1), ('y', 2)) v(a, b)")
+  await expect(session.write('PIVOT t ON a USING sum(b)', { folder })).rejects.toMatchObject({
+    name: 'Sql.SeveralStatements',
+  })
+  const [written] = await session.write("PIVOT t ON a IN ('x', 'y') USING sum(b)", { folder })
+  expect(written?.rows).toBe(1)
+})
+
+test('CO-10: a confined session reaches what it was given, and can be given nothing more', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-engine-'))
+  const lake = async (path: string) => ({ file: join(other, path), [Symbol.asyncDispose]: async () => {} })
+  await using session = await duckDbEngine({ memoryLimit: '256MB', materialise: lake }).open()
+  const other = mkdtempSync(join(tmpdir(), 'sluice-engine-'))
+  for (const name of ['given', 'beside']) await session.run(`COPY (SELECT 1 AS a) TO '${other}/${name}.parquet'`)
+  await session.confine({ objects: ['given.parquet'], folders: [folder] })
+  expect(await session.all(`FROM '${other}/given.parquet'`)).toEqual([{ a: 1 }])
+  expect((await session.write('SELECT 2 AS a', { folder }))[0]?.rows).toBe(1)
+  for (const sql of [
+    `FROM '${other}/beside.parquet'`,
+    `FROM '${folder}/../${other.split('/').at(-1)}/beside.parquet'`,
+    `COPY (SELECT 1) TO '${other}/given2.parquet'`,
+    "FROM read_text('/proc/self/environ')",
+    "FROM 'http://localhost/x.csv'",
+    `ATTACH '${other}/x.duckdb'`,
+    'INSTALL httpfs',
+    "CREATE SECRET (TYPE s3, KEY_ID 'a')",
+    'SET enable_external_access = true',
+    "SET allowed_paths = ['/']",
+    "SET allowed_directories = ['/']",
+  ])
+    await expect(session.run(sql), sql).rejects.toMatchObject({ name: 'Engine.Failed' })
+  await expect((await session.beside()).run(`FROM '${other}/beside.parquet'`)).rejects.toThrow()
+})

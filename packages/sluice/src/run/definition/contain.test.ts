@@ -31,7 +31,7 @@ const listening = (): readonly string[] =>
     .map((name) => `${String(name)} ${process.listenerCount(name as 'exit')}`)
     .sort()
 
-describe('CT-08: a definition that does more than define is stopped and named, and the process is as before', () => {
+describe('a definition that does more than define is stopped and named, and the process is as before', () => {
   test.each([
     ['process.exit(0)', 'ends the process, by process.exit'],
     ['try { process.exit(0) } catch {}', 'ends the process, by process.exit'],
@@ -81,7 +81,7 @@ async function evaluated(work: string, isPlain: boolean): Promise<{ stdout: stri
   })
 }
 
-describe('CT-08: an end that does not come is not waited for', () => {
+describe('an end that does not come is not waited for', () => {
   const endless = 'value "x.ts" has not come to its end after 1 seconds.'
   test.each([
     ['a promise that never settles', 'async () => await new Promise(() => {})', false],

@@ -211,7 +211,7 @@ async function readDefinition(
     const isPlain =
       settledImports(text)?.every((name) => name === 'sluice') === true && !/\b(?:async|await|then)\b/.test(text)
     // Made before: only what runs before its first wait can be stopped without a watchdog.
-    const work = await evaluator(loading.root, file)
+    const work = await evaluator(loading.root, file, isPlain)
     return { value: await contained(work, { file, limitMs: longestEvaluation, isPlain }), places }
   } catch (error) {
     if (isSluiceError(error, 'Definition.FileMisbehaves')) {
@@ -230,7 +230,7 @@ async function readDefinition(
  * Compiled files are kept below the project, by the hash of their source: compiling costs twenty times as much as reading them back, and in a folder
  * that others can write to, anyone could plant code.
  */
-async function evaluator(root: string, file: string): Promise<() => Promise<unknown>> {
+async function evaluator(root: string, file: string, isPlain: boolean): Promise<() => Promise<unknown>> {
   // Required, not imported: importing CommonJS parses all of it a second time for the names it exports.
   const { createJiti } = createRequire(import.meta.url)('jiti') as typeof import('jiti')
   const sluice = await import('../../index.ts')
@@ -238,7 +238,10 @@ async function evaluator(root: string, file: string): Promise<() => Promise<unkn
   await mkdir(state, { recursive: true, mode: 0o700 }).catch(() => {})
   const options = { virtualModules: { sluice }, moduleCache: false, fsCache: join(state, 'cache', 'definition') }
   const jiti = createJiti(import.meta.url, options)
-  return async () => (await jiti.import<{ default?: unknown }>(join(root, file))).default
+  const path = join(root, file)
+  // Without a wait, so that all of it can be stopped.
+  if (isPlain) return async () => (jiti(path) as { default?: unknown }).default
+  return async () => (await jiti.import<{ default?: unknown }>(path)).default
 }
 
 function evaluationProblem(root: string, file: string, error: Error, sluice: object): Problem {

@@ -1,6 +1,7 @@
 /** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
 import { digest } from '../../base/json.ts'
 import { declaredChecks, declaredColumns, sourceColumns } from '../../definition/columns.ts'
+import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -28,15 +29,30 @@ export async function analyseProject(
 ): Promise<ProjectAnalysis> {
   // Nothing is kept of a definition that is read in part.
   if (reading.unread !== undefined && (reading.unread.incomplete || reading.unread.tables.size > 0))
-    return (await import('./models.ts')).analyseModels(project, engine, reading)
+    return analyse(project, engine, reading)
   const key = digest({ build: build(), project: project.pipelines.map(analysed) })
   const kept = parse(await cache.read(path))
   if (kept?.key === key) return kept.result
-  const { analyseModels } = await import('./models.ts')
-  const result = await analyseModels(project, engine, reading)
+  const result = await analyse(project, engine, reading)
   if (result.problems.every(({ severity }) => severity !== 'error'))
     await cache.write(path, JSON.stringify({ key, result } satisfies Kept))
   return result
+}
+
+async function analyse(project: Project, engine: Engine, reading: Reading): Promise<ProjectAnalysis> {
+  const { analyseModels } = await import('./models.ts')
+  const places = await placesOf(reading)
+  return analyseModels(project, engine, { ...reading, ...(places === undefined ? {} : { places }) })
+}
+
+/**
+ * Where pieces stand: as they were read, or found again in their files; loaded only where there is something to tell.
+ *
+ * @example await placesOf({ root: '/home/me/shop' })
+ */
+export async function placesOf({ places, root }: Reading): Promise<PlacesOf | undefined> {
+  if (places !== undefined || root === undefined) return places
+  return (await import('../definition/places.ts')).placesIn(root)
 }
 
 /** The part of a pipeline that an analysis depends on. */

@@ -1,7 +1,7 @@
 /** Tries every check before anything runs: its SQL is parsed and bound, its regular expression compiled, its values held against their column. */
 import { isSluiceError, type Problem, problem } from '../../base/errors.ts'
 import { columnsOf, declaredColumns } from '../../definition/columns.ts'
-import { checksOf } from '../../definition/problems/check.ts'
+import { checksOf } from '../../definition/problems/declared.ts'
 import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { Path } from '../../definition/problems/places.ts'
 import { suggest } from '../../definition/problems/suggest.ts'

@@ -9,8 +9,7 @@ import { buildPlan } from '../../plan/build.ts'
 import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
-import { placesIn } from '../definition/places.ts'
-import { analyseProject } from './analyse.ts'
+import { analyseProject, placesOf } from './analyse.ts'
 import type { ProjectAnalysis } from './models.ts'
 import { assertParameters, readParameters, withParameters } from './parameters.ts'
 import { targetStates } from './target-states.ts'
@@ -33,7 +32,7 @@ export async function planProject(
 ): Promise<Planning> {
   const given = await readParameters(context.project, options.parameters)
   const { project } = await withParameters(context, given.values)
-  const reading = { places: placesIn(context.root), ...context.reading }
+  const reading = { root: context.root, ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
   const [tables, targets, intake] = await Promise.all([
     tableStates(context, analysis.columns),
@@ -45,7 +44,7 @@ export async function planProject(
     ...(Object.keys(given.values).length === 0 ? {} : { parameters: given.values }),
     analysis: analysis.analysis,
     columns: analysis.columns,
-    ...reading,
+    ...(reading.unread === undefined ? {} : { unread: reading.unread }),
     tables,
     targets,
     intake,
@@ -56,7 +55,9 @@ export async function planProject(
       force: options.force ?? false,
     },
   }
-  const { plan, problems } = buildPlan(input)
+  const first = buildPlan(input)
+  const places = first.problems.length === 0 ? undefined : await placesOf(reading)
+  const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   if (options.anyParameters !== true) await assertParameters(given, plan, project)
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }

@@ -80,7 +80,7 @@ test('the tables that it reads are known by whatever construct', async () => {
   )
 })
 
-describe('TR-12: what is several statements to the engine is refused by name', () => {
+describe('what is several statements to the engine is refused by name', () => {
   test.each([
     'PIVOT raw.t ON a USING sum(b)',
     'SELECT * FROM (PIVOT raw.t ON a USING sum(b))',
