@@ -15,7 +15,7 @@ export interface QuarantinedRow {
   readonly text: string
 }
 
-/** What was refused of one table, over all versions that are kept. */
+/** What was refused of one table, over all versions. */
 export interface TableQuarantine {
   readonly table: string
   readonly rows: number
@@ -42,7 +42,7 @@ export async function quarantineOf(
     .filter((other) => name === undefined || other === name)
   const found: TableQuarantine[] = []
   for (const one of names) {
-    const files = (await project.versions(one)).flatMap((record) => record.quarantine)
+    const files = await project.refused(one)
     if (files.length === 0) continue
     const reasons: { [reason: string]: number } = {}
     for (const [reason, rows] of files.flatMap((file) => Object.entries(file.reasons))) {
@@ -84,9 +84,7 @@ export async function* exportRefused(
 ): AsyncIterable<ExportedBytes> {
   const { name } = await resolveTable(project, table)
   const lake = resolve(project.root, project.definition.config.lake.path)
-  const files = (await project.versions(name)).flatMap((record) =>
-    record.quarantine.map((file) => resolve(lake, file.path)),
-  )
+  const files = (await project.refused(name)).map((file) => resolve(lake, file.path))
   await using session = await openLocked(project, signal)
   yield* exportQuarantine(session, files)
 }

@@ -2,7 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import { quarantineSql } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
@@ -74,14 +74,10 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
-  const quarantined = system.versions.flatMap((record) => record.quarantine.map((file) => ({ record, file })))
-  const paths = await Promise.all(
-    quarantined.map(async ({ record, file }) => ({
-      table: record.table,
-      version: record.version,
-      path: await context.storage.localPath(file.path),
-    })),
-  )
+  const paths: { table: string; version: number; path: string }[] = []
+  for (const [table, records] of byTable(system.versions))
+    for (const { addedIn: version, path } of await allRefused(context, records))
+      paths.push({ table, version, path: await context.storage.localPath(path) })
   await session.run(
     `CREATE VIEW sluice.quarantine AS ${
       paths.length === 0
@@ -97,6 +93,23 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
   if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
     await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
   }
+}
+
+/**
+ * Files of refused rows, newest first: of all kept versions, and of those that are gone but for the rows that they refused.
+ *
+ * @example const files = await allRefused(context, await context.lake.versions('raw.sales'))
+ * @param records All kept versions of a table.
+ */
+export async function allRefused(
+  { lake }: Pick<ProjectContext, 'lake'>,
+  records: readonly CommitRecord[],
+): Promise<readonly QuarantineFile[]> {
+  const [newest] = [...records].sort((a, b) => b.version - a.version)
+  if (newest === undefined) return []
+  const files = [...(await lake.refused(newest)), ...records.flatMap(({ quarantine }) => quarantine)]
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  return [...byPath.values()].sort((a, b) => b.addedIn - a.addedIn)
 }
 
 /** A warehouse on a server cannot be attached. Its tables are there by name, and say where they can be read. */

@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import type { FilesSource } from '../definition/types.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { QuarantineFile } from '../lake/record.ts'
 import { exportQuarantine } from '../quality/quarantine.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
 import type { RunOptions } from './api.ts'
@@ -20,7 +20,7 @@ import type { RunSummary } from './ledger/events.ts'
 import { planProject } from './planning/planning.ts'
 
 /**
- * Replays the quarantine of a source: what each kept version refused under another definition than today's.
+ * Replays the quarantine of a source: what the current version answers for and another definition than today's refused.
  *
  * @throws Quality.NothingToReplay where the table has no refused records, or its definition is still the one that refused them
  * @throws Quality.NotReplayable where refused records cannot be a delivery of their own
@@ -36,10 +36,10 @@ export async function replayQuarantine(
   const { plan } = await planProject(context)
   const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
   // Under the definition that refused them, they would be refused again.
-  const versions = standing(await context.lake.versions(table)).filter(
-    (record) => record.definition !== definition && record.quarantine.length > 0,
-  )
-  if (source === undefined || versions.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
+  const current = await context.lake.current(table)
+  const refused = current === undefined ? [] : await context.lake.refused(current)
+  const files = refused.filter((file) => file.definition !== definition)
+  if (source === undefined || files.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
   if (source.kind !== 'files') {
     throw sluiceError('Quality.NotReplayable', {
       table,
@@ -49,7 +49,7 @@ export async function replayQuarantine(
   const why = notReplayable(source)
   if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
 
-  const paths = new Set(await deliver(context, table, versions))
+  const paths = new Set(await deliver(context, table, files))
   const replay: ProjectContext = {
     ...context,
     openSource: async (other, declared) =>
@@ -67,16 +67,6 @@ export async function replayQuarantine(
     })
   }
   return executeRun(replay, { ...options, select: [`${table}+`] })
-}
-
-/** The versions that the current one stands on: not those that a rollback took back, whose files come again as a whole. */
-function standing(newestFirst: readonly CommitRecord[]): readonly CommitRecord[] {
-  let limit = Number.POSITIVE_INFINITY
-  return newestFirst.filter(({ version, rollbackOf }) => {
-    if (version > limit) return false
-    limit = rollbackOf ?? limit
-    return rollbackOf === undefined
-  })
 }
 
 function notReplayable({ mode, format }: FilesSource): string | undefined {
@@ -100,13 +90,14 @@ function replaying(adapter: SourceAdapter, paths: ReadonlySet<string>): SourceAd
 async function deliver(
   context: ProjectContext,
   table: string,
-  versions: readonly CommitRecord[],
+  refused: readonly QuarantineFile[],
 ): Promise<readonly string[]> {
   const known = new Set((await context.lake.knownInputs(table)).values())
   await using session = await context.engine.open()
   const paths: string[] = []
-  for (const { version, quarantine } of versions) {
-    const files = await Promise.all(quarantine.map((file) => context.storage.localPath(file.path)))
+  for (const version of new Set(refused.map(({ addedIn }) => addedIn))) {
+    const own = refused.filter(({ addedIn }) => addedIn === version)
+    const files = await Promise.all(own.map((file) => context.storage.localPath(file.path)))
     const parts = new Map<string, Uint8Array[]>()
     for await (const { file, bytes } of exportQuarantine(session, files)) {
       const own = parts.get(file)

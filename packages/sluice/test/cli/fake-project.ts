@@ -222,6 +222,7 @@ export async function fakeProject(over: Partial<OpenProject> = {}): Promise<Fake
     tables: async () => [records[0]!, records[2]!],
     verify: async () => {},
     versions: async (table) => records.filter((one) => one.table === table),
+    refused: async (table) => records.filter((one) => one.table === table).flatMap(({ quarantine: files }) => files),
     analysis: async () => ({
       'stage.sales': {
         tables: ['raw.sales'],
@@ -333,7 +334,7 @@ function record(
   refused?: { readonly rows: number; readonly reasons: CommitRecord['quarantine'][number]['reasons'] },
 ): CommitRecord {
   return {
-    format: 1,
+    format: 3,
     table,
     version,
     parent: version - 1,
@@ -392,7 +393,17 @@ function record(
     quarantine:
       refused === undefined
         ? []
-        : [{ path: quarantineTable, rows: refused.rows, bytes: 10, sha256: 'cd', reasons: refused.reasons }],
+        : [
+            {
+              path: quarantineTable,
+              rows: refused.rows,
+              bytes: 10,
+              sha256: 'cd',
+              reasons: refused.reasons,
+              addedIn: version,
+              definition: 'd',
+            },
+          ],
   }
 }
 

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
 import { isSluiceError } from '../../base/errors.ts'
+import type { ColumnStats } from '../../lake/record.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Column, Engine, EngineColumn, Session, WriteOptions, WrittenFile } from '../engine.ts'
 import { type Appender, openAppender } from './append.ts'
@@ -147,8 +148,8 @@ class DuckDbSession implements Session {
       ...(partitioned
         ? [
             `PARTITION_BY (${options.partitionBy.map(quoteIdentifier).join(', ')})`,
-            // A data file holds all of its columns: no reader has to know what its folder is called.
-            'WRITE_PARTITION_COLUMNS',
+            // A data file holds all of its table's columns: no reader has to know what its folder is called.
+            ...(options.partitionsOnly === true ? [] : ['WRITE_PARTITION_COLUMNS']),
             'OVERWRITE_OR_IGNORE',
             // Not numbered: NULL and the text that stands for it in a folder's name share a folder.
             "FILENAME_PATTERN 'part-{uuid}'",
@@ -279,17 +280,11 @@ interface CopyStats {
 }
 
 function writtenFile(row: CopyStats): WrittenFile {
-  const stats = row.column_statistics.map(({ key, value }) => {
-    const of = new Map(value.map((entry) => [entry.key, entry.value]))
-    const [min, max] = [of.get('min'), of.get('max')]
-    return [
-      key.startsWith('"') ? key.slice(1, -1).replaceAll('""', '"') : key,
-      {
-        ...(min === undefined ? {} : { min }),
-        ...(max === undefined ? {} : { max }),
-        nulls: Number(of.get('null_count') ?? 0),
-      },
-    ] as const
+  const stats = row.column_statistics.flatMap(({ key, value }) => {
+    const name = columnName(key)
+    return name === undefined
+      ? []
+      : [[name, columnStats(new Map(value.map((entry) => [entry.key, entry.value])))] as const]
   })
   return {
     file: row.filename,
@@ -299,5 +294,25 @@ function writtenFile(row: CopyStats): WrittenFile {
       ? {}
       : { partition: Object.fromEntries(row.partition_keys.map(({ key, value }) => [key, value])) }),
     stats: Object.fromEntries(stats),
+  }
+}
+
+/** DuckDB names what statistics are of by a quoted path; undefined for a part of a nested column. */
+function columnName(path: string): string | undefined {
+  const quoted = /^"((?:[^"]|"")*)"$/.exec(path)?.[1]
+  if (quoted !== undefined) return quoted.replaceAll('""', '"')
+  return path.startsWith('"') ? undefined : path
+}
+
+function columnStats(of: ReadonlyMap<string, string>): ColumnStats {
+  const [min, max, values, bytes] = ['min', 'max', 'num_values', 'column_size_bytes'].map((name) => of.get(name))
+  return {
+    ...(min === undefined ? {} : { min }),
+    ...(max === undefined ? {} : { max }),
+    nulls: Number(of.get('null_count') ?? 0),
+    ...(values === undefined ? {} : { values: Number(values) }),
+    // That there are some is said, and not how many.
+    ...(of.get('has_nan') === 'false' ? { nans: 0 } : {}),
+    ...(bytes === undefined ? {} : { bytes: Number(bytes) }),
   }
 }

@@ -4,17 +4,20 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { type AssignedFields, assignFields } from '../fields.ts'
 import { firstVersionOf, identityOf, onlyGrew, rowsVersion } from '../growth.ts'
-import { currentVersion } from '../record/records.ts'
+import { carryInputs } from '../record/inputs.ts'
+import { currentVersion, writeHint } from '../record/records.ts'
+import { carryRefused } from '../record/refused.ts'
 import type { CommitRecord, DataFile } from '../record.ts'
 import {
   type AdoptInput,
   adoptFiles,
-  afterCommit,
   type CommitInput,
   createRecord,
-  formatOf,
+  type NewFile,
   recordOf,
+  uuidOf,
 } from './commit.ts'
 
 /** What is compacted, by whom. */
@@ -31,7 +34,7 @@ export interface Merge {
   /** Of one partition, with the same columns; whole versions of it, see `smallFiles`. */
   readonly files: readonly DataFile[]
   /** With all columns of the version. */
-  readonly made: Pick<DataFile, 'rows' | 'stats' | 'content'> & { readonly localFile: string }
+  readonly made: Pick<NewFile, 'rows' | 'stats' | 'content' | 'localFile'>
 }
 
 /**
@@ -48,15 +51,15 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
   const files = merges.map(({ files, made }) => {
     assert(made.rows === files.reduce((sum, { rows }) => sum + rows, 0), 'files that become one keep their rows')
     const [{ partition } = {}] = files
-    const inputs = [...new Set(files.flatMap((file) => file.inputs ?? []))]
     return {
       ...made,
       ...(partition === undefined ? {} : { partition }),
-      ...(inputs.length === 0 ? {} : { inputs }),
       fields: names,
     }
   })
-  const adopting: AdoptInput = { ...input, attempt: 1, files, quarantine: [] }
+  // Those that it had before format 3 have no ids for the parts of nested columns.
+  const assigned = assignFields(table, planned, planned.fields, true)
+  const adopting: AdoptInput = { ...input, fields: assigned.fields, attempt: 1, files, quarantine: [] }
   let adopted: Awaited<ReturnType<typeof adoptFiles>>['files'] | undefined
   for (;;) {
     const parent = await recordOf(storage, table, await currentVersion(storage, table))
@@ -64,12 +67,12 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
       throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
     assertHeld(input, planned, parent)
     adopted ??= (await adoptFiles(storage, clock, adopting)).files
-    const record = buildRecord(clock, input, parent, adopted)
+    const record = await buildRecord(storage, clock, input, { parent, assigned, adopted })
     crashPoint('lake.compact.before_fence')
     await fence()
     crashPoint('lake.compact.before_create')
     if (await createRecord(storage, record)) {
-      await afterCommit(storage, record)
+      await writeHint(storage, table, record.version)
       return record
     }
   }
@@ -83,12 +86,18 @@ function assertHeld({ table, merges }: CompactInput, planned: CommitRecord, pare
     throw sluiceError('Lake.Conflict', { table, expected: planned.version, found: parent.version })
 }
 
-function buildRecord(
+interface Building {
+  readonly parent: CommitRecord
+  readonly assigned: AssignedFields
+  readonly adopted: readonly Omit<DataFile, 'addedIn'>[]
+}
+
+async function buildRecord(
+  storage: Storage,
   clock: Clock,
   { merges, run, fencingToken }: CompactInput,
-  parent: CommitRecord,
-  adopted: readonly Omit<DataFile, 'addedIn'>[],
-): CommitRecord {
+  { parent, assigned, adopted }: Building,
+): Promise<CommitRecord> {
   const places = new Map(merges.flatMap(({ files }, at) => files.map(({ path }, place) => [path, { at, place }])))
   const files = parent.files.flatMap((file): readonly DataFile[] => {
     const found = places.get(file.path)
@@ -101,16 +110,19 @@ function buildRecord(
   })
   return {
     ...parent,
-    format: formatOf(files),
+    ...assigned,
+    uuid: parent.uuid ?? uuidOf({ ...parent, run }),
     version: parent.version + 1,
     parent: parent.version,
     operation: 'compact',
     compacted: { of: rowsVersion(parent), run, at: clock.now().toISOString() },
     fencingToken,
+    known: await carryInputs(storage, clock, parent, []),
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     // Nothing is read again: what the compacted version read and refused stays in its own record, and is not counted twice.
     accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
     quarantine: [],
+    refused: await carryRefused(storage, clock, parent),
   }
 }

@@ -3,9 +3,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import { completeFile } from '../../engines/parquet-footer.ts'
 import { contentOf, contentOfRows } from '../../lake/content.ts'
-import type { Merge } from '../../lake/lake.ts'
+import type { CompactInput, Merge } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { smallFiles } from '../../lake/small-files.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
@@ -48,7 +48,7 @@ export async function compactTable(
       merges.push(
         await merge(session, await lake.latestSql({ ...record, files }), record, files, join(folder, `${at}`)),
       )
-    const verifyFile = (file: string) => readFooter(session, file)
+    const verifyFile: CompactInput['verifyFile'] = (file, fields) => completeFile(session, file, fields)
     return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -140,7 +140,7 @@ export function candidateFiles(written: readonly WrittenFile[], columns: readonl
       localFile: file,
       rows,
       ...(partition === undefined ? {} : { partition }),
-      stats: Object.fromEntries(Object.entries(stats).filter(([name]) => columns.includes(name))),
+      stats,
       fields: columns,
     }))
 }
@@ -148,7 +148,8 @@ export function candidateFiles(written: readonly WrittenFile[], columns: readonl
 /** How the engine partitions what a table declares; years and months exist only as partitions. */
 export function partitionColumns(
   partition: { readonly kind: 'value' | 'yearMonth'; readonly column: string } | undefined,
-): Pick<WriteOptions, 'partitionBy'> {
+): Pick<WriteOptions, 'partitionBy' | 'partitionsOnly'> {
   if (partition === undefined) return {}
-  return { partitionBy: partition.kind === 'yearMonth' ? ['year', 'month'] : [partition.column] }
+  if (partition.kind === 'value') return { partitionBy: [partition.column] }
+  return { partitionBy: ['year', 'month'], partitionsOnly: true }
 }

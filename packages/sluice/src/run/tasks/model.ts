@@ -53,6 +53,7 @@ export async function runModel(context: TaskContext): Promise<TaskOutcome> {
       operation: 'replace',
       expectedParent: current?.version ?? 0,
       sql: model.kind === 'sql' ? model.sql : sql,
+      ...(options.partitionBy?.kind === 'yearMonth' ? { monthOf: options.partitionBy.column } : {}),
     },
   )
   return {

@@ -1,14 +1,14 @@
 /** Write, check, then publish: commits a candidate as the next version, or throws and leaves the current one as it is. */
 import { sluiceError } from '../../base/errors.ts'
 import type { Session } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { TaskContext } from '../context.ts'
 
 /** What only the task knows. */
-export type PublishOptions = Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql'>
+export type PublishOptions = Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql' | 'monthOf'>
 
 /**
  * Commits a candidate; already committed under the same task key, it is left as it is.
@@ -33,7 +33,7 @@ export async function publish(
     attempt: context.attempt,
     fencingToken: context.fencingToken,
     fence: context.fence,
-    verifyFile: (file) => readFooter(session, file),
+    verifyFile: (file, fields) => completeFile(session, file, fields),
     fields: candidate.fields,
     files: candidate.files,
     ...(candidate.kept === undefined ? {} : { kept: candidate.kept }),

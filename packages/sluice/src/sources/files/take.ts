@@ -122,7 +122,7 @@ async function takeUnit(
     assertBalanced(what, judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows), scan.accepted)
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
     previous.push(...judged.map(({ accounting }) => accounting.read))
-    return { judged, files: scan.written.map((file) => candidateFile(file, judged, context.source)) }
+    return { judged, files: scan.written.map((file) => candidateFile(file, context.source)) }
   }
 }
 
@@ -321,11 +321,7 @@ function limitsOf(source: FilesSource, name: string): Pick<Check, 'maxShare' | '
 /** Statistics of text longer than this are left out. */
 const longestStatistic = 64
 
-function candidateFile(
-  file: ScanResult['written'][number],
-  judged: readonly Judged[],
-  source: FilesSource,
-): CandidateFile {
+function candidateFile(file: ScanResult['written'][number], source: FilesSource): CandidateFile {
   const isShort = (text: string | undefined): boolean => text !== undefined && text.length <= longestStatistic
   const stats = Object.entries(file.stats).map(([column, { min, max, nulls }]) => [
     column,
@@ -336,6 +332,5 @@ function candidateFile(
     rows: file.rows,
     stats: Object.fromEntries(stats),
     fields: [...Object.keys(source.columns), ...addedColumns(source).map(({ name }) => name)],
-    inputs: judged.map(({ member }) => member.input.id),
   }
 }

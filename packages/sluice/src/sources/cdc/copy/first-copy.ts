@@ -9,8 +9,8 @@ import { crashPoint } from '../../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
 import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { logColumns } from '../../../definition/columns.ts'
-import { readFooter } from '../../../engines/parquet-footer.ts'
-import type { SetAsideFile } from '../../../lake/lake.ts'
+import { completeFile } from '../../../engines/parquet-footer.ts'
+import type { CommitInput, SetAsideFile } from '../../../lake/lake.ts'
 import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
@@ -219,8 +219,11 @@ async function copyTables(
     firstNumber: Math.max(0, ...held.map(({ nextNumber }) => nextNumber)),
     async take({ relation, files: written, ...rest }, turn) {
       const { table } = relation
-      const verifyFile = (file: string) => turn(() => readFooter(beside, file))
-      const files = await context.lake.setAside({ table: log, run: run.id, attempt, files: written, verifyFile })
+      const verifyFile: CommitInput['verifyFile'] = (file, fields) => turn(() => completeFile(beside, file, fields))
+      const files = await context.lake.setAside({
+        ...{ table: log, run: run.id, attempt, files: written, verifyFile },
+        fields: logColumns(partitionBy),
+      })
       const kept = { ...rest, table, mark, relation: relation.id, published: captured.digests.get(table)!, partitionBy }
       crashPoint('sources.cdc.before_keep')
       await keepTable(context.state, log, { ...kept, files: files.map(({ localFile: _, ...file }) => file) })
