@@ -1,4 +1,5 @@
 /** The engine contract: run SQL over files, on this machine. */
+import type { ColumnStats } from '../lake/record.ts'
 import type { Relation } from '../lake/relation.ts'
 import type { Utf8Column } from './utf8-column.ts'
 
@@ -15,10 +16,8 @@ export interface WrittenFile {
   readonly rows: number
   readonly bytes: number
   readonly partition?: { readonly [column: string]: string }
-  /** By column. A least or greatest text of more than 64 characters is left out. */
-  readonly stats: {
-    readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
-  }
+  /** Of columns that are not nested. A least or greatest text of more than 64 characters is left out. */
+  readonly stats: { readonly [column: string]: ColumnStats }
 }
 
 /** How Parquet is written. */
@@ -26,6 +25,8 @@ export interface WriteOptions {
   /** An absolute, empty local folder. */
   readonly folder: string
   readonly partitionBy?: readonly string[]
+  /** The columns of `partitionBy` are not written: they are no columns of the table. @default false */
+  readonly partitionsOnly?: boolean
   /** Keep the order of the query's rows. @default false */
   readonly ordered?: boolean
   /** About so many bytes a row group, before they are compressed; not with `ordered`. @default by rows alone */

@@ -1,6 +1,7 @@
 /** Stable field ids, and what happens to earlier files when the columns of a table change. */
 import { sluiceError } from '../base/errors.ts'
 import { isReadAs } from '../sql/types/lattice.ts'
+import { withNested } from './nested.ts'
 import type { CommitRecord, DataFile, Field } from './record.ts'
 
 /** A version's columns after a commit. */
@@ -22,22 +23,19 @@ export function assignFields(
   wanted: readonly Omit<Field, 'id'>[],
   keepsFiles: boolean,
 ): AssignedFields {
-  let nextFieldId = parent?.nextFieldId ?? 1
+  const ids = { next: parent?.nextFieldId ?? 1 }
   const before = byName(parent?.fields ?? [])
   const hasFiles = keepsFiles && (parent?.files.length ?? 0) > 0
   const fields = wanted.map(({ name, type, nullable }) => {
     const old = before.get(key(name))
     if (hasFiles && old !== undefined && !isReadAs(type, old.type))
       throw sluiceError('Lake.SchemaConflict', { table, column: name, from: old.type, to: type })
-    return {
-      id: old?.id ?? nextFieldId++,
-      name,
-      type,
-      // Earlier files do not hold a new column: it is NULL there.
-      nullable: nullable || (hasFiles && (old?.nullable ?? true)),
-    }
+    // Earlier files do not hold a new column: it is NULL there.
+    return { id: old?.id ?? ids.next++, name, type, nullable: nullable || (hasFiles && (old?.nullable ?? true)) }
   })
-  return { fields, nextFieldId }
+  // After all columns, whose ids are then in their order.
+  const whole = fields.map((field) => withNested(field, before.get(key(field.name))?.nested, ids))
+  return { fields: whole, nextFieldId: ids.next }
 }
 
 /**

@@ -10,7 +10,7 @@ import { quoteText } from '../sql/quote.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
-import { decodeRecord } from './record/records.ts'
+import { decodeRecord } from './record/encode.ts'
 import type { CommitRecord, InputReference } from './record.ts'
 import { relationOf, snapshotOf } from './relation.ts'
 
@@ -229,7 +229,7 @@ describe('current', () => {
 
   test('CT-04: a record of a newer format is refused, and nothing is written', async () => {
     await commit('SELECT 1 AS a')
-    await storage.create('raw/sales/_versions/000000000002.json', '{"format":3,"version":2}')
+    await storage.create('raw/sales/_versions/000000000002.json', '{"format":4,"version":2}')
     const before = await storage.list('raw')
     await expect(lake.current('raw.sales')).rejects.toMatchObject({ name: 'Lake.FormatNewer' })
     await expect(commit('SELECT 2 AS a')).rejects.toMatchObject({ name: 'Lake.FormatNewer' })

@@ -15,7 +15,8 @@ import {
 import { type Growth, growthSince } from './growth.ts'
 import { knownInputs } from './record/inputs.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
-import type { CommitRecord } from './record.ts'
+import { refusedFiles } from './record/refused.ts'
+import type { CommitRecord, QuarantineFile } from './record.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
 import type { VerifiedFiles } from './verify.ts'
 
@@ -51,8 +52,10 @@ export interface Lake {
   rollback(input: RollbackInput): Promise<CommitRecord>
   /** @throws Lake.FileCorrupt unless every file is what was committed */
   verify(record: CommitRecord): Promise<void>
-  /** sha256 to path of every input that the table holds. */
-  knownInputs(table: string): Promise<Map<string, string>>
+  /** sha256 to path of every input that the table holds; of these identities alone, few parts of that are read. */
+  knownInputs(table: string, among?: readonly string[]): Promise<Map<string, string>>
+  /** @see refusedFiles */
+  refused(record: CommitRecord): Promise<readonly QuarantineFile[]>
   /** Writes the log of a run's extraction of a table durably, in place of what it said before. */
   writeExtraction(log: ExtractionLog): Promise<void>
   /** The log of a run's extraction; without a run, the latest. */
@@ -107,7 +110,8 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     },
     rollback: async (input) => (await import('./commits/rollback.ts')).rollback(storage, clock, input),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
-    knownInputs: (table) => knownInputs(storage, table),
+    knownInputs: (table, among) => knownInputs(storage, table, among),
+    refused: (record) => refusedFiles(storage, record),
     writeExtraction: (log) => writeExtraction(storage, log),
     extraction: (table, run) =>
       run === undefined ? latestExtraction(storage, table) : readExtraction(storage, table, run),

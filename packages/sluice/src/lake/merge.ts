@@ -20,15 +20,13 @@ export interface Merge {
 export function madeFiles(
   merges: readonly Merge[],
   columns: readonly string[],
-): readonly (Merge['made'] & Pick<DataFile, 'fields' | 'partition' | 'inputs'>)[] {
+): readonly (Merge['made'] & Pick<DataFile, 'fields' | 'partition'>)[] {
   return merges.map(({ files, made }) => {
     assert(made.rows === files.reduce((sum, { rows }) => sum + rows, 0), 'files that become one keep their rows')
     const [{ partition } = {}] = files
-    const inputs = [...new Set(files.flatMap((file) => file.inputs ?? []))]
     return {
       ...made,
       ...(partition === undefined ? {} : { partition }),
-      ...(inputs.length === 0 ? {} : { inputs }),
       fields: columns,
     }
   })

@@ -29,6 +29,15 @@ export function extractionPath(table: string, run = 'latest'): string {
   return `${tableFolder(table)}/_extractions/${encodePart(run)}.json`
 }
 
+/**
+ * The path of a part of a chain.
+ *
+ * @example partPath('raw.sales', '015abd7f…-9f2c41aa') // 'raw/sales/_parts/015abd7f…-9f2c41aa.json'
+ */
+export function partPath(table: string, name: string): string {
+  return `${tableFolder(table)}/_parts/${name}.json`
+}
+
 /** The number in a commit record's path; undefined for any other path. */
 export function versionOf(path: string): number | undefined {
   const digits = /\/_versions\/(\d{12})\.json$/.exec(path)?.[1]

@@ -12,6 +12,25 @@ export interface Field {
   /** The engine's spelling: VARCHAR, INTEGER, DECIMAL(12,3), TIMESTAMP WITH TIME ZONE … */
   readonly type: string
   readonly nullable: boolean
+  /** The parts of a nested column: members of a struct, `element` of a list, `key` and `value` of a map. */
+  readonly nested?: readonly NestedField[]
+}
+
+/** A part of a nested column; it has an id like a column, so that other readers of the files find it. */
+export type NestedField = Pick<Field, 'id' | 'name' | 'type' | 'nested'>
+
+/** What is known of a column's values in one file. */
+export interface ColumnStats {
+  /** The least and the greatest, exactly, as the engine writes values of the type in the file as text; left out where that is too long to repeat. */
+  readonly min?: string
+  readonly max?: string
+  readonly nulls: number
+  /** NULLs included. Left out where nobody counted. */
+  readonly values?: number
+  /** Left out where the column is no floating one, or nobody counted. */
+  readonly nans?: number
+  /** As they are stored. */
+  readonly bytes?: number
 }
 
 /** One immutable Parquet file. */
@@ -21,12 +40,10 @@ export interface DataFile {
   readonly rows: number
   readonly bytes: number
   readonly sha256: string
-  /** `{ year: '2010', month: '12' }`; for display and pruning only, the values themselves are in the file. */
+  /** `{ year: '2010', month: '12' }` of `monthOf`, or columns with their values; for pruning and other readers, the values themselves are in the file. */
   readonly partition?: { readonly [column: string]: string | null }
-  /** By column name; values as the engine writes them as text, cut to 64 characters is not allowed: left out where longer. */
-  readonly stats: {
-    readonly [column: string]: { readonly min?: string; readonly max?: string; readonly nulls: number }
-  }
+  /** By the version's names of the columns. In the stored record by field id. */
+  readonly stats: { readonly [column: string]: ColumnStats }
   /**
    * Which of the version's fields the file holds, by the names in the file; the others are NULL. By field id: a column that was dropped and came
    * back under the same name is another column, and is not listed.
@@ -45,8 +62,8 @@ export interface DataFile {
   }
   /** A digest of its rows whatever their order, which add up over files; see `lake/content.ts`. Left out where nobody compares contents. */
   readonly content?: string
-  /** The inputs (file identities) whose rows it holds, for sources. */
-  readonly inputs?: readonly string[]
+  /** Whether its Parquet schema has the ids of the fields; files of older formats have none, and go by names. Set by the lake. */
+  readonly hasFieldIds?: boolean
 }
 
 /** What a version was made from. */
@@ -118,13 +135,41 @@ export interface QuarantineFile {
   readonly sha256: string
   /** Rows by reason (a check's or rule's name). */
   readonly reasons: { readonly [reason: string]: number }
+  /** The version that refused them, and its definition: later versions may keep the file when that one's record is gone. */
+  readonly addedIn: number
+  readonly definition: string
+}
+
+/** A committed input: its identity, its path as delivered, and the version that took it (0 where that is not known any more). */
+export type KnownInput = readonly [sha256: string, path: string, version: number]
+
+/**
+ * Things that a table has gathered over its versions, each known by a key. A record repeats the newest few; the others are in parts, which are
+ * immutable, sorted, and written together as they grow, so that there are few. See `record/chain.ts`.
+ */
+export interface Chain<T> {
+  /** Oldest first; each is one sorted row of parts. */
+  readonly runs: readonly (readonly ChainPart[])[]
+  readonly recent: readonly T[]
+}
+
+/** One object with entries of a chain. */
+export interface ChainPart {
+  /** Relative to the lake. */
+  readonly path: string
+  readonly entries: number
+  /** The least and the greatest key. */
+  readonly first: string
+  readonly last: string
 }
 
 /** One version of a table. */
 export interface CommitRecord {
-  /** 2 where some of its files were made of several: who does not know of that would take rows twice, or never. */
-  readonly format: 1 | 2
+  /** As it is in memory; older ones are turned into it when they are read, see `record/upgrade.ts`. */
+  readonly format: 3
   readonly table: string
+  /** Stays with the table through all versions; absent in what was written before format 3. */
+  readonly uuid?: string
   /** Counts from 1. */
   readonly version: number
   /** version - 1; 0 for the first. */
@@ -143,17 +188,22 @@ export interface CommitRecord {
   readonly fields: readonly Field[]
   /** Higher than any field id that any version ever had. */
   readonly nextFieldId: number
+  /** The field by whose months files are split that have `year` and `month` as partition. */
+  readonly monthOf?: number
   readonly files: readonly DataFile[]
   readonly rows: number
   readonly bytes: number
   /** Inputs of this version alone. For an appending source, earlier files are in earlier records. */
   readonly inputs: readonly InputReference[]
-  /** For a rollback: the inputs that the table holds from here on (sha256 to path), instead of what earlier records add up to. */
-  readonly knownInputs?: { readonly [sha256: string]: string }
+  /** The inputs of the versions before this one. Absent in what was written before format 3: then they are in those records. */
+  readonly known?: Chain<KnownInput>
   readonly watermark?: string
   readonly accounting: RowAccounting
   readonly checks: readonly CheckResult[]
+  /** What this version refused. */
   readonly quarantine: readonly QuarantineFile[]
+  /** What earlier versions refused whose accepted rows are still here. Absent in what was written before format 3. */
+  readonly refused?: Chain<QuarantineFile>
   /** The SQL that made it, for models. */
   readonly sql?: string
   readonly warnings?: readonly string[]

@@ -10,8 +10,10 @@ import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
 import { listExtractions } from './extractions.ts'
 import { extractionPath, tableFolder, versionPath } from './paths.ts'
-import { writeCheckpoint } from './record/inputs.ts'
+import { type PartCache, partsOf } from './record/chain.ts'
+import { removeCheckpoints, writeCheckpoint } from './record/older-inputs.ts'
 import { currentVersion, listTableFolders, readVersions, writeHint } from './record/records.ts'
+import { refusedFiles } from './record/refused.ts'
 import type { CommitRecord } from './record.ts'
 
 /** Versions kept: the newest so many, and those younger than so many days, whichever keeps more. Without either, all. */
@@ -87,12 +89,14 @@ async function retire(
   dryRun: boolean,
 ): Promise<Retired> {
   const records = await readVersions(storage, table)
-  const keep = keptVersions(records, retention, now)
+  const keep = Math.max(keptVersions(records, retention, now), await answeredFor(storage, records))
   const kept = records.slice(0, keep)
   const gone = records.slice(keep)
-  const needed = namedFiles(kept)
+  const parts: PartCache = new Map()
+  const needed = await namedFiles(storage, kept, parts)
   const dropped = await readDropped(storage, table)
-  for (const path of namedFiles(gone)) if (!needed.has(path)) dropped[path] ??= new Date(now).toISOString()
+  for (const path of await namedFiles(storage, gone, parts))
+    if (!needed.has(path)) dropped[path] ??= new Date(now).toISOString()
   const newestGone = gone[0]
   const objects: StoredObject[] = []
   for (const record of [...gone].reverse()) {
@@ -101,7 +105,10 @@ async function retire(
   }
   if (newestGone === undefined || dryRun) return { kept, records: objects, dropped }
   await storage.write(droppedPath(table), `${canonicalJson(dropped)}\n`)
-  await writeCheckpoint(storage, table, newestGone.version, { alone: true })
+  // From format 3 on, a record names its inputs and refused rows by itself.
+  const oldest = kept.at(-1)
+  if (oldest?.known === undefined) await writeCheckpoint(storage, newestGone)
+  else await removeCheckpoints(storage, table, oldest.version)
   await writeHint(storage, table, records[0]?.version ?? 0)
   for (const object of objects) {
     crashPoint('lake.retention.before_record_removal')
@@ -117,6 +124,14 @@ function keptVersions(records: readonly CommitRecord[], retention: TableRetentio
   const oldest = now - (retention.days ?? 0) * dayMs
   const byAge = records.findLastIndex((record) => Date.parse(record.committedAt) > oldest) + 1
   return Math.min(records.length, Math.max(byCount, byAge))
+}
+
+/** How many of the newest records have to stay for rows that they refused: before format 3, only they say so. */
+async function answeredFor(storage: Storage, records: readonly CommitRecord[]): Promise<number> {
+  const [current] = records
+  if (current === undefined || current.refused !== undefined) return 0
+  const refused = new Set((await refusedFiles(storage, current)).map(({ addedIn }) => addedIn))
+  return records.findLastIndex(({ version }) => refused.has(version)) + 1
 }
 
 /** Removes the logs of extractions that are older than every kept version and than the days kept; never the latest, nor one that made a kept version. */
@@ -154,10 +169,11 @@ async function sweep(
 ): Promise<{ readonly removed: readonly StoredObject[]; readonly foreign: readonly string[] }> {
   const folder = tableFolder(table)
   const listed = await storage.list(folder)
-  const inUse = namedFiles(kept)
+  const parts: PartCache = new Map()
+  const inUse = await namedFiles(storage, kept, parts)
   // A commit may have come in while the folder was listed; its files are young, and still they are looked at again.
   if ((await currentVersion(storage, table)) !== (kept[0]?.version ?? 0))
-    for (const path of namedFiles(await readVersions(storage, table))) inUse.add(path)
+    for (const path of await namedFiles(storage, await readVersions(storage, table), parts)) inUse.add(path)
   const removed: StoredObject[] = []
   const foreign: string[] = []
   for (const object of listed) {
@@ -181,13 +197,22 @@ function unusedSince(object: StoredObject, dropped: Dropped): number {
   return Math.max(object.modifiedAt.getTime(), Date.parse(dropped[object.path] ?? '1970-01-01'))
 }
 
-function namedFiles(records: readonly CommitRecord[]): Set<string> {
-  return new Set(records.flatMap((record) => [...record.files, ...record.quarantine].map((file) => file.path)))
+/** Everything that records name: data files, files of refused rows, and parts of chains. */
+async function namedFiles(storage: Storage, records: readonly CommitRecord[], parts: PartCache): Promise<Set<string>> {
+  const names = new Set<string>()
+  for (const record of records) {
+    const refused = record.refused === undefined ? record.quarantine : await refusedFiles(storage, record, parts)
+    for (const { path } of [...record.files, ...refused]) names.add(path)
+    for (const path of [...partsOf(record.known), ...partsOf(record.refused)]) names.add(path)
+  }
+  return names
 }
 
-/** The names that `adoptFiles` gives. */
+/** The names that commits give. */
 function isCommitted(name: string): boolean {
-  return /^(data|quarantine)\/[^/]+-\d+-[0-9a-f]{8}\/([^/]+=[^/]*\/)*part-\d+\.parquet$/.test(name)
+  return /^((data|quarantine)\/[^/]+-\d+-[0-9a-f]{8}\/([^/]+=[^/]*\/)*part-\d+\.parquet|_parts\/[0-9a-f]{64}-[0-9a-f]{8}\.json)$/.test(
+    name,
+  )
 }
 
 function isBookkeeping(name: string): boolean {

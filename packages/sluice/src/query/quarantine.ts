@@ -16,7 +16,7 @@ export interface QuarantinedRow {
   readonly text: string
 }
 
-/** What was refused of one table, over all versions that are kept. */
+/** What was refused of one table, over all versions. */
 export interface TableQuarantine {
   readonly table: string
   readonly rows: number
@@ -43,7 +43,7 @@ export async function quarantineOf(
     .filter((other) => name === undefined || other === name)
   const found: TableQuarantine[] = []
   for (const one of names) {
-    const files = (await project.versions(one)).flatMap((record) => record.quarantine)
+    const files = await project.refused(one)
     if (files.length === 0) continue
     const reasons: { [reason: string]: number } = {}
     for (const [reason, rows] of files.flatMap((file) => Object.entries(file.reasons))) {
@@ -84,7 +84,7 @@ export async function* exportRefused(
   signal?: AbortSignal,
 ): AsyncIterable<ExportedBytes> {
   const { name } = await resolveTable(project, table)
-  const files = (await project.versions(name)).flatMap(({ quarantine }) => quarantine)
+  const files = await project.refused(name)
   await using session = await openLocked(project, signal)
   yield* exportQuarantine(session, files)
 }

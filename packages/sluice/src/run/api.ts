@@ -4,7 +4,7 @@ import type { Setting } from '../definition/environments.ts'
 import type { GivenParameters } from '../definition/parameters.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { StateMachine } from '../statemachine/types.ts'
@@ -86,6 +86,8 @@ export interface ReadContext {
   /** Tables of the lake: the newest record of each. */
   tables(): Promise<readonly CommitRecord[]>
   versions(table: string): Promise<readonly CommitRecord[]>
+  /** Files of refused rows of a table, newest first: of all kept versions, and of those that are gone but for the rows that they refused. */
+  refused(table: string): Promise<readonly QuarantineFile[]>
   /** @throws Lake.FileCorrupt unless every data file of a version is what was committed */
   verify(record: CommitRecord): Promise<void>
   /** Analyses by model table, with columns and types as planned. */

@@ -206,6 +206,7 @@ function projectOver(
           (record) => record !== undefined,
         ),
       versions: (table) => lake.versions(table),
+      refused: async (table) => (await import('./read.ts')).allRefused({ lake }, await lake.versions(table)),
       verify: (record) => lake.verify(record),
       analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
       loads: async () =>

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import { relationOf, snapshotOf } from '../lake/relation.ts'
 import { quarantineRelation } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
@@ -71,11 +71,13 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
       )
     }
   }
-  const quarantined = system.versions.flatMap((record) => record.quarantine.map((file) => ({ record, file })))
+  const refused: { readonly table: string; readonly file: QuarantineFile }[] = []
+  for (const [table, records] of byTable(system.versions))
+    for (const file of await allRefused(context, records)) refused.push({ table, file })
   const selects = await Promise.all(
-    quarantined.map(
-      async ({ record, file }) =>
-        `SELECT ${quoteText(record.table)} AS "table", ${record.version} AS version, q.* FROM ${await session.from(quarantineRelation([file]))} q`,
+    refused.map(
+      async ({ table, file }) =>
+        `SELECT ${quoteText(table)} AS "table", ${file.addedIn} AS version, q.* FROM ${await session.from(quarantineRelation([file]))} q`,
     ),
   )
   const none = 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
@@ -83,6 +85,23 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
   if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
     await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
   }
+}
+
+/**
+ * Files of refused rows, newest first: of all kept versions, and of those that are gone but for the rows that they refused.
+ *
+ * @example const files = await allRefused(context, await context.lake.versions('raw.sales'))
+ * @param records All kept versions of a table.
+ */
+export async function allRefused(
+  { lake }: Pick<ProjectContext, 'lake'>,
+  records: readonly CommitRecord[],
+): Promise<readonly QuarantineFile[]> {
+  const [newest] = [...records].sort((a, b) => b.version - a.version)
+  if (newest === undefined) return []
+  const files = [...(await lake.refused(newest)), ...records.flatMap(({ quarantine }) => quarantine)]
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  return [...byPath.values()].sort((a, b) => b.addedIn - a.addedIn)
 }
 
 /** A warehouse on a server cannot be attached. Its tables are there by name, and say where they can be read. */

@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import type { FilesSource } from '../definition/types.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { QuarantineFile } from '../lake/record.ts'
 import { exportQuarantine, quarantineRelation } from '../quality/quarantine.ts'
 import { takesPath } from '../sources/files/discover.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
@@ -20,7 +20,7 @@ import type { RunSummary } from './ledger/events.ts'
 import { planProject } from './planning/planning.ts'
 
 /**
- * Replays the quarantine of a source: what each kept version refused under another definition than today's.
+ * Replays the quarantine of a source: what the current version answers for and another definition than today's refused.
  *
  * @throws Quality.NothingToReplay where the table has no refused records, or its definition is still the one that refused them
  * @throws Quality.NotReplayable where refused records cannot be a delivery of their own
@@ -36,10 +36,10 @@ export async function replayQuarantine(
   const { plan } = await planProject(context, { anyParameters: true })
   const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
   // Under the definition that refused them, they would be refused again.
-  const versions = standing(await context.lake.versions(table)).filter(
-    (record) => record.definition !== definition && record.quarantine.length > 0,
-  )
-  if (source === undefined || versions.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
+  const current = await context.lake.current(table)
+  const refused = current === undefined ? [] : await context.lake.refused(current)
+  const files = refused.filter((file) => file.definition !== definition)
+  if (source === undefined || files.length === 0) throw sluiceError('Quality.NothingToReplay', { table })
   if (source.kind !== 'files') {
     throw sluiceError('Quality.NotReplayable', {
       table,
@@ -49,7 +49,7 @@ export async function replayQuarantine(
   const why = notReplayable(source)
   if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
 
-  const paths = new Set(await deliver(context, table, source, versions))
+  const paths = new Set(await deliver(context, table, source, files))
   const replay: ProjectContext = {
     ...context,
     openSource: async (other, declared) =>
@@ -58,16 +58,6 @@ export async function replayQuarantine(
         : context.openSource(other, declared),
   }
   return executeRun(replay, { ...options, select: [`${table}+`] })
-}
-
-/** The versions that the current one stands on: not those that a rollback took back, whose files come again as a whole. */
-function standing(newestFirst: readonly CommitRecord[]): readonly CommitRecord[] {
-  let limit = Number.POSITIVE_INFINITY
-  return newestFirst.filter(({ version, rollbackOf }) => {
-    if (version > limit) return false
-    limit = rollbackOf ?? limit
-    return rollbackOf === undefined
-  })
 }
 
 function notReplayable({ mode, format }: FilesSource): string | undefined {
@@ -96,15 +86,19 @@ async function deliver(
   context: ProjectContext,
   table: string,
   source: FilesSource,
-  versions: readonly CommitRecord[],
+  refused: readonly QuarantineFile[],
 ): Promise<readonly string[]> {
   const known = new Set((await context.lake.knownInputs(table)).values())
   await using session = await context.engine.open()
   const paths: string[] = []
+  const versions = [...new Set(refused.map(({ addedIn }) => addedIn))].map((version) => ({
+    version,
+    quarantine: refused.filter(({ addedIn }) => addedIn === version),
+  }))
   for (const { version, quarantine } of versions) {
     const rows = await session.from(quarantineRelation(quarantine))
-    const refused = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM ${rows}`)
-    const places = refused.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
+    const found = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM ${rows}`)
+    const places = found.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
     if (!places.every((path) => takesPath(onItsOwn(source), path)))
       throw sluiceError('Quality.NotReplayable', {
         table,

@@ -239,6 +239,7 @@ export async function fakeProject(
       log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
       tables: async () => [records[0]!, records[2]!],
       verify: async () => {},
+      refused: async (table) => records.filter((one) => one.table === table).flatMap(({ quarantine: files }) => files),
       versions: async (table) => records.filter((one) => one.table === table),
       analysis: async () => ({
         'stage.sales': {
@@ -353,7 +354,7 @@ function record(
   refused?: { readonly rows: number; readonly reasons: CommitRecord['quarantine'][number]['reasons'] },
 ): CommitRecord {
   return {
-    format: 1,
+    format: 3,
     table,
     version,
     parent: version - 1,
@@ -412,7 +413,17 @@ function record(
     quarantine:
       refused === undefined
         ? []
-        : [{ path: quarantineTable, rows: refused.rows, bytes: 10, sha256: 'cd', reasons: refused.reasons }],
+        : [
+            {
+              path: quarantineTable,
+              rows: refused.rows,
+              bytes: 10,
+              sha256: 'cd',
+              reasons: refused.reasons,
+              addedIn: version,
+              definition: 'd',
+            },
+          ],
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the worker does, and what the table must then hold: known to the worker and to the test that judges it. */
 import type { CommitInput } from '../../src/lake/lake.ts'
+import type { InputReference } from '../../src/lake/record.ts'
 
 export const table = 'raw.sales'
 
@@ -25,6 +26,12 @@ export const steps: readonly Step[] = [
   { operation: 'append', rows: [], compact: true },
   { operation: 'append', rows: ['h'] },
 ]
+
+/** What the first version took: more than a record repeats, so that later ones name a part. */
+export const delivered: readonly InputReference[] = Array.from({ length: 40 }, (_, at) => ({
+  ...{ kind: 'file', path: `inbox/${at}.csv`, sha256: at.toString(16).padStart(64, '0'), bytes: 1 },
+  accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
+}))
 
 /** The rows of each version, by its number. */
 export function rowsAt(version: number): readonly string[] {

@@ -13,7 +13,7 @@ import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/ledger/lease.ts'
 import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
-import { fileOf, inputOf, steps, table } from './lake-model.ts'
+import { delivered, fileOf, inputOf, steps, table } from './lake-model.ts'
 
 const [root = '', mode = '', name = ''] = process.argv.slice(2)
 const storage = diskStorage(join(root, 'lake'))
@@ -74,7 +74,8 @@ async function story(): Promise<void> {
       const quarantine =
         step.refused === undefined ? [] : [{ localFile: await localFile(step.refused), rows: 1, reasons: { bad: 1 } }]
       const { operation, rows } = step
-      const options = { operation, taskKey: `step-${at}`, run: 'story', fence, fencingToken, quarantine }
+      const inputs = at === 0 ? delivered : []
+      const options = { operation, taskKey: `step-${at}`, run: 'story', fence, fencingToken, quarantine, inputs }
       const made = await input(lake, options, rows)
       const read = rows.length + quarantine.length
       const accounting = { read, accepted: rows.length, quarantined: quarantine.length, dropped: {} }

@@ -13,7 +13,7 @@ import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/ledger/lease.ts'
 import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
-import { fileOf, inputOf, rowsAt, steps, table } from './lake-model.ts'
+import { delivered, fileOf, inputOf, rowsAt, steps, table } from './lake-model.ts'
 import { inParallel, labelsOf, listed, sampled } from './sweep.ts'
 
 const worker = join(import.meta.dirname, 'lake-worker.ts')
@@ -84,6 +84,9 @@ async function expectEnd(root: string): Promise<void> {
   const named = new Set(kept.flatMap((record) => [...record.files, ...record.quarantine].map(({ path }) => path)))
   const present = (await storage.list('')).map(({ path }) => path).filter((path) => path.endsWith('.parquet'))
   expect(present).toEqual([...named].sort())
+  const parts = new Set(kept.flatMap(({ known }) => known!.runs.flat().map(({ path }) => path)))
+  expect((await storage.list('raw/sales/_parts')).map(({ path }) => path)).toEqual([...parts])
+  expect((await lake.knownInputs(table)).size).toBe(delivered.length)
   const own = ['_temp', '_scratch'].flatMap((folder) => readdirSync(join(root, 'lake', folder)))
   expect(own).toEqual([])
 }
@@ -101,6 +104,7 @@ describe('CP-1', () => {
       'lake.commit.before_adopt',
       'lake.commit.before_create',
       'lake.commit.before_fence',
+      'lake.commit.before_part',
       'lake.compact.before_create',
       'lake.compact.before_fence',
       'lake.extraction.after_write',

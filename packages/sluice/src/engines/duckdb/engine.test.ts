@@ -14,8 +14,8 @@ test('writes Parquet and reports rows, bytes, partitions and statistics', async 
     partitionBy: ['p'],
   })
   expect(files.map((file) => [file.partition, file.rows, file.stats['i']])).toEqual([
-    [{ p: '0' }, 3, { min: '0', max: '4', nulls: 0 }],
-    [{ p: '1' }, 2, { min: '1', max: '3', nulls: 0 }],
+    [{ p: '0' }, 3, { min: '0', max: '4', nulls: 0, values: 3, bytes: 51 }],
+    [{ p: '1' }, 2, { min: '1', max: '3', nulls: 0, values: 2, bytes: 48 }],
   ])
 })
 

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api'
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { ColumnStats } from '../../lake/record.ts'
 import type { Relation } from '../../lake/relation.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { LocalObject, Storage } from '../../storage/storage.ts'
@@ -182,8 +183,8 @@ class DuckDbSession implements Session {
       ...(partitioned
         ? [
             `PARTITION_BY (${options.partitionBy.map(quoteIdentifier).join(', ')})`,
-            // A data file holds all of its columns: no reader has to know what its folder is called.
-            'WRITE_PARTITION_COLUMNS',
+            // A data file holds all of its table's columns: no reader has to know what its folder is called.
+            ...(options.partitionsOnly === true ? [] : ['WRITE_PARTITION_COLUMNS']),
             'OVERWRITE_OR_IGNORE',
             // Not numbered: NULL and the text that stands for it in a folder's name share a folder.
             "FILENAME_PATTERN 'part-{uuid}'",
@@ -343,20 +344,11 @@ interface CopyStats {
 const longestStatistic = 64
 
 function writtenFile(row: CopyStats): WrittenFile {
-  const stats = row.column_statistics.map(({ key, value }) => {
-    const of = new Map(value.map((entry) => [entry.key, entry.value]))
-    const [min, max] = ['min', 'max'].map((bound) => {
-      const text = of.get(bound)
-      return text !== undefined && text.length <= longestStatistic ? text : undefined
-    })
-    return [
-      key.startsWith('"') ? key.slice(1, -1).replaceAll('""', '"') : key,
-      {
-        ...(min === undefined ? {} : { min }),
-        ...(max === undefined ? {} : { max }),
-        nulls: Number(of.get('null_count') ?? 0),
-      },
-    ] as const
+  const stats = row.column_statistics.flatMap(({ key, value }) => {
+    const name = columnName(key)
+    return name === undefined
+      ? []
+      : [[name, columnStats(new Map(value.map((entry) => [entry.key, entry.value])))] as const]
   })
   return {
     file: row.filename,
@@ -366,5 +358,28 @@ function writtenFile(row: CopyStats): WrittenFile {
       ? {}
       : { partition: Object.fromEntries(row.partition_keys.map(({ key, value }) => [key, value])) }),
     stats: Object.fromEntries(stats),
+  }
+}
+
+/** DuckDB names what statistics are of by a quoted path; undefined for a part of a nested column. */
+function columnName(path: string): string | undefined {
+  const quoted = /^"((?:[^"]|"")*)"$/.exec(path)?.[1]
+  if (quoted !== undefined) return quoted.replaceAll('""', '"')
+  return path.startsWith('"') ? undefined : path
+}
+
+function columnStats(of: ReadonlyMap<string, string>): ColumnStats {
+  const short = (text: string | undefined): string | undefined =>
+    text !== undefined && text.length <= longestStatistic ? text : undefined
+  const [min, max] = [short(of.get('min')), short(of.get('max'))]
+  const [values, bytes] = [of.get('num_values'), of.get('column_size_bytes')]
+  return {
+    ...(min === undefined ? {} : { min }),
+    ...(max === undefined ? {} : { max }),
+    nulls: Number(of.get('null_count') ?? 0),
+    ...(values === undefined ? {} : { values: Number(values) }),
+    // That there are some is said, and not how many.
+    ...(of.get('has_nan') === 'false' ? { nans: 0 } : {}),
+    ...(bytes === undefined ? {} : { bytes: Number(bytes) }),
   }
 }

@@ -4,19 +4,24 @@
 import { type Clock, newId } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
+import { digest } from '../../base/json.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { assignFields, carryFiles } from '../fields.ts'
+import { type AssignedFields, assignFields, carryFiles, key } from '../fields.ts'
 import { digestFile } from '../file-digest.ts'
 import { onlyGrew } from '../growth.ts'
 import { type Merge, madeFiles, placeMade } from '../merge.ts'
 import { encodePart, partitionFolder, tableFolder, versionPath } from '../paths.ts'
-import { checkpointEvery, writeCheckpoint } from '../record/inputs.ts'
-import { currentVersion, encodeRecord, readRecord, writeHint } from '../record/records.ts'
+import { emptyChain } from '../record/chain.ts'
+import { encodeRecord } from '../record/encode.ts'
+import { carryInputs } from '../record/inputs.ts'
+import { ownInputs } from '../record/older-inputs.ts'
+import { currentVersion, readRecord, writeHint } from '../record/records.ts'
+import { carryRefused, keepsRefused } from '../record/refused.ts'
 import type { CommitRecord, DataFile, Field, QuarantineFile } from '../record.ts'
 import type { SetAside, SetAsideFile } from './set-aside.ts'
 
 /** A data file on this machine, to become part of a version. */
-export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types'> & {
+export type NewFile = Omit<DataFile, 'path' | 'bytes' | 'sha256' | 'addedIn' | 'types' | 'hasFieldIds'> & {
   readonly localFile: string
 }
 
@@ -53,8 +58,16 @@ export interface CommitInput
   readonly expectedParent?: number
   /** Throws when the writer no longer holds its lease; asked last, right before the record is created. */
   readonly fence: () => Promise<void>
-  /** Counts a local Parquet file's rows by its footer. */
-  readonly verifyFile: (localFile: string) => Promise<{ readonly rows: number }>
+  /** The column whose year and month split the files, where these are partitions. */
+  readonly monthOf?: string
+  /**
+   * Counts a local Parquet file's rows by its footer. Of a data file that has these fields and no others, it writes their ids into the footer first,
+   * and says so.
+   */
+  readonly verifyFile: (
+    localFile: string,
+    fields?: readonly Field[],
+  ) => Promise<{ readonly rows: number; readonly hasFieldIds?: boolean }>
 }
 
 /** What a commit came to. `already-committed`: the same task key (or, for an append, the same input files) is in the table. */
@@ -80,16 +93,22 @@ export async function commit(storage: Storage, clock: Clock, input: CommitInput)
     input.rewritten ?? [],
     input.fields.map(({ name }) => name),
   )
-  const adopted = await adoptFiles(storage, clock, { ...input, files: [...input.files, ...again] })
+  const adopting = { ...input, files: [...input.files, ...again] }
+  let adopted: { readonly files: Adopted; readonly fields: readonly Field[] } | undefined
   for (;;) {
     const parent = version === 0 ? undefined : await recordOf(storage, table, version)
     assertParent(input, parent)
-    const record = buildRecord(clock, input, parent, adopted)
+    const assigned = assignFields(table, parent, input.fields, staysOf(input, parent).size > 0)
+    adopted ??= { files: await adoptFiles(storage, clock, { ...adopting, ...assigned }), fields: assigned.fields }
+    // Another writer has given ids meanwhile that are in these files, too, for other columns.
+    if (idsOf(adopted.fields) !== idsOf(assigned.fields))
+      throw sluiceError('Lake.Conflict', { table, expected: planned, found: version })
+    const record = await buildRecord(storage, clock, input, { parent, assigned, adopted: adopted.files })
     crashPoint('lake.commit.before_fence')
     await input.fence()
     crashPoint('lake.commit.before_create')
     if (await createRecord(storage, record)) {
-      await afterCommit(storage, record)
+      await writeHint(storage, table, record.version)
       return { status: 'committed', record }
     }
     version = await currentVersion(storage, table)
@@ -111,13 +130,6 @@ export async function createRecord(storage: Storage, record: CommitRecord): Prom
   if (record.parent === 0 || (await storage.stat(versionPath(record.table, record.parent))) !== undefined) return true
   await storage.remove(path)
   return false
-}
-
-/** What may follow a commit, and is made up for by the next one where it did not. */
-export async function afterCommit(storage: Storage, record: CommitRecord): Promise<void> {
-  await writeHint(storage, record.table, record.version)
-  if (record.version % checkpointEvery === 0)
-    await writeCheckpoint(storage, record.table, record.version).catch(() => undefined)
 }
 
 /** The parent's files that stay. */
@@ -199,13 +211,20 @@ function assertParent(input: CommitInput, parent: CommitRecord | undefined): voi
 }
 
 /** What files are moved by. */
-export type AdoptInput = Pick<CommitInput, 'table' | 'run' | 'attempt' | 'files' | 'quarantine' | 'verifyFile'>
+export interface AdoptInput
+  extends Pick<CommitInput, 'table' | 'run' | 'attempt' | 'files' | 'quarantine' | 'verifyFile'> {
+  /** The fields of the version to come. */
+  readonly fields: readonly Field[]
+}
 
 /** Files that are in the lake, and of no version yet. */
 export interface Adopted {
   readonly files: readonly Omit<DataFile, 'addedIn'>[]
-  readonly quarantine: readonly QuarantineFile[]
+  readonly quarantine: readonly Omit<QuarantineFile, 'addedIn' | 'definition'>[]
 }
+
+/** Where a file is, and what its bytes are. */
+type Placed = Pick<DataFile, 'path' | 'bytes' | 'sha256' | 'hasFieldIds'>
 
 /** Checks every local file against what is said of it, and moves it to a folder that only this attempt uses. */
 export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInput): Promise<Adopted> {
@@ -216,18 +235,19 @@ export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInp
   for (const file of input.files) {
     if ('setAside' in file) {
       const { setAside, ...rest } = file
-      await assertInPlace(storage, setAside)
-      files.push({ ...rest, ...setAside })
+      const placed = await takeInPlace(storage, input, setAside, fieldsOf(file.fields, input.fields))
+      files.push({ ...rest, ...placed })
       continue
     }
     const { localFile, ...rest } = file
     const path = `${folder}/data/${attempt}/${partitionFolder(file.partition)}part-${files.length}.parquet`
-    files.push({ ...rest, ...(await adoptOne(storage, input, localFile, path, file.rows)) })
+    const fields = fieldsOf(file.fields, input.fields)
+    files.push({ ...rest, ...(await adoptOne(storage, input, { localFile, path, rows: file.rows, fields })) })
   }
-  const quarantine: QuarantineFile[] = []
+  const quarantine: Adopted['quarantine'][number][] = []
   for (const { localFile, rows, reasons } of input.quarantine) {
     const path = `${folder}/quarantine/${attempt}/part-${quarantine.length}.parquet`
-    quarantine.push({ rows, reasons, ...(await adoptOne(storage, input, localFile, path, rows)) })
+    quarantine.push({ rows, reasons, ...(await adoptOne(storage, input, { localFile, path, rows })) })
   }
   crashPoint('lake.commit.after_adopt')
   return { files, quarantine }
@@ -236,69 +256,116 @@ export async function adoptFiles(storage: Storage, clock: Clock, input: AdoptInp
 async function adoptOne(
   storage: Storage,
   input: AdoptInput,
-  localFile: string,
-  path: string,
-  rows: number,
-): Promise<{ readonly path: string; readonly bytes: number; readonly sha256: string }> {
+  { localFile, path, rows, fields }: { localFile: string; path: string; rows: number; fields?: readonly Field[] },
+): Promise<Placed> {
+  const footer = await input.verifyFile(localFile, fields)
   const { bytes, sha256, parquet } = await digestFile(localFile)
   if (!parquet) throw sluiceError('Lake.FileCorrupt', { file: localFile, expected: 'Parquet', found: 'something else' })
-  const footer = await input.verifyFile(localFile)
   if (footer.rows !== rows)
     throw sluiceError('Lake.FileCorrupt', { file: localFile, expected: `${rows} rows`, found: `${footer.rows} rows` })
   const stored = await storage.adopt(localFile, path)
   assert(stored.bytes === bytes, 'an adopted file keeps its length')
-  return { path, bytes, sha256 }
+  return { path, bytes, sha256, ...(footer.hasFieldIds === true && { hasFieldIds: true }) }
 }
 
 /** A file that was set aside: its bytes were read then, or when it was taken up. */
-async function assertInPlace(storage: Storage, { path, bytes }: SetAside): Promise<void> {
+async function takeInPlace(
+  storage: Storage,
+  { table }: AdoptInput,
+  { ids, ...placed }: SetAside,
+  fields: readonly Field[],
+): Promise<Placed> {
+  const { path, bytes } = placed
   const found = (await storage.stat(path))?.bytes
   if (found !== bytes)
     throw sluiceError('Lake.FileCorrupt', { file: path, expected: `${bytes} bytes`, found: `${found ?? 'no'} bytes` })
+  if (ids === undefined) return placed
+  // It was written for another version than it is committed to.
+  if (ids !== idsOf(fields))
+    throw sluiceError('Lake.Conflict', { table, expected: 0, found: await currentVersion(storage, table) })
+  return { ...placed, hasFieldIds: true }
 }
 
-function buildRecord(
+/** The fields that a file has, by its own names of them. @example fieldsOf(file.fields, record.fields) */
+export function fieldsOf(names: readonly string[], fields: readonly Field[]): readonly Field[] {
+  const byName = new Map(fields.map((field) => [key(field.name), field]))
+  return names.flatMap((name) => byName.get(key(name)) ?? [])
+}
+
+/** Which ids fields have, in a few characters. @example idsOf(adopted) === idsOf(assigned.fields) */
+export function idsOf(fields: readonly Field[]): string {
+  return digest(fields.map(({ id, nested }) => ({ id, nested }))).slice(0, 16)
+}
+
+/** The parent's files that are in the new version, too. */
+function staysOf(input: CommitInput, parent: CommitRecord | undefined): ReadonlySet<string> {
+  return new Set(input.operation === 'append' ? parent?.files.map(({ path }) => path) : input.kept)
+}
+
+interface Building {
+  readonly parent: CommitRecord | undefined
+  readonly assigned: AssignedFields
+  readonly adopted: Adopted
+}
+
+async function buildRecord(
+  storage: Storage,
   clock: Clock,
   input: CommitInput,
-  parent: CommitRecord | undefined,
-  adopted: Adopted,
-): CommitRecord {
-  const stays = new Set(input.operation === 'append' ? parent?.files.map(({ path }) => path) : input.kept)
-  const assigned = assignFields(input.table, parent, input.fields, stays.size > 0)
+  { parent, assigned, adopted }: Building,
+): Promise<CommitRecord> {
+  const stays = staysOf(input, parent)
   const version = (parent?.version ?? 0) + 1
-  const added = adopted.files.slice(0, input.files.length).map((file) => ({ ...file, addedIn: version }))
+  const placed = adopted.files.map((file) => {
+    const stats = Object.entries(file.stats).filter(([name]) => file.fields.includes(name))
+    return { ...file, stats: Object.fromEntries(stats) }
+  })
+  const added = placed.slice(0, input.files.length).map((file) => ({ ...file, addedIn: version }))
   const carried = parent === undefined ? [] : carryFiles(parent, assigned.fields).filter(({ path }) => stays.has(path))
-  const again = adopted.files.slice(input.files.length)
-  const files = [...placeMade(carried, input.rewritten ?? [], again), ...added]
+  const files = [...placeMade(carried, input.rewritten ?? [], placed.slice(input.files.length)), ...added]
+  const { table, definition, run, attempt, operation, accounting } = input
+  const named = input.monthOf === undefined ? undefined : fieldsOf([input.monthOf], assigned.fields)[0]?.id
+  const month = named ?? (stays.size > 0 ? parent?.monthOf : undefined)
   return {
-    format: formatOf(files),
-    table: input.table,
+    format: 3,
+    table,
+    uuid: parent?.uuid ?? uuidOf({ table, run, attempt, version }),
     version,
     parent: version - 1,
     committedAt: clock.now().toISOString(),
-    operation: input.operation,
+    operation,
     taskKey: input.taskKey,
-    definition: input.definition,
-    run: input.run,
-    attempt: input.attempt,
+    definition,
+    run,
+    attempt,
     fencingToken: input.fencingToken,
     ...assigned,
+    ...(month === undefined ? {} : { monthOf: month }),
     files,
     rows: sum(files.map((file) => file.rows)),
     bytes: sum(files.map((file) => file.bytes)),
     inputs: input.inputs,
+    known: parent === undefined ? emptyChain() : await carryInputs(storage, clock, parent, ownInputs(parent)),
     ...(input.watermark === undefined ? {} : { watermark: input.watermark }),
-    accounting: input.accounting,
+    accounting,
     checks: input.checks,
-    quarantine: adopted.quarantine,
+    quarantine: adopted.quarantine.map((file) => ({ ...file, addedIn: version, definition })),
+    refused: parent !== undefined && keepsRefused(input) ? await carryRefused(storage, clock, parent) : emptyChain(),
     ...(input.sql === undefined ? {} : { sql: input.sql }),
     ...(input.warnings === undefined ? {} : { warnings: input.warnings }),
   }
 }
 
-/** @example formatOf(parent.files) // 1, while nothing was compacted */
-export function formatOf(files: readonly DataFile[]): CommitRecord['format'] {
-  return files.some(({ merged }) => merged !== undefined) ? 2 : 1
+/** The identity of a table that has none yet: the same first version has the same. @example uuidOf({ table, run, attempt, version }) */
+export function uuidOf({
+  table,
+  run,
+  attempt,
+  version,
+}: Pick<CommitRecord, 'table' | 'run' | 'attempt' | 'version'>): string {
+  // Version 8 of RFC 9562, which leaves its bits to the maker.
+  const hex = digest({ table, run, attempt, version })
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5')
 }
 
 /** A record that must be there. */

@@ -4,19 +4,14 @@ import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { type AssignedFields, assignFields } from '../fields.ts'
 import { onlyGrew, rowsVersion } from '../growth.ts'
 import { type Merge, madeFiles, placeMade } from '../merge.ts'
-import { currentVersion } from '../record/records.ts'
+import { carryInputs } from '../record/inputs.ts'
+import { currentVersion, writeHint } from '../record/records.ts'
+import { carryRefused } from '../record/refused.ts'
 import type { CommitRecord, DataFile } from '../record.ts'
-import {
-  type AdoptInput,
-  adoptFiles,
-  afterCommit,
-  type CommitInput,
-  createRecord,
-  formatOf,
-  recordOf,
-} from './commit.ts'
+import { type AdoptInput, adoptFiles, type CommitInput, createRecord, recordOf, uuidOf } from './commit.ts'
 
 /** What is compacted, by whom. */
 export interface CompactInput
@@ -38,7 +33,12 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
   const { table, merges, fencingToken, fence } = input
   const planned = await recordOf(storage, table, input.version)
   const names = planned.fields.map(({ name }) => name)
-  const adopting: AdoptInput = { ...input, attempt: 1, files: madeFiles(merges, names), quarantine: [] }
+  // Those that it had before format 3 have no ids for the parts of nested columns.
+  const assigned = assignFields(table, planned, planned.fields, true)
+  const adopting: AdoptInput = {
+    ...{ ...input, fields: assigned.fields, attempt: 1 },
+    ...{ files: madeFiles(merges, names), quarantine: [] },
+  }
   let adopted: Awaited<ReturnType<typeof adoptFiles>>['files'] | undefined
   for (;;) {
     const parent = await recordOf(storage, table, await currentVersion(storage, table))
@@ -46,12 +46,12 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
       throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
     assertHeld(input, planned, parent)
     adopted ??= (await adoptFiles(storage, clock, adopting)).files
-    const record = buildRecord(clock, input, parent, adopted)
+    const record = await buildRecord(storage, clock, input, { parent, assigned, adopted })
     crashPoint('lake.compact.before_fence')
     await fence()
     crashPoint('lake.compact.before_create')
     if (await createRecord(storage, record)) {
-      await afterCommit(storage, record)
+      await writeHint(storage, table, record.version)
       return record
     }
   }
@@ -65,25 +65,34 @@ function assertHeld({ table, merges }: CompactInput, planned: CommitRecord, pare
     throw sluiceError('Lake.Conflict', { table, expected: planned.version, found: parent.version })
 }
 
-function buildRecord(
+interface Building {
+  readonly parent: CommitRecord
+  readonly assigned: AssignedFields
+  readonly adopted: readonly Omit<DataFile, 'addedIn'>[]
+}
+
+async function buildRecord(
+  storage: Storage,
   clock: Clock,
   { merges, run, fencingToken }: CompactInput,
-  parent: CommitRecord,
-  adopted: readonly Omit<DataFile, 'addedIn'>[],
-): CommitRecord {
+  { parent, assigned, adopted }: Building,
+): Promise<CommitRecord> {
   const files = placeMade(parent.files, merges, adopted)
   return {
     ...parent,
-    format: formatOf(files),
+    ...assigned,
+    uuid: parent.uuid ?? uuidOf({ ...parent, run }),
     version: parent.version + 1,
     parent: parent.version,
     operation: 'compact',
     compacted: { of: rowsVersion(parent), run, at: clock.now().toISOString() },
     fencingToken,
+    known: await carryInputs(storage, clock, parent, []),
     files,
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     // Nothing is read again: what the compacted version read and refused stays in its own record, and is not counted twice.
     accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
     quarantine: [],
+    refused: await carryRefused(storage, clock, parent),
   }
 }

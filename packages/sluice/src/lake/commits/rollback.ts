@@ -2,10 +2,12 @@
 import type { Clock } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { knownInputs } from '../record/inputs.ts'
-import { currentVersion } from '../record/records.ts'
+import { withNested } from '../nested.ts'
+import { carryInputs } from '../record/inputs.ts'
+import { currentVersion, writeHint } from '../record/records.ts'
+import { carryRefused } from '../record/refused.ts'
 import type { CommitRecord } from '../record.ts'
-import { afterCommit, createRecord, recordOf } from './commit.ts'
+import { createRecord, recordOf, uuidOf } from './commit.ts'
 
 /** Who rolls back, and to what. */
 export interface RollbackInput extends Pick<CommitRecord, 'table' | 'run' | 'attempt' | 'fencingToken'> {
@@ -27,6 +29,9 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
   if (parent.fencingToken > fencingToken)
     throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
   const { compacted: _, ...content } = target
+  // Those from before format 3 have no ids for the parts of nested columns.
+  const ids = { next: parent.nextFieldId }
+  const fields = target.fields.map((field) => withNested(field, field.nested, ids))
   const record: CommitRecord = {
     ...content,
     version: current + 1,
@@ -37,15 +42,18 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
     run,
     attempt,
     fencingToken,
-    nextFieldId: parent.nextFieldId,
+    uuid: parent.uuid ?? uuidOf({ table, run, attempt, version: current }),
+    fields,
+    nextFieldId: ids.next,
     // Nothing is read again: what the earlier version read and refused stays in its own record, and is not counted twice.
     accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
     quarantine: [],
-    knownInputs: Object.fromEntries(await knownInputs(storage, table, input.version)),
+    known: await carryInputs(storage, clock, target, []),
+    refused: await carryRefused(storage, clock, target),
   }
   await input.fence()
   if (!(await createRecord(storage, record)))
     throw sluiceError('Lake.Conflict', { table, expected: current, found: await currentVersion(storage, table) })
-  await afterCommit(storage, record)
+  await writeHint(storage, table, record.version)
   return record
 }

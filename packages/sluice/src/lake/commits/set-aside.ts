@@ -4,14 +4,19 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { assignFields } from '../fields.ts'
 import { digestFile } from '../file-digest.ts'
-import { type AdoptInput, adoptFiles, type NewFile } from './commit.ts'
+import { currentVersion } from '../record/records.ts'
+import type { Field } from '../record.ts'
+import { type AdoptInput, adoptFiles, fieldsOf, idsOf, type NewFile, recordOf } from './commit.ts'
 
 /** Where such a file is, and what its bytes are. */
 export interface SetAside {
   readonly path: string
   readonly bytes: number
   readonly sha256: string
+  /** Which ids its fields have in it; see `idsOf`. */
+  readonly ids?: string
 }
 
 /** A new file that is set aside. */
@@ -20,16 +25,25 @@ export type SetAsideFile = Omit<NewFile, 'localFile'> & { readonly setAside: Set
 /**
  * Sets files aside: they are durable afterwards, and gone from where they were.
  *
- * @example const files = await setAside(storage, clock, { table: 'raw.shop', run, attempt: 1, files: written, verifyFile })
+ * @example const files = await setAside(storage, clock, { table: 'raw.shop', run, attempt: 1, files: written, fields, verifyFile })
  * @throws Lake.FileCorrupt for a file that is not what is said of it
  */
 export async function setAside(
   storage: Storage,
   clock: Clock,
-  input: Omit<AdoptInput, 'quarantine' | 'files'> & { readonly files: readonly NewFile[] },
+  input: Omit<AdoptInput, 'quarantine' | 'fields' | 'files'> & {
+    readonly files: readonly NewFile[]
+    readonly fields: readonly Omit<Field, 'id'>[]
+  },
 ): Promise<readonly SetAsideFile[]> {
-  const { files } = await adoptFiles(storage, clock, { ...input, quarantine: [] })
-  return files.map(({ path, bytes, sha256, ...file }) => ({ ...file, setAside: { path, bytes, sha256 } }))
+  const version = await currentVersion(storage, input.table)
+  const parent = version === 0 ? undefined : await recordOf(storage, input.table, version)
+  const { fields } = assignFields(input.table, parent, input.fields, false)
+  const { files } = await adoptFiles(storage, clock, { ...input, fields, quarantine: [] })
+  return files.map(({ path, bytes, sha256, hasFieldIds, ...file }) => ({
+    ...file,
+    setAside: { path, bytes, sha256, ...(hasFieldIds === true && { ids: idsOf(fieldsOf(file.fields, fields)) }) },
+  }))
 }
 
 /**

@@ -1,99 +1,60 @@
-/** Which inputs a table holds, over all its versions: from the newest checkpoint and the records after it. */
-import { isSluiceError, sluiceError } from '../../base/errors.ts'
+/** Which inputs a table holds, over all its versions: each record has a chain of them, and those that it took itself. */
+import type { Clock } from '../../base/clock.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { tableFolder, versionPath } from '../paths.ts'
-import type { CommitRecord } from '../record.ts'
+import type { Chain, CommitRecord, KnownInput } from '../record.ts'
+import { type ChainKind, extendChain, findInChain, readChain } from './chain.ts'
+import { olderInputs, ownInputs } from './older-inputs.ts'
 import { currentVersion, readRecord } from './records.ts'
-import { isSealed, sealJson } from './sealed-json.ts'
-
-/** What is known as of a version, so that the records up to it need not be read, or even be there. */
-interface InputCheckpoint {
-  readonly format: 1
-  readonly table: string
-  readonly version: number
-  /** sha256 to path. */
-  readonly inputs: { readonly [sha256: string]: string }
-}
-
-/** A commit whose version is a multiple of this leaves a checkpoint, so that nobody ever reads thousands of records. */
-export const checkpointEvery = 64
 
 /**
- * Identity (sha256) to path of every committed input, as of a version.
+ * The chain of a table's inputs, by their identities.
  *
- * @param upTo The version. @default the current one
- * @throws Lake.RecordCorrupt
+ * @example await findInChain(storage, inputsOf('raw.sales'), record.known, [sha256])
  */
-export async function knownInputs(storage: Storage, table: string, upTo?: number): Promise<Map<string, string>> {
-  const newest = upTo ?? (await currentVersion(storage, table))
-  try {
-    return await collect(storage, table, newest)
-  } catch (error) {
-    // A checkpoint may have replaced old records between the two looks.
-    if (isSluiceError(error, 'Lake.UnknownVersion')) return await collect(storage, table, newest)
-    throw error
-  }
+export function inputsOf(table: string): ChainKind<KnownInput> {
+  return { table, keyOf: ([sha256]) => sha256 }
 }
 
-async function collect(storage: Storage, table: string, newest: number): Promise<Map<string, string>> {
-  const base = await readCheckpoint(storage, table, newest)
-  const after: CommitRecord[] = []
-  let known: { readonly [sha256: string]: string } = base?.inputs ?? {}
-  for (let version = newest; version > (base?.version ?? 0); version--) {
-    const record = await readRecord(storage, table, version)
-    if (record === undefined) throw sluiceError('Lake.UnknownVersion', { table, version })
-    after.push(record)
-    if (record.knownInputs !== undefined) {
-      known = record.knownInputs
-      break
-    }
-  }
-  const result = new Map(Object.entries(known))
-  for (const record of after.reverse())
-    for (const input of record.inputs)
-      if (input.kind === 'file' && !result.has(input.sha256)) result.set(input.sha256, input.path)
+/**
+ * Identity (sha256) to path of committed inputs.
+ *
+ * @param among Only those of these identities: then only the parts that may have one are read. @default all
+ * @throws Lake.RecordCorrupt
+ */
+export async function knownInputs(
+  storage: Storage,
+  table: string,
+  among?: readonly string[],
+): Promise<Map<string, string>> {
+  const version = await currentVersion(storage, table)
+  const record = version === 0 ? undefined : await readRecord(storage, table, version)
+  if (record === undefined) return new Map()
+  const known = await chainOf(storage, record)
+  const whole = { ...known, recent: [...known.recent, ...ownInputs(record)] }
+  const found =
+    among === undefined
+      ? await readChain(storage, whole)
+      : (await findInChain(storage, inputsOf(table), whole, among)).values()
+  const result = new Map<string, string>()
+  for (const [sha256, path] of found) if (!result.has(sha256)) result.set(sha256, path)
   return result
 }
 
-/** Writes what is known at a version, durably; with `alone`, removes the checkpoints before it. */
-export async function writeCheckpoint(
+/**
+ * What a version that follows this one knows.
+ *
+ * @example const known = await carryInputs(storage, clock, parent, ownInputs(parent))
+ * @param own What this one took; none for a version that is said to have taken it, too.
+ */
+export async function carryInputs(
   storage: Storage,
-  table: string,
-  version: number,
-  options: { readonly alone?: boolean } = {},
-): Promise<void> {
-  const inputs = Object.fromEntries(await knownInputs(storage, table, version))
-  const checkpoint: InputCheckpoint = { format: 1, table, version, inputs }
-  const path = checkpointPath(table, version)
-  await storage.write(path, sealJson(checkpoint))
-  if (options.alone !== true) return
-  for (const older of await storage.list(folder(table))) if (older.path < path) await storage.remove(older.path)
+  clock: Clock,
+  record: CommitRecord,
+  own: readonly KnownInput[],
+): Promise<Chain<KnownInput>> {
+  return extendChain(storage, clock, inputsOf(record.table), await chainOf(storage, record), own)
 }
 
-async function readCheckpoint(storage: Storage, table: string, upTo: number): Promise<InputCheckpoint | undefined> {
-  const found = await storage.list(folder(table))
-  for (const { path } of [...found].reverse()) {
-    const version = Number(/\/(\d{12})\.json$/.exec(path)?.[1] ?? Number.NaN)
-    if (!(version <= upTo)) continue
-    const bytes = await storage.read(path)
-    const checkpoint = bytes === undefined ? undefined : decode(bytes)
-    if (checkpoint !== undefined) return checkpoint
-    // While the records are there, a checkpoint is only a shortcut.
-    if ((await storage.stat(versionPath(table, version))) === undefined && bytes !== undefined)
-      throw sluiceError('Lake.RecordCorrupt', { file: path, why: 'its digest does not fit its content' })
-  }
-  return undefined
-}
-
-function decode(bytes: Uint8Array): InputCheckpoint | undefined {
-  const text = Buffer.from(bytes).toString('utf8')
-  return isSealed(text) ? (JSON.parse(text) as InputCheckpoint) : undefined
-}
-
-function folder(table: string): string {
-  return `${tableFolder(table)}/_inputs`
-}
-
-function checkpointPath(table: string, version: number): string {
-  return `${folder(table)}/${String(version).padStart(12, '0')}.json`
+async function chainOf(storage: Storage, record: CommitRecord): Promise<Chain<KnownInput>> {
+  return record.known ?? { runs: [], recent: await olderInputs(storage, record) }
 }

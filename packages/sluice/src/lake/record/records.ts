@@ -3,33 +3,20 @@ import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { decodePart, tableFolder, versionOf, versionPath } from '../paths.ts'
 import type { CommitRecord } from '../record.ts'
-import { openSealed, sealJson } from './sealed-json.ts'
+import { decodeRecord } from './encode.ts'
 
 /** How many records are read at a time. */
 const readsAtATime = 16
-
-/** @example await storage.create(versionPath(record.table, record.version), encodeRecord(record)) */
-export function encodeRecord(record: CommitRecord): string {
-  return sealJson(record)
-}
-
-/**
- * Reads a record's bytes and believes them only if their digest holds.
- *
- * @throws Lake.RecordCorrupt, Lake.FormatNewer
- */
-export function decodeRecord(bytes: Uint8Array, path: string): CommitRecord {
-  const record = openSealed(bytes, path) as CommitRecord
-  if (record.version !== versionOf(path))
-    throw sluiceError('Lake.RecordCorrupt', { file: path, why: `it says that it is version ${record.version}` })
-  return record
-}
 
 /** One version's record; undefined where it does not exist (any more). */
 export async function readRecord(storage: Storage, table: string, version: number): Promise<CommitRecord | undefined> {
   const path = versionPath(table, version)
   const bytes = await storage.read(path)
-  return bytes === undefined ? undefined : decodeRecord(bytes, path)
+  if (bytes === undefined) return undefined
+  const record = decodeRecord(bytes, path)
+  if (record.version !== version)
+    throw sluiceError('Lake.RecordCorrupt', { file: path, why: `it says that it is version ${record.version}` })
+  return record
 }
 
 /** The newest version's number; 0 for a table that has none. */

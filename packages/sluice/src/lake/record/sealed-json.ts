@@ -2,8 +2,8 @@
 import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson, sha256 } from '../../base/json.ts'
 
-/** The newest format this code knows, of records and of logs. */
-const knownFormat = 2
+/** The newest format this code knows, of records, of their parts, and of logs. */
+const knownFormat = 3
 
 const seal = /,"digest":"([0-9a-f]{64})"\}\n?$/
 

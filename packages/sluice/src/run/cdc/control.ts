@@ -11,7 +11,7 @@ import { connectPostgres, dropPostgres } from '../../connections/postgres/connec
 import { logColumns } from '../../definition/columns.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
@@ -281,7 +281,7 @@ export async function withLog<T>(
         expectedParent: version,
         fencingToken: lease.token,
         fence: () => lease.assertHeld(),
-        verifyFile: (file) => readFooter(session, file),
+        verifyFile: (file, fields) => completeFile(session, file, fields),
         fields: logColumns(source.partitionBy),
         accounting: { read: rows, accepted: rows, quarantined: 0, dropped: {} },
         ...{ checks: [], quarantine: [], warnings: [what] },

@@ -92,7 +92,7 @@ test('sixteen appends become one file: the same rows, in their order, as a versi
   const before = (await lake.current(table))!
   const record = (await compact())!
   expect(record).toMatchObject({
-    ...{ version: 17, parent: 16, operation: 'compact', rows: 16, format: 2, run: 'run 16', watermark: '16' },
+    ...{ version: 17, parent: 16, operation: 'compact', rows: 16, format: 3, run: 'run 16', watermark: '16' },
     ...{ committedAt: before.committedAt, compacted: { of: 16, run: 'compacting' }, taskKey: before.taskKey },
     accounting: { read: 0, accepted: 0 },
   })
@@ -112,7 +112,7 @@ test('sixteen appends become one file: the same rows, in their order, as a versi
   expect(await versions([record])).toEqual([{ v: 17, n: 16 }])
   expect(await compact()).toBeUndefined()
   // What comes next stands on it; what came before is known.
-  expect(await append()).toMatchObject({ version: 18, rows: 17, format: 2 })
+  expect(await append()).toMatchObject({ version: 18, rows: 17, format: 3 })
   expect(await append(['a'], { taskKey: before.taskKey })).toMatchObject({ version: 17 })
   expect(await append(['a'], { taskKey: (await lake.record(table, 3))!.taskKey })).toMatchObject({ version: 3 })
 })

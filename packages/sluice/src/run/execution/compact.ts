@@ -4,9 +4,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import { completeFile } from '../../engines/parquet-footer.ts'
 import { contentOf, contentOfRows } from '../../lake/content.ts'
-import type { Merge } from '../../lake/lake.ts'
+import type { CompactInput, Merge } from '../../lake/lake.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { smallFiles } from '../../lake/small-files.ts'
@@ -44,7 +44,7 @@ export async function compactTable(
     merges.push(
       await merge(session, await rowsOf(session, { ...record, files }), record, files, join(work.folder, `${at}`)),
     )
-  const verifyFile = (file: string) => readFooter(session, file)
+  const verifyFile: CompactInput['verifyFile'] = (file, fields) => completeFile(session, file, fields)
   return await lake.compact({ ...compacting, table, version: record.version, merges, verifyFile })
 }
 
@@ -86,5 +86,10 @@ export async function merge(
 /** Least and greatest of the columns that the files have them of: what was left out of those says nothing. */
 function statsOf({ stats }: WrittenFile, files: readonly DataFile[]): DataFile['stats'] {
   const isTold = (name: string): boolean => files.some((file) => file.stats[name]?.min !== undefined)
-  return Object.fromEntries(Object.entries(stats).map(([name, of]) => [name, isTold(name) ? of : { nulls: of.nulls }]))
+  return Object.fromEntries(
+    Object.entries(stats).map(([name, { min, max, ...rest }]) => [
+      name,
+      isTold(name) && min !== undefined && max !== undefined ? { min, max, ...rest } : rest,
+    ]),
+  )
 }

@@ -232,7 +232,12 @@ async function currentOf(making: Making, judge: Judge, changes: readonly Written
   return {
     files: acceptedFiles(rows.files, columns),
     kept: rows.kept,
-    accounting: { accepted: rows.accepted, dropped: Object.fromEntries(dropped), carried: rows.carried },
+    // A version from scratch keeps nothing, refused rows included.
+    accounting: {
+      accepted: rows.accepted,
+      dropped: Object.fromEntries(dropped),
+      ...(isIncremental ? { carried: rows.carried } : {}),
+    },
   }
 }
 

@@ -63,6 +63,7 @@ export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
       operation: 'replace',
       expectedParent: current?.version ?? 0,
       sql: model.kind === 'sql' ? model.sql : sql,
+      ...(options.partitionBy?.kind === 'yearMonth' ? { monthOf: options.partitionBy.column } : {}),
     },
   )
   return {
@@ -185,9 +186,10 @@ function partitionedSql(sql: string, partition: TableOptions['partitionBy']): st
 /** How the engine partitions what a table declares; years and months exist only as partitions. */
 function partitionColumns(
   partition: { readonly kind: 'value' | 'yearMonth'; readonly column: string } | undefined,
-): Pick<WriteOptions, 'partitionBy'> {
+): Pick<WriteOptions, 'partitionBy' | 'partitionsOnly'> {
   if (partition === undefined) return {}
-  return { partitionBy: partition.kind === 'yearMonth' ? ['year', 'month'] : [partition.column] }
+  if (partition.kind === 'value') return { partitionBy: [partition.column] }
+  return { partitionBy: ['year', 'month'], partitionsOnly: true }
 }
 
 /** A model reads what it makes, unless it declares that it drops rows of an input: then every one of those is accounted for. */

@@ -1,6 +1,6 @@
 /** Write, check, then publish: commits a candidate as the next version, or throws and leaves the current one as it is. */
 import type { Session } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitInput } from '../../lake/lake.ts'
 import type { CheckResult, CommitRecord } from '../../lake/record.ts'
 import { assertPassed } from '../../quality/rows/judge.ts'
@@ -9,7 +9,8 @@ import type { TaskContext } from '../context.ts'
 import { rewriteOlder } from '../execution/rewrite.ts'
 
 /** What only the task knows. */
-export interface PublishOptions extends Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql'> {
+export interface PublishOptions
+  extends Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql' | 'monthOf'> {
   /** The version whose files stay, in columns that may be others now. */
   readonly grows?: CommitRecord | undefined
 }
@@ -38,7 +39,7 @@ export async function publish(
     attempt: context.attempt,
     fencingToken: context.fencingToken,
     fence: context.fence,
-    verifyFile: (file) => readFooter(session, file),
+    verifyFile: (file, fields) => completeFile(session, file, fields),
     fields: candidate.fields,
     files: candidate.files,
     ...(rewritten.length === 0 ? {} : { rewritten }),

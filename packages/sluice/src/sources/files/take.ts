@@ -122,8 +122,7 @@ async function takeUnit(
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
     previous.push(...judged.map(({ accounting }) => accounting.read))
     const columns = sourceColumns(context.source).map(({ name }) => name)
-    const inputs = judged.map(({ member }) => member.input.id)
-    return { judged, files: acceptedFiles(scan.written, columns).map((file) => ({ ...file, inputs })) }
+    return { judged, files: acceptedFiles(scan.written, columns) }
   }
 }
 

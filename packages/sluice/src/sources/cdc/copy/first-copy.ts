@@ -9,7 +9,8 @@ import { crashPoint } from '../../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
 import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { logColumns } from '../../../definition/columns.ts'
-import { readFooter } from '../../../engines/parquet-footer.ts'
+import { completeFile } from '../../../engines/parquet-footer.ts'
+import type { CommitInput } from '../../../lake/lake.ts'
 import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
@@ -214,8 +215,11 @@ async function copyTables(
     firstNumber: Math.max(0, ...held.map(({ nextNumber }) => nextNumber)),
     async take({ relation, files: written, ...rest }, turn) {
       const { table } = relation
-      const verifyFile = (file: string) => turn(() => readFooter(beside, file))
-      const files = await context.lake.setAside({ table: log, run: run.id, attempt, files: written, verifyFile })
+      const verifyFile: CommitInput['verifyFile'] = (file, fields) => turn(() => completeFile(beside, file, fields))
+      const files = await context.lake.setAside({
+        ...{ table: log, run: run.id, attempt, files: written, verifyFile },
+        fields: logColumns(partitionBy),
+      })
       const kept = {
         ...rest,
         table,

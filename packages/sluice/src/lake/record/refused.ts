@@ -1,0 +1,67 @@
+/**
+ * The files of refused rows that a table still answers for: what a version refused, and what those before it refused whose accepted rows it still has.
+ * Versions age out; a row that was refused stays until somebody has dealt with it.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { Storage } from '../../storage/storage.ts'
+import type { Chain, CommitRecord, QuarantineFile, RowAccounting } from '../record.ts'
+import { type ChainKind, emptyChain, extendChain, type PartCache, readChain } from './chain.ts'
+import { readRecord } from './records.ts'
+
+/**
+ * Whether a version keeps its parent's rows, so that it answers for what was refused with those, too: it appends, or has merged into them.
+ *
+ * @example keepsRefused({ operation: 'append', accounting }) // true
+ */
+export function keepsRefused({
+  operation,
+  accounting,
+}: Pick<CommitRecord, 'operation'> & {
+  readonly accounting: Pick<RowAccounting, 'carried'>
+}): boolean {
+  return operation === 'append' || operation === 'compact' || accounting.carried !== undefined
+}
+
+/**
+ * What a version that keeps the rows of this one answers for, apart from its own.
+ *
+ * @example const refused = await carryRefused(storage, clock, parent)
+ */
+export async function carryRefused(
+  storage: Storage,
+  clock: Clock,
+  record: CommitRecord,
+): Promise<Chain<QuarantineFile>> {
+  const kind: ChainKind<QuarantineFile> = { table: record.table, keyOf: ({ path }) => path }
+  if (record.refused !== undefined) return extendChain(storage, clock, kind, record.refused, record.quarantine)
+  return extendChain(storage, clock, kind, emptyChain(), await refusedFiles(storage, record))
+}
+
+/**
+ * All files of refused rows that a version answers for, newest first.
+ *
+ * @example const files = await refusedFiles(storage, current)
+ * @throws Lake.RecordCorrupt
+ */
+export async function refusedFiles(
+  storage: Storage,
+  record: CommitRecord,
+  cache?: PartCache,
+): Promise<readonly QuarantineFile[]> {
+  const files = [...record.quarantine]
+  if (record.refused === undefined) files.push(...(await olderRefused(storage, record)))
+  else files.push(...(await readChain(storage, record.refused, cache)))
+  return files.sort((a, b) => b.addedIn - a.addedIn)
+}
+
+/** Of a version from before format 3: what is in the records of versions whose rows it has, as far as those are there. */
+async function olderRefused(storage: Storage, newest: CommitRecord): Promise<readonly QuarantineFile[]> {
+  const files: QuarantineFile[] = []
+  let record: CommitRecord | undefined = newest
+  for (;;) {
+    const before: number | undefined = record.rollbackOf ?? (keepsRefused(record) ? record.parent : undefined)
+    record = before === undefined ? undefined : await readRecord(storage, newest.table, before)
+    if (record === undefined) return files
+    files.push(...record.quarantine)
+  }
+}
