@@ -1,10 +1,11 @@
 /** The lake: tables as sequences of immutable versions, over any storage. */
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { SetAside, SetAsideFile } from './commits/adopt.ts'
 import type { CommitInput, CommitResult } from './commits/commit.ts'
 import type { CompactInput } from './commits/compact.ts'
 import type { RollbackInput } from './commits/rollback.ts'
-import type { SetAside, SetAsideFile, setAside } from './commits/set-aside.ts'
+import type { setAside } from './commits/set-aside.ts'
 import {
   type ExtractionLog,
   latestExtraction,
@@ -20,10 +21,10 @@ import type { CommitRecord, QuarantineFile } from './record.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
 import type { VerifiedFiles } from './verify.ts'
 
-export type { CommitInput, CommitResult, NewFile, NewQuarantine } from './commits/commit.ts'
+export type { NewFile, NewQuarantine, SetAside, SetAsideFile } from './commits/adopt.ts'
+export type { CommitInput, CommitResult } from './commits/commit.ts'
 export type { CompactInput } from './commits/compact.ts'
 export type { RollbackInput } from './commits/rollback.ts'
-export type { SetAside, SetAsideFile } from './commits/set-aside.ts'
 export type { Merge } from './merge.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 

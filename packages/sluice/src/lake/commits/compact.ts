@@ -11,7 +11,8 @@ import { carryInputs } from '../record/inputs.ts'
 import { currentVersion, writeHint } from '../record/records.ts'
 import { carryRefused } from '../record/refused.ts'
 import type { CommitRecord, DataFile } from '../record.ts'
-import { type AdoptInput, adoptFiles, type CommitInput, createRecord, recordOf, uuidOf } from './commit.ts'
+import { type AdoptInput, adoptFiles } from './adopt.ts'
+import { type CommitInput, createRecord, recordOf, uuidOf } from './commit.ts'
 
 /** What is compacted, by whom. */
 export interface CompactInput

@@ -8,19 +8,8 @@ import { assignFields } from '../fields.ts'
 import { digestFile } from '../file-digest.ts'
 import { currentVersion } from '../record/records.ts'
 import type { Field } from '../record.ts'
-import { type AdoptInput, adoptFiles, fieldsOf, idsOf, type NewFile, recordOf } from './commit.ts'
-
-/** Where such a file is, and what its bytes are. */
-export interface SetAside {
-  readonly path: string
-  readonly bytes: number
-  readonly sha256: string
-  /** Which ids its fields have in it; see `idsOf`. */
-  readonly ids?: string
-}
-
-/** A new file that is set aside. */
-export type SetAsideFile = Omit<NewFile, 'localFile'> & { readonly setAside: SetAside }
+import { type AdoptInput, adoptFiles, fieldsOf, idsOf, type NewFile, type SetAsideFile } from './adopt.ts'
+import { recordOf } from './commit.ts'
 
 /**
  * Sets files aside: they are durable afterwards, and gone from where they were.
