@@ -7,6 +7,7 @@ import { type Problem, sluiceError } from '../base/errors.ts'
 import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
+import type { CommitRecord } from '../lake/record.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
@@ -18,7 +19,8 @@ import { loadDefinition } from './definition/cache.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './ledger/lease.ts'
-import { listRuns, readEvents } from './ledger/ledger.ts'
+import { cancelRun, listRuns, type RunStart } from './ledger/ledger.ts'
+import { readEvents } from './ledger/run-events.ts'
 import { projectWarehouse } from './warehouse.ts'
 
 /** What may be handed in from outside, mostly by tests. */
@@ -127,8 +129,9 @@ function projectOver(
   const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> =>
     (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
   const runs = async (limit?: number): ReturnType<OpenProject['runs']> => {
-    const holder = await leaseHolder(state, 'project', context.clock)
-    return listRuns(state, (start) => holder?.token === start.fencingToken, limit)
+    const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
+      (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
+    return listRuns(state, isRunning, limit)
   }
   const eventsOf = async (runId: string): ReturnType<OpenProject['events']> => {
     const events = await readEvents(state, runId)
@@ -153,6 +156,8 @@ function projectOver(
       }),
     run: async (options) => (await execution()).executeRun(context, options),
     watch: async (options) => (await import('./execution/watch.ts')).watchProject(context, options),
+    task: async (payload, options) => (await import('./execution/invoke.ts')).invoke(context, payload, options),
+    cancel: (runId) => cancelRun(state, runId, context.clock.now()),
     cdc,
     retry: async (runId, options) =>
       (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options),
@@ -174,8 +179,11 @@ function projectOver(
         { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
         signal,
       ),
-    rollback: async (table, version) => (await maintenance()).rollback(context, table, version),
-    replayQuarantine: async (table, options) => (await import('./replay.ts')).replayQuarantine(context, table, options),
+    rollback: async (table, version) => {
+      const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })
+      return (await lake.record(table, made.version as number)) as CommitRecord
+    },
+    replayQuarantine: async (table, options) => (await execution()).executeRun(context, { ...options, replay: table }),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
     crawlConnection: async (name, options) =>
       (await import('./crawl-connection.ts')).crawlConnection(context, name, options),

@@ -51,19 +51,44 @@ export function retryTask({ transientErrors }: MachineContext): readonly Retrier
   return [...own, { ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
 }
 
+/** Seconds for a step of the run itself, where nothing else is said. */
+const STEP_TIMEOUT_SECONDS = 3600
+
 /**
- * A message to the topic of the project; the state that it is spread into says what comes next.
+ * A call of the function, with references; the state that it is spread into says what comes next.
+ *
+ * @example { ...call({ 'runId.$': '$.runId', step: 'start' }, context), ResultPath: '$.start', Next: 'Work' }
+ */
+export function call(
+  payload: PayloadTemplate,
+  context: MachineContext,
+): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry'> & { readonly Type: 'Task' } {
+  return {
+    Type: 'Task',
+    Resource: 'arn:aws:states:::lambda:invoke',
+    Parameters: { FunctionName: '${TaskFunction}', Payload: payload },
+    TimeoutSeconds: STEP_TIMEOUT_SECONDS,
+    Retry: retryTask(context),
+  }
+}
+
+/**
+ * A message to the topic of the project, or the path of one; the state that it is spread into says what comes next.
  *
  * @example { ...publish('Sluice: the run succeeded', { 'runId.$': '$.runId' }), Next: 'Succeeded' }
  */
 export function publish(
   subject: string,
-  message: PayloadTemplate,
+  message: PayloadTemplate | `$.${string}`,
 ): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry' | 'ResultPath'> & { readonly Type: 'Task' } {
   return {
     Type: 'Task',
     Resource: 'arn:aws:states:::sns:publish',
-    Parameters: { TopicArn: '${Topic}', Subject: subject, Message: message },
+    Parameters: {
+      TopicArn: '${Topic}',
+      Subject: subject,
+      ...(typeof message === 'string' ? { 'Message.$': message } : { Message: message }),
+    },
     ResultPath: null,
     TimeoutSeconds: PUBLISH_TIMEOUT_SECONDS,
     Retry: [{ ErrorEquals: ['States.ALL'], IntervalSeconds: 2, ...BACKOFF }],

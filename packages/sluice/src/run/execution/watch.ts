@@ -3,7 +3,9 @@ import { isSluiceError } from '../../base/errors.ts'
 import type { WatchOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import type { RunEvent, RunSummary } from '../ledger/events.ts'
-import { executeRun, failureKey, waitingKey } from './execute.ts'
+import { forgetRun } from '../ledger/ledger.ts'
+import { executeRun } from './execute.ts'
+import { news } from './news.ts'
 
 /** While runs fail, the pause doubles up to this. */
 const longestPauseMs = 60_000
@@ -16,7 +18,7 @@ const longestPauseMs = 60_000
  */
 export async function watchProject(context: ProjectContext, options: WatchOptions): Promise<void> {
   const { everyMs, onCycle, signal, ...rest } = options
-  let told = new Set<string>()
+  let told: readonly string[] = []
   let failing = 0
   let wasBusy = false
   while (signal?.aborted !== true) {
@@ -31,30 +33,19 @@ export async function watchProject(context: ProjectContext, options: WatchOption
         },
       }),
     )
-    const troubles = events.flatMap((event) => troubleOf(event) ?? [])
-    const isNew = troubles.some((trouble) => !told.has(trouble)) || troubles.length < told.size
     failing = ended !== undefined && isFailed(ended.summary) ? failing + 1 : 0
     const nextMs = failing === 0 ? everyMs : Math.max(everyMs, Math.min(everyMs * 2 ** failing, longestPauseMs))
     if (ended === undefined) {
       if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
     } else {
-      const { tasks, refusedFiles, status } = ended.summary
-      const isLate = events.some((event) => event.type === 'source.lag' && event.isNew)
-      const did =
-        tasks.succeeded + refusedFiles > 0 || isLate || (status === 'failed' && isNew) || status === 'cancelled'
-      const news = events.filter((event) => event.type !== 'task.refused' || !told.has(troubleOf(event) ?? ''))
-      if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events: news, nextMs })
-      told = new Set(troubles)
+      const found = news(told, events, ended.summary)
+      if (found.isNothing) await forgetRun(context.state, ended.id)
+      if (found.isShown) onCycle({ isBusy: false, ...ended, events: found.events, nextMs })
+      told = found.told
     }
     wasBusy = ended === undefined
     await context.clock.sleep(nextMs, signal)
   }
-}
-
-/** What is told of once, while it lasts. */
-function troubleOf(event: RunEvent): string | undefined {
-  if (event.type === 'task.finished' && event.error !== undefined) return failureKey(event.task, event.error.name)
-  return event.type === 'task.refused' && event.what === 'table' ? waitingKey(event.task, event.input) : undefined
 }
 
 /** A table that waits for somebody is no reason to look more seldom for the others. */
