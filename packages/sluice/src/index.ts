@@ -95,4 +95,3 @@ export type {
 export { env, secret } from './definition/problems/references.ts'
 export type * from './definition/types.ts'
 export { runTask } from './run/task.ts'
-export type { Payload } from './statemachine/types.ts'

@@ -172,6 +172,7 @@ export const commandTable = {
     hidden: true,
     summary: 'do what a state of a run asks for, from the ledger alone; the answer is JSON',
     arguments: [{ name: 'payload', summary: 'the payload of the state, as JSON' }],
+    examples: [`sluice task '{"runId":"20261120T154212Z-9f2c41aa","fencingToken":7,"task":"ingest:raw.sales"}'`],
   },
   rollback: {
     group: 'Run',

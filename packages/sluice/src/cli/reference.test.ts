@@ -4,6 +4,7 @@ import { registry } from '../base/registry.ts'
 import type { CommandSpec } from './command.ts'
 import { commandTable } from './command-table.ts'
 import { cliReference, errorReference } from './reference.ts'
+import { stateReference } from './state-reference.ts'
 
 const page = (name: string): string =>
   readFileSync(new URL(`../../../../docs/reference/${name}`, import.meta.url), 'utf8')
@@ -11,6 +12,7 @@ const page = (name: string): string =>
 test('the pages in docs/reference are what the code makes (npm run reference writes them)', () => {
   expect(page('cli.md')).toBe(cliReference())
   expect(page('errors.md')).toBe(errorReference())
+  expect(page('states.md')).toBe(stateReference())
 })
 
 test('every command and every error has its place in the reference', () => {

@@ -32,7 +32,12 @@ export function layerMachine(
     }
     states[`Wave ${n}`] = wave(n, context, n + 1 < steps.length ? `Tasks ${n + 1}` : 'Done')
   }
-  states['Done'] = { Type: 'Pass', Parameters: { 'runId.$': '$.runId', 'layer.$': '$.layer' }, End: true }
+  states['Done'] = {
+    Type: 'Pass',
+    Comment: 'The outcomes are in the ledger',
+    Parameters: { 'runId.$': '$.runId', 'layer.$': '$.layer' },
+    End: true,
+  }
   return { Comment: `Sluice: layer ${layer}`, StartAt: steps.length > 0 ? 'Tasks 0' : 'Done', States: states }
 }
 
@@ -92,6 +97,7 @@ function wave(n: number, context: MachineContext, next: string): MapState {
         },
         [`Left ${n}`]: {
           Type: 'Pass',
+          Comment: 'It was left as it is by an attempt that came first, or cancelled',
           Parameters: { 'task.$': '$.Payload.task', 'status.$': '$.settled.status' },
           End: true,
         },
@@ -109,6 +115,7 @@ function wave(n: number, context: MachineContext, next: string): MapState {
         },
         [`Failed ${n}`]: {
           Type: 'Pass',
+          Comment: 'Its siblings go on',
           Parameters: { 'task.$': '$.Payload.task', status: 'failed' },
           End: true,
         },
