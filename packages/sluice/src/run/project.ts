@@ -57,13 +57,15 @@ export async function openProject(root: string, options: OpenOptions = {}): Prom
   return projectOver(await wire(absolute, loaded.project, state, options), loaded.problems)
 }
 
+/** What is opened, and closed again. */
+interface OpenedContext extends ProjectContext {
+  /** It is opened for a part of the work: what it does not look at is not gone. */
+  readonly isPart: () => void
+  readonly close: () => Promise<void>
+}
+
 /** Puts implementations behind the contracts that the configuration names. */
-async function wire(
-  root: string,
-  project: Project,
-  state: Storage,
-  options: OpenOptions,
-): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
+async function wire(root: string, project: Project, state: Storage, options: OpenOptions): Promise<OpenedContext> {
   const clock = options.clock ?? systemClock
   const { config } = project
   await mkdir(join(root, stateFolder), { recursive: true, mode: 0o700 })
@@ -105,6 +107,7 @@ async function wire(
     connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, stateFolder), project, engine, clock, state }),
     print: options.print ?? (() => {}),
+    isPart: () => hashes.keepAll(),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
       await hashes.save()
@@ -121,10 +124,7 @@ const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./
 const planning = (): Promise<typeof import('./planning/planning.ts')> => import('./planning/planning.ts')
 const secrets = (): Promise<typeof import('./definition/secrets.ts')> => import('./definition/secrets.ts')
 
-function projectOver(
-  context: ProjectContext & { readonly close: () => Promise<void> },
-  loadProblems: readonly Problem[],
-): OpenProject {
+function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): OpenProject {
   const { state, lake, project, root } = context
   const versionsOf = async (): Promise<Awaited<ReturnType<OpenProject['versions']>>> =>
     (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
@@ -156,7 +156,10 @@ function projectOver(
       }),
     run: async (options) => (await execution()).executeRun(context, options),
     watch: async (options) => (await import('./execution/watch.ts')).watchProject(context, options),
-    task: async (payload, options) => (await import('./execution/invoke.ts')).invoke(context, payload, options),
+    task: async (payload, options) => {
+      context.isPart()
+      return (await import('./execution/invoke.ts')).invoke(context, payload, options)
+    },
     cancel: (runId) => cancelRun(state, runId, context.clock.now()),
     cdc,
     retry: async (runId, options) =>

@@ -10,6 +10,7 @@ import type { Storage } from '../storage/storage.ts'
 import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { ProjectContext } from './context.ts'
+import { takeTurn } from './warehouse-turn.ts'
 
 /** What the tasks of a run ask of the warehouse. */
 export type ProjectWarehouse = Pick<ProjectContext, 'withWarehouse' | 'warehouseExists' | 'warehouseStamp'>
@@ -36,9 +37,9 @@ export function projectWarehouse(parts: WarehouseParts): ProjectWarehouse {
   return warehouse.kind === 'duckdb' ? fileWarehouse(parts, warehouse) : serverWarehouse(parts, warehouse)
 }
 
-/** Only one process may have the file open, and in it one task at a time. */
+/** Only one process may have the file open, and in it one task at a time: they take turns, those of other processes too. */
 function fileWarehouse(
-  { root, engine, clock }: WarehouseParts,
+  { root, stateFolder, engine, clock }: WarehouseParts,
   config: Extract<WarehouseConfig, { kind: 'duckdb' }>,
 ): ProjectWarehouse {
   const path = resolve(root, config.path)
@@ -47,7 +48,8 @@ function fileWarehouse(
     withWarehouse(work, { signal } = {}) {
       const next = queue.then(async () => {
         await mkdir(dirname(path), { recursive: true })
-        return use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work)
+        await using _turn = await takeTurn(join(stateFolder, 'warehouse.turn'), clock, signal)
+        return await use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work)
       })
       queue = next.catch(() => {})
       return next
