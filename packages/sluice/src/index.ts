@@ -1,7 +1,7 @@
 /**
- * What a user imports from 'sluice' to write a definition: builders, and the types of what they return; and what runs one task of a run.
+ * What a user imports from 'sluice' to write a definition: builders, and the types of what they return.
  *
- * Nothing here does any work by being imported, so that a definition can be loaded anywhere.
+ * Nothing here does any work, so that a definition can be loaded anywhere.
  */
 export type { ErrorName, Location, Problem } from './base/errors.ts'
 export { isSluiceError, SluiceError } from './base/errors.ts'
@@ -94,4 +94,3 @@ export type {
 } from './definition/input.ts'
 export { env, secret } from './definition/problems/references.ts'
 export type * from './definition/types.ts'
-export { runTask } from './run/task.ts'

@@ -1,6 +1,8 @@
-/** One task of a run by itself, in whatever process: what a runner elsewhere calls. */
+/** `sluice/task`: one task of a run by itself, in whatever process. What a runner elsewhere calls; no definition needs it. */
 import type { Payload } from '../statemachine/types.ts'
 import type { RunOptions } from './api.ts'
+
+export type { Payload } from '../statemachine/types.ts'
 
 /**
  * Does what a state of a run's machine asks for, from the project's folder and its ledger alone: runs a task, settles it, or takes a step of the

@@ -8,12 +8,12 @@ import type { Connection, ConnectionSettings, Connector } from '../../connection
 import { connectGuarded } from '../../connections/login-guard.ts'
 import { isReference } from '../../definition/problems/references.ts'
 import type { ConnectionConfig, ProcedureSource, Project } from '../../definition/types.ts'
+import type { Lake } from '../../lake/lake.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { type ConnectionPool, connectionPool } from '../../sources/procedures/pool.ts'
 import { procedureSource } from '../../sources/procedures/source.ts'
 import type { SourceAdapter } from '../../sources/source.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { ProjectContext } from '../context.ts'
 import { type Environment, readEnvironment, redactor, resolveText } from '../definition/secrets.ts'
 import { maskedConnection } from './masked-connection.ts'
 
@@ -142,7 +142,7 @@ function portOf(name: string, { port }: ConnectionConfig, environment: Environme
 export async function openProcedure(
   table: string,
   source: ProcedureSource,
-  context: Pick<ProjectContext, 'project' | 'clock' | 'lake'> & { readonly connections: Connections },
+  context: Pick<ConnectionsContext, 'project' | 'clock'> & { readonly lake: Lake; readonly connections: Connections },
 ): Promise<SourceAdapter> {
   const { project, clock, lake, connections } = context
   const current = await lake.current(table)

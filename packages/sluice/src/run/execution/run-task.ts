@@ -115,6 +115,8 @@ async function attemptTask(
       },
       signal,
     })
+    // Of a run that was succeeded in the meantime nothing counts, not even that there was nothing to do.
+    await lease.assertHeld()
     return await leaveTask(context, run, task, { ...made, durationMs: clock.now().getTime() - began }, attempt)
   } catch (thrown) {
     const error = await reasonOf(run, thrown)
