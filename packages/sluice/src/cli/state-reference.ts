@@ -1,7 +1,7 @@
 /** The page docs/reference/states.md: what a run does, state by state, made from the compiled text. */
 import type { Plan, PlanTask } from '../plan/types.ts'
 import { compileStateMachines } from '../statemachine/compile.ts'
-import type { State, StateMachineDefinition } from '../statemachine/types.ts'
+import type { State, StateMachine, StateMachineDefinition } from '../statemachine/types.ts'
 
 /** A plan of one layer with one task: every kind of state is in its text. */
 const task = { id: 'ingest:raw.sales', timeoutSeconds: 3600 } as PlanTask
@@ -33,6 +33,19 @@ export function stateReference(): string {
     'An error of the registry after which the same may succeed (`retry: transient` in the [reference of errors](errors.md)) is tried again up to three times, each time after a longer wait; an error of AWS Lambda itself, too. Whether an error is tried again, and what a failure is to the run, is decided here and in `Settle`, and nowhere else: a task does its work or throws.',
     '',
   ].join('\n\n')
+}
+
+/**
+ * What a run of these machines does, a line a state of the master: `plan --debug` shows it.
+ *
+ * @example stateLines(await project.stateMachines(plan))[1] // '  Start: takes the leases of …'
+ */
+export function stateLines([master]: readonly StateMachine[]): readonly string[] {
+  const states = Object.entries(master?.definition.States ?? {})
+  return [
+    'States',
+    ...states.flatMap(([name, { Comment }]) => (Comment === undefined ? [] : [`  ${name}: ${Comment}`])),
+  ]
 }
 
 function processorOf({ States }: StateMachineDefinition): StateMachineDefinition {
