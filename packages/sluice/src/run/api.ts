@@ -122,14 +122,15 @@ export interface OpenProject extends AsyncDisposable {
   clean(options?: {
     readonly dryRun?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
-  doctor(): Promise<
-    readonly {
-      readonly name: string
-      readonly status: 'ok' | 'warn' | 'fail'
-      readonly detail: string
-      readonly fix?: string
-    }[]
-  >
+  doctor(): Promise<readonly Finding[]>
+}
+
+/** What a doctor's look at one thing came to. */
+export interface Finding {
+  readonly name: string
+  readonly status: 'ok' | 'warn' | 'fail'
+  readonly detail: string
+  readonly fix?: string
 }
 
 /** A difference between what a crawl found and the source that is there. */

@@ -1,4 +1,4 @@
-/** The master machine: all that a run does, from its start to what is told of its end. */
+/** The master machine: all that a run does, from its start to the notifications of its end. */
 import { limits } from './limits.ts'
 import { call, type MachineContext, publish } from './states.ts'
 import type { Catcher, PayloadTemplate, State, StateMachineDefinition } from './types.ts'
@@ -15,7 +15,7 @@ export const AT_FINISH = 'Finish'
 /** Before a run has an entry in the ledger, and after it has its end there. */
 const CATCH_BROKEN: readonly Catcher[] = [{ ErrorEquals: ['States.ALL'], ResultPath: '$.error', Next: 'Publish error' }]
 
-/** Whatever goes wrong in between, the run is finished: what was left is settled, and somebody is told. */
+/** Whatever goes wrong in between, the run is finished: what was left is settled, and notifications are sent. */
 const CATCH_WORK: readonly Catcher[] = [{ ErrorEquals: ['States.ALL'], ResultPath: '$.start.error', Next: AT_FINISH }]
 
 /**
@@ -137,7 +137,7 @@ function endStates(context: MachineContext): Record<string, State> {
       Next: 'Notify',
     },
     Notify: {
-      Comment: 'Sends webhooks and mail, writes the outbox and the console, and remembers what was told of lags',
+      Comment: 'Sends webhooks and mail, writes the outbox and the console, and remembers which lags were reported',
       ...call({ ...started, step: 'notify' }, context),
       ResultPath: null,
       // What is committed stays committed when nobody could be told.

@@ -3,9 +3,9 @@ import { isSluiceError } from '../../base/errors.ts'
 import type { Connection, ProcedureDescription } from '../../connections/connection.ts'
 import type { ConnectionConfig, ProcedureSource } from '../../definition/types.ts'
 import { isTaken, matchContract } from '../../sources/procedures/contract.ts'
+import type { Finding } from '../api.ts'
 import { connectionSettings } from '../connections/connections.ts'
 import type { ProjectContext } from '../context.ts'
-import type { Finding } from './doctor.ts'
 
 /**
  * Examines every connection of a project. Nothing is called; a login that was refused within the last minute is not tried again.

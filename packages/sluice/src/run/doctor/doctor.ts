@@ -4,11 +4,8 @@ import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../../base/errors.ts'
 import { capturedLogs } from '../../definition/cdc/cdc.ts'
-import type { CdcControl, OpenProject } from '../api.ts'
+import type { CdcControl, Finding } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
-
-/** One thing that was looked at. */
-export type Finding = Awaited<ReturnType<OpenProject['doctor']>>[number]
 
 /** Free space below which a run is likely to stop half-way. */
 const lowDiskBytes = 1024 ** 3

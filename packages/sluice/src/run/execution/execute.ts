@@ -96,8 +96,8 @@ async function passOver(context: ProjectContext, run: OpenRun): Promise<undefine
   for (const event of plannedEvents(run.start, run.plan)) run.tell(event)
   await finish(context, run, null)
   const { config, pipelines } = context.project
-  const isTold = [config, ...pipelines].some(({ notifications }) => notifications.length > 0)
-  if (isTold) await (await notifying()).notify(context, run)
+  const isSent = [config, ...pipelines].some(({ notifications }) => notifications.length > 0)
+  if (isSent) await (await notifying()).notify(context, run)
   return undefined
 }
 
@@ -125,7 +125,7 @@ async function walk(
       { runId, start: { fencingToken, kind, task: run.plan.tasks[0]?.id ?? null, error } },
       {
         invoke: (payload, stop) => perform(payload as unknown as Payload, stop),
-        // There is no topic here: who is told otherwise is told by the state before.
+        // There is no topic here: notifiers of the project have the state before this one.
         notify: async () => {},
         signal,
       },

@@ -1,4 +1,4 @@
-/** How a run that has ended is told of. Pure. */
+/** The notifications of a run that has ended. Pure. */
 import type { Notification } from '../../notifications/notifier.ts'
 import type { Plan, PlanTask } from '../../plan/types.ts'
 import type { RunSummary } from '../ledger/events.ts'
@@ -9,20 +9,20 @@ import type { Outcome } from '../ledger/outcome.ts'
 export interface EndedRun {
   readonly id: string
   readonly project: string
-  /** When it is told. */
+  /** When they are sent. */
   readonly at: string
   readonly plan: Plan
   readonly summary: RunSummary
   readonly outcomes: ReadonlyMap<string, Outcome>
-  /** Whether its end is told of; its alerts are in any case. */
+  /** Whether its end is sent; its alerts are in any case. */
   readonly isSent: boolean
   readonly alerts: readonly LagEvent[]
-  /** Tables that wait, of which nobody was told, with their tasks. */
+  /** Tables that wait and were not reported before, with their tasks. */
   readonly waiting: readonly { readonly task: string; readonly table: string }[]
 }
 
 /**
- * What is told of a run, or of some pipelines of it.
+ * The notifications of a run, or of some pipelines of it.
  *
  * @example notificationsOf(run, ['retail'])
  */
@@ -31,7 +31,7 @@ export function notificationsOf(run: EndedRun, pipelines: readonly string[]): re
   const tasks = run.plan.tasks.filter((task) => pipelines.includes(task.pipeline))
   const alerts = tasks.flatMap((task) => alertNotification(base, run, task))
   if (!run.isSent) return alerts
-  const told = tasks.flatMap((task) => taskNotification(base, run, task))
+  const ofTasks = tasks.flatMap((task) => taskNotification(base, run, task))
   const failed = tasks.filter(({ id }) => failureOf(run, id) !== undefined)
   const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
   const waiting = run.waiting.filter(({ task }) => tasks.some(({ id }) => id === task)).map(({ table }) => table)
@@ -45,7 +45,7 @@ export function notificationsOf(run: EndedRun, pipelines: readonly string[]): re
   const { read, accepted, quarantined, dropped } = run.summary.rows
   return [
     ...alerts,
-    ...told,
+    ...ofTasks,
     {
       ...base,
       id: `${run.id}/${pipelines.join('+')}/${status}`,
@@ -71,7 +71,7 @@ const failureOf = ({ outcomes }: EndedRun, task: string): Outcome['error'] => {
   return outcome?.status === 'failed' ? outcome.error : undefined
 }
 
-/** A source that is beyond an alert's limit: told as a failure is, though its run may be well. */
+/** A source that is beyond an alert's limit: sent as a failure is, though its run may be well. */
 function alertNotification(
   base: Pick<Notification, 'at' | 'project' | 'run'>,
   run: EndedRun,
@@ -81,8 +81,8 @@ function alertNotification(
     if (of !== task || error === undefined) return []
     const { code, name, message } = error
     const id = `${run.id}/${task}/alert`
-    const told = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
-    return [{ ...told, error: { code, name, message }, next: `sluice cdc status ${table}` }]
+    const alert = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
+    return [{ ...alert, error: { code, name, message }, next: `sluice cdc status ${table}` }]
   })
 }
 

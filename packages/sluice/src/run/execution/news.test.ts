@@ -24,7 +24,7 @@ const busy = failed('ingest:raw.shop', 'Source.SlotBusy')
 const isFailed = summary({ status: 'failed', counts: { failed: 1, skipped: 2 } })
 
 test('a run that follows none is news, whatever it did', () => {
-  expect(news(undefined, [], summary())).toMatchObject({ isSent: true, told: [] })
+  expect(news(undefined, [], summary())).toMatchObject({ isSent: true, reported: [] })
 })
 
 test('one that found nothing is none, and leaves no trace', () => {
@@ -37,24 +37,24 @@ test('one that found nothing is none, and leaves no trace', () => {
   expect(news([], [], summary({ warnings: 1 })).isNothing).toBe(false)
 })
 
-test('a failure is told once while it lasts; another one, and its end, are news again', () => {
+test('a failure is reported once while it lasts; another one, and its end, are news again', () => {
   const first = news([], [busy], isFailed)
   expect(first).toMatchObject({ isSent: true, isShown: true, isNothing: false })
-  expect(first.told).toEqual(['ingest:raw.shop Source.SlotBusy'])
-  expect(news(first.told, [busy], isFailed)).toMatchObject({ isSent: false, isShown: false })
+  expect(first.reported).toEqual(['ingest:raw.shop Source.SlotBusy'])
+  expect(news(first.reported, [busy], isFailed)).toMatchObject({ isSent: false, isShown: false })
   const other = failed('ingest:raw.shop', 'Source.SlotInvalid')
-  expect(news(first.told, [other], isFailed)).toMatchObject({ isSent: true, isShown: true })
-  // That it is over is shown to those who watch; notifiers were told of a failure, and hear of the next thing that is done.
-  expect(news(first.told, [], summary())).toMatchObject({ isSent: false, isShown: true, told: [] })
+  expect(news(first.reported, [other], isFailed)).toMatchObject({ isSent: true, isShown: true })
+  // That it is over is shown to those who watch; notifiers heard of a failure, and hear of the next thing that is done.
+  expect(news(first.reported, [], summary())).toMatchObject({ isSent: false, isShown: true, reported: [] })
 })
 
-test('a table that waits is told once; that it waits still is nothing', () => {
+test('a table that waits is reported once; that it waits still is nothing', () => {
   const waiting = summary({ status: 'failed', waitingTables: 1 })
   const first = news([], [waits('public.orders')], waiting)
   expect(first).toMatchObject({ isSent: true, isShown: true, isNothing: false })
-  const again = news(first.told, [waits('public.orders')], waiting)
+  const again = news(first.reported, [waits('public.orders')], waiting)
   expect(again).toMatchObject({ isSent: false, isShown: false, isNothing: true, events: [] })
-  expect(again.told).toEqual(first.told)
+  expect(again.reported).toEqual(first.reported)
 })
 
 test('a cancelled run is shown', () => {

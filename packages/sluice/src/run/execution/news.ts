@@ -1,24 +1,24 @@
-/** What is told of a run that follows others: a pure function of what was told before, and of how it ended. */
+/** What is reported of a run that follows others: a pure function of what was reported before, and of how it ended. */
 import type { RunEvent, RunSummary } from '../ledger/events.ts'
 
 /** What of a run is news. */
 export interface News {
-  /** The troubles that last; what was told before, for the next run. */
-  readonly told: readonly string[]
-  /** Whether notifiers are told of its end. Alerts they are told in any case. */
+  /** The troubles that last: what was reported before, for the next run. */
+  readonly reported: readonly string[]
+  /** Whether its end is sent to notifiers. Alerts are in any case. */
   readonly isSent: boolean
   /** Whether those who watch are shown it. */
   readonly isShown: boolean
   /** Whether it did nothing that anybody would look for: it leaves no trace. */
   readonly isNothing: boolean
-  /** The events that were not told before. */
+  /** The events that were not reported before. */
   readonly events: readonly RunEvent[]
 }
 
 /**
- * Compares how a run ended with what was told before.
+ * Compares how a run ended with what was reported before.
  *
- * @param before what {@link News} told of the run before; undefined for a run that follows none: all of it is news
+ * @param before what {@link News} reported of the run before; undefined for a run that follows none: all of it is news
  * @example news(before, events, summary).isShown
  */
 export function news(
@@ -28,10 +28,10 @@ export function news(
 ): News {
   const known = new Set(before)
   const events = all.filter((event) => event.type !== 'task.refused' || !known.has(troubleOf(event) ?? ''))
-  const told = all.flatMap((event) => troubleOf(event) ?? [])
+  const reported = all.flatMap((event) => troubleOf(event) ?? [])
   const waiting = events.filter((event) => event.type === 'task.refused' && event.what === 'table').length
   const failures = all.flatMap((event) => (event.type === 'task.finished' ? (failureOf(event) ?? []) : []))
-  const isNew = told.some((trouble) => !known.has(trouble)) || told.length < known.size
+  const isNew = reported.some((trouble) => !known.has(trouble)) || reported.length < known.size
   const isLate = all.some((event) => event.type === 'source.lag' && event.isNew)
   const did = tasks.succeeded + refusedFiles
   const isFailure =
@@ -42,7 +42,7 @@ export function news(
   // A table that waits still is as it was.
   const isWell = status === 'succeeded' || (status === 'failed' && tasks.failed + tasks.skipped === 0)
   return {
-    told,
+    reported,
     events,
     isSent: before === undefined || did + waiting > 0 || (status !== 'succeeded' && isFailure),
     isShown: isShown || (isNew && known.size > 0),
@@ -55,7 +55,7 @@ type Finished = Extract<RunEvent, { type: 'task.finished' }>
 const failureOf = ({ task, error, status }: Finished): string | undefined =>
   error === undefined || status === 'cancelled' ? undefined : `${task} ${error.name}`
 
-/** What is told of once, while it lasts. */
+/** What is reported once, while it lasts. */
 function troubleOf(event: RunEvent): string | undefined {
   if (event.type === 'task.finished' && event.error !== undefined) return `${event.task} ${event.error.name}`
   return event.type === 'task.refused' && event.what === 'table' ? `${event.task} waits ${event.input}` : undefined

@@ -15,7 +15,7 @@ export interface OpenRun {
   readonly lease: Lease
   /** Aborts when the run is cancelled, by this process or by another, or loses its lease; with the error that says which. */
   readonly ended: AbortSignal
-  /** Is told of every event at once. */
+  /** Takes every event at once. */
   readonly tell: EventSink
 }
 

@@ -139,7 +139,7 @@ function emitter({ clock }: ProjectContext, { start, tell }: OpenRun, attempt: A
   }
 }
 
-/** That there was an attempt before is worth a warning: whoever waits for this one sees why. */
+/** That there was an attempt before is worth a warning: who waits for this one sees why. */
 async function tellEarlier(
   { state }: ProjectContext,
   of: { readonly run: string; readonly task: PlanTask },

@@ -10,7 +10,7 @@ export interface Ended {
   readonly durationMs: number
   /** Warnings of the run's own steps. */
   readonly warnings?: number
-  /** Whether the run follows others, which have told of a lag already. */
+  /** Whether the run follows others, which have reported a lag already. */
   readonly isFollowing?: boolean
   readonly isCancelled?: boolean
   readonly error?: ErrorSummary

@@ -11,14 +11,14 @@ import { news } from './news.ts'
 const longestPauseMs = 60_000
 
 /**
- * Runs until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+ * Runs until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is reported once.
  *
  * @example await watchProject(context, { everyMs: 5000, onCycle: ({ summary }) => …, signal })
  * @throws Definition.Invalid, and whatever else ends a run before it begins; not Run.Busy
  */
 export async function watchProject(context: ProjectContext, options: WatchOptions): Promise<void> {
   const { everyMs, onCycle, signal, ...rest } = options
-  let told: readonly string[] = []
+  let reported: readonly string[] = []
   let failing = 0
   let wasBusy = false
   while (signal?.aborted !== true) {
@@ -27,7 +27,7 @@ export async function watchProject(context: ProjectContext, options: WatchOption
       executeRun(context, {
         ...rest,
         ...(signal === undefined ? {} : { signal }),
-        told,
+        reported,
         onEvent: (event) => {
           if (event.type !== 'task.progress') events.push(event)
         },
@@ -38,10 +38,10 @@ export async function watchProject(context: ProjectContext, options: WatchOption
     if (ended === undefined) {
       if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
     } else {
-      const found = news(told, events, ended.summary)
+      const found = news(reported, events, ended.summary)
       if (found.isNothing) await forgetRun(context.state, ended.id)
       if (found.isShown) onCycle({ isBusy: false, ...ended, events: found.events, nextMs })
-      told = found.told
+      reported = found.reported
     }
     wasBusy = ended === undefined
     await context.clock.sleep(nextMs, signal)

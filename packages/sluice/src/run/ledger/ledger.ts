@@ -22,8 +22,8 @@ export interface RunStart {
   readonly fencingToken: number
   /** What it does, where it is a command and not a run of the project's tasks. */
   readonly command?: string
-  /** Of runs that follow each other: the troubles that the ones before have told of. */
-  readonly told?: readonly string[]
+  /** Of runs that follow each other: the troubles that the ones before have reported. */
+  readonly reported?: readonly string[]
 }
 
 /** How a run ended. */

@@ -1,21 +1,11 @@
 /** Analyses a project's models, or finds the analysis of the same definition: it depends on nothing else, and a cache may be deleted at any time. */
-import type { Problem } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { declaredColumns, sourceColumns } from '../../definition/columns.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
-import type { PlanColumn } from '../../plan/types.ts'
-import type { SqlAnalysis } from '../../sql/analysis.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { build } from '../definition/cache.ts'
-
-/** What is known of all models before anything runs. */
-export interface ProjectAnalysis {
-  readonly analysis: { readonly [table: string]: SqlAnalysis }
-  /** Sources and models. */
-  readonly columns: { readonly [table: string]: readonly PlanColumn[] }
-  readonly problems: readonly Problem[]
-}
+import type { ProjectAnalysis } from './models.ts'
 
 interface Kept {
   readonly key: string

@@ -5,7 +5,7 @@ import { noPlaces } from '../../definition/problems/places.ts'
 import { resolveConfig, resolvePipeline } from '../../definition/resolve.ts'
 import type { Project } from '../../definition/types.ts'
 import { duckDbEngine } from '../../engines/duckdb/engine.ts'
-import type { ProjectAnalysis } from './analyse.ts'
+import type { ProjectAnalysis } from './models.ts'
 import { analyseModels } from './models.ts'
 
 const columns = { id: 'bigint', email: nullable('text', { from: 'e_mail' }), paid: 'decimal(12,2)' } as const

@@ -9,8 +9,15 @@ import { castColumn } from '../../quality/casts.ts'
 import type { SqlAnalysis, TableSchema } from '../../sql/analysis.ts'
 import { openSqlParser, type SqlParser } from '../../sql/parser.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
-import type { ProjectAnalysis } from './analyse.ts'
 import { analyseChanges, originOf } from './changes.ts'
+
+/** What is known of all models before anything runs. */
+export interface ProjectAnalysis {
+  readonly analysis: { readonly [table: string]: SqlAnalysis }
+  /** Sources and models. */
+  readonly columns: { readonly [table: string]: readonly PlanColumn[] }
+  readonly problems: readonly Problem[]
+}
 
 /**
  * Analyses every model of a project, those that are read before those that read them.

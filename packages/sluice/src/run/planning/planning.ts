@@ -5,7 +5,8 @@ import { buildPlan } from '../../plan/build.ts'
 import type { PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
-import { analyseProject, type ProjectAnalysis } from './analyse.ts'
+import { analyseProject } from './analyse.ts'
+import type { ProjectAnalysis } from './models.ts'
 import { targetStates } from './target-states.ts'
 
 /** A plan, with the problems of the analysis and of the planner together. */

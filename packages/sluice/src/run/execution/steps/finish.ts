@@ -14,7 +14,7 @@ export interface Verdict {
   readonly status: RunSummary['status']
   /** The cause of a run that is no success, as a function's error is in JSON; empty for one that is. */
   readonly cause: string
-  /** What the topic is told. */
+  /** What is published to the topic. */
   readonly message: { readonly runId: string; readonly status: string; readonly summary: string }
 }
 
@@ -41,7 +41,7 @@ export async function finish(context: ProjectContext, run: OpenRun, failed: Mach
     ...{ plan, outcomes, isCancelled: cancelled && fenced === undefined },
     durationMs: finishedAt.getTime() - Date.parse(start.startedAt),
     warnings: (await readStep(state, start.id, 'compact')).length,
-    isFollowing: start.told !== undefined,
+    isFollowing: start.reported !== undefined,
     ...(error === undefined ? {} : { error }),
   })
   const end = await endRun(state, start.id, { finishedAt: finishedAt.toISOString(), summary })

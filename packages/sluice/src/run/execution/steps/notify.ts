@@ -1,4 +1,4 @@
-/** Tells notifiers how a run ended: the project's of it as a whole, each pipeline's of that pipeline. What the topic is told is a state of the text. */
+/** Sends how a run ended: to the project's notifiers as a whole, to each pipeline's about that pipeline. The topic has a state of its own in the text. */
 import type { Notifier } from '../../../definition/types.ts'
 import { dispatch, notifierFor } from '../../../notifications/dispatch.ts'
 import type { ProjectContext } from '../../context.ts'
@@ -20,7 +20,7 @@ export async function notify(context: ProjectContext, { start, plan, tell }: Ope
   if (end === undefined || end.summary.error?.name === 'Run.Fenced') return
   const outcomes = await readOutcomes(state, start.id, plan)
   const lags = [...outcomes.values()].flatMap(({ lag }) => lag ?? [])
-  const { isSent, events } = news(start.told, (await readEvents(state, start.id)) ?? [], end.summary)
+  const { isSent, events } = news(start.reported, (await readEvents(state, start.id)) ?? [], end.summary)
   const run: EndedRun = {
     ...{ id: start.id, project: project.config.name, at: clock.now().toISOString() },
     ...{ plan, summary: end.summary, outcomes, isSent },
@@ -35,7 +35,7 @@ export async function notify(context: ProjectContext, { start, plan, tell }: Ope
     for (const event of stamped) tell(event)
     await keepStep(state, start.id, 'notify', stamped)
   }
-  // After it was told: what a crash takes between the two is told twice, and not never.
+  // After it was sent: what a crash takes between the two is sent twice, and not never.
   await rememberLag(state, lags)
 }
 

@@ -14,8 +14,8 @@ import { summaryOf } from '../summary.ts'
 
 /** What a run is started for. */
 export interface StartOptions extends PlanOptions {
-  /** Of runs that follow each other: what the ones before have told. */
-  readonly told?: readonly string[]
+  /** Of runs that follow each other: the troubles that the ones before have reported. */
+  readonly reported?: readonly string[]
   /** In place of the project's tasks: one task of its own. */
   readonly command?: Command
   /** A source whose refused rows are delivered again, and nothing else of it. */
@@ -40,10 +40,10 @@ export async function start(context: ProjectContext, runId: string, options: Sta
   try {
     const startedAt = clock.now()
     const plan = await planOf(context, options)
-    const { told, command } = options
+    const { reported, command } = options
     const own: RunStart = {
       ...{ id: runId, startedAt: startedAt.toISOString(), pipelines: lease.pipelines, fencingToken: lease.token },
-      ...(told === undefined ? {} : { told }),
+      ...(reported === undefined ? {} : { reported }),
       ...(command === undefined ? {} : { command: commandText(command) }),
     }
     if (plan.tasks.some(({ action }) => action === 'run')) {
