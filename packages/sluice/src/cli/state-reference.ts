@@ -30,7 +30,7 @@ export function stateReference(): string {
     '## The states of a task',
     tableOf(processorOf(layer!.definition)),
     '## Retry and Catch',
-    'An error of the registry after which the same may succeed (`retry: transient` in the [reference of errors](errors.md)) is tried again up to three times, each time after a longer wait; an error of AWS Lambda itself, too. Whether an error is tried again, and what a failure is to the run, is decided here and in `Settle`, and nowhere else: a task does its work or throws.',
+    'An error of the registry after which the same may succeed (`retry: transient` in the [reference of errors](errors.md)) is tried again up to three times in a task, each time after a longer wait; an error of AWS Lambda itself in every call. Whether an error is tried again, and what a failure is to the run, is decided here and in `Settle`, and nowhere else: a task does its work or throws.',
     '',
   ].join('\n\n')
 }

@@ -75,15 +75,12 @@ function wave(n: number, context: MachineContext, next: string): MapState {
         [`Settle ${n}`]: {
           Comment:
             'Makes the error the outcome of the task, unless it left one: of one that ended without a word, that it is lost',
-          ...call(
-            {
-              'runId.$': '$.Payload.runId',
-              'fencingToken.$': '$.Payload.fencingToken',
-              'settle.$': '$.Payload.task',
-              'error.$': '$.error',
-            },
-            context,
-          ),
+          ...call({
+            'runId.$': '$.Payload.runId',
+            'fencingToken.$': '$.Payload.fencingToken',
+            'settle.$': '$.Payload.task',
+            'error.$': '$.error',
+          }),
           ResultSelector: { 'status.$': '$.Payload.status' },
           ResultPath: '$.settled',
           Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.error', Next: `Notify ${n}` }],

@@ -1,6 +1,6 @@
 /** The master machine: all that a run does, from its start to the notifications of its end. */
 import { limits } from './limits.ts'
-import { call, type MachineContext, publish } from './states.ts'
+import { call, type MachineContext, publish, retryTask } from './states.ts'
 import type { Catcher, PayloadTemplate, State, StateMachineDefinition } from './types.ts'
 
 /** The one error of a failed run; what happened is its cause. Names that begin with `States.` may not be raised again. */
@@ -44,15 +44,15 @@ export function masterMachine(
   return {
     Comment: `Sluice: ${project}`,
     StartAt: 'Start',
-    States: { ...startStates(context), ...workStates(layers, context), ...endStates(context) },
+    States: { ...startStates(), ...workStates(layers, context), ...endStates() },
   }
 }
 
-function startStates(context: MachineContext): Record<string, State> {
+function startStates(): Record<string, State> {
   return {
     Start: {
       Comment: 'Takes the leases of the pipelines, plans from what is committed, and begins the entry in the ledger',
-      ...call({ 'runId.$': '$.runId', step: 'start' }, context),
+      ...call({ 'runId.$': '$.runId', step: 'start' }),
       ResultSelector: {
         'fencingToken.$': '$.Payload.fencingToken',
         'kind.$': '$.Payload.kind',
@@ -83,7 +83,8 @@ function workStates(
     },
     Command: {
       Comment: 'Runs the one task of a command: a rollback, a comparison with a server, an acceptance',
-      ...call({ ...started, 'task.$': '$.start.task' }, context),
+      ...call({ ...started, 'task.$': '$.start.task' }),
+      Retry: retryTask(context),
       ResultPath: null,
       TimeoutSeconds: limits.timeoutSeconds,
       Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.error', Next: 'Settle command' }],
@@ -91,7 +92,7 @@ function workStates(
     },
     'Settle command': {
       Comment: 'Makes its error the outcome of the task, unless it left one',
-      ...call({ ...started, 'settle.$': '$.start.task', 'error.$': '$.error' }, context),
+      ...call({ ...started, 'settle.$': '$.start.task', 'error.$': '$.error' }),
       ResultPath: null,
       Catch: CATCH_WORK,
       Next: AT_FINISH,
@@ -113,7 +114,7 @@ function workStates(
     }
   states['Compact'] = {
     Comment: 'Writes small files of tables that the run has committed to together',
-    ...call({ ...started, step: 'compact' }, context),
+    ...call({ ...started, step: 'compact' }),
     ResultPath: null,
     // Tables are as they are, and another run tries again.
     Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.compact', Next: AT_FINISH }],
@@ -122,11 +123,11 @@ function workStates(
   return states
 }
 
-function endStates(context: MachineContext): Record<string, State> {
+function endStates(): Record<string, State> {
   return {
     [AT_FINISH]: {
       Comment: 'Settles what was left, sums up, writes the end into the ledger, and gives the verdict',
-      ...call({ ...started, step: 'finish', 'error.$': '$.start.error' }, context),
+      ...call({ ...started, step: 'finish', 'error.$': '$.start.error' }),
       ResultSelector: {
         'status.$': '$.Payload.status',
         'cause.$': '$.Payload.cause',
@@ -138,7 +139,7 @@ function endStates(context: MachineContext): Record<string, State> {
     },
     Notify: {
       Comment: 'Sends webhooks and mail, writes the outbox and the console, and remembers which lags were reported',
-      ...call({ ...started, step: 'notify' }, context),
+      ...call({ ...started, step: 'notify' }),
       ResultPath: null,
       // What is committed stays committed when nobody could be told.
       Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.notification', Next: 'Verdict' }],
@@ -158,7 +159,7 @@ function endStates(context: MachineContext): Record<string, State> {
     },
     Clean: {
       Comment: 'Once a day: removes versions beyond their retention, and what crashed attempts left',
-      ...call({ ...started, step: 'clean' }, context),
+      ...call({ ...started, step: 'clean' }),
       ResultPath: null,
       // What cannot be removed now is removed another day.
       Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.clean', Next: 'Succeeded' }],

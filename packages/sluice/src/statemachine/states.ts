@@ -25,6 +25,12 @@ export const maxRetries = 3
 /** Every attempt waits longer than the one before, and no two tasks wait equally long. */
 const BACKOFF = { MaxAttempts: maxRetries, BackoffRate: 2, MaxDelaySeconds: 60, JitterStrategy: 'FULL' } as const
 
+/**
+ * What a step of the run itself is tried again after: nothing of its own. What `Settle` could not write `Finish` settles, and on a disk that is full
+ * every task would wait for it as long as for the task.
+ */
+const RETRY_CALL: readonly Retrier[] = [{ ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
+
 /** Seconds to hand a message to a topic. */
 const PUBLISH_TIMEOUT_SECONDS = 300
 
@@ -48,7 +54,7 @@ export function transientErrors(): readonly string[] {
  */
 export function retryTask({ transientErrors }: MachineContext): readonly Retrier[] {
   const own = transientErrors.length > 0 ? [{ ErrorEquals: transientErrors, IntervalSeconds: 1, ...BACKOFF }] : []
-  return [...own, { ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
+  return [...own, ...RETRY_CALL]
 }
 
 /** Seconds for a step of the run itself, where nothing else is said. */
@@ -57,18 +63,17 @@ const STEP_TIMEOUT_SECONDS = 3600
 /**
  * A call of the function, with references; the state that it is spread into says what comes next.
  *
- * @example { ...call({ 'runId.$': '$.runId', step: 'start' }, context), ResultPath: '$.start', Next: 'Work' }
+ * @example { ...call({ 'runId.$': '$.runId', step: 'start' }), ResultPath: '$.start', Next: 'Work' }
  */
 export function call(
   payload: PayloadTemplate,
-  context: MachineContext,
 ): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry'> & { readonly Type: 'Task' } {
   return {
     Type: 'Task',
     Resource: 'arn:aws:states:::lambda:invoke',
     Parameters: { FunctionName: '${TaskFunction}', Payload: payload },
     TimeoutSeconds: STEP_TIMEOUT_SECONDS,
-    Retry: retryTask(context),
+    Retry: RETRY_CALL,
   }
 }
 

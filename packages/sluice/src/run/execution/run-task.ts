@@ -56,15 +56,19 @@ export async function runTask(
   const of = { run: run.start.id, task }
   // What the plan passes over is in the plan: nothing is written of it.
   if (task.action === 'skip') return tellOf(context, run, task, plannedOutcome(task))
-  const left = await readOutcome(state, of)
-  if (left !== undefined) return resultOf(left)
+  const earlier = await readOutcome(state, of)
+  if (earlier !== undefined) return resultOf(earlier)
   await run.lease.assertHeld()
   if (run.ended.aborted || (await isCancelled(state, of.run))) throw sluiceError('Run.Cancelled', {})
   const needs = run.plan.tasks.filter(({ id: other }) => task.dependsOn.includes(other))
   const outcomes = await readOutcomes(state, of.run, { tasks: needs })
   const reason = whySkipped(task, outcomes)
   if (reason !== undefined) {
-    return resultOf(await leaveTask(context, run, task, { status: 'skipped', reason, durationMs: 0 }))
+    // Who needs it takes no outcome for one, too: a ledger that takes nothing keeps no task waiting.
+    const left = await leaveTask(context, run, task, { status: 'skipped', reason, durationMs: 0 }).catch(
+      () => undefined,
+    )
+    return left === undefined ? { task: id, status: 'skipped' } : resultOf(left)
   }
   const stop = AbortSignal.any([run.ended, ...(signal === undefined ? [] : [signal])])
   return resultOf(await attemptTask(context, run, task, outcomes, stop))
