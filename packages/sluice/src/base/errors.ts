@@ -80,6 +80,22 @@ export function sluiceError<N extends ErrorName>(
 }
 
 /**
+ * Makes an error again out of what was kept of it.
+ *
+ * @example throw sluiceErrorOf(outcome.error)
+ */
+export function sluiceErrorOf(kept: {
+  readonly name: string
+  readonly message: string
+  readonly hint?: string
+}): SluiceError {
+  const name = kept.name in registry ? (kept.name as ErrorName) : 'Internal'
+  const { hint, message } = kept
+  const entry = { ...(registry[name] as ErrorEntry<never>), message: () => message }
+  return new SluiceError(name, hint === undefined ? entry : { ...entry, hint: () => hint }, {}, {})
+}
+
+/**
  * Makes a problem of the registry, to be collected with others.
  *
  * @example problems.push(problem('Definition.UnknownTable', { table: 'stage.slaes' }, { at, suggestion: 'stage.sales' }))

@@ -27,6 +27,8 @@ export interface ArgumentSpec {
 /** One command, as data. */
 export interface CommandSpec {
   readonly group: 'Start' | 'Author' | 'Run' | 'Look' | 'Help'
+  /** For programs: no list of commands has it. */
+  readonly hidden?: true
   readonly summary: string
   readonly details?: string
   readonly arguments?: readonly ArgumentSpec[]

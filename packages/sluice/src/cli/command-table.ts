@@ -173,14 +173,23 @@ export const commandTable = {
   },
   runs: {
     group: 'Run',
-    summary: 'list runs, or show one of them or its log',
+    summary: 'list runs, show one of them or its log, or cancel it',
+    details:
+      'cancel asks a run to end, in whatever processes its tasks are: each of them stops within seconds, and what is committed stays.',
     arguments: [
-      { name: 'action', optional: true, summary: 'list (default), show or logs' },
+      { name: 'action', optional: true, summary: 'list (default), show, logs or cancel' },
       { name: 'run', optional: true, summary: 'a run; default: the last one' },
       { name: 'task', optional: true, summary: 'a task, for logs: ingest:raw.sales' },
     ],
     options: { limit: { kind: 'number', default: 20, value: 'n', summary: 'how many runs' } },
     examples: ['sluice runs', 'sluice runs show', 'sluice runs logs 20261120T154212Z-9f2c41aa ingest:raw.sales'],
+  },
+  task: {
+    group: 'Run',
+    hidden: true,
+    summary: 'do what a state of a run asks for, from the ledger alone; the answer is JSON',
+    arguments: [{ name: 'payload', summary: 'the payload of the state, as JSON' }],
+    examples: [`sluice task '{"runId":"20261120T154212Z-9f2c41aa","fencingToken":7,"task":"ingest:raw.sales"}'`],
   },
   rollback: {
     group: 'Run',

@@ -50,6 +50,7 @@ const functions: { readonly [N in CommandName]: () => Promise<{ readonly run: Ru
   cdc: () => import('./commands/cdc.ts'),
   retry: () => import('./commands/retry.ts'),
   runs: () => import('./commands/runs.ts'),
+  task: () => import('./commands/task.ts'),
   rollback: () => import('./commands/rollback.ts'),
   clean: () => import('./commands/clean.ts'),
   query: () => import('./commands/query.ts'),

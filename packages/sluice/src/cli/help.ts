@@ -17,7 +17,7 @@ function overview(): string {
     '',
     'Usage: sluice <command> [options]',
   ]
-  const commands = Object.entries<CommandSpec>(commandTable)
+  const commands = Object.entries<CommandSpec>(commandTable).filter(([, { hidden }]) => hidden !== true)
   for (const group of [...new Set(commands.map(([, spec]) => spec.group))]) {
     lines.push('', `${group}:`)
     const rows = commands.filter(([, spec]) => spec.group === group)

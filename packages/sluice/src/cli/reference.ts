@@ -14,7 +14,7 @@ const made = '<!-- Made by `npm run reference`; change the code, not this page. 
  * @example writeFileSync('docs/reference/cli.md', cliReference())
  */
 export function cliReference(): string {
-  const commands = Object.entries<CommandSpec>(commandTable)
+  const commands = Object.entries<CommandSpec>(commandTable).filter(([, { hidden }]) => hidden !== true)
   const groups = [...new Set(commands.map(([, spec]) => spec.group))]
   return [
     made,

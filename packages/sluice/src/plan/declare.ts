@@ -5,7 +5,7 @@ import { declaredChecks, eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/problems/suggest.ts'
 import type { Check, Load, Model, Pipeline, Source, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
-import type { PlanInput, PlanTask } from './types.ts'
+import type { PlanInput, PlanTask, TaskKind } from './types.ts'
 
 /** The layer of loads: after all others. */
 export const WAREHOUSE_LAYER = 'warehouse'
@@ -18,7 +18,8 @@ const FIRST_COPY_TIMEOUT_SECONDS = 86_400
 
 /** A task as far as the definition alone decides it. */
 export interface DeclaredTask
-  extends Pick<PlanTask, 'id' | 'kind' | 'pipeline' | 'layer' | 'table' | 'definition' | 'columns' | 'lineage'> {
+  extends Pick<PlanTask, 'id' | 'pipeline' | 'layer' | 'table' | 'definition' | 'columns' | 'lineage'> {
+  readonly kind: TaskKind
   /** The tables that it reads, and those that its checks compare it with; sorted, each once. */
   readonly reads: readonly string[]
   readonly timeoutSeconds: number

@@ -1,12 +1,12 @@
 /** Which tasks a run is asked for: dbt's grammar of selectors, over pipelines, layers and tables. */
 import { type Problem, problem } from '../base/errors.ts'
 import { suggest } from '../definition/problems/suggest.ts'
-import type { TaskKind } from './types.ts'
+import type { PlanTask } from './types.ts'
 
 /** What a selector can see of a task. */
 export interface Selectable {
   readonly id: string
-  readonly kind: TaskKind
+  readonly kind: PlanTask['kind']
   readonly pipeline: string
   readonly layer: string
   readonly table: string

@@ -1,5 +1,6 @@
 /** The plan: what would run and why. Plain data, stable, serialisable; made by `build.ts`, printed by `explain.ts`. */
 import type { Problem } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import type { ParameterValues } from '../definition/parameters.ts'
 import type { PlacesOf } from '../definition/problems/known-names.ts'
 import type { Unread } from '../definition/problems/sound-part.ts'
@@ -7,6 +8,9 @@ import type { Project } from '../definition/types.ts'
 import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
 
 export type TaskKind = 'ingest' | 'model' | 'load'
+
+/** What a command does, as the one task of a run. */
+export type CommandKind = 'rollback' | 'resnapshot' | 'accept'
 
 /** A column as planned or as committed. */
 export interface PlanColumn {
@@ -47,7 +51,7 @@ export interface TaskInput {
 export interface PlanTask {
   /** `<kind>:<table or target>`: stable across runs. */
   readonly id: string
-  readonly kind: TaskKind
+  readonly kind: TaskKind | CommandKind
   readonly pipeline: string
   /** The layer's name; `warehouse` for loads. */
   readonly layer: string
@@ -71,6 +75,10 @@ export interface PlanTask {
   readonly timeoutSeconds: number
   /** Loads: whether drift of the target that can lose data is approved for this run. */
   readonly approved?: boolean
+  /** Of a command: what it is to do. */
+  readonly command?: Json
+  /** Ingest: the delivered paths of refused rows, of which alone a replay takes. */
+  readonly replay?: readonly string[]
   /** The committed version of the table, or the loaded version of the target. */
   readonly current?: number
   /** The rows of that version of the table. */

@@ -7,7 +7,7 @@ import type { Session } from '../engines/engine.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
-import type { StateMachine } from '../statemachine/types.ts'
+import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
 import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
@@ -29,6 +29,12 @@ export interface RunOptions extends PlanOptions {
   readonly signal?: AbortSignal
   /** Tasks at a time. @default the project's */
   readonly concurrency?: number
+  /**
+   * Does what a state of the machine asks for, in place of this process: what is asked is a reference, and so is the answer.
+   *
+   * @default this process does it
+   */
+  readonly invoke?: (payload: Payload, signal: AbortSignal) => Promise<Record<string, unknown>>
 }
 
 /** What steers runs that follow each other. */
@@ -64,6 +70,8 @@ export interface RunInfo {
   readonly finishedAt?: string
   readonly status: 'running' | 'succeeded' | 'failed' | 'cancelled' | 'interrupted'
   readonly pipelines: readonly string[]
+  /** Of a command that writes: what it did. */
+  readonly command?: string
   readonly summary?: RunSummary
 }
 
@@ -122,6 +130,14 @@ export interface OpenProject extends AsyncDisposable {
    * @throws what ends a run before it begins, such as Definition.Invalid; not Run.Busy
    */
   watch(options: WatchOptions): Promise<void>
+  /**
+   * Does what a state of a run's machine asks for, from the ledger alone: a task, its settling, a step of the run. Any process may do it.
+   *
+   * @throws Run.NotFound, Run.Fenced, and whatever stops the task
+   */
+  task(payload: Payload, options?: Pick<RunOptions, 'onEvent' | 'signal'>): Promise<Record<string, unknown>>
+  /** Asks a run to end, in whatever processes its tasks are. @throws Run.NotFound */
+  cancel(runId: string): Promise<void>
   /** A log of changes, by its table: what is done with it by hand. */
   cdc(table: string): Promise<CdcControl>
   /** Runs again what failed or was skipped in a run (default: the last one), and what depends on it. */
@@ -138,14 +154,15 @@ export interface OpenProject extends AsyncDisposable {
   clean(options?: {
     readonly dryRun?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
-  doctor(): Promise<
-    readonly {
-      readonly name: string
-      readonly status: 'ok' | 'warn' | 'fail'
-      readonly detail: string
-      readonly fix?: string
-    }[]
-  >
+  doctor(): Promise<readonly Finding[]>
+}
+
+/** What a doctor's look at one thing came to. */
+export interface Finding {
+  readonly name: string
+  readonly status: 'ok' | 'warn' | 'fail'
+  readonly detail: string
+  readonly fix?: string
 }
 
 /** A difference between what a crawl found and the source that is there. */

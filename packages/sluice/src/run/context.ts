@@ -1,5 +1,6 @@
 /** What tasks are given: contracts only. `project.ts` fills them in. */
 import type { Clock } from '../base/clock.ts'
+import type { Json } from '../base/json.ts'
 import type { Project, Source } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Inbox } from '../inbox/inbox.ts'
@@ -54,7 +55,6 @@ export interface TaskOutcome {
   readonly refused?: number
   /** Captured tables that wait for somebody. */
   readonly waiting?: readonly string[]
-  readonly warnings?: number
   readonly accounting?: RowAccounting
   /** Of a partitioned table: those that were written, beside those whose rows are as they were. */
   readonly partitions?: { readonly rewritten: number; readonly total: number }
@@ -65,6 +65,8 @@ export interface TaskOutcome {
     readonly deleted: number
     readonly total: number
   }
+  /** Of a command: what it found and did. */
+  readonly result?: Json
 }
 
 /** What one task is given. */

@@ -5,6 +5,8 @@ import type { Storage } from '../storage/storage.ts'
 export interface HashCache {
   get(key: string): string | undefined
   set(key: string, sha256: string): void
+  /** From now on nothing is forgotten: what is asked for is not all that there is. */
+  keepAll(): void
   /** Keeps what was asked for or added since it was opened; forgets the rest. */
   save(): Promise<void>
 }
@@ -25,6 +27,9 @@ export async function openHashCache(storage: Storage): Promise<HashCache> {
     set(key, sha256) {
       used.set(key, sha256)
       changed = true
+    },
+    keepAll() {
+      for (const [key, sha256] of kept) used.set(key, sha256)
     },
     async save() {
       if (changed || used.size !== kept.size) await storage.write(path, JSON.stringify([...used]))

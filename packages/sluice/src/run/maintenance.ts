@@ -1,32 +1,15 @@
-/** Keeps a lake in order: going back to an earlier version, removing what no kept version needs. */
+/** Keeps a lake in order: removes what no kept version needs. */
 import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
+import { capturedLogs } from '../definition/cdc/cdc.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Retention } from '../definition/types.ts'
-import type { CommitRecord } from '../lake/record.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { acquireLease } from './ledger/lease.ts'
+import { allPipelines } from './pipelines.ts'
 import { openWorkspace } from './workspace.ts'
-
-/**
- * Makes version N+1 with the content of an earlier version.
- *
- * @throws Run.Busy while a run holds the project
- * @throws Lake.UnknownVersion where the version is not kept
- */
-export async function rollback(context: ProjectContext, table: string, version: number): Promise<CommitRecord> {
-  const id = newId(context.clock)
-  await using lease = await acquireLease(context.state, 'project', { clock: context.clock, owner: id })
-  return context.lake.rollback({
-    table,
-    version,
-    run: id,
-    attempt: 1,
-    fencingToken: lease.token,
-    fence: () => lease.assertHeld(),
-  })
-}
 
 /**
  * Removes versions beyond their retention, data files that no kept version names, and what crashed attempts left.
@@ -34,35 +17,18 @@ export async function rollback(context: ProjectContext, table: string, version: 
  * @throws Run.Busy while a run holds the project
  */
 export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
-  await using _lease = await acquireLease(context.state, 'project', {
-    clock: context.clock,
-    owner: newId(context.clock),
-  })
-  return removeUnneeded(context, options.dryRun ?? false)
+  const { state, clock } = context
+  await using _lease = await acquireLease(state, allPipelines(context), { clock, owner: newId(clock) })
+  return await removeUnneeded(context, options.dryRun ?? false)
 }
 
-/**
- * Applies retention once a day, by the run that comes first; the caller holds the project's lease.
- *
- * @returns undefined where it is not time yet
- */
-export async function cleanDaily(context: ProjectContext): Promise<Cleaned | undefined> {
-  const now = context.clock.now()
-  const last = await context.state.read(lastCleanedPath)
-  if (last !== undefined && now.getTime() - Date.parse(new TextDecoder().decode(last)) < dayMs) return undefined
-  const cleaned = await removeUnneeded(context, false)
-  await context.state.write(lastCleanedPath, now.toISOString())
-  return cleaned
-}
+/** Folders of other machines' processes are left alone for so long after they were written to. */
+const dayMs = 86_400_000
 
 type Cleaned = Awaited<ReturnType<OpenProject['clean']>>
 
-const dayMs = 86_400_000
-
-/** A cache: without it, the next run cleans. */
-const lastCleanedPath = 'cache/cleaned'
-
-async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
+/** Removes it; the caller holds the leases of all pipelines. @example await removeUnneeded(context, false) */
+export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
   const { removed, bytes } = await context.lake.collectGarbage({
     retention: (table) => retentionOf(context, table),
     dryRun,
@@ -82,9 +48,7 @@ async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise
 
 /** Of first copies that nobody will go on with: their logs have versions, or are no sources any more. */
 async function removeCopies({ state, lake, project }: ProjectContext): Promise<void> {
-  const logs = project.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, { kind }]) => (kind === 'cdc' ? [`${layers[0]}.${key}`] : [])),
-  )
+  const logs = capturedLogs(project).map(({ log }) => log)
   for (const log of await keptLogs(state)) {
     const isCommitted = (await lake.current(log)) !== undefined
     if (isCommitted || !logs.includes(log))
@@ -93,6 +57,5 @@ async function removeCopies({ state, lake, project }: ProjectContext): Promise<v
 }
 
 function retentionOf(context: ProjectContext, table: string): Retention {
-  const own = context.project.pipelines.find((pipeline) => table in pipeline.tables)?.tables[table]?.retention
-  return own ?? context.project.config.lake.retention
+  return projectIndex(context.project).options(table).retention ?? context.project.config.lake.retention
 }

@@ -10,6 +10,7 @@ import type { Project } from '../definition/types.ts'
 import { duckDbEngine } from '../engines/duckdb/engine.ts'
 import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
+import type { CommitRecord } from '../lake/record.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
@@ -20,7 +21,8 @@ import { type Definition, loadDefinition } from './definition/cache.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
 import { leaseHolder } from './ledger/lease.ts'
-import { listRuns, readEvents } from './ledger/ledger.ts'
+import { cancelRun, listRuns, type RunStart } from './ledger/ledger.ts'
+import { readEvents } from './ledger/run-events.ts'
 import { projectWarehouse } from './warehouse.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -65,12 +67,19 @@ export async function openProject(root: string, options: OpenOptions = {}): Prom
   return projectOver(await wire(absolute, { ...loaded, project }, options), loaded.problems)
 }
 
+/** What is opened, and closed again. */
+interface OpenedContext extends ProjectContext {
+  /** It is opened for a part of the work: what it does not look at is not gone. */
+  readonly isPart: () => void
+  readonly close: () => Promise<void>
+}
+
 /** Puts implementations behind the contracts that the configuration names. */
 async function wire(
   root: string,
   { project, problems: _, readable: __, ...reading }: Definition & { readonly project: Project },
   options: OpenOptions,
-): Promise<ProjectContext & { readonly close: () => Promise<void> }> {
+): Promise<OpenedContext> {
   const clock = options.clock ?? systemClock
   const { config } = project
   const below = stateBelow(config)
@@ -120,6 +129,7 @@ async function wire(
     connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, below), project, engine, clock, state }),
     print: options.print ?? (() => {}),
+    isPart: () => hashes.keepAll(),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
       await hashes.save()
@@ -136,10 +146,7 @@ const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./
 const planning = (): Promise<typeof import('./planning/planning.ts')> => import('./planning/planning.ts')
 const secrets = (): Promise<typeof import('./definition/secrets.ts')> => import('./definition/secrets.ts')
 
-function projectOver(
-  context: ProjectContext & { readonly close: () => Promise<void> },
-  loadProblems: readonly Problem[],
-): OpenProject {
+function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): OpenProject {
   const { state, lake, project, root } = context
   const errors = loadProblems.filter(({ severity }) => severity === 'error')
   /** What changes or foresees tables needs the whole definition. */
@@ -149,8 +156,9 @@ function projectOver(
   const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
     (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
   const runs = async (limit?: number): ReturnType<ReadContext['runs']> => {
-    const holder = await leaseHolder(state, 'project', context.clock)
-    return listRuns(state, (start) => holder?.token === start.fencingToken, limit)
+    const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
+      (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
+    return listRuns(state, isRunning, limit)
   }
   const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
     const events = await readEvents(state, runId)
@@ -189,6 +197,11 @@ function projectOver(
       whole()
       return (await import('./execution/watch.ts')).watchProject(context, options)
     },
+    task: async (payload, options) => {
+      context.isPart()
+      return (await import('./execution/invoke.ts')).invoke(context, payload, options)
+    },
+    cancel: (runId) => cancelRun(state, runId, context.clock.now()),
     cdc,
     retry: async (runId, options) => {
       whole()
@@ -218,8 +231,11 @@ function projectOver(
           signal,
         ),
     },
-    rollback: async (table, version) => (await maintenance()).rollback(context, table, version),
-    replayQuarantine: async (table, options) => (await import('./replay.ts')).replayQuarantine(context, table, options),
+    rollback: async (table, version) => {
+      const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })
+      return (await lake.record(table, made.version as number)) as CommitRecord
+    },
+    replayQuarantine: async (table, options) => (await execution()).executeRun(context, { ...options, replay: table }),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
     crawlConnection: async (name, options) =>
       (await import('./crawl-connection.ts')).crawlConnection(context, name, options),

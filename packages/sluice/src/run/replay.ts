@@ -13,23 +13,18 @@ import type { QuarantineFile } from '../lake/record.ts'
 import { exportQuarantine, quarantineRelation } from '../quality/quarantine.ts'
 import { takesPath } from '../sources/files/discover.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
-import type { RunOptions } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import { executeRun } from './execution/execute.ts'
-import type { RunSummary } from './ledger/events.ts'
 import { planProject } from './planning/planning.ts'
 
 /**
- * Replays the quarantine of a source: what the current version answers for and another definition than today's refused.
+ * Delivers the quarantine of a source again: what the current version answers for and another definition than today's refused. Returns the
+ * delivered paths.
  *
+ * @example const paths = await deliverRefused(context, 'raw.sales')
  * @throws Quality.NothingToReplay where the table has no refused records, or its definition is still the one that refused them
  * @throws Quality.NotReplayable where refused records cannot be a delivery of their own
  */
-export async function replayQuarantine(
-  context: ProjectContext,
-  table: string,
-  options: RunOptions = {},
-): Promise<{ id: string; summary: RunSummary }> {
+export async function deliverRefused(context: ProjectContext, table: string): Promise<readonly string[]> {
   const [layer, name] = table.split('.') as [string, string]
   const source = context.project.pipelines.find(({ layers, sources }) => layers[0] === layer && name in sources)
     ?.sources[name]
@@ -49,15 +44,25 @@ export async function replayQuarantine(
   const why = notReplayable(source)
   if (why !== undefined) throw sluiceError('Quality.NotReplayable', { table, why })
 
-  const paths = new Set(await deliver(context, table, source, files))
-  const replay: ProjectContext = {
-    ...context,
-    openSource: async (other, declared) =>
-      other === table
-        ? replaying(await context.openSource(other, onItsOwn(source)), paths)
-        : context.openSource(other, declared),
-  }
-  return executeRun(replay, { ...options, select: [`${table}+`] })
+  return await deliver(context, table, source, files)
+}
+
+/**
+ * The project with nothing in a source but what was delivered again.
+ *
+ * @example await planProject(replaying(context, 'raw.sales', paths))
+ */
+export function replaying<C extends Pick<ProjectContext, 'openSource'>>(
+  context: C,
+  table: string,
+  paths: readonly string[],
+): C {
+  const only = new Set(paths)
+  const openSource: ProjectContext['openSource'] = async (other, declared) =>
+    other === table && declared.kind === 'files'
+      ? onlyThese(await context.openSource(other, onItsOwn(declared)), only)
+      : context.openSource(other, declared)
+  return { ...context, openSource }
 }
 
 function notReplayable({ mode, format }: FilesSource): string | undefined {
@@ -71,7 +76,7 @@ function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: FilesSource
 }
 
 /** The source with nothing but these files in it. */
-function replaying(adapter: SourceAdapter, paths: ReadonlySet<string>): SourceAdapter {
+function onlyThese(adapter: SourceAdapter, paths: ReadonlySet<string>): SourceAdapter {
   const discover = async (known: ReadonlyMap<string, string>): Promise<readonly DiscoveredInput[]> =>
     (await adapter.discover(known)).filter(({ path }) => paths.has(path))
   return { ...adapter, discover }

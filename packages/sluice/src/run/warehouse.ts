@@ -1,15 +1,17 @@
 /** The project's warehouse, as its configuration names it: how it is opened, and how it is known without being opened. */
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/errors.ts'
+import { turns } from '../base/queue.ts'
 import type { Project, WarehouseConfig } from '../definition/types.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Storage } from '../storage/storage.ts'
 import { duckDbStamp } from '../warehouses/duckdb/stamp.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { ProjectContext } from './context.ts'
+import { takeTurn } from './warehouse-turn.ts'
 
 /** What the tasks of a run ask of the warehouse. */
 export type ProjectWarehouse = Pick<ProjectContext, 'withWarehouse' | 'warehouseExists' | 'warehouseStamp'>
@@ -36,15 +38,20 @@ export function projectWarehouse(parts: WarehouseParts): ProjectWarehouse {
   return warehouse.kind === 'duckdb' ? fileWarehouse(parts, warehouse) : serverWarehouse(parts, warehouse)
 }
 
-/** Only one process may have the file open, and in it one task at a time. */
+/** Only one process may have the file open, and in it one task at a time: they take turns, those of other processes too. */
 function fileWarehouse(
-  { root, engine, clock }: WarehouseParts,
+  { root, stateFolder, engine, clock }: WarehouseParts,
   config: Extract<WarehouseConfig, { kind: 'duckdb' }>,
 ): ProjectWarehouse {
   const path = resolve(root, config.path)
+  const inTurn = turns()
   return {
-    withWarehouse: async (work, { signal } = {}) =>
-      use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work),
+    withWarehouse: (work, { signal } = {}) =>
+      inTurn(async () => {
+        await mkdir(dirname(path), { recursive: true })
+        await using _turn = await takeTurn(join(stateFolder, 'warehouse.turn'), clock, signal)
+        return await use(await openDuckDb({ path, engine, clock, ...(signal === undefined ? {} : { signal }) }), work)
+      }),
     warehouseExists: async () => existsSync(path),
     warehouseStamp: () => duckDbStamp(path),
   }

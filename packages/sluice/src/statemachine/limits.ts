@@ -14,8 +14,8 @@ export const limits = {
   /** Characters of a state's or a machine's name. */
   nameLength: 80,
   /**
-   * Tasks of one layer machine. An execution's history holds 25,000 events; a task that fails at every attempt and is then notified leaves
-   * fewer than 40.
+   * Tasks of one layer machine. An execution's history holds 25,000 events; a task that fails at every attempt, is settled and
+   * then told of leaves fewer than 50, every retry of all three included.
    */
   tasksPerMachine: 500,
   /** Tasks of one Map: its items and its results are payloads. */

@@ -25,6 +25,12 @@ export const maxRetries = 3
 /** Every attempt waits longer than the one before, and no two tasks wait equally long. */
 const BACKOFF = { MaxAttempts: maxRetries, BackoffRate: 2, MaxDelaySeconds: 60, JitterStrategy: 'FULL' } as const
 
+/**
+ * What a step of the run itself is tried again after: nothing of its own. What `Settle` could not write `Finish` settles, and on a disk that is full
+ * every task would wait for it as long as for the task.
+ */
+const RETRY_CALL: readonly Retrier[] = [{ ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
+
 /** Seconds to hand a message to a topic. */
 const PUBLISH_TIMEOUT_SECONDS = 300
 
@@ -48,22 +54,46 @@ export function transientErrors(): readonly string[] {
  */
 export function retryTask({ transientErrors }: MachineContext): readonly Retrier[] {
   const own = transientErrors.length > 0 ? [{ ErrorEquals: transientErrors, IntervalSeconds: 1, ...BACKOFF }] : []
-  return [...own, { ErrorEquals: LAMBDA_ERRORS, IntervalSeconds: 2, ...BACKOFF }]
+  return [...own, ...RETRY_CALL]
+}
+
+/** Seconds for a step of the run itself, where nothing else is said. */
+const STEP_TIMEOUT_SECONDS = 3600
+
+/**
+ * A call of the function, with references; the state that it is spread into says what comes next.
+ *
+ * @example { ...call({ 'runId.$': '$.runId', step: 'start' }), ResultPath: '$.start', Next: 'Work' }
+ */
+export function call(
+  payload: PayloadTemplate,
+): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry'> & { readonly Type: 'Task' } {
+  return {
+    Type: 'Task',
+    Resource: 'arn:aws:states:::lambda:invoke',
+    Parameters: { FunctionName: '${TaskFunction}', Payload: payload },
+    TimeoutSeconds: STEP_TIMEOUT_SECONDS,
+    Retry: RETRY_CALL,
+  }
 }
 
 /**
- * A message to the topic of the project; the state that it is spread into says what comes next.
+ * A message to the topic of the project, or the path of one; the state that it is spread into says what comes next.
  *
  * @example { ...publish('Sluice: the run succeeded', { 'runId.$': '$.runId' }), Next: 'Succeeded' }
  */
 export function publish(
   subject: string,
-  message: PayloadTemplate,
+  message: PayloadTemplate | `$.${string}`,
 ): Pick<TaskState, 'Resource' | 'Parameters' | 'TimeoutSeconds' | 'Retry' | 'ResultPath'> & { readonly Type: 'Task' } {
   return {
     Type: 'Task',
     Resource: 'arn:aws:states:::sns:publish',
-    Parameters: { TopicArn: '${Topic}', Subject: subject, Message: message },
+    Parameters: {
+      TopicArn: '${Topic}',
+      Subject: subject,
+      ...(typeof message === 'string' ? { 'Message.$': message } : { Message: message }),
+    },
     ResultPath: null,
     TimeoutSeconds: PUBLISH_TIMEOUT_SECONDS,
     Retry: [{ ErrorEquals: ['States.ALL'], IntervalSeconds: 2, ...BACKOFF }],

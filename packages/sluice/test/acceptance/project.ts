@@ -1,5 +1,5 @@
 /** Makes throw-away projects for suites, and finds the real files that they run on. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -51,6 +51,7 @@ export function command(
     readonly env?: Readonly<Record<string, string>>
     readonly killAfterMs?: number
     readonly input?: string
+    readonly onStart?: (child: ChildProcess) => void
   } = {},
 ): Promise<CommandResult> {
   return new Promise((done, fail) => {
@@ -58,6 +59,7 @@ export function command(
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    options.onStart?.(child)
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (chunk) => {
       stdout += chunk

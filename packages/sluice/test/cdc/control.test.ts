@@ -191,8 +191,12 @@ test('CD-17: while a table waits, a watch goes on with the others as often as be
     { status: 'failed', summary: expect.stringContaining('a table waits: public.t'), next: 'sluice cdc status' },
   ])
   await using project = await openProject(root)
-  // The first copy, and the two that did something.
-  expect(await project[readContext].runs(100)).toHaveLength(3)
+  // The first copy, the two that did something, and the acceptance, which is a run of one task.
+  const runs = await project[readContext].runs(100)
+  expect(runs.map(({ command }) => command)).toEqual(['accept raw.shop', undefined, undefined, undefined])
+  expect((await project[readContext].versions('raw.shop')).every(({ run }) => runs.some(({ id }) => id === run))).toBe(
+    true,
+  )
 })
 
 test('CD-05, CD-06: behind a lost slot the tables are compared, and what was missed is in the log, deletes included', async () => {

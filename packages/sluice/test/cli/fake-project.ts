@@ -226,6 +226,8 @@ export async function fakeProject(
       options.onCycle({ isBusy: true, events: [], nextMs: options.everyMs })
       options.onCycle({ isBusy: false, id: info.id, summary, events: runEvents(), nextMs: options.everyMs })
     },
+    task: async () => ({}),
+    cancel: async (id) => void calls.push(['cancel', id]),
     cdc: async (table) => {
       throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: [] })
     },

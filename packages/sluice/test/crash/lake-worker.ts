@@ -58,7 +58,7 @@ async function compact(fencingToken: number, fence: () => Promise<void>): Promis
 
 /** The whole story: appends, a replacement with a quarantine, a rollback, a compaction, logs of extractions, garbage collected on the way. */
 async function story(): Promise<void> {
-  await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'worker' })
+  await using lease = await acquireLease(state, ['project'], { clock: systemClock, owner: 'worker' })
   const fence = (): Promise<void> => lease.assertHeld()
   const fencingToken = lease.token
   for (const [at, step] of steps.entries()) {
@@ -95,7 +95,7 @@ async function race(): Promise<void> {
 
 /** Is paused where it has not yet asked for its lease, or right after it has. */
 async function paused(): Promise<void> {
-  const lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'paused', ttlMs: 300 })
+  const lease = await acquireLease(state, ['project'], { clock: systemClock, owner: 'paused', ttlMs: 300 })
   const stop = (): void => {
     process.stdout.write('stopping\n')
     process.kill(process.pid, 'SIGSTOP')

@@ -179,7 +179,7 @@ describe('CC-1', () => {
       // It lives, but is silent for longer than its lease allows.
       await systemClock.sleep(400)
       const state = diskStorage(join(root, 'state'))
-      await using lease = await acquireLease(state, 'project', { clock: systemClock, owner: 'successor' })
+      await using lease = await acquireLease(state, ['project'], { clock: systemClock, owner: 'successor' })
       expect(lease.token).toBe(2)
       const localFile = join((await openWorkspace(join(root, 'lake')).folder('t')).folder, 'part-0.parquet')
       writeFileSync(localFile, fileOf('new'))

@@ -6,7 +6,7 @@ export const runErrors = {
   'Run.Busy': entry<{ owner: string; since: string }>({
     code: 'SLU4001',
     title: 'Another run holds the project.',
-    message: ({ owner, since }) => `Another run (${owner}) has held this project since ${since}.`,
+    message: ({ owner, since }) => `Another run (${owner}) has held these pipelines since ${since}.`,
     hint: () => 'Wait for it to end, or look at it with: sluice runs',
     retry: 'transient',
     exit: 5,
@@ -141,6 +141,17 @@ export const runErrors = {
     retry: 'terminal',
     exit: 1,
     explanation: 'P4: a value lands equal to its source, or not at all.',
+  }),
+  'Run.TaskLost': entry<{ task: string; why: string }>({
+    code: 'SLU4015',
+    title: 'A task ended without an outcome.',
+    message: ({ task, why }) =>
+      `${task} ended without leaving an outcome: ${why}. What it committed is complete and stays; what it did not commit is nowhere to be seen.`,
+    hint: () => 'Look at what it did with: sluice runs logs; then go on with: sluice retry',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Faults OR-01 and OR-07. Its process was killed, or it was stopped at its timeout. A task that is run again begins from what is committed, so nothing is loaded twice.',
   }),
   'Run.StateMachineFailed': entry<{ error: string; cause: string }>({
     code: 'SLU4020',

@@ -2,7 +2,8 @@
 import { explainPlan } from '../../plan/explain.ts'
 import type { Run } from '../command.ts'
 import { problemsText } from '../render/error.ts'
-import { visibleLines } from '../render/text.ts'
+import { visible, visibleLines } from '../render/text.ts'
+import { stateLines } from '../state-reference.ts'
 
 export const run: Run<'plan'> = async (context, input) => {
   const { terminal, root } = context
@@ -15,6 +16,9 @@ export const run: Run<'plan'> = async (context, input) => {
     if (problems.length > 0) await terminal.err.write(problemsText(problems, { channel: terminal.err, root }))
     for (const line of explainPlan({ plan }, { verbose: context.globals.debug }))
       await terminal.out.line(visibleLines(line))
+    // Most of a run is its tasks; what it does beside them is in the text of its machine.
+    if (context.globals.debug)
+      for (const line of stateLines(await project.stateMachines(plan))) await terminal.out.line(visible(line))
   }
   if (problems.some((problem) => problem.severity === 'error')) return 2
   const waiting = plan.tasks.filter((task) => task.reason === 'needs-approval')

@@ -10,12 +10,13 @@ import { afterEvent, emptyRun } from '../render/run-state.ts'
 import { nextAfterRun, summaryLines } from '../render/run-summary.ts'
 import { count, duration, visibleLines } from '../render/text.ts'
 
-const actions = ['list', 'show', 'logs'] as const
+const actions = ['list', 'show', 'logs', 'cancel'] as const
 
 export const run: Run<'runs'> = async (context, { action = 'list', run: id, task, limit }) => {
   await using project = await context.openToRead()
   const reads = openReads(project, owner())
   if (action === 'list') await list(context, reads, limit)
+  else if (action === 'cancel') await cancel(context, project, reads, id)
   else if (action === 'show') await show(context, project, reads, await reads.run(id))
   else if (action === 'logs') {
     const { id: found } = await reads.run(id)
@@ -35,6 +36,21 @@ export const run: Run<'runs'> = async (context, { action = 'list', run: id, task
   return 0
 }
 
+async function cancel(
+  { terminal }: Context,
+  project: OpenProject,
+  reads: Reads,
+  id: string | undefined,
+): Promise<void> {
+  const running = (await reads.runs(50)).filter(({ status }) => status === 'running')
+  const found = id ?? running[0]?.id
+  if (found === undefined) throw sluiceError('Cli.MissingArgument', { argument: 'run', command: 'runs cancel' })
+  await project.cancel(found)
+  if (terminal.json) await terminal.out.json({ run: found })
+  else await terminal.note(`Run ${found} is asked to end; what is committed stays.`)
+  await terminal.next(`sluice runs show ${found}`)
+}
+
 async function list({ terminal }: Context, reads: Reads, limit: number): Promise<void> {
   const runs = await reads.runs(limit)
   if (runs.length === 0) await terminal.note('There are no runs yet.')
@@ -43,16 +59,18 @@ async function list({ terminal }: Context, reads: Reads, limit: number): Promise
     { key: 'run' },
     { key: 'status' },
     { key: 'pipelines' },
+    { key: 'what' },
     { key: 'started' },
     { key: 'took', ...number },
     { key: 'read', ...number },
     { key: 'quarantined', ...number },
     { key: 'failed', ...number },
   ]
-  await writeList(terminal, columns, runs, ({ id, status, pipelines, startedAt, summary }) => ({
+  await writeList(terminal, columns, runs, ({ id, status, pipelines, command, startedAt, summary }) => ({
     run: id,
     status,
     pipelines: pipelines.join(', '),
+    what: command ?? 'run',
     started: startedAt,
     took: summary === undefined ? '' : duration(summary.durationMs),
     read: summary === undefined ? '' : count(summary.rows.read),

@@ -25,7 +25,7 @@ type Paint = Channel['paint']
 export function runLine(event: RunEvent, paint: Paint): string | undefined {
   switch (event.type) {
     case 'run.started':
-      return `Run ${event.runId} of ${visible(event.pipelines.join(', '))}: ${plural(event.tasks, 'task')} to run`
+      return `Run ${event.runId} of ${visible(event.pipelines.join(', '))}: ${event.command === undefined ? `${plural(event.tasks, 'task')} to run` : visible(event.command)}`
     case 'task.started':
       return `${paint('cyan', '▸')} ${visible(event.table)}  ${event.kind}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
     case 'task.progress':

@@ -31,6 +31,8 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
     const refused = view.refused.filter((one) => one.what === what)
     if (refused.length > 0) lines.push(field(name, refusedText(refused)))
   }
+  if (summary.error !== undefined)
+    lines.push(field('Ended by', `${summary.error.code} ${visible(firstLine(summary.error.message))}`))
   const loads = view.tasks.filter(isLoaded)
   for (const task of loads.slice(0, 3))
     lines.push(field('Loaded', `${visible(task.table)}  ${loadText(task.finished!.load!)}`))

@@ -1,8 +1,9 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { duckDbEngine } from './engine.ts'
+import { spillFolder } from './spill.ts'
 
 const engine = duckDbEngine({ memoryLimit: '512MB', threads: 2 })
 
@@ -104,4 +105,28 @@ test('CO-10: a confined session reaches what it was given, and can be given noth
   ])
     await expect(session.run(sql), sql).rejects.toMatchObject({ name: 'Engine.Failed' })
   await expect((await session.beside()).run(`FROM '${other}/beside.parquet'`)).rejects.toThrow()
+})
+
+test('sessions that spill at a time do not write over each other, and leave nothing; what a killed process left goes', async () => {
+  const tempDirectory = mkdtempSync(join(tmpdir(), 'sluice-spill-'))
+  const [left, living] = [1, 2].map(() => spillFolder(tempDirectory)) as [string, string]
+  // Of a process that has ended, as of this one.
+  const ended = left.replace(`-${process.pid}-`, '-4194999-')
+  mkdirSync(ended)
+  mkdirSync(living)
+  expect(dirname(ended)).toBe(tempDirectory)
+  const again = `${tempDirectory}/`
+  const small = duckDbEngine({ memoryLimit: '100MB', threads: 1, tempDirectory: again })
+  const sorted = async (seed: number): Promise<unknown> => {
+    await using session = await small.open()
+    await session.run(
+      `CREATE TABLE t AS SELECT (i * ${seed}) % 1000003 AS k, repeat(md5((i + ${seed})::VARCHAR), 3) AS v FROM range(1000000) t(i)`,
+    )
+    return await session.all(
+      'SELECT sum(n * (hash(v) % 7))::VARCHAR AS s FROM (SELECT v, row_number() OVER (ORDER BY k, v) AS n FROM t)',
+    )
+  }
+  const apart = [await sorted(7), await sorted(11)]
+  expect(await Promise.all([sorted(7), sorted(11)])).toEqual(apart)
+  expect(readdirSync(tempDirectory)).toEqual([basename(living)])
 })

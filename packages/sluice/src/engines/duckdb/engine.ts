@@ -14,6 +14,7 @@ import type { Column, Engine, EngineColumn, Reach, Session, WriteOptions, Writte
 import { type Appender, openAppender } from './append.ts'
 import { classifyError } from './classify-error.ts'
 import { relationSql } from './relation.ts'
+import { spillFolder } from './spill.ts'
 
 /** How an engine is limited. */
 export interface DuckDbOptions {
@@ -21,7 +22,7 @@ export interface DuckDbOptions {
   readonly memoryLimit: string
   /** @default the machine's cores */
   readonly threads?: number
-  /** Where it spills; removed by whoever made it. */
+  /** Where its sessions spill, each in a folder of its own. */
   readonly tempDirectory?: string
   /** @default DuckDB's own: 90 % of the free disk */
   readonly tempLimit?: string
@@ -47,7 +48,7 @@ export function duckDbEngine(options: DuckDbOptions): Engine {
         threads: String(options.threads ?? availableParallelism()),
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
-        ...(options.tempDirectory === undefined ? {} : { temp_directory: options.tempDirectory }),
+        ...(options.tempDirectory === undefined ? {} : { temp_directory: spillFolder(options.tempDirectory) }),
         ...(options.tempLimit === undefined ? {} : { max_temp_directory_size: options.tempLimit }),
       }
       let instance: DuckDBInstance | undefined

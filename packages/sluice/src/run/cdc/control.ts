@@ -1,34 +1,25 @@
 /** What is done with a log of changes by hand: how it stands, what the server needs, what waits, what was missed. */
 
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type pg from 'pg'
-import { newId } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'
-import { digest } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
-import { logColumns } from '../../definition/columns.ts'
 import type { CdcSource } from '../../definition/types.ts'
-import type { Session } from '../../engines/engine.ts'
-import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
-import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
+import { whyWaiting } from '../../sources/cdc/accept.ts'
 import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
-import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
+import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
 import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
-import type { Candidate } from '../../sources/source.ts'
 import type { ProjectContext } from '../context.ts'
-import { acquireLease, type Lease } from '../ledger/lease.ts'
-import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcStatus, CdcTable } from './api.ts'
+import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
 import type { CdcProject } from './open.ts'
-import { cdcSettings } from './open.ts'
+import { cdcSettings, sourceOf } from './open.ts'
 
 /** What is controlled. */
-export interface Controlled {
+interface Controlled {
   readonly context: ProjectContext
   /** The log's table. */
   readonly table: string
@@ -56,23 +47,43 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
         if (apply) await dropKept(controlled)
         return dropped
       }),
-    resnapshot: async (options = {}) => (await import('./resnapshot.ts')).resnapshot(controlled, options),
+    resnapshot: (options = {}) => resnapshot(controlled, options),
     accept: (options) => accept(controlled, options),
   }
 }
 
 const never = new AbortController().signal
 
-function sourceOf({ project }: Pick<ProjectContext, 'project'>, table: string): CdcSource {
-  const logs = project.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, source]) =>
-      source.kind === 'cdc' ? [[`${layers[0]}.${key}`, source] as const] : [],
-    ),
+async function resnapshot(
+  { context, table }: Controlled,
+  { tables, onProgress, signal }: NonNullable<Parameters<CdcControl['resnapshot']>[0]>,
+): Promise<CdcResnapshot> {
+  const { executeCommand } = await import('../execution/execute.ts')
+  const asked = tables === undefined ? {} : { tables }
+  const { result } = await executeCommand(
+    context,
+    { kind: 'resnapshot', table, ...asked },
+    {
+      ...(signal === undefined ? {} : { signal }),
+      onEvent: (event) => {
+        if (event.type === 'task.progress') onProgress?.({ table: event.input ?? table, rows: event.rows })
+      },
+    },
   )
-  const found = logs.find(([name]) => name === table)
-  if (found === undefined)
-    throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: logs.map(([name]) => name) })
-  return found[1]
+  return result as unknown as CdcResnapshot
+}
+
+/** Without `apply` it only reads, and no run is needed for it. */
+async function accept(
+  { context, table: log }: Controlled,
+  { table: captured, apply, signal = never }: Parameters<CdcControl['accept']>[0],
+): Promise<readonly CdcAccepted[]> {
+  const pending = await (await import('./accept.ts')).pendingOf(context, log, captured, signal)
+  if (!apply || pending.length === 0) return pending
+  const { executeCommand } = await import('../execution/execute.ts')
+  const which = captured === undefined ? {} : { captured }
+  const { result } = await executeCommand(context, { kind: 'accept', table: log, ...which }, { signal })
+  return result as unknown as readonly CdcAccepted[]
 }
 
 async function withServer<T>(
@@ -221,100 +232,4 @@ async function change(
     }
   }
   return { statements, done: statements.every(({ allowed }) => allowed) }
-}
-
-/** Work on a log that no run disturbs, and its commit. */
-export interface LogWork {
-  readonly run: string
-  readonly lease: Lease
-  readonly session: Session
-  readonly current: CommitRecord
-  readonly cursor: Cursor
-  /** A SELECT of the log. */
-  readonly log: string
-  /** A new folder on the lake's device. */
-  scratch(name: string): Promise<string>
-  commit(
-    what: string,
-    made: Pick<Candidate, 'files' | 'inputs'> & { rows: number; cursor: Cursor },
-    parent?: CommitRecord,
-  ): Promise<CommitRecord>
-}
-
-/**
- * Works on a log.
- *
- * @example await withLog(controlled, signal, async ({ session, log, commit }) => …)
- * @throws Run.Busy, Source.LogMissing
- */
-export async function withLog<T>(
-  { context, table, source }: Controlled,
-  signal: AbortSignal,
-  work: (log: LogWork) => Promise<T>,
-): Promise<T> {
-  const { clock, state, lake, engine, workspace } = context
-  const run = newId(clock)
-  await using lease = await acquireLease(state, 'project', { clock, owner: run })
-  const current = await lake.current(table)
-  if (current?.watermark === undefined) throw sluiceError('Source.LogMissing', { table })
-  await using session = await engine.open({ signal })
-  await using folders = await workspace.folder(run)
-  return await work({
-    ...{
-      run,
-      lease,
-      session,
-      current,
-      cursor: readCursor(current.watermark),
-      log: `SELECT * FROM ${await session.from(relationOf(current))}`,
-    },
-    async scratch(name) {
-      const folder = join(folders.folder, name)
-      await mkdir(folder)
-      return folder
-    },
-    async commit(what, { files, inputs, rows, cursor }, parent) {
-      const { version } = parent ?? (await lake.current(table)) ?? current
-      const { record } = await lake.commit({
-        ...{ table, run, attempt: 1, definition: current.definition, operation: 'append', files, inputs },
-        taskKey: digest({ what, after: version, position: printLsn(cursor.position), run }),
-        expectedParent: version,
-        fencingToken: lease.token,
-        fence: () => lease.assertHeld(),
-        verifyFile: (file, fields) => completeFile(session, file, fields),
-        fields: logColumns(source.partitionBy),
-        accounting: { read: rows, accepted: rows, quarantined: 0, dropped: {} },
-        ...{ checks: [], quarantine: [], warnings: [what] },
-        watermark: writeCursor(cursor),
-      })
-      return record
-    },
-  })
-}
-
-/** @throws Run.Busy, Source.LogMissing */
-async function accept(
-  controlled: Controlled,
-  { table, apply, signal = never }: Parameters<CdcControl['accept']>[0],
-): Promise<readonly CdcAccepted[]> {
-  return withLog(controlled, signal, async ({ session, cursor, log, scratch, commit }) => {
-    const tables = cursor.waiting.filter((one) => table === undefined || one === table)
-    const accepted: CdcAccepted[] = []
-    for (const one of tables) accepted.push({ table: one, changes: await whyWaiting(session, log, one) })
-    if (!apply || tables.length === 0) return accepted
-    const { source } = controlled
-    const made = await writeAccepted(session, { log, tables, folder: await scratch('accepted'), source })
-    const waiting = cursor.waiting.filter((one) => !tables.includes(one))
-    await commit(`accepted: ${tables.join(', ')}`, {
-      ...made,
-      inputs: [
-        {
-          ...{ kind: 'changes', connection: source.connection, slot: source.slot, to: printLsn(cursor.position) },
-          ...{ from: printLsn(cursor.position), transactions: 0, rows: made.rows },
-        },
-      ],
-      cursor: { ...cursor, waiting },
-    })
-    return accepted
-  })
 }

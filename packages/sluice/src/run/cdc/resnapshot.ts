@@ -3,6 +3,7 @@
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { Json } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
@@ -21,11 +22,11 @@ import {
   replicationClient,
   type ServerIdentity,
 } from '../../sources/cdc/wire/stream.ts'
-import type { CdcControl, CdcResnapshot } from './api.ts'
-import { type Controlled, type LogWork, withLog } from './control.ts'
-import { type CdcProject, cdcContext, cdcSettings } from './open.ts'
-
-type Options = NonNullable<Parameters<CdcControl['resnapshot']>[0]>
+import type { TaskContext, TaskOutcome } from '../context.ts'
+import type { Command } from '../execution/command-plan.ts'
+import type { CdcResnapshot } from './api.ts'
+import { type LogWork, workOnLog } from './log-work.ts'
+import { cdcContext, cdcSettings, sourceOf } from './open.ts'
 
 /** What is connected. */
 interface Server {
@@ -37,27 +38,23 @@ interface Server {
 }
 
 /**
- * Compares.
+ * Compares, as the task of a run.
  *
- * @example await resnapshot(controlled, { tables: ['public.orders'] })
- * @throws Run.Busy, Source.LogMissing, Source.PositionBehind, Source.SlotBusy, Source.Publication*, Source.SnapshotLost
+ * @throws Source.LogMissing, Source.PositionBehind, Source.SlotBusy, Source.Publication*, Source.SnapshotLost
  */
-export async function resnapshot(controlled: Controlled, options: Options): Promise<CdcResnapshot> {
-  const { context, source } = controlled
-  const signal = options.signal ?? new AbortController().signal
-  return withLog(controlled, signal, (work) =>
-    cdcSettings(context as CdcProject, source, async (settings) => {
+export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> {
+  const { task, signal } = context
+  const source = sourceOf(context, task.table)
+  const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
+  return workOnLog(context, source, (work) =>
+    cdcSettings(context, source, async (settings) => {
       const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
       const walsender = await replicationClient(settings, signal)
       try {
         const identity = await identifyServer(walsender)
         const captured = await capturedTables(client, source)
-        return await compare(
-          controlled,
-          work,
-          { client, walsender, settings, identity, captured },
-          { ...options, signal },
-        )
+        const result = await compare(work, { client, walsender, settings, identity, captured }, tables)
+        return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
         dropPostgres(client)
         dropPostgres(walsender)
@@ -66,16 +63,11 @@ export async function resnapshot(controlled: Controlled, options: Options): Prom
   )
 }
 
-async function compare(
-  controlled: Controlled,
-  work: LogWork,
-  server: Server,
-  { tables: asked, onProgress, signal }: Options & { readonly signal: AbortSignal },
-): Promise<CdcResnapshot> {
-  const { source } = controlled
-  const { session, scratch } = work
+async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
+  const { session, source, context } = work
+  const { task, emit, signal, scratch } = context
   const { walsender, settings, identity, captured } = server
-  const isHealthy = await canGoOn(controlled, work.cursor, server)
+  const isHealthy = await canGoOn(work, server)
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
   const changed = (table: string): boolean => work.cursor.published[table] !== captured.digests.get(table)
@@ -85,16 +77,18 @@ async function compare(
   const slot = isHealthy
     ? await createSlot(
         walsender,
-        `sluice_look_${work.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63),
+        `sluice_look_${context.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63),
         settings.name,
         true,
       )
-    : await replaceSlot(controlled, work, server)
+    : await replaceSlot(work, server)
   const tables = captured.tables.filter(({ relation }) => chosen.has(relation.table))
-  const stage = await copyStage(session, onProgress)
+  const stage = await copyStage(session, ({ table, rows }) =>
+    emit({ type: 'task.progress', task: task.id, rows, bytes: 0, input: table }),
+  )
   const { connections, chunkPages } = source.snapshot
   await copySnapshot({ settings, slot, tables, writer: stage, connections, chunkPages, signal })
-  const read = isHealthy ? await readUpTo(controlled, work, slot, except, signal) : work.current
+  const read = isHealthy ? await readUpTo(work, slot, except) : work.current
   const cursor = readCursor(read.watermark!)
   const log = `SELECT * FROM ${await session.from(relationOf(read, `_lsn <= ${slot.consistentPoint}`))}`
   const at = { ...(stage.point ?? { committedAt: 0n }), lsn: slot.consistentPoint }
@@ -124,7 +118,7 @@ async function compare(
 }
 
 /** Whether the slot goes on where the cursor is. A slot that another process reads is nobody's to replace. */
-async function canGoOn({ source }: Controlled, cursor: Cursor, { client, identity }: Server): Promise<boolean> {
+async function canGoOn({ source, cursor }: LogWork, { client, identity }: Server): Promise<boolean> {
   try {
     assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, await readSlot(client, source.slot))
     return true
@@ -134,8 +128,8 @@ async function canGoOn({ source }: Controlled, cursor: Cursor, { client, identit
   }
 }
 
-async function replaceSlot(controlled: Controlled, { cursor }: LogWork, server: Server): Promise<CreatedSlot> {
-  const { source, table } = controlled
+async function replaceSlot({ source, cursor, current }: LogWork, server: Server): Promise<CreatedSlot> {
+  const { table } = current
   const { client, walsender, settings, identity } = server
   if (identity.position < cursor.position)
     throw sluiceError('Source.PositionBehind', {
@@ -155,25 +149,20 @@ async function replaceSlot(controlled: Controlled, { cursor }: LogWork, server: 
 }
 
 /** Reads the stream up to the position of the comparison, in versions as a run would make; answers the last one. */
-async function readUpTo(
-  controlled: Controlled,
-  work: LogWork,
-  slot: CreatedSlot,
-  except: ReadonlySet<string>,
-  signal: AbortSignal,
-): Promise<CommitRecord> {
-  const { context, table, source } = controlled
-  const { session, run, scratch, commit } = work
+async function readUpTo(work: LogWork, slot: CreatedSlot, except: ReadonlySet<string>): Promise<CommitRecord> {
+  const { context, session, source, commit } = work
+  const { run, scratch, signal, attempt, startedAt } = context
+  const { table } = context.task
   let current = work.current
   const take = async (name: string) => {
     const folder = await scratch(name)
     return {
-      ...{ session, scratch: folder, progress: () => {}, signal, attempt: 1, current },
-      run: { id: run, startedAt: context.clock.now() },
+      ...{ session, scratch: folder, progress: () => {}, signal, attempt, current },
+      run: { id: run, startedAt },
     }
   }
   const until = { position: slot.consistentPoint, except }
-  const capture = await openCapture(table, source, cdcContext(context as CdcProject, source), await take('read'), until)
+  const capture = await openCapture(table, source, cdcContext(context, source), await take('read'), until)
   try {
     for (let batch = 0, more = true; more; batch++) {
       const taken = await capture.take(await take(`batch-${batch}`))

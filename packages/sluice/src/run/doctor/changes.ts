@@ -1,8 +1,7 @@
 /** Looks at the servers whose changes are captured. */
 import { isSluiceError } from '../../base/errors.ts'
 import { mib } from '../../sources/cdc/lag.ts'
-import type { CdcControl, CdcStatus } from '../api.ts'
-import type { Finding } from './finding.ts'
+import type { CdcControl, CdcStatus, Finding } from '../api.ts'
 
 /**
  * A log of changes: what a run needs on its server, how far behind it is, and the tables that wait for a person.

@@ -5,9 +5,9 @@ import type { Connection, ProcedureDescription } from '../../connections/connect
 import { projectIndex } from '../../definition/project-index.ts'
 import type { ConnectionConfig, ProcedureSource } from '../../definition/types.ts'
 import { isTaken, matchContract } from '../../sources/procedures/contract.ts'
+import type { Finding } from '../api.ts'
 import { connectionSettings } from '../connections/connections.ts'
 import type { ProjectContext } from '../context.ts'
-import type { Finding } from './finding.ts'
 
 /**
  * Examines every connection of a project. Nothing is called; a login that was refused within the last minute is not tried again.

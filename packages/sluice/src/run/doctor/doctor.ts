@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import { isSluiceError } from '../../base/errors.ts'
 import { capturedLogs } from '../../definition/cdc/cdc.ts'
 import { stateBelow } from '../../definition/state.ts'
-import type { CdcControl } from '../api.ts'
+import type { CdcControl, Finding } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
-import type { Finding } from './finding.ts'
 
 /** Free space below which a run is likely to stop half-way. */
 const lowDiskBytes = 1024 ** 3

@@ -20,24 +20,42 @@ interface Outcome {
   readonly messages: readonly Payload[]
   readonly events: readonly StateEvent[]
   readonly order: readonly string[]
+  /** What tasks were settled with, and the steps of the run. */
+  readonly settled: readonly Payload[]
+  readonly steps: readonly string[]
 }
+
+/** What the topic is told of the run. */
+const told = (status: string): Payload => ({ runId: 'run-1', status, summary: 'in words' })
 
 /** Executes the machines of a plan over a behaviour of its tasks; the verdict is that of a handler with a ledger. */
 async function execute(
   behaviour: Behaviour,
-  change: Partial<MachineServices> & { plan?: Plan; concurrency?: number } = {},
+  change: Partial<MachineServices> & { plan?: Plan; concurrency?: number; onFinish?: (error: unknown) => unknown } = {},
 ): Promise<Outcome> {
   const attempts: Record<string, number> = {}
   const messages: Payload[] = []
   const events: StateEvent[] = []
   const order: string[] = []
   const failed = new Set<string>()
-  const { plan: given = plan, concurrency = 3, ...services } = change
+  const settled: Payload[] = []
+  const steps: string[] = []
+  const { plan: given = plan, concurrency = 3, onFinish, ...services } = change
+  const verdict = (error: unknown): Payload => {
+    const { message: why } = sluiceError('Run.TasksFailed', { failed: [...failed], skipped: 0, kept: 0 })
+    if (failed.size === 0 && error === null) return { status: 'succeeded', cause: '', message: told('succeeded') }
+    return { status: 'failed', cause: why, message: told('failed') }
+  }
   const invoke = async (payload: Payload, signal: AbortSignal): Promise<Payload> => {
-    const task = payload['task'] as string | undefined
+    const { task, settle, step } = payload as { task?: string; settle?: string; step?: string }
+    if (settle !== undefined) {
+      settled.push({ settle, error: payload['error'] })
+      return { task: settle, status: 'failed' }
+    }
     if (task === undefined) {
-      if (failed.size > 0) throw sluiceError('Run.TasksFailed', { failed: [...failed], skipped: 0, kept: 0 })
-      return { status: 'succeeded' }
+      steps.push(String(step))
+      if (step === 'finish') onFinish?.(payload['error'])
+      return step === 'finish' ? verdict(payload['error']) : {}
     }
     order.push(task)
     attempts[task] = (attempts[task] ?? 0) + 1
@@ -46,11 +64,11 @@ async function execute(
     failed.delete(task)
     return { task, status: 'succeeded', ...(extra === undefined ? {} : { extra }) }
   }
-  const rest = { attempts, messages, events, order }
+  const rest = { attempts, messages, events, order, settled, steps }
   try {
     const result = await executeStateMachines(
       compileStateMachines(given, { concurrency }),
-      { runId: 'run-1' },
+      { runId: 'run-1', start: { fencingToken: 7, kind: 'tasks', task: null, error: null } },
       {
         invoke,
         notify: async (message) => void messages.push(message),
@@ -59,6 +77,7 @@ async function execute(
         retryDelayMs: 1,
         ...services,
       },
+      'Work',
     )
     return { result, ...rest }
   } catch (error) {
@@ -71,12 +90,14 @@ const busy = (): never => {
 }
 
 test('every task runs once, after what it needs, and success is told', async () => {
-  const { result, order, messages } = await execute(() => undefined)
+  const { result, order, messages, steps, settled } = await execute(() => undefined)
   expect([...order].sort()).toEqual([...ids].sort())
   for (const task of plan.tasks)
     for (const need of task.dependsOn) expect(order.indexOf(need)).toBeLessThan(order.indexOf(task.id))
-  expect(messages).toEqual([{ runId: 'run-1', status: 'succeeded' }])
-  expect(result).toEqual({ runId: 'run-1', result: { status: 'succeeded' } })
+  expect(messages).toEqual([told('succeeded')])
+  expect(steps).toEqual(['compact', 'finish', 'notify', 'clean'])
+  expect(settled).toEqual([])
+  expect(result).toMatchObject({ runId: 'run-1', result: { status: 'succeeded' } })
 })
 
 test('tasks of a wave run side by side, but never more than the concurrency', async () => {
@@ -139,22 +160,25 @@ test('OR-09: a failed task is told of and does not stop its siblings, nor the la
     status: 'failed',
     error: { Error: 'Run.ModelThrew', Cause: expect.stringContaining('threw: bad') },
   })
-  expect(messages[1]).toMatchObject({ status: 'failed', error: { Error: 'Run.TasksFailed' } })
+  expect(messages[1]).toEqual(told('failed'))
   expect(error?.message).toContain('SluiceRunFailed')
 })
 
 test('a nested machine that cannot go on fails the master, which tells of it; no later layer starts', async () => {
-  const { attempts, messages, error } = await execute((task) =>
-    task === 'ingest:raw.sales' ? 'x'.repeat(300_000) : undefined,
+  const stopped: unknown[] = []
+  const { attempts, messages, error, steps } = await execute(
+    (task) => (task === 'ingest:raw.sales' ? 'x'.repeat(300_000) : undefined),
+    { onFinish: (failed) => stopped.push(failed) },
   )
   expect(attempts['model:stage.sales']).toBeUndefined()
-  expect(messages).toHaveLength(1)
-  expect(messages[0]).toMatchObject({ runId: 'run-1', status: 'failed', error: { Error: 'States.TaskFailed' } })
-  expect(JSON.parse((messages[0] as { error: { Cause: string } }).error.Cause)).toMatchObject({
+  expect(messages).toEqual([told('failed')])
+  expect(steps).toEqual(['finish', 'notify'])
+  expect(stopped).toMatchObject([{ Error: 'States.TaskFailed' }])
+  expect(JSON.parse((stopped[0] as { Cause: string }).Cause)).toMatchObject({
     Status: 'FAILED',
     Error: 'States.DataLimitExceeded',
   })
-  expect(error?.message).toContain('States.DataLimitExceeded')
+  expect(error?.message).toContain('SluiceRunFailed')
 })
 
 test('OR-11: a payload may have 262,144 bytes and not one more', async () => {
@@ -162,10 +186,15 @@ test('OR-11: a payload may have 262,144 bytes and not one more', async () => {
     StatusCode: 200,
     Payload: { task: 'ingest:raw.sales', status: 'succeeded', extra: '' },
   }).length
-  const answer = (bytes: number): Promise<Outcome> =>
-    execute((task) => (task === 'ingest:raw.sales' ? 'x'.repeat(bytes - around) : undefined))
-  expect((await answer(262_144)).error).toBeUndefined()
-  expect((await answer(262_145)).error?.message).toContain('262145 bytes')
+  const answer = async (bytes: number): Promise<string | undefined> => {
+    const stopped: unknown[] = []
+    await execute((task) => (task === 'ingest:raw.sales' ? 'x'.repeat(bytes - around) : undefined), {
+      onFinish: (failed) => stopped.push(failed),
+    })
+    return (stopped[0] as { Cause: string } | null)?.Cause
+  }
+  expect(await answer(262_144)).toBeUndefined()
+  expect(await answer(262_145)).toContain('262145 bytes')
 })
 
 test('OR-07: a task is stopped at its own timeout, is not tried again, and its siblings go on', async () => {

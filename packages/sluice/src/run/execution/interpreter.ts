@@ -40,17 +40,21 @@ const LET_GO_MS = 30_000
 /**
  * Executes the first machine, the master, and through it the others.
  *
+ * @param from the master's state to begin with, where what is before it was done already
  * @example await executeStateMachines(compileStateMachines(plan), { runId }, { invoke, notify, signal })
  * @throws Run.Cancelled when the signal aborted
  * @throws Run.StateMachineFailed when the master failed
  */
 export async function executeStateMachines(
   machines: readonly StateMachine[],
-  input: { readonly runId: string },
+  input: { readonly runId: string } & JsonObject,
   services: MachineServices,
+  from?: string,
 ): Promise<JsonObject> {
-  const [master] = machines
-  assert(master !== undefined, 'a plan compiles to at least a master machine')
+  const [first] = machines
+  assert(first !== undefined, 'a plan compiles to at least a master machine')
+  const { name, definition } = first
+  const master = { name, definition: { ...definition, StartAt: from ?? definition.StartAt } }
   const execution = new Execution(machines, input.runId, services)
   const stop = (): void => execution.stop()
   services.signal.addEventListener('abort', stop, { once: true })

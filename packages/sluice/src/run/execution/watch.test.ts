@@ -90,7 +90,7 @@ test('a failure is told of once, pauses grow while it lasts, and its end is told
 test('another run is waited for, and that is said once', async () => {
   const root = await projectFolder()
   await writeFile(join(root, 'inbox/a.csv'), 'id\n1\n')
-  const lease = await acquireLease(diskStorage(join(root, '.sluice')), 'project', { clock: systemClock, owner: 'me' })
+  const lease = await acquireLease(diskStorage(join(root, '.sluice')), ['shop'], { clock: systemClock, owner: 'me' })
   const { cycles } = await watch(root, [nothing, () => lease[Symbol.asyncDispose](), nothing])
   expect(cycles.map(({ isBusy, summary }) => (isBusy ? 'busy' : summary?.status))).toEqual(['busy', 'succeeded'])
 })

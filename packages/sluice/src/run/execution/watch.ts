@@ -3,20 +3,22 @@ import { isSluiceError } from '../../base/errors.ts'
 import type { WatchOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import type { RunEvent, RunSummary } from '../ledger/events.ts'
-import { executeRun, failureKey, waitingKey } from './execute.ts'
+import { forgetRun } from '../ledger/ledger.ts'
+import { executeRun } from './execute.ts'
+import { news } from './news.ts'
 
 /** While runs fail, the pause doubles up to this. */
 const longestPauseMs = 60_000
 
 /**
- * Runs until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+ * Runs until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is reported once.
  *
  * @example await watchProject(context, { everyMs: 5000, onCycle: ({ summary }) => …, signal })
  * @throws Definition.Invalid, and whatever else ends a run before it begins; not Run.Busy
  */
 export async function watchProject(context: ProjectContext, options: WatchOptions): Promise<void> {
   const { everyMs, onCycle, signal, ...rest } = options
-  let told = new Set<string>()
+  let reported: readonly string[] = []
   let failing = 0
   let wasBusy = false
   while (signal?.aborted !== true) {
@@ -25,36 +27,25 @@ export async function watchProject(context: ProjectContext, options: WatchOption
       executeRun(context, {
         ...rest,
         ...(signal === undefined ? {} : { signal }),
-        told,
+        reported,
         onEvent: (event) => {
           if (event.type !== 'task.progress') events.push(event)
         },
       }),
     )
-    const troubles = events.flatMap((event) => troubleOf(event) ?? [])
-    const isNew = troubles.some((trouble) => !told.has(trouble)) || troubles.length < told.size
     failing = ended !== undefined && isFailed(ended.summary) ? failing + 1 : 0
     const nextMs = failing === 0 ? everyMs : Math.max(everyMs, Math.min(everyMs * 2 ** failing, longestPauseMs))
     if (ended === undefined) {
       if (!wasBusy) onCycle({ isBusy: true, events, nextMs })
     } else {
-      const { tasks, refusedFiles, status } = ended.summary
-      const isLate = events.some((event) => event.type === 'source.lag' && event.isNew)
-      const did =
-        tasks.succeeded + refusedFiles > 0 || isLate || (status === 'failed' && isNew) || status === 'cancelled'
-      const news = events.filter((event) => event.type !== 'task.refused' || !told.has(troubleOf(event) ?? ''))
-      if (did || (isNew && told.size > 0)) onCycle({ isBusy: false, ...ended, events: news, nextMs })
-      told = new Set(troubles)
+      const found = news(reported, events, ended.summary)
+      if (found.isNothing) await forgetRun(context.state, ended.id)
+      if (found.isShown) onCycle({ isBusy: false, ...ended, events: found.events, nextMs })
+      reported = found.reported
     }
     wasBusy = ended === undefined
     await context.clock.sleep(nextMs, signal)
   }
-}
-
-/** What is told of once, while it lasts. */
-function troubleOf(event: RunEvent): string | undefined {
-  if (event.type === 'task.finished' && event.error !== undefined) return failureKey(event.task, event.error.name)
-  return event.type === 'task.refused' && event.what === 'table' ? waitingKey(event.task, event.input) : undefined
 }
 
 /** A table that waits for somebody is no reason to look more seldom for the others. */

@@ -1,4 +1,5 @@
 /** The one stream of events of a run: written to the ledger, rendered by the CLI, later read by the console. */
+import { isSluiceError } from '../../base/errors.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import type { SourceLag } from '../../sources/source.ts'
 
@@ -39,6 +40,8 @@ export interface RunSummary {
   /** Of each source that follows a server, when its reading began. */
   readonly lag?: readonly LagFigures[]
   readonly durationMs: number
+  /** What ended the run itself, beside what its tasks say. */
+  readonly error?: ErrorSummary
 }
 
 type EventBody =
@@ -47,6 +50,8 @@ type EventBody =
       readonly pipelines: readonly string[]
       readonly tasks: number
       readonly project: string
+      /** Of a command: what it does. */
+      readonly command?: string
     }
   | {
       readonly type: 'task.started'
@@ -91,6 +96,14 @@ type EventBody =
       readonly detail?: string
     }
   | {
+      /** An attempt that failed. What becomes of its task is settled after it: another attempt, or `task.finished`. */
+      readonly type: 'task.failed'
+      readonly task: string
+      readonly attempt: number
+      readonly durationMs: number
+      readonly error: ErrorSummary
+    }
+  | {
       readonly type: 'task.finished'
       readonly task: string
       readonly kind: string
@@ -126,3 +139,13 @@ export type NewRunEvent = EventBody
 
 /** Takes events; never throws. */
 export type EventSink = (event: RunEvent) => void
+
+/** An error as it leaves the process: no stack, no parameters that could hold a value. @example errorSummary(error).code */
+export function errorSummary(error: unknown): ErrorSummary {
+  if (isSluiceError(error)) {
+    const { code, name, message, hint, retryable } = error
+    return { code, name, message, ...(hint === undefined ? {} : { hint }), retryable }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: 'SLU9001', name: 'Internal', message, retryable: false }
+}

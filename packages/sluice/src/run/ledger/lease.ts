@@ -1,106 +1,194 @@
 /**
- * A lease: the right to be the only writer, with a token that grows forever.
+ * A lease: the right of one run to be the only writer of some pipelines, with a fencing token that grows forever.
  *
- * Each holder has a number. Taking a lease is creating the object of the next number, exclusively; its heartbeat says that it lives. A holder
- * that was paused for too long is succeeded by the next number, and finds out before it publishes.
+ * Each pipeline has a sequence of leases, `leases/pipelines/<pipeline>/<number>.json`. Taking one is creating the object of the next number,
+ * exclusively, so of two that want it one gets it. The run's token is in it, one for all its pipelines: greater than every token that any of
+ * them has seen. A lease is the run's and not a process's: any process can join it, and it lives while one of them beats. A run that was silent
+ * for too long is succeeded by the next number, and finds out before it publishes.
  */
 import type { Clock } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
-import { type SluiceError, sluiceError } from '../../base/errors.ts'
+import { assert, type SluiceError, sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { type ProcessIdentity, processState, thisProcess } from '../../base/process-identity.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { readJson, runPath, safeName } from './paths.ts'
 
 /** How a lease is taken. */
 export interface LeaseOptions {
   readonly clock: Clock
-  /** Shown to whoever finds it taken: the run's id. */
+  /** The run's id. */
   readonly owner: string
   /** Milliseconds without a heartbeat after which others may take over. @default 30000 */
   readonly ttlMs?: number
 }
 
-/** A lease that is held; released by whoever took it. */
+/** A lease that is held by this process, for its run. */
 export interface Lease extends AsyncDisposable {
-  /** Greater than every earlier holder's. */
+  /** Greater than that of every earlier holder of any of its pipelines. */
   readonly token: number
-  /** Aborts, with `Run.Fenced`, as soon as this process learns that another has taken over. */
+  readonly pipelines: readonly string[]
+  /** Aborts, with `Run.Fenced`, as soon as this process learns that another run has taken over. */
   readonly lost: AbortSignal
-  /** @throws Run.Fenced where another has taken over */
+  /** @throws Run.Fenced where another run has taken over */
   assertHeld(): Promise<void>
-  /** Gives it back; the next holder need not wait. Safe to call twice. */
+  /** By the process that took it: gives it back, and the next run need not wait. By one that joined: beats no more. Safe to call twice. */
   release(): Promise<void>
 }
 
 /** Who holds a lease. */
 export interface LeaseHolder {
+  /** The run's id. */
   readonly owner: string
   readonly token: number
   readonly since: string
 }
 
 interface LeaseFile extends LeaseHolder {
-  readonly format: 1
+  /** 1: of an older Sluice, whose only lease was the project's. */
+  readonly format: 1 | 2
   readonly ttlMs: number
+  /** The process that took it. */
   readonly process: ProcessIdentity
+  readonly released?: boolean
 }
 
+/** What a process of the run writes while it works. */
 interface Heartbeat {
   readonly at: string
-  readonly released?: boolean
+  readonly process: ProcessIdentity
 }
 
 const defaultTtlMs = 30_000
 
+/** The one lease of a project as Sluice had it before leases were of pipelines. */
+const formerLease = 'leases/project'
+
 /**
- * Takes a lease.
+ * Takes the leases of some pipelines for a run: all of them or none.
  *
- * @example await using lease = await acquireLease(state, 'project', { clock, owner: run })
- * @throws Run.Busy where a living owner holds it
+ * @example await using lease = await acquireLease(state, ['retail'], { clock, owner: run })
+ * @throws Run.Busy where a living run holds one of them
  */
-export async function acquireLease(storage: Storage, name: string, options: LeaseOptions): Promise<Lease> {
+export async function acquireLease(
+  storage: Storage,
+  pipelines: readonly string[],
+  options: LeaseOptions,
+): Promise<Lease> {
   const { clock, owner, ttlMs = defaultTtlMs } = options
+  // In one order, so that of two runs that want several the one with the first of them gets all.
+  const sorted = [...new Set(pipelines)].sort()
   for (;;) {
-    const newest = await newestToken(storage, name)
-    const holder = await readHolder(storage, name, newest, clock)
-    if (holder !== undefined) throw sluiceError('Run.Busy', { owner: holder.owner, since: holder.since })
-    const token = newest + 1
-    const file: LeaseFile = {
-      format: 1,
-      owner,
-      token,
-      since: clock.now().toISOString(),
-      ttlMs,
-      process: thisProcess(),
-    }
-    crashPoint('run.lease.before_create')
-    if (!(await storage.create(leasePath(name, token), canonicalJson(file)))) continue
-    crashPoint('run.lease.after_create')
-    // Whoever slept since it looked may find a number free that came and went: it is not the newest then.
-    if ((await newestToken(storage, name)) === token) return hold(storage, name, token, clock, ttlMs)
-    await storage.remove(leasePath(name, token))
+    const former = await newestNumber(storage, formerLease)
+    const newest = await Promise.all(sorted.map((pipeline) => newestLease(storage, pipeline)))
+    const formerHolder = await formerHolderOf(storage, former)
+    const holders = newest.map(({ file }) => file)
+    for (const file of [formerHolder, ...holders])
+      if (file !== undefined && (await isAlive(storage, clock, file)))
+        throw sluiceError('Run.Busy', { owner: file.owner, since: file.since })
+    const isDamaged = newest.some(({ number, file }) => number > 0 && file === undefined)
+    const known = isDamaged ? await tokensOfRuns(storage) : []
+    const token = Math.max(former, ...known, ...holders.map((file) => file?.token ?? 0)) + 1
+    const since = clock.now().toISOString()
+    const file: LeaseFile = { format: 2, owner, token, since, ttlMs, process: thisProcess() }
+    const numbers = new Map(sorted.map((pipeline, at) => [pipeline, newest[at]!.number + 1]))
+    if (await createAll(storage, numbers, file)) return hold(storage, numbers, file, { clock, isOwner: true })
   }
 }
 
 /**
- * Who holds a lease now; undefined where nobody does, or its owner has died or fallen silent.
+ * Joins the lease of a run, in another process than the one that took it.
  *
- * @example (await leaseHolder(state, 'project', clock))?.owner
+ * @example await using lease = await joinLease(state, start.pipelines, { clock, owner: run, token })
+ * @throws Run.Fenced where another run has taken over
  */
-export async function leaseHolder(storage: Storage, name: string, clock: Clock): Promise<LeaseHolder | undefined> {
-  return readHolder(storage, name, await newestToken(storage, name), clock)
+export async function joinLease(
+  storage: Storage,
+  pipelines: readonly string[],
+  { clock, owner, token }: LeaseOptions & { readonly token: number },
+): Promise<Lease> {
+  const numbers = new Map<string, number>()
+  let own: LeaseFile | undefined
+  for (const pipeline of pipelines) {
+    const { number, file } = await newestLease(storage, pipeline)
+    if (file?.owner !== owner || file.token !== token || file.released === true)
+      throw sluiceError('Run.Fenced', { token, newer: file?.token ?? token })
+    numbers.set(pipeline, number)
+    own = file
+  }
+  assert(own !== undefined, 'a run holds the lease of a pipeline')
+  return hold(storage, numbers, { ...own, process: thisProcess() }, { clock, isOwner: false })
 }
 
-async function hold(storage: Storage, name: string, token: number, clock: Clock, ttlMs: number): Promise<Lease> {
+/**
+ * The run that holds a pipeline's lease now; undefined where none does, or its processes have ended or fallen silent.
+ *
+ * @example (await leaseHolder(state, 'retail', clock))?.owner
+ */
+export async function leaseHolder(storage: Storage, pipeline: string, clock: Clock): Promise<LeaseHolder | undefined> {
+  const { file } = await newestLease(storage, pipeline)
+  const former = await formerHolderOf(storage, await newestNumber(storage, formerLease))
+  for (const found of [file, former])
+    if (found !== undefined && (await isAlive(storage, clock, found)))
+      return { owner: found.owner, token: found.token, since: found.since }
+  return undefined
+}
+
+async function createAll(storage: Storage, numbers: ReadonlyMap<string, number>, file: LeaseFile): Promise<boolean> {
+  const taken = new Map<string, number>()
+  let isAll = true
+  for (const [pipeline, number] of numbers) {
+    crashPoint('run.lease.before_create')
+    isAll = await storage.create(leasePath(pipeline, number), canonicalJson(file))
+    if (!isAll) break
+    taken.set(pipeline, number)
+    crashPoint('run.lease.after_create')
+    // A run that slept since it looked may find a number free that came and went: it is not the newest then.
+    if ((await newestNumber(storage, folderOf(pipeline))) !== number) {
+      await storage.remove(leasePath(pipeline, number))
+      taken.delete(pipeline)
+      isAll = false
+      break
+    }
+  }
+  if (!isAll) await giveBack(storage, taken, file)
+  return isAll
+}
+
+async function giveBack(storage: Storage, numbers: ReadonlyMap<string, number>, file: LeaseFile): Promise<void> {
+  const released = canonicalJson({ ...file, released: true })
+  await Promise.all([...numbers].map(([pipeline, number]) => storage.write(leasePath(pipeline, number), released)))
+}
+
+async function hold(
+  storage: Storage,
+  numbers: ReadonlyMap<string, number>,
+  file: LeaseFile,
+  { clock, isOwner }: { readonly clock: Clock; readonly isOwner: boolean },
+): Promise<Lease> {
+  const { owner, token, ttlMs } = file
   const lost = new AbortController()
   const done = new AbortController()
+  const heartbeat = runPath(owner, `alive/${processName(file.process)}.json`)
+  let hasBeaten = false
 
   const check = async (): Promise<SluiceError | undefined> => {
-    const newer = await newestToken(storage, name)
-    if (newer === token) return undefined
-    const error = sluiceError('Run.Fenced', { token, newer })
-    lost.abort(error)
-    return error
+    for (const [pipeline, number] of numbers) {
+      if ((await newestNumber(storage, folderOf(pipeline))) === number) continue
+      const newer = (await newestLease(storage, pipeline)).file?.token ?? token + 1
+      const error = sluiceError('Run.Fenced', { token, newer })
+      lost.abort(error)
+      return error
+    }
+    return undefined
+  }
+
+  const write = async (): Promise<void> => {
+    hasBeaten = true
+    await storage.write(
+      heartbeat,
+      canonicalJson({ at: clock.now().toISOString(), process: file.process } satisfies Heartbeat),
+    )
   }
 
   const beat = async (): Promise<void> => {
@@ -109,26 +197,28 @@ async function hold(storage: Storage, name: string, token: number, clock: Clock,
       if (done.signal.aborted) return
       try {
         if ((await check()) !== undefined) return
-        if (!done.signal.aborted) await writeHeartbeat(storage, name, token, { at: clock.now().toISOString() })
+        if (!done.signal.aborted) await write()
       } catch {
         // A full disk, say: the next beat may succeed; if none does, another may take over, and `check` finds that out.
       }
     }
   }
+  if (isOwner) for (const [pipeline, number] of numbers) await removeEarlier(storage, pipeline, number)
+  else await write()
   const beating = beat()
-  await removeEarlier(storage, name, token)
 
   const release = async (): Promise<void> => {
     if (done.signal.aborted) return
     done.abort()
     await beating
-    if (lost.signal.aborted) return
-    // Best effort: an owner that has ended is succeeded without it.
-    await writeHeartbeat(storage, name, token, { at: clock.now().toISOString(), released: true }).catch(() => undefined)
+    // Best effort: a run that has ended is succeeded without it.
+    if (hasBeaten) await storage.remove(heartbeat).catch(() => undefined)
+    if (isOwner && !lost.signal.aborted) await giveBack(storage, numbers, file).catch(() => undefined)
   }
 
   return {
     token,
+    pipelines: [...numbers.keys()],
     lost: lost.signal,
     async assertHeld() {
       const error = await check()
@@ -139,57 +229,64 @@ async function hold(storage: Storage, name: string, token: number, clock: Clock,
   }
 }
 
-/** The holder with that token, if it still holds. */
-async function readHolder(
+/** Whether one of the run's processes has been heard of within the lease's time, and is not known to have ended. */
+async function isAlive(storage: Storage, clock: Clock, file: LeaseFile): Promise<boolean> {
+  if (file.released === true) return false
+  const now = clock.now().getTime()
+  // A beat from the future says nothing about life: that clock was wrong, or this one is.
+  const isHeard = ({ at, process }: Heartbeat): boolean =>
+    Math.abs(now - Date.parse(at)) < file.ttlMs && processState(process) !== 'dead'
+  if (isHeard({ at: file.since, process: file.process })) return true
+  if (file.format === 1) return false
+  const objects = await storage.list(runPath(file.owner, 'alive'))
+  const beats = await Promise.all(objects.map(({ path }) => readJson<Heartbeat>(storage, path)))
+  return beats.some((one) => one !== undefined && isHeard(one))
+}
+
+/** An older Sluice's lease: the time of its last heartbeat is in an object of its own. */
+async function formerHolderOf(storage: Storage, number: number): Promise<LeaseFile | undefined> {
+  if (number === 0) return undefined
+  const base = `${formerLease}/${padded(number)}`
+  const file = await readJson<LeaseFile>(storage, `${base}.json`)
+  const heartbeat = await readJson<{ at: string; released?: boolean }>(storage, `${base}.heartbeat.json`)
+  if (file === undefined || heartbeat?.released === true) return undefined
+  return heartbeat === undefined ? file : { ...file, since: heartbeat.at }
+}
+
+async function newestLease(
   storage: Storage,
-  name: string,
-  token: number,
-  clock: Clock,
-): Promise<LeaseHolder | undefined> {
-  const file = await readJson<LeaseFile>(storage, leasePath(name, token))
-  if (file === undefined) return undefined
-  const heartbeat = await readJson<Heartbeat>(storage, heartbeatPath(name, token))
-  if (heartbeat?.released === true || processState(file.process) === 'dead') return undefined
-  const silentMs = clock.now().getTime() - Date.parse(heartbeat?.at ?? file.since)
-  return silentMs < file.ttlMs ? { owner: file.owner, token: file.token, since: file.since } : undefined
+  pipeline: string,
+): Promise<{ readonly number: number; readonly file: LeaseFile | undefined }> {
+  const number = await newestNumber(storage, folderOf(pipeline))
+  // A damaged object counts as none: its run is succeeded, and fenced should it live.
+  return { number, file: number === 0 ? undefined : await readJson<LeaseFile>(storage, leasePath(pipeline, number)) }
 }
 
 /** The highest number that was given; 0 where none was. */
-async function newestToken(storage: Storage, name: string): Promise<number> {
-  return Math.max(0, ...(await storage.list(`leases/${name}`)).map(({ path }) => tokenOf(path) ?? 0))
+async function newestNumber(storage: Storage, folder: string): Promise<number> {
+  const numbers = (await storage.list(folder)).map(({ path }) => Number(/\/(\d{12})\.json$/.exec(path)?.[1] ?? 0))
+  return Math.max(0, ...numbers)
+}
+
+/** Where the newest lease cannot be read, its token is in the ledger. */
+async function tokensOfRuns(storage: Storage): Promise<readonly number[]> {
+  const runs = await storage.folders('runs')
+  const starts = await Promise.all(
+    runs.map((run) => readJson<{ fencingToken?: number }>(storage, runPath(run, 'run.json'))),
+  )
+  return starts.map((start) => start?.fencingToken ?? 0)
 }
 
 /** The newest stays for ever, so that no number is given twice. */
-async function removeEarlier(storage: Storage, name: string, token: number): Promise<void> {
-  for (const { path } of await storage.list(`leases/${name}`)) {
-    const other = Number(/\/(\d{12})\.[a-z.]+$/.exec(path)?.[1] ?? token)
-    if (other < token) await storage.remove(path)
+async function removeEarlier(storage: Storage, pipeline: string, number: number): Promise<void> {
+  for (const { path } of await storage.list(folderOf(pipeline))) {
+    const other = Number(/\/(\d{12})\.json$/.exec(path)?.[1] ?? number)
+    if (other < number) await storage.remove(path)
   }
 }
 
-/** Undefined for a damaged object too: its holder is succeeded, and fenced should it live. */
-async function readJson<T>(storage: Storage, path: string): Promise<T | undefined> {
-  const bytes = await storage.read(path)
-  try {
-    return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T)
-  } catch {
-    return undefined
-  }
-}
+const padded = (number: number): string => String(number).padStart(12, '0')
+const folderOf = (pipeline: string): string => `leases/pipelines/${safeName(pipeline)}`
+const leasePath = (pipeline: string, number: number): string => `${folderOf(pipeline)}/${padded(number)}.json`
 
-function writeHeartbeat(storage: Storage, name: string, token: number, heartbeat: Heartbeat): Promise<void> {
-  return storage.write(heartbeatPath(name, token), canonicalJson(heartbeat))
-}
-
-function tokenOf(path: string): number | undefined {
-  const digits = /\/(\d{12})\.json$/.exec(path)?.[1]
-  return digits === undefined ? undefined : Number(digits)
-}
-
-function leasePath(name: string, token: number): string {
-  return `leases/${name}/${String(token).padStart(12, '0')}.json`
-}
-
-function heartbeatPath(name: string, token: number): string {
-  return `leases/${name}/${String(token).padStart(12, '0')}.heartbeat.json`
-}
+const processName = ({ host, pid, started }: ProcessIdentity): string => safeName(`${host}-${pid}-${started}`)

@@ -1,15 +1,18 @@
 /**
- * The ledger: what runs did, as files that only ever appear or grow.
+ * The ledger: what runs did, as objects that are created and never changed.
  *
- * `runs/<id>/run.json` is created when a run starts, `events.jsonl` grows by durable lines, `end.json` is created when it ends. A run without an
- * end was interrupted. A run with nothing to do is written once, when it has ended: its `run.json` holds everything. Whether work is done is never read from here: tables say that by their commit records, targets by their load ledger.
+ * `runs/<id>/plan.json` and `run.json` are created when a run starts, `tasks/` has the attempts and outcomes of its tasks, `steps/` what its own
+ * steps have to say, `end.json` is created when it ends. A run without an end was interrupted. A run with nothing to do is one object: its
+ * `run.json` holds everything. Whether work is done is never read from here: tables say that by their commit records, targets by their load ledger.
  */
 import { crashPoint } from '../../base/crash.ts'
+import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { RunInfo } from '../api.ts'
-import type { RunEvent, RunSummary } from './events.ts'
+import type { RunSummary } from './events.ts'
+import { readJson, runPath } from './paths.ts'
 
 /** What is written when a run starts. */
 export interface RunStart {
@@ -17,147 +20,124 @@ export interface RunStart {
   readonly startedAt: string
   readonly pipelines: readonly string[]
   readonly fencingToken: number
+  /** What it does, where it is a command and not a run of the project's tasks. */
+  readonly command?: string
+  /** Of runs that follow each other: the troubles that the ones before have reported. */
+  readonly reported?: readonly string[]
 }
 
-/** A run that is being written. */
-export interface LedgerEntry {
-  /** Keeps an event; progress is not kept. Returns at once, {@link finish} waits for all. */
-  record(event: RunEvent): void
-  /** Waits until everything recorded so far is durable. */
-  flush(): Promise<void>
-  finish(finishedAt: string, summary: RunSummary): Promise<void>
-  /** In place of {@link finish}: as if there had been no run. */
-  forget(): Promise<void>
+/** How a run ended. */
+export interface RunEnd {
+  readonly finishedAt: string
+  readonly summary: RunSummary
+}
+
+/** A run with nothing to do, as one object. */
+interface WholeRun extends RunStart {
+  readonly plan: Plan
+  readonly end: RunEnd
 }
 
 /**
  * Starts a run in the ledger.
  *
- * @example const entry = await startRun(storage, { id, startedAt, pipelines: ['retail'], fencingToken: 7 }, plan)
+ * @example await startRun(state, { id, startedAt, pipelines: ['retail'], fencingToken: 7 }, plan)
  */
-export async function startRun(storage: Storage, start: RunStart, plan: Plan): Promise<LedgerEntry> {
+export async function startRun(storage: Storage, start: RunStart, plan: Plan): Promise<void> {
   crashPoint('run.ledger.before_start')
-  await storage.write(`runs/${start.id}/plan.json`, canonicalJson(plan))
-  await storage.create(`runs/${start.id}/run.json`, canonicalJson(start))
+  await storage.write(runPath(start.id, 'plan.json'), canonicalJson(plan))
+  await storage.create(runPath(start.id, 'run.json'), canonicalJson(start))
   crashPoint('run.ledger.after_start')
-  let waiting: string[] = []
-  let writing: Promise<void> = Promise.resolve()
-  const write = (): void => {
-    writing = writing.then(async () => {
-      if (waiting.length === 0) return
-      const lines = waiting.join('')
-      waiting = []
-      await storage.append(`runs/${start.id}/events.jsonl`, lines)
-      crashPoint('run.ledger.after_append')
-    })
-    // What could not be kept is told to whoever waits for it, in flush() and finish().
-    writing.catch(() => {})
-  }
-  return {
-    record(event) {
-      if (event.type === 'task.progress') return
-      waiting.push(`${JSON.stringify(event)}\n`)
-      if (waiting.length === 1) write()
-    },
-    flush: () => writing,
-    async finish(finishedAt, summary) {
-      await writing
-      crashPoint('run.ledger.before_end')
-      await storage.create(`runs/${start.id}/end.json`, canonicalJson({ finishedAt, summary }))
-      crashPoint('run.ledger.after_end')
-    },
-    async forget() {
-      await writing.catch(() => {})
-      // Without the first of these, the others are of no run.
-      for (const file of ['run.json', 'plan.json', 'events.jsonl']) await storage.remove(`runs/${start.id}/${file}`)
-    },
-  }
-}
-
-/** A run with nothing to do, as one file. */
-interface WholeRun extends RunStart {
-  readonly end: RunEnd
-  readonly events: readonly RunEvent[]
-  readonly plan: Plan
-}
-
-interface RunEnd {
-  readonly finishedAt: string
-  readonly summary: RunSummary
 }
 
 /**
- * A run with nothing to do: written as a whole when it has ended, because it has no half-way that a crash could leave.
+ * Keeps a run with nothing to do: written as a whole, because it has no half-way that a crash could leave.
  *
- * @example const entry = idleRun(storage, { id, startedAt, pipelines: ['retail'], fencingToken: 7 }, plan)
+ * @example await keepIdleRun(state, { id, startedAt, pipelines: ['retail'], fencingToken: 7 }, plan, { finishedAt, summary })
  */
-export function idleRun(storage: Storage, start: RunStart, plan: Plan): LedgerEntry {
-  const events: RunEvent[] = []
-  return {
-    record(event) {
-      if (event.type !== 'task.progress') events.push(event)
-    },
-    flush: async () => {},
-    async finish(finishedAt, summary) {
-      const whole: WholeRun = { ...start, end: { finishedAt, summary }, events, plan }
-      await storage.create(`runs/${start.id}/run.json`, canonicalJson(whole))
-      crashPoint('run.ledger.after_idle')
-    },
-    forget: async () => {},
-  }
+export async function keepIdleRun(storage: Storage, start: RunStart, plan: Plan, end: RunEnd): Promise<RunStart> {
+  const whole: WholeRun = { ...start, plan, end }
+  await storage.create(runPath(start.id, 'run.json'), canonicalJson(whole))
+  crashPoint('run.ledger.after_idle')
+  return whole
+}
+
+/** Ends a run; the first end counts. @example const { summary } = await endRun(state, id, { finishedAt, summary }) */
+export async function endRun(storage: Storage, id: string, end: RunEnd): Promise<RunEnd> {
+  crashPoint('run.ledger.before_end')
+  if (!(await storage.create(runPath(id, 'end.json'), canonicalJson(end)))) return (await readEnd(storage, id)) ?? end
+  crashPoint('run.ledger.after_end')
+  return end
+}
+
+/** Asks the tasks of a run to end, in whatever processes they are. @example await cancelRun(state, id, clock.now()) */
+export async function cancelRun(storage: Storage, id: string, at: Date): Promise<void> {
+  if ((await readStart(storage, id)) === undefined) throw sluiceError('Run.NotFound', { run: id })
+  await storage.create(cancelPath(id), canonicalJson({ at: at.toISOString() }))
+}
+
+/** Whether somebody has asked for the end of a run. @example if (await isCancelled(state, id)) stop() */
+export async function isCancelled(storage: Storage, id: string): Promise<boolean> {
+  return (await storage.stat(cancelPath(id))) !== undefined
+}
+
+const cancelPath = (id: string): string => runPath(id, 'cancel.json')
+
+/** As if there had been no run. @example await forgetRun(state, id) */
+export async function forgetRun(storage: Storage, id: string): Promise<void> {
+  // Without the first of these, the others are of no run.
+  await storage.remove(runPath(id, 'run.json'))
+  for (const { path } of await storage.list(`runs/${id}`)) await storage.remove(path)
 }
 
 /**
  * The runs of a project, newest first.
  *
- * @param isRunning whether a run without an end still holds its lease
- * @example await listRuns(storage, (start) => start.fencingToken === holder?.token)
+ * @param isRunning whether a run without an end still holds its leases
+ * @example await listRuns(state, async ({ id }) => (await leaseHolder(state, 'retail', clock))?.owner === id)
  */
 export async function listRuns(
   storage: Storage,
-  isRunning: (start: RunStart) => boolean,
+  isRunning: (start: RunStart) => boolean | Promise<boolean>,
   limit = 20,
 ): Promise<readonly RunInfo[]> {
-  const ids = (await storage.list('runs'))
-    .filter((object) => object.path.endsWith('/run.json'))
-    .map((object) => object.path.split('/')[1] as string)
-    .sort()
-    .reverse()
-    .slice(0, limit)
-  const runs = await Promise.all(ids.map((id) => readRun(storage, id, isRunning)))
-  return runs.filter((run) => run !== undefined)
+  const runs: RunInfo[] = []
+  const ids = [...(await storage.folders('runs'))].sort().reverse()
+  // What never started leaves a folder without a run.
+  for (let from = 0; runs.length < limit && from < ids.length; from += limit) {
+    const found = await Promise.all(ids.slice(from, from + limit).map((id) => readRun(storage, id, isRunning)))
+    runs.push(...found.filter((run) => run !== undefined))
+  }
+  return runs.slice(0, limit)
 }
 
 async function readRun(
   storage: Storage,
   id: string,
-  isRunning: (start: RunStart) => boolean,
+  isRunning: (start: RunStart) => boolean | Promise<boolean>,
 ): Promise<RunInfo | undefined> {
-  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
+  const start = await readStart(storage, id)
   if (start === undefined) return undefined
-  const end = 'end' in start ? start.end : await readJson<RunEnd>(storage, `runs/${id}/end.json`)
-  const base = { id, startedAt: start.startedAt, pipelines: start.pipelines }
-  if (end === undefined) return { ...base, status: isRunning(start) ? 'running' : 'interrupted' }
+  const end = await readEnd(storage, id, start)
+  const { startedAt, pipelines, command } = start
+  const base = { id, startedAt, pipelines, ...(command === undefined ? {} : { command }) }
+  if (end === undefined) return { ...base, status: (await isRunning(start)) ? 'running' : 'interrupted' }
   return { ...base, finishedAt: end.finishedAt, status: end.summary.status, summary: end.summary }
 }
 
-/** The kept events of a run, in order; undefined where there is no such run. A torn last line, left by a crash, is dropped (fault OR-02). */
-export async function readEvents(storage: Storage, id: string): Promise<readonly RunEvent[] | undefined> {
-  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
-  if (start === undefined) return undefined
-  if ('events' in start) return start.events
-  const bytes = await storage.read(`runs/${id}/events.jsonl`)
-  const lines = new TextDecoder().decode(bytes ?? new Uint8Array()).split('\n')
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as RunEvent)
+/** The start of a run; undefined where there is no such run. @example await readStart(state, id) */
+export async function readStart(storage: Storage, id: string): Promise<RunStart | undefined> {
+  return readJson<RunStart>(storage, runPath(id, 'run.json'))
 }
 
-/** The plan that a run pinned. */
-export async function readPlan(storage: Storage, id: string): Promise<Plan | undefined> {
-  const start = await readJson<RunStart | WholeRun>(storage, `runs/${id}/run.json`)
-  return start !== undefined && 'plan' in start ? start.plan : readJson<Plan>(storage, `runs/${id}/plan.json`)
+/** The end of a run; undefined where it has none. @example (await readEnd(state, id))?.summary.status */
+export async function readEnd(storage: Storage, id: string, start?: RunStart): Promise<RunEnd | undefined> {
+  const whole = (start ?? (await readStart(storage, id))) as Partial<WholeRun> | undefined
+  return whole?.end ?? readJson<RunEnd>(storage, runPath(id, 'end.json'))
 }
 
-async function readJson<T>(storage: Storage, path: string): Promise<T | undefined> {
-  const bytes = await storage.read(path)
-  return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as T)
+/** The plan that a run pinned. @example await readPlan(state, id) */
+export async function readPlan(storage: Storage, id: string, start?: RunStart): Promise<Plan | undefined> {
+  const whole = (start ?? (await readStart(storage, id))) as Partial<WholeRun> | undefined
+  return whole?.plan ?? readJson<Plan>(storage, runPath(id, 'plan.json'))
 }

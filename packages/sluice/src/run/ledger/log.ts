@@ -19,7 +19,7 @@ export function logText(events: readonly RunEvent[], task?: string): string {
 function line(event: RunEvent): string {
   switch (event.type) {
     case 'run.started':
-      return `run ${event.runId} of ${event.project} started: ${event.tasks} tasks to run in ${event.pipelines.join(', ')}`
+      return `run ${event.runId} of ${event.project} started: ${event.command ?? `${event.tasks} tasks to run`} in ${event.pipelines.join(', ')}`
     case 'task.started':
       return `${event.task} started${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
     case 'task.progress':
@@ -32,6 +32,8 @@ function line(event: RunEvent): string {
       return `${event.task} ${event.what === 'table' ? `waits with ${event.input}` : `refused ${event.input}`}: ${event.error.code} ${event.error.message}${event.report === undefined ? '' : ` (report: ${event.report})`}`
     case 'quality.result':
       return `${event.task} check ${event.check} ${event.status}: ${event.failing} of ${event.total} rows fail${event.detail === undefined ? '' : ` (${event.detail})`}`
+    case 'task.failed':
+      return `${event.task} attempt ${event.attempt} failed in ${event.durationMs} ms: ${event.error.code} ${event.error.message}`
     case 'task.finished':
       return `${event.task} ${event.status} in ${event.durationMs} ms${event.version === undefined ? '' : `, version ${event.version}`}${accounting(event)}${loaded(event)}${event.reason === undefined ? '' : `: ${event.reason}`}${event.error === undefined ? '' : `: ${event.error.code} ${event.error.message}`}`
     case 'notification.sent':
@@ -39,7 +41,7 @@ function line(event: RunEvent): string {
     case 'notification.failed':
       return `notification ${event.id} not sent by ${event.kind}: ${event.error?.message ?? ''}`
     case 'run.finished':
-      return `run ${event.runId} ${event.summary.status} in ${event.summary.durationMs} ms`
+      return `run ${event.runId} ${event.summary.status} in ${event.summary.durationMs} ms${event.summary.error === undefined ? '' : `: ${event.summary.error.code} ${event.summary.error.message}`}`
   }
 }
 

@@ -38,6 +38,14 @@ export interface ProjectAnalysis {
   readonly problems: readonly Problem[]
 }
 
+/** What is known of all models before anything runs. */
+export interface ProjectAnalysis {
+  readonly analysis: { readonly [table: string]: SqlAnalysis }
+  /** Sources and models. */
+  readonly columns: { readonly [table: string]: readonly PlanColumn[] }
+  readonly problems: readonly Problem[]
+}
+
 /**
  * Analyses every model of a project, those that are read before those that read them.
  *

@@ -36,7 +36,8 @@ import { assertChecks, type PublishOptions, publish } from './publish.ts'
 export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const { task, emit, lake } = context
   const { source, comparisons } = sourceOf(context)
-  const adapter = await context.openSource(task.table, source)
+  const { openSource } = task.replay === undefined ? context : await replayOf(context, task.replay)
+  const adapter = await openSource(task.table, source)
   const { traits } = adapter
   const discovered = await adapter.discover(await lake.knownInputs(task.table))
   // Those to be refused go along: the source knows the words for each.
@@ -71,6 +72,9 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
     ...(accounting === undefined ? {} : { accounting }),
   }
 }
+
+const replayOf = async (context: TaskContext, paths: readonly string[]): Promise<Pick<TaskContext, 'openSource'>> =>
+  (await import('../replay.ts')).replaying(context, context.task.table, paths)
 
 /** What became of the inputs of one task. */
 interface Done {

@@ -1,78 +1,38 @@
-/** Tells how a run ended: to the project's notifiers as a whole, to each pipeline's about that pipeline. */
-
-import type { Notifier } from '../../definition/types.ts'
-import { dispatch, notifierFor } from '../../notifications/dispatch.ts'
+/** The notifications of a run that has ended. Pure. */
 import type { Notification } from '../../notifications/notifier.ts'
 import type { Plan, PlanTask } from '../../plan/types.ts'
-import type { ProjectContext, TaskOutcome } from '../context.ts'
-import { readEnvironment, resolveText } from '../definition/secrets.ts'
-import type { ErrorSummary, NewRunEvent, RunSummary } from '../ledger/events.ts'
+import type { RunSummary } from '../ledger/events.ts'
 import type { LagEvent } from '../ledger/lag.ts'
-import type { TaskWaiting } from './execute.ts'
+import type { Outcome } from '../ledger/outcome.ts'
 
 /** A run that has ended. */
 export interface EndedRun {
   readonly id: string
+  readonly project: string
+  /** When they are sent. */
+  readonly at: string
   readonly plan: Plan
   readonly summary: RunSummary
-  readonly failures: ReadonlyMap<string, ErrorSummary>
-  readonly outcomes: ReadonlyMap<string, TaskOutcome>
-  readonly emit: (event: NewRunEvent) => void
-  /** Whether its end is told of; its alerts are in any case. */
-  readonly isTold: boolean
+  readonly outcomes: ReadonlyMap<string, Outcome>
+  /** Whether its end is sent; its alerts are in any case. */
+  readonly isSent: boolean
   readonly alerts: readonly LagEvent[]
-  /** Tables that wait, of which nobody was told. */
-  readonly waiting: readonly TaskWaiting[]
+  /** Tables that wait and were not reported before, with their tasks. */
+  readonly waiting: readonly { readonly task: string; readonly table: string }[]
 }
 
-/** Sends what has to be sent; what cannot be delivered becomes an event, and changes nothing about the run. */
-export async function sendNotifications(context: ProjectContext, run: EndedRun): Promise<void> {
-  const { config, pipelines } = context.project
-  const groups = [
-    { notifiers: config.notifications, pipelines: [...new Set(run.plan.tasks.map((task) => task.pipeline))] },
-    ...pipelines.map((pipeline) => ({ notifiers: pipeline.notifications, pipelines: [pipeline.name] })),
-  ].filter(({ notifiers }) => notifiers.length > 0)
-  if (groups.length === 0) return
-  const environment = await readEnvironment(context.root, config)
-  const open = (definition: Notifier): ReturnType<typeof notifierFor> =>
-    notifierFor(definition, {
-      resolve: (text) => resolveText(text, environment),
-      root: context.root,
-      print: context.print,
-      clock: context.clock,
-    })
-  for (const group of groups) {
-    const notifications = notificationsOf(context, run, group.pipelines)
-    for (const { kind, id, error } of await dispatch(group.notifiers, notifications, {
-      open,
-      signal: new AbortController().signal,
-    })) {
-      run.emit(
-        error === undefined
-          ? { type: 'notification.sent', kind, id }
-          : {
-              type: 'notification.failed',
-              kind,
-              id,
-              error: { code: error.code, name: error.name, message: error.message, retryable: error.retryable },
-            },
-      )
-    }
-  }
-}
-
-function notificationsOf(
-  context: ProjectContext,
-  run: EndedRun,
-  pipelines: readonly string[],
-): readonly Notification[] {
-  const at = context.clock.now().toISOString()
-  const base = { at, project: context.project.config.name, run: run.id }
+/**
+ * The notifications of a run, or of some pipelines of it.
+ *
+ * @example notificationsOf(run, ['retail'])
+ */
+export function notificationsOf(run: EndedRun, pipelines: readonly string[]): readonly Notification[] {
+  const base = { at: run.at, project: run.project, run: run.id }
   const tasks = run.plan.tasks.filter((task) => pipelines.includes(task.pipeline))
   const alerts = tasks.flatMap((task) => alertNotification(base, run, task))
-  if (!run.isTold) return alerts
-  const told = tasks.flatMap((task) => taskNotification(base, run, task))
-  const failed = tasks.filter((task) => run.failures.has(task.id))
+  if (!run.isSent) return alerts
+  const ofTasks = tasks.flatMap((task) => taskNotification(base, run, task))
+  const failed = tasks.filter(({ id }) => failureOf(run, id) !== undefined)
   const refused = tasks.reduce((sum, task) => sum + (run.outcomes.get(task.id)?.refused ?? 0), 0)
   const waiting = run.waiting.filter(({ task }) => tasks.some(({ id }) => id === task)).map(({ table }) => table)
   // A pipeline's own notifiers hear of that pipeline: another one's failure is not its own.
@@ -81,11 +41,11 @@ function notificationsOf(
   )
   const status =
     run.summary.status === 'cancelled' ? 'cancelled' : troubled || refused + waiting.length > 0 ? 'failed' : 'succeeded'
-  const error = failed[0] === undefined ? undefined : run.failures.get(failed[0].id)
+  const error = failed[0] === undefined ? undefined : failureOf(run, failed[0].id)
   const { read, accepted, quarantined, dropped } = run.summary.rows
   return [
     ...alerts,
-    ...told,
+    ...ofTasks,
     {
       ...base,
       id: `${run.id}/${pipelines.join('+')}/${status}`,
@@ -106,7 +66,12 @@ function notificationsOf(
   ]
 }
 
-/** A source that is beyond an alert's limit: told as a failure is, though its run may be well. */
+const failureOf = ({ outcomes }: EndedRun, task: string): Outcome['error'] => {
+  const outcome = outcomes.get(task)
+  return outcome?.status === 'failed' ? outcome.error : undefined
+}
+
+/** A source that is beyond an alert's limit: sent as a failure is, though its run may be well. */
 function alertNotification(
   base: Pick<Notification, 'at' | 'project' | 'run'>,
   run: EndedRun,
@@ -116,8 +81,8 @@ function alertNotification(
     if (of !== task || error === undefined) return []
     const { code, name, message } = error
     const id = `${run.id}/${task}/alert`
-    const told = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
-    return [{ ...told, error: { code, name, message }, next: `sluice cdc status ${table}` }]
+    const alert = { ...base, id, pipeline, task, status: 'alert', summary: message } as const
+    return [{ ...alert, error: { code, name, message }, next: `sluice cdc status ${table}` }]
   })
 }
 
@@ -128,7 +93,7 @@ function taskNotification(
 ): Notification[] {
   const outcome = run.outcomes.get(task.id)
   if (outcome === undefined || (outcome.status !== 'succeeded' && outcome.status !== 'failed')) return []
-  const error = run.failures.get(task.id)
+  const error = failureOf(run, task.id)
   const of = outcome.accounting
   return [
     {

@@ -1,0 +1,16 @@
+/** Which pipelines a run works on, and so whose leases it takes. */
+import type { ProjectContext } from './context.ts'
+
+/** @example allPipelines(context) // ['retail', 'finance'] */
+export function allPipelines({ project }: Pick<ProjectContext, 'project'>): readonly string[] {
+  return project.pipelines.map(({ name }) => name)
+}
+
+/** The pipelines that make a table; all of them for a table that none makes any more. @example pipelinesOf(context, 'raw.sales') */
+export function pipelinesOf(context: Pick<ProjectContext, 'project'>, table: string): readonly string[] {
+  const own = context.project.pipelines.filter(
+    ({ layers, sources, models }) =>
+      table in models || Object.keys(sources).some((name) => table === `${layers[0]}.${name}`),
+  )
+  return own.length > 0 ? own.map(({ name }) => name) : allPipelines(context)
+}
