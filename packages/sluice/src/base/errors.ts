@@ -91,8 +91,10 @@ export function sluiceErrorOf(kept: {
 }): SluiceError {
   const name = kept.name in registry ? (kept.name as ErrorName) : 'Internal'
   const { hint, message } = kept
-  const entry = { ...(registry[name] as ErrorEntry<never>), message: () => message }
-  return new SluiceError(name, hint === undefined ? entry : { ...entry, hint: () => hint }, {}, {})
+  // Its own words: those of the entry need parameters, which are not kept.
+  const { hint: _hint, ...entry } = registry[name] as ErrorEntry<never>
+  const words = { ...entry, message: () => message, ...(hint === undefined ? {} : { hint: () => hint }) }
+  return new SluiceError(name, words, {}, {})
 }
 
 /**

@@ -47,6 +47,7 @@ export const showable = [
   'base/',
   'definition/',
   'plan/',
+  'statemachine/',
   'query/reads.ts',
   'run/project.ts',
   'server/',

@@ -5,7 +5,8 @@
  * resumed from the ledger either: a run that follows a crash plans again from what is committed, and so goes on by itself.
  */
 import { newId } from '../../base/clock.ts'
-import { assert, sluiceError, sluiceErrorOf } from '../../base/errors.ts'
+import { assert, isSluiceError, sluiceError, sluiceErrorOf } from '../../base/errors.ts'
+import { registry } from '../../base/registry.ts'
 import type { Plan } from '../../plan/types.ts'
 import type { Payload } from '../../statemachine/types.ts'
 import type { RunOptions } from '../api.ts'
@@ -46,9 +47,20 @@ export async function executeRun(context: ProjectContext, options: ExecuteOption
   const failure = started.kind === 'nothing' ? await passOver(context, run) : await walk(context, run, started, options)
   const end = await readEnd(context.state, id, run.start)
   if (run.lease.lost.aborted) throw run.lease.lost.reason
-  if (end === undefined) throw failure
+  if (end === undefined) throw unfinished(failure)
   run.tell(stamp(id, new Date(end.finishedAt), { type: 'run.finished', summary: end.summary }))
   return { id, summary: end.summary }
+}
+
+/** Why a run has no end: what kept its last state from writing one, not that the machine has failed by it. */
+function unfinished(failure: unknown): unknown {
+  if (!isSluiceError(failure, 'Run.StateMachineFailed')) return failure
+  try {
+    const { errorType, errorMessage } = JSON.parse(String(failure.params['cause']))
+    return errorType in registry ? sluiceErrorOf({ name: errorType, message: errorMessage }) : failure
+  } catch {
+    return failure
+  }
 }
 
 /**

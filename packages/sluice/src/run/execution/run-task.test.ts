@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../base/clock.ts'
 import type { Plan } from '../../plan/types.ts'
+import { type FileOperations, nodeFileOperations } from '../../storage/disk/file-operations.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { OpenProject } from '../api.ts'
@@ -151,4 +152,17 @@ test('finished twice, a run has one end', async () => {
     ...{ id: run, status: 'failed' },
     summary: { tasks: { succeeded: 1, failed: 0, skipped: 3 }, rows: { read: 2, accepted: 2 } },
   })
+})
+
+test('a run whose end cannot be written says what kept it, by the error of the storage', async () => {
+  await lease.release()
+  const operations: FileOperations = {
+    ...nodeFileOperations,
+    async link(from, to) {
+      if (to.endsWith('end.json')) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+      return nodeFileOperations.link(from, to)
+    },
+  }
+  await using full = await openProject(root, { operations })
+  await expect(full.run()).rejects.toMatchObject({ name: 'Storage.Full', code: expect.stringMatching(/^SLU\d{4}$/) })
 })

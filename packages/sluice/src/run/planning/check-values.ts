@@ -2,6 +2,7 @@
 import type { Check } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { PlanColumn } from '../../plan/types.ts'
+import { parseType } from '../../sql/types/parse.ts'
 
 /** Why a check cannot run. */
 export interface Misfit {
@@ -56,12 +57,16 @@ function valuesOf(check: Extract<Check, { kind: 'range' | 'sum' | 'oneOf' }>): r
 
 /** Integers add up to 128 bits, decimals to 38 digits; what has no sum is refused where the check is tried. */
 function sumType(type: string): string {
-  const decimal = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)
-  if (decimal !== null) return `DECIMAL(38,${decimal[1]})`
-  return whole.test(type) ? 'HUGEINT' : type
+  const scale = scaleOf(type)
+  if (scale === undefined) return type
+  return scale === 0 ? 'HUGEINT' : `DECIMAL(38,${scale})`
 }
 
-const whole = /^U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?$/
+/** Digits after the point of an exact number; undefined of any other type. */
+function scaleOf(type: string): number | undefined {
+  const parsed = parseType(type)
+  return parsed.kind === 'exact' ? parsed.scale : undefined
+}
 
 async function whyNot(
   session: Session,
@@ -69,13 +74,13 @@ async function whyNot(
   value: string | number,
   isMember: boolean,
 ): Promise<string | undefined> {
-  const scale = whole.test(type) ? 0 : /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1]
+  const scale = scaleOf(type)
   const text = String(value)
   if (scale !== undefined) {
     const digits = /^[-+]?\d+(?:\.(\d*?)0*)?$/.exec(text)
     if (digits === null && typeof value === 'string') return `"${text}" is no number`
     if (digits === null) return `${text} is compared exactly only as a text: '${exactText(value as number)}'`
-    if ((digits[1] ?? '').length > Number(scale)) return `${text} has more digits after the point than ${type}`
+    if ((digits[1] ?? '').length > scale) return `${text} has more digits after the point than ${type}`
   }
   if (typeof value === 'number' && ['text', 'time', 'uuid'].includes(kindOfType(type)))
     return `${text} is a number, and its column is ${type}: write it as a text, '…'`
@@ -92,9 +97,10 @@ async function whyNot(
  * @example kindOfType('DECIMAL(12,3)') // 'number'
  */
 export function kindOfType(type: string): string {
-  if (whole.test(type) || /^(?:DECIMAL|FLOAT|DOUBLE|REAL)\b/.test(type)) return 'number'
-  if (/^(?:DATE|TIMESTAMP)/.test(type)) return 'time'
-  return /^(?:VARCHAR|ENUM)/.test(type) ? 'text' : type.toLowerCase()
+  const { kind } = parseType(type)
+  if (kind === 'exact' || kind === 'float') return 'number'
+  if (kind === 'date' || kind === 'timestamp' || /^TIMESTAMP/.test(type)) return 'time'
+  return kind === 'text' || /^ENUM/.test(type) ? 'text' : type.toLowerCase()
 }
 
 function exactText(value: number): string {
