@@ -13,7 +13,7 @@ import { problemsOf, spell, valueAt } from './problems/issues.ts'
 import type { Path, Places } from './problems/places.ts'
 import { placesAround, soundPart, type Unread, unreadTables } from './problems/sound-part.ts'
 import { expandLists, type ListFile } from './procedures/lists.ts'
-import { configSchema, pipelineDataSchema, pipelineSchema } from './schema.ts'
+import { configSchema, pipelineDataSchema, pipelineSchema } from './schema/schema.ts'
 import type { Pipeline, ProjectConfig } from './types.ts'
 
 /**

@@ -20,7 +20,7 @@ export const knownFunctions: readonly string[] = [
   'storage/disk/storage.ts: diskStorage',
 ]
 
-export const knownFolders: readonly string[] = ['definition']
+export const knownFolders: readonly string[] = []
 
 /** Each a group of files that reach each other. */
 export const knownCycles: readonly string[] = []

@@ -1,7 +1,7 @@
 /** What the types of a definition allow and refuse; `types.test.ts` compiles it. Nothing here runs. */
 
 import type { z } from 'zod'
-import type { configSchema, pipelineDataSchema } from '../../src/definition/schema.ts'
+import type { configSchema, pipelineDataSchema } from '../../src/definition/schema/schema.ts'
 import {
   append,
   type CdcInput,

@@ -11,7 +11,7 @@ import {
   quarantine,
   strict,
   text,
-} from '../schema-parts.ts'
+} from '../schema/parts.ts'
 import { cdcMisfits, changesMisfits } from './rules.ts'
 
 const bytes = z.int().min(1)

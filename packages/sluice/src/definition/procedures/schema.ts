@@ -21,7 +21,7 @@ import {
   textOrReference,
   timeoutSeconds,
   zone,
-} from '../schema-parts.ts'
+} from '../schema/parts.ts'
 import { isStart, procedureNameRule } from './rules.ts'
 
 const resultColumn = strict({

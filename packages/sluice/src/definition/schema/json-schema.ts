@@ -1,6 +1,6 @@
 /** The published JSON Schema of definitions in JSON and YAML, made from the very schemas that check them. */
 import { z } from 'zod'
-import { procedureListSchema } from './procedures/schema.ts'
+import { procedureListSchema } from '../procedures/schema.ts'
 import { configSchema, pipelineDataSchema } from './schema.ts'
 
 /**

@@ -5,12 +5,12 @@
  */
 
 import { z } from 'zod'
-import { cdc, changes, lookups } from './cdc/schema.ts'
-import { encodings } from './encodings.ts'
-import { isParameterType, parameterMisfits } from './parameters.ts'
-import { csvMisfits } from './problems/consistency.ts'
-import { connection, procedure } from './procedures/schema.ts'
-import { isCron } from './schedule.ts'
+import { cdc, changes, lookups } from '../cdc/schema.ts'
+import { encodings } from '../encodings.ts'
+import { isParameterType, parameterMisfits } from '../parameters.ts'
+import { csvMisfits } from '../problems/consistency.ts'
+import { connection, procedure } from '../procedures/schema.ts'
+import { isCron } from '../schedule.ts'
 import {
   belowProject,
   checkInput,
@@ -31,7 +31,7 @@ import {
   textOrReference,
   timeoutSeconds,
   zone,
-} from './schema-parts.ts'
+} from './parts.ts'
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
 const compression = z.enum(['none', 'gzip']).optional()

@@ -1,8 +1,8 @@
 /** What the schemas of definitions are made of: names, references, columns, checks and limits. */
 import { z } from 'zod'
-import { simpleTypes } from './columns.ts'
-import { checkMisfits, columnMisfits, type Misfit } from './problems/consistency.ts'
-import { isZone } from './schedule.ts'
+import { simpleTypes } from '../columns.ts'
+import { checkMisfits, columnMisfits, type Misfit } from '../problems/consistency.ts'
+import { isZone } from '../schedule.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */
 export function strict<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
