@@ -28,8 +28,6 @@ export interface Storage {
   write(path: string, bytes: string | Uint8Array): Promise<void>
   /** Creates only where nothing is: exactly one of many racers gets true. After false, the object that is there is durable too. */
   create(path: string, bytes: string | Uint8Array): Promise<boolean>
-  /** Appends whole lines durably; only for logs with one writer. A torn last line of a crash is closed first, never glued to the new one. */
-  append(path: string, text: string): Promise<void>
   /** Takes over a local file that an engine wrote: it is durable under `path` afterwards, and gone from where it was. */
   adopt(localFile: string, path: string): Promise<StoredObject>
   /** A local file with the object's bytes, where an engine can read them; where there is no object, this or the reading fails. */

@@ -15,10 +15,7 @@ export const byteLoops: { readonly [place: string]: string } = {
 
 export const knownLongFiles: readonly string[] = []
 
-export const knownFunctions: readonly string[] = [
-  'sources/cdc/transactions.ts: transactionAssembler',
-  'storage/disk/storage.ts: diskStorage',
-]
+export const knownFunctions: readonly string[] = ['sources/cdc/transactions.ts: transactionAssembler']
 
 export const knownFolders: readonly string[] = []
 

@@ -73,17 +73,6 @@ describe.each(implementations)('$name', ({ open }) => {
     expect(torn).toEqual([])
   })
 
-  test('appends follow each other; a torn last line is closed, not glued to the next', async () => {
-    await storage.append('log', 'one\n')
-    await storage.append('log', 'two\nthree\n')
-    expect(text(await storage.read('log'))).toBe('one\ntwo\nthree\n')
-    await storage.write('log', 'one\n{"tor')
-    const restarted = another()
-    await restarted.append('log', 'four\n')
-    await restarted.append('log', 'five\n')
-    expect(text(await storage.read('log'))).toBe('one\n{"tor\nfour\nfive\n')
-  })
-
   test('an adopted file is gone from where it was, and can be read by an engine', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-written-'))
     writeFileSync(join(folder, 'part-0.parquet'), 'PAR1')
@@ -142,7 +131,6 @@ describe.each(implementations)('$name', ({ open }) => {
         () => storage.read(path),
         () => storage.write(path, ''),
         () => storage.create(path, ''),
-        () => storage.append(path, ''),
         () => storage.stat(path),
         () => storage.list(path),
         () => storage.remove(path),

@@ -42,10 +42,6 @@ export function failingFileOperations(
       hit('read')
       return file.read(position, length)
     },
-    async truncate(bytes) {
-      hit('truncate')
-      await file.truncate(bytes)
-    },
     async sync() {
       hit('fsync')
       await file.sync()

@@ -72,7 +72,7 @@ export function simulatedDisk(): SimulatedDisk {
       const parent = folderAt(dirname(path))
       const name = nameOf(path)
       if (mode === 'create' && parent.live.has(name)) fail('EEXIST', path)
-      if ((mode === 'create' || mode === 'append') && !parent.live.has(name)) parent.live.set(name, file())
+      if (mode === 'create' && !parent.live.has(name)) parent.live.set(name, file())
       const node = fileAt(path)
       return {
         async write(bytes) {
@@ -80,9 +80,6 @@ export function simulatedDisk(): SimulatedDisk {
         },
         readAll: async () => node.live,
         read: async (position, length) => node.live.subarray(position, position + length),
-        async truncate(bytes) {
-          node.live = node.live.subarray(0, bytes)
-        },
         async sync() {
           node.durable = node.live
         },

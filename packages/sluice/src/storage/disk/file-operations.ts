@@ -13,7 +13,6 @@ export interface OpenFile {
   readAll(): Promise<Uint8Array>
   /** Up to `length` bytes from `position`. */
   read(position: number, length: number): Promise<Uint8Array>
-  truncate(bytes: number): Promise<void>
   /** The content survives a power loss afterwards; the name only after `syncFolder`. */
   sync(): Promise<void>
   close(): Promise<void>
@@ -32,8 +31,8 @@ export interface FileStatus {
 
 /** Each operation rejects with Node's errors (`code` as in errno.h); none follows a symbolic link in the last part of its path. */
 export interface FileOperations {
-  /** `create`: fails with EEXIST; `append` creates; `adopt` opens what is there, makes it private and touches it. */
-  open(path: string, mode: 'read' | 'create' | 'append' | 'adopt'): Promise<OpenFile>
+  /** `create`: fails with EEXIST; `adopt` opens what is there, makes it private and touches it. */
+  open(path: string, mode: 'read' | 'create' | 'adopt'): Promise<OpenFile>
   /** Undefined where nothing is. At once, because every path is looked at before it is used. */
   status(path: string): FileStatus | undefined
   rename(from: string, to: string): Promise<void>
@@ -51,7 +50,6 @@ export interface FileOperations {
 const openFlags = {
   read: constants.O_RDONLY | constants.O_NOFOLLOW,
   create: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-  append: constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
   adopt: constants.O_RDWR | constants.O_NOFOLLOW,
 }
 
@@ -73,7 +71,6 @@ export const nodeFileOperations: FileOperations = {
         const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, position)
         return buffer.subarray(0, bytesRead)
       },
-      truncate: (bytes) => handle.truncate(bytes),
       sync: () => handle.sync(),
       close: () => handle.close(),
     }

@@ -38,11 +38,10 @@ describe('the disk', () => {
     writeFileSync(join(folder, 'x'), 'x', { mode: 0o666 })
     await storage.adopt(join(folder, 'x'), 'a/b/x')
     await storage.write('a/w', '')
-    await storage.append('a/l', '')
-    const modes = ['', 'a', 'a/b', 'a/b/x', 'a/w', 'a/l', '_scratch', '_temp'].map((path) =>
+    const modes = ['', 'a', 'a/b', 'a/b/x', 'a/w', '_scratch', '_temp'].map((path) =>
       (statSync(join(root, 'lake', path)).mode & 0o777).toString(8),
     )
-    expect(modes).toEqual(['700', '700', '700', '600', '600', '600', '700', '700'])
+    expect(modes).toEqual(['700', '700', '700', '600', '600', '700', '700'])
   })
 
   test('CT-10: symbolic links are refused, as a file and as a folder on the way', async () => {
@@ -56,7 +55,6 @@ describe('the disk', () => {
         () => storage.read(path),
         () => storage.write(path, 'x'),
         () => storage.create(path, 'x'),
-        () => storage.append(path, 'x'),
         () => storage.remove(path),
       ])
         await expect(use()).rejects.toMatchObject({ name: 'Storage.UnsafePath' })
@@ -163,10 +161,6 @@ async function workload(
   await storage.adopt(file(), 't/data/p/part-0')
   done('t/data/p/part-0', 'PAR1')
   if (await storage.create('t/versions/1', 'record')) done('t/versions/1', 'record')
-  await storage.append('t/log', 'a\n')
-  done('t/log', 'a\n')
-  await storage.append('t/log', 'b\n')
-  done('t/log', 'a\nb\n')
   await storage.write('t/hint', 'two')
   done('t/hint', 'two')
 }
@@ -176,7 +170,6 @@ const maybe: { readonly [path: string]: readonly (string | undefined)[] } = {
   't/hint': [undefined, 'one', 'two'],
   't/data/p/part-0': [undefined, 'PAR1'],
   't/versions/1': [undefined, 'record'],
-  't/log': [undefined, '', 'a\n', 'a\nb\n'],
 }
 
 async function expectConsistent(storage: Storage, done: ReadonlyMap<string, string>): Promise<void> {

@@ -2,17 +2,17 @@
  * Storage on a local disk. A file is written under a temporary name, synced, then renamed or linked into place, and its folder synced:
  * after a power loss there is the old or the new file, never a part of one.
  */
-import { join, resolve } from 'node:path'
-import { newId, systemClock } from '../../base/clock.ts'
+import { resolve } from 'node:path'
 import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../storage.ts'
 import { classifyError, errorCode } from './classify-error.ts'
-import { type FileOperations, type FileStatus, nodeFileOperations } from './file-operations.ts'
+import { type FileOperations, nodeFileOperations } from './file-operations.ts'
 import { diskFolders } from './folders.ts'
-import { leftoverName, removeLeftovers } from './leftovers.ts'
+import { removeLeftovers } from './leftovers.ts'
 import { listFiles, listFolders, objectOf } from './list.ts'
 import { ownFolders, pathParts } from './path.ts'
+import { diskPlaces } from './places.ts'
 
 /**
  * Opens storage below a folder, which is made (0700) by the first write.
@@ -24,52 +24,7 @@ import { ownFolders, pathParts } from './path.ts'
 export function diskStorage(root: string, operations: FileOperations = nodeFileOperations): Storage {
   const base = resolve(root)
   const folders = diskFolders(base, operations)
-  const closedLogs = new Set<string>()
-
-  const local = (path: string): string => join(base, ...pathParts(path))
-
-  /** The file at `path`; undefined where nothing is. Every folder on the way is a real one. */
-  const fileAt = (path: string): FileStatus | undefined => {
-    folders.check(path)
-    const found = operations.status(local(path))
-    if (found?.kind === 'other') throw sluiceError('Storage.UnsafePath', { path, why: 'it is not a regular file' })
-    return found?.kind === 'file' ? found : undefined
-  }
-
-  /** Runs `place` with the file in its folder; makes the folder anew where another process has just removed it as empty. */
-  const inFolder = async (path: string, place: (folder: string) => Promise<void>): Promise<void> => {
-    for (let attempt = 1; ; attempt++) {
-      const folder = await folders.make(path)
-      try {
-        return await place(folder)
-      } catch (error) {
-        if (errorCode(error) !== 'ENOENT' || attempt === 3) throw error
-      }
-    }
-  }
-
-  const writeTemporary = async (bytes: string | Uint8Array): Promise<string> => {
-    const name = `${ownFolders.temporary}/${leftoverName(newId(systemClock))}`
-    let file = ''
-    await inFolder(name, async () => {
-      const opened = await operations.open(local(name), 'create')
-      file = local(name)
-      try {
-        await opened.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
-        crashPoint('storage.write.before_sync')
-        await opened.sync()
-      } finally {
-        await opened.close()
-      }
-    }).catch(async (error: unknown) => {
-      if (file !== '') await discard(file)
-      throw error
-    })
-    return file
-  }
-
-  /** Best effort: what stays is a leftover, and is removed as one. */
-  const discard = (file: string): Promise<void> => operations.unlink(file).catch(() => undefined)
+  const { local, fileAt, inFolder, writeTemporary, copyOf, sync, discard } = diskPlaces(base, folders, operations)
 
   const attempt = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -138,31 +93,6 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
         return created
       }),
 
-    append: (path, text) =>
-      attempt(path, async () => {
-        const before = fileAt(path)
-        await inFolder(path, async (folder) => {
-          const file = await operations.open(local(path), 'append')
-          try {
-            const length = before?.bytes ?? 0
-            const torn = !closedLogs.has(path) && length > 0 && (await file.read(length - 1, 1))[0] !== 10
-            try {
-              await file.write(Buffer.from(torn ? `\n${text}` : text))
-              crashPoint('storage.append.before_sync')
-              await file.sync()
-            } catch (error) {
-              await file.truncate(length).catch(() => undefined)
-              closedLogs.delete(path)
-              throw error
-            }
-          } finally {
-            await file.close()
-          }
-          if (before === undefined || !closedLogs.has(path)) await operations.syncFolder(folder)
-          closedLogs.add(path)
-        })
-      }),
-
     adopt: (localFile, path) =>
       attempt(path, async () => {
         fileAt(path)
@@ -216,22 +146,5 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
       }),
 
     removeLeftovers: (options) => attempt('', () => removeLeftovers(base, ownFolders.temporary, operations, options)),
-  }
-
-  async function copyOf(localFile: string): Promise<string> {
-    const name = `${ownFolders.temporary}/${leftoverName(newId(systemClock))}`
-    await folders.make(name)
-    await operations.copy(localFile, local(name))
-    return local(name)
-  }
-
-  async function sync(localFile: string): Promise<void> {
-    const file = await operations.open(localFile, 'adopt')
-    try {
-      crashPoint('storage.adopt.before_sync')
-      await file.sync()
-    } finally {
-      await file.close()
-    }
   }
 }
