@@ -1,4 +1,5 @@
 /** What tables there are, and what is known of each. */
+import { projectIndex } from '../definition/project-index.ts'
 import type { CommitRecord, Field, InputReference } from '../lake/record.ts'
 import type { ReadContext } from '../run/api.ts'
 import { definedTables } from './tables.ts'
@@ -29,12 +30,10 @@ export interface CatalogEntry {
 export async function describeCatalog(project: ReadContext): Promise<readonly CatalogEntry[]> {
   const records = new Map((await project.tables()).map((record) => [record.table, record]))
   const defined = definedTables(project.definition)
-  const descriptions = new Map(
-    project.definition.pipelines.flatMap((p) => Object.entries(p.tables).map(([t, o]) => [t, o.description])),
-  )
+  const { options } = projectIndex(project.definition)
   const lake = [...new Set([...defined.lake, ...records.keys()])].map((table): CatalogEntry => {
     const record = records.get(table)
-    const description = descriptions.get(table)
+    const { description } = options(table)
     return {
       table,
       kind: 'lake',
@@ -81,11 +80,10 @@ export function inputInWords(input: InputReference): string {
 
 async function ofLoads(project: ReadContext, targets: readonly string[]): Promise<readonly CatalogEntry[]> {
   if (targets.length === 0) return []
-  const loads = project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
   const ledger = await project.loads()
   return targets.map((target) => {
     const newest = ledger.filter((row) => row.target === target).sort((a, b) => (a.loadedAt < b.loadedAt ? 1 : -1))[0]
-    const load = loads.find(([name]) => name === target)?.[1]
+    const load = projectIndex(project.definition).load(target)?.load
     const from =
       load === undefined ? [] : [`${load.from}${newest === undefined ? '' : ` v${newest.version}`} (${load.mode})`]
     return {

@@ -1,13 +1,14 @@
 /** Where tables and columns come from and go to: one graph, from definitions and parsed SQL. */
+
 import { posix } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Project, Source } from '../definition/types.ts'
 import type { ReadContext } from '../run/api.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
-import { sourceTable } from './tables.ts'
 
 /** An arrow: `to` is made from `from`. Nodes are tables, columns (`stage.sales.quantity`), files (`inbox/sales_*.csv`), procedures (`erp:dbo.usp_sales`), or a database's tables (`oltp:public.sales`). */
 export interface LineageEdge {
@@ -67,21 +68,20 @@ export function tableEdges(
   project: Project,
   analysis: { readonly [table: string]: SqlAnalysis },
 ): readonly LineageEdge[] {
-  return project.pipelines.flatMap((pipeline) => [
-    ...Object.entries(pipeline.sources).flatMap(([name, source]) =>
-      originsOf(source).map((from) => ({ from, to: sourceTable(name, pipeline.layers) })),
-    ),
-    ...Object.entries(pipeline.models).flatMap(([to, model]) =>
+  const { sources, models, loads } = projectIndex(project)
+  return [
+    ...sources.flatMap(({ table: to, source }) => originsOf(source).map((from) => ({ from, to }))),
+    ...models.flatMap(({ table: to, model }) =>
       (model.kind === 'code' ? model.inputs : (analysis[to]?.tables ?? [])).map((from) => ({ from, to })),
     ),
-    ...Object.entries(pipeline.loads).flatMap(([target, load]) => [
+    ...loads.flatMap(({ target, load }) => [
       { from: load.from, to: `warehouse.${target}` },
       ...[...new Set(Object.values(lookupsOf(load)).map(({ dimension }) => dimension))].map((dimension) => ({
         from: `warehouse.${dimension}`,
         to: `warehouse.${target}`,
       })),
     ]),
-  ])
+  ]
 }
 
 /** The arrows that the newest versions were made along; files by their folder. */
@@ -114,21 +114,19 @@ function columnEdges(
   const inModels = Object.entries(analysis).flatMap(([table, { columns: made }]) =>
     made.flatMap(({ column, from }) => from.map((source) => ({ from: source, to: `${table}.${column}` }))),
   )
-  const inLoads = project.pipelines.flatMap(({ loads }) =>
-    Object.entries(loads).flatMap(([target, { from }]) =>
-      (columns.get(from) ?? []).map((column) => ({ from: `${from}.${column}`, to: `warehouse.${target}.${column}` })),
-    ),
+  const inLoads = projectIndex(project).loads.flatMap(({ target, load: { from } }) =>
+    (columns.get(from) ?? []).map((column) => ({ from: `${from}.${column}`, to: `warehouse.${target}.${column}` })),
   )
   return [...inModels, ...inLoads, ...lookupEdges(project)]
 }
 
 /** A surrogate key that a load looks up comes from the dimension's. */
-function lookupEdges({ pipelines }: Project): readonly LineageEdge[] {
-  const loads = pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
+function lookupEdges(project: Project): readonly LineageEdge[] {
+  const { loads } = projectIndex(project)
   const surrogates = new Map(
-    loads.flatMap(([target, load]) => (load.mode === 'scd2' ? [[target, load.columns.surrogate] as const] : [])),
+    loads.flatMap(({ target, load }) => (load.mode === 'scd2' ? [[target, load.columns.surrogate] as const] : [])),
   )
-  return loads.flatMap(([target, load]) =>
+  return loads.flatMap(({ target, load }) =>
     Object.entries(lookupsOf(load)).map(([column, { dimension }]) => ({
       from: `warehouse.${dimension}.${surrogates.get(dimension)}`,
       to: `warehouse.${target}.${column}`,

@@ -1,6 +1,8 @@
 /** The names that a project knows, and the tables behind them. */
+
 import { sluiceError } from '../base/errors.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Project } from '../definition/types.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import type { ReadContext } from '../run/api.ts'
@@ -25,18 +27,11 @@ export function definedTables(project: Project): {
   readonly lake: readonly string[]
   readonly warehouse: readonly string[]
 } {
+  const { sources, models, loads } = projectIndex(project)
   return {
-    lake: project.pipelines.flatMap((pipeline) => [
-      ...Object.keys(pipeline.sources).map((name) => sourceTable(name, pipeline.layers)),
-      ...Object.keys(pipeline.models),
-    ]),
-    warehouse: project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads)),
+    lake: [...sources, ...models].map(({ table }) => table),
+    warehouse: loads.map(({ target }) => target),
   }
-}
-
-/** The table that a source lands in: the first layer's, unless it is named in full. */
-export function sourceTable(name: string, layers: readonly string[]): string {
-  return name.includes('.') ? name : `${layers[0]}.${name}`
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Which pipelines a run works on, and so whose leases it takes. */
+import { projectIndex } from '../definition/project-index.ts'
 import type { ProjectContext } from './context.ts'
 
 /** @example allPipelines(context) // ['retail', 'finance'] */
@@ -8,9 +9,7 @@ export function allPipelines({ project }: Pick<ProjectContext, 'project'>): read
 
 /** The pipelines that make a table; all of them for a table that none makes any more. @example pipelinesOf(context, 'raw.sales') */
 export function pipelinesOf(context: Pick<ProjectContext, 'project'>, table: string): readonly string[] {
-  const own = context.project.pipelines.filter(
-    ({ layers, sources, models }) =>
-      table in models || Object.keys(sources).some((name) => table === `${layers[0]}.${name}`),
-  )
-  return own.length > 0 ? own.map(({ name }) => name) : allPipelines(context)
+  const index = projectIndex(context.project)
+  const own = [index.source(table), index.model(table)].flatMap((found) => found?.pipeline.name ?? [])
+  return own.length > 0 ? own : allPipelines(context)
 }

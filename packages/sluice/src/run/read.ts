@@ -2,6 +2,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import { relationOf, snapshotOf } from '../lake/relation.ts'
@@ -111,7 +112,7 @@ async function standInForServer(
   { connection, schema }: { readonly connection: string; readonly schema: string },
 ): Promise<void> {
   await session.run("ATTACH ':memory:' AS warehouse")
-  const targets = project.pipelines.flatMap((pipeline) => Object.keys(pipeline.loads))
+  const targets = projectIndex(project).loads.map(({ target }) => target)
   const where = (name: string): string =>
     quoteText(
       `The warehouse is a PostgreSQL server, which this query cannot reach. Ask the server itself, as the connection "${connection}" names it: SELECT * FROM ${name}`,

@@ -4,10 +4,12 @@
  * A replay is an ordinary delivery, so it is accounted for like one. What one version refused of one file is delivered again once: its new name
  * says which it is, and the rows that are refused again belong to the version that refused them.
  */
+
 import { posix } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { FilesSource } from '../definition/types.ts'
 import type { QuarantineFile } from '../lake/record.ts'
 import { exportQuarantine, quarantineRelation } from '../quality/quarantine.ts'
@@ -25,9 +27,7 @@ import { planProject } from './planning/planning.ts'
  * @throws Quality.NotReplayable where refused records cannot be a delivery of their own
  */
 export async function deliverRefused(context: ProjectContext, table: string): Promise<readonly string[]> {
-  const [layer, name] = table.split('.') as [string, string]
-  const source = context.project.pipelines.find(({ layers, sources }) => layers[0] === layer && name in sources)
-    ?.sources[name]
+  const source = projectIndex(context.project).source(table)?.source
   const { plan } = await planProject(context, { anyParameters: true })
   const definition = plan.tasks.find((task) => task.id === `ingest:${table}`)?.definition
   // Under the definition that refused them, they would be refused again.

@@ -1,14 +1,16 @@
 /** `sluice render` */
+
 import { sluiceError } from '../../base/errors.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { Run } from '../command.ts'
 import { visible, visibleLines } from '../render/text.ts'
 
 export const run: Run<'render'> = async (context, { name }) => {
   const { out } = context.terminal
   await using project = await context.open()
-  const models = new Map(project.definition.pipelines.flatMap((pipeline) => Object.entries(pipeline.models)))
-  const model = name === undefined ? undefined : models.get(name)
+  const index = projectIndex(project.definition)
+  const model = name === undefined ? undefined : index.model(name)?.model
   if (model?.kind === 'sql') {
     if (context.terminal.json) await out.json({ table: name, sql: model.sql.trimEnd() })
     else await out.line(visibleLines(model.sql.trimEnd()))
@@ -23,7 +25,7 @@ export const run: Run<'render'> = async (context, { name }) => {
   }
   const known = [
     ...machines.map((candidate) => candidate.name),
-    ...[...models].flatMap(([table, { kind }]) => (kind === 'sql' ? [table] : [])),
+    ...index.models.flatMap(({ table, model: { kind } }) => (kind === 'sql' ? [table] : [])),
   ]
   if (name === undefined) {
     if (context.terminal.json) await out.json(known)

@@ -1,4 +1,5 @@
 /** The end of a run: at most twelve lines that account for every row and say where to look next, and what failed tasks have to show. Pure. */
+import { projectIndex } from '../../definition/project-index.ts'
 import type { Project } from '../../definition/types.ts'
 import type { ErrorSummary } from '../../run/ledger/events.ts'
 import type { Channel } from '../terminal.ts'
@@ -80,13 +81,14 @@ export function nextAfterRun(view: RunView, project: Project): string {
 }
 
 /** A few rows of a target; of one on a server by the server's own client, or, where that is not known here, of the table that it was loaded from. */
-function readTarget(target: string, { config: { warehouse, connections }, pipelines }: Project): string {
+function readTarget(target: string, project: Project): string {
+  const { warehouse, connections } = project.config
   if (warehouse.kind === 'duckdb') return `sluice query "SELECT * FROM warehouse.${visible(target)} LIMIT 10"`
   const { host, port, user, database } = connections[warehouse.connection] ?? {}
   const words = [host, String(port ?? 5432), user, database, `${warehouse.schema}.${target}`]
   const [at, on, as, of, name] = words.flatMap((word) => (typeof word === 'string' && isPlain(word) ? [word] : []))
   if (name !== undefined) return `psql -h ${at} -p ${on} -U ${as} -d ${of} -c "SELECT * FROM ${name} LIMIT 10"`
-  const from = pipelines.flatMap(({ loads }) => loads[target]?.from ?? [])[0]
+  const from = projectIndex(project).load(target)?.load.from
   return from === undefined ? 'sluice catalog' : `sluice query "SELECT * FROM ${visible(from)} LIMIT 10"`
 }
 

@@ -1,6 +1,8 @@
 /** Logs of changes: their sources, over the project's connections. */
+
 import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
+import { capturedLogs } from '../../definition/cdc/cdc.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { CdcContext } from '../../sources/cdc/context.ts'
 import { cdcSource } from '../../sources/cdc/source.ts'
@@ -53,13 +55,9 @@ export function openChanges(table: string, source: CdcSource, context: CdcProjec
 
 /** The source of a log of changes. @example sourceOf(context, 'raw.shop').slot @throws Cli.UnknownName where the table is no log of changes */
 export function sourceOf({ project }: Pick<ProjectContext, 'project'>, table: string): CdcSource {
-  const logs = project.pipelines.flatMap(({ layers, sources }) =>
-    Object.entries(sources).flatMap(([key, source]) =>
-      source.kind === 'cdc' ? [[`${layers[0]}.${key}`, source] as const] : [],
-    ),
-  )
-  const found = logs.find(([name]) => name === table)
+  const logs = capturedLogs(project)
+  const found = logs.find(({ log }) => log === table)
   if (found === undefined)
-    throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: logs.map(([name]) => name) })
-  return found[1]
+    throw sluiceError('Cli.UnknownName', { what: 'source of changes', name: table, known: logs.map(({ log }) => log) })
+  return found.source
 }

@@ -4,7 +4,9 @@
  *
  * It does or it throws. Whether it is tried again says the state machine; what a failure is to the run is settled in `steps/settle.ts`.
  */
+
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { PlanTask } from '../../plan/types.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from '../context.ts'
 import { errorSummary, type NewRunEvent } from '../ledger/events.ts'
@@ -38,7 +40,7 @@ const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) =>
 }
 
 const isOfChanges = ({ project, task }: TaskContext): boolean =>
-  project.pipelines.find(({ name }) => name === task.pipeline)?.models[task.table]?.kind === 'changes'
+  projectIndex(project).model(task.table)?.model.kind === 'changes'
 
 /**
  * Runs a task of an open run.

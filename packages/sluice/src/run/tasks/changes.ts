@@ -1,4 +1,5 @@
 /** Makes a version of a table of changes: from those that came since its last version, or from all of them where that would not be the same. */
+
 import { assert } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { currentRows } from '../../changes/current.ts'
@@ -6,6 +7,7 @@ import { assertDms, dmsColumns, dmsLogSql, dmsTable } from '../../changes/dms.ts
 import { foldChanges, foldedSelect, historySelect } from '../../changes/fold.ts'
 import { type Judge, openJudge } from '../../changes/judge.ts'
 import { addedColumns } from '../../definition/columns.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { ChangesModel } from '../../definition/types.ts'
 import type { Session, WrittenFile } from '../../engines/engine.ts'
 import { type Growth, identityOf, rowsVersion } from '../../lake/growth.ts'
@@ -49,7 +51,7 @@ interface Making {
  */
 export async function runChanges(context: TaskContext): Promise<TaskOutcome> {
   const { project, task, lake } = context
-  const model = project.pipelines.find(({ name }) => name === task.pipeline)?.models[task.table]
+  const model = projectIndex(project).model(task.table)?.model
   assert(model?.kind === 'changes', `the plan's table of changes ${task.table} is defined`)
   const [log] = await resolveInputs(context)
   assert(log !== undefined, 'a table of changes has one input')

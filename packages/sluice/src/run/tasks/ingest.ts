@@ -4,6 +4,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { declaredChecks, sourceColumns, withChecks } from '../../definition/columns.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { Check, Source } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { sameContent } from '../../lake/content.ts'
@@ -102,10 +103,10 @@ function tellKnown({ emit, task }: TaskContext, known: readonly DiscoveredInput[
 
 /** The source as it is taken, with every check that is declared of its table; those that compare it with other tables apart, for the source knows none. */
 function sourceOf({ project, task }: TaskContext): { source: Source; comparisons: readonly Check[] } {
-  const pipeline = project.pipelines.find(({ name }) => name === task.pipeline)
-  const source = pipeline?.sources[task.table.slice(task.table.indexOf('.') + 1)]
+  const index = projectIndex(project)
+  const source = index.source(task.table)?.source
   assert(source !== undefined, `the plan's source ${task.table} is defined`)
-  const checks = [...declaredChecks(source), ...(pipeline?.tables[task.table]?.checks ?? [])]
+  const checks = [...declaredChecks(source), ...(index.options(task.table).checks ?? [])]
   const compares = ({ kind }: Check): boolean => kind === 'reference' || kind === 'reconcile'
   const own = checks.filter((check) => !compares(check))
   return { source: withChecks(source, own), comparisons: checks.filter(compares) }

@@ -2,6 +2,7 @@
 
 import { digest } from '../../base/json.ts'
 import { historyColumns } from '../../definition/cdc/rules.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, onlyGrew, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
@@ -30,7 +31,7 @@ export function loadIdOf(
  */
 export function loadColumns({ project }: TaskContext, load: Load, record: CommitRecord): readonly LoadColumn[] {
   const columns = record.fields.map(({ name, type, nullable }) => ({ name, type, nullable }))
-  const model = project.pipelines.map(({ models }) => models[load.from]).find((one) => one !== undefined)
+  const model = projectIndex(project).model(load.from)?.model
   if (load.mode !== 'scd2' || model?.kind !== 'changes' || model.as !== 'history') return columns
   const flag = typeof load.deletes === 'object' ? load.deletes.column : undefined
   const named = new Set([...load.key, ...(load.track ?? []), load.effective, load.sequence, flag])

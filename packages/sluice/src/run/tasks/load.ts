@@ -1,6 +1,7 @@
 /** Loads a version of a lake table into the warehouse. */
 
 import { assert, sluiceError } from '../../base/errors.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { Load } from '../../definition/types.ts'
 import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
@@ -17,7 +18,7 @@ import { loadColumns, loadFiles, loadIdOf, movedFiles } from './load-rows.ts'
  */
 export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   const { task, emit } = context
-  const load = context.project.pipelines.find((pipeline) => pipeline.name === task.pipeline)?.loads[task.table]
+  const load = projectIndex(context.project).load(task.table)?.load
   assert(load !== undefined, `the plan's load ${task.table} is defined`)
   const [record] = await resolveInputs(context)
   if (record === undefined) throw sluiceError('Run.NoVersion', { table: load.from })
@@ -89,8 +90,8 @@ async function growthOf({ lake }: TaskContext, record: CommitRecord, last: LoadL
 
 /** The project's dimensions, by their targets. */
 function dimensionsOf({ project }: TaskContext): NonNullable<LoadInput['dimensions']> {
-  const loads = project.pipelines.flatMap((pipeline) => Object.entries(pipeline.loads))
-  return Object.fromEntries(loads.flatMap(([target, load]) => (load.mode === 'scd2' ? [[target, load]] : [])))
+  const { loads } = projectIndex(project)
+  return Object.fromEntries(loads.flatMap(({ target, load }) => (load.mode === 'scd2' ? [[target, load]] : [])))
 }
 
 /** An append can only add: where rows that it added have left their table since, adding the rest would double or keep what was taken back. */

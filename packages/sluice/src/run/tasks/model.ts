@@ -1,6 +1,8 @@
 /** Makes a version of a model's table from exactly the versions that it reads. */
+
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type { CodeModel, SqlModel, TableOptions } from '../../definition/types.ts'
 import type { EngineColumn, Session, WriteOptions, WrittenFile } from '../../engines/engine.ts'
 import { rowsVersion } from '../../lake/growth.ts'
@@ -28,8 +30,8 @@ import { publish } from './publish.ts'
  */
 export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
   const { task, lake } = whole
-  const pipeline = whole.project.pipelines.find(({ name }) => name === task.pipeline)
-  const model = pipeline?.models[task.table]
+  const index = projectIndex(whole.project)
+  const model = index.model(task.table)?.model
   assert(model !== undefined, `the plan's model ${task.table} is defined`)
   assert(model.kind !== 'changes', 'a table of changes is made by its own task')
   const records = await resolveInputs(whole)
@@ -46,7 +48,7 @@ export async function runModel(whole: TaskContext): Promise<TaskOutcome> {
   await using session = await whole.engine.open({ signal: whole.signal })
   await attachInputs(session, records)
   await setParameters(session, model.bound)
-  const options = pipeline?.tables[task.table] ?? {}
+  const options = index.options(task.table)
   const context = await confineToInputs(whole, session, records, options.checks ?? [])
   const sql = await modelSql(context, session, model)
   const made = await makeCandidate(context, session, sql, options, records)
