@@ -212,7 +212,7 @@ describe('a run', () => {
           warehouse: { kind: 'postgres', connection: 'dw', schema: 'public' },
           connections: { dw: connection },
         },
-        pipelines: [{ loads: { dim_product: { from: 'analytics.products' } } }],
+        pipelines: [{ sources: {}, models: {}, tables: {}, loads: { dim_product: { from: 'analytics.products' } } }],
       }) as unknown as Project
     expect(nextAfterRun(done, on(star))).toBe(
       'psql -h db.example.com -p 5433 -U etl -d star -c "SELECT * FROM public.dim_product LIMIT 10"',

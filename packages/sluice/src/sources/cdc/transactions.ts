@@ -147,7 +147,8 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
         stream = undefined
         return undefined
       case 'streamAbort':
-        abort(message.xid, message.subXid)
+        if (stream !== undefined) throw sequence('an abort came inside of a stream')
+        abort(streams, message.xid, message.subXid)
         return undefined
       case 'streamCommit': {
         const ended = streams.get(message.xid)
@@ -160,19 +161,6 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
       default:
         return undefined
     }
-  }
-
-  function abort(xid: number, subXid: number): void {
-    if (stream !== undefined) throw sequence('an abort came inside of a stream')
-    const of = streams.get(xid)
-    // Of what never came there is nothing to take back.
-    if (of === undefined) return
-    if (xid !== subXid) {
-      of.aborted.add(subXid)
-      return
-    }
-    of.spool?.close()
-    streams.delete(xid)
   }
 
   return {
@@ -196,6 +184,18 @@ export function transactionAssembler(decoder: Decoder, after: Lsn, limits: Spool
     },
     close: () => pool.close(),
   }
+}
+
+/** Takes back a streamed transaction, or a savepoint of it. Of what never came there is nothing to take back. */
+function abort(streams: Map<number, Open>, xid: number, subXid: number): void {
+  const of = streams.get(xid)
+  if (of === undefined) return
+  if (xid !== subXid) {
+    of.aborted.add(subXid)
+    return
+  }
+  of.spool?.close()
+  streams.delete(xid)
 }
 
 /** Decodes what a spool holds, without what savepoints took back. Tables are described by all of it: a description holds until the next. */

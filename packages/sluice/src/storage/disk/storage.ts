@@ -4,8 +4,8 @@
  */
 import { resolve } from 'node:path'
 import { crashPoint } from '../../base/crash.ts'
-import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../storage.ts'
+import { adopt } from './adopt.ts'
 import { classifyError, errorCode } from './classify-error.ts'
 import { type FileOperations, nodeFileOperations } from './file-operations.ts'
 import { diskFolders } from './folders.ts'
@@ -24,7 +24,8 @@ import { diskPlaces } from './places.ts'
 export function diskStorage(root: string, operations: FileOperations = nodeFileOperations): Storage {
   const base = resolve(root)
   const folders = diskFolders(base, operations)
-  const { local, fileAt, inFolder, writeTemporary, copyOf, sync, discard } = diskPlaces(base, folders, operations)
+  const places = diskPlaces(base, folders, operations)
+  const { local, fileAt, inFolder, writeTemporary, discard } = places
 
   const attempt = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -93,32 +94,7 @@ export function diskStorage(root: string, operations: FileOperations = nodeFileO
         return created
       }),
 
-    adopt: (localFile, path) =>
-      attempt(path, async () => {
-        fileAt(path)
-        const source = operations.status(localFile)
-        if (source?.kind !== 'file')
-          throw sluiceError('Storage.UnsafePath', { path: localFile, why: 'it is not a regular file' })
-        // A second name of the same file could still change what was committed.
-        let moving = source.links === 1 ? localFile : await copyOf(localFile)
-        await sync(moving)
-        await inFolder(path, async (folder) => {
-          crashPoint('storage.adopt.before_rename')
-          try {
-            await operations.rename(moving, local(path))
-          } catch (error) {
-            if (errorCode(error) !== 'EXDEV') throw error
-            moving = await copyOf(localFile)
-            await sync(moving)
-            await operations.rename(moving, local(path))
-          }
-          crashPoint('storage.adopt.before_folder_sync')
-          await operations.syncFolder(folder)
-        })
-        if (moving !== localFile) await discard(localFile)
-        const adopted = operations.status(local(path))
-        return objectOf(path, adopted ?? source)
-      }),
+    adopt: (localFile, path) => attempt(path, () => adopt(places, operations, localFile, path)),
 
     materialise: (path) =>
       attempt(path, async () => ({ file: local(path), [Symbol.asyncDispose]: async () => undefined })),
