@@ -31,7 +31,11 @@ export default pipeline('erp', { sources: { ...procedures('erp', ${list}) } })\n
 }
 
 /** Seconds that a retry waits pass at once. */
-const clockAt = (now?: Date) => ({ now: () => now ?? new Date(), sleep: async () => {} })
+/** Waits are shorter, and still let the work beside them go on: a sleep that is none would keep the loops that wait for it at work for ever. */
+const clockAt = (now?: Date): Clock => ({
+  now: () => now ?? new Date(),
+  sleep: (ms, signal) => systemClock.sleep(ms / 100, signal),
+})
 
 export async function run(root: string, { connectorOf }: ScriptedServer, now?: Date) {
   await using opened = await openProject(root, { connectorOf, clock: clockAt(now) })
