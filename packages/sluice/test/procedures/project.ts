@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
-import { systemClock } from '../../src/base/clock.ts'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLake } from '../../src/lake/lake.ts'
 import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
