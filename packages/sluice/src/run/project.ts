@@ -7,7 +7,8 @@ import { type Problem, sluiceError } from '../base/errors.ts'
 import { inOrder } from '../definition/problems/in-order.ts'
 import { stateBelow, stateFolder } from '../definition/state.ts'
 import type { Project } from '../definition/types.ts'
-import { duckDbEngine } from '../engines/duckdb/engine.ts'
+import type { DuckDbOptions } from '../engines/duckdb/engine.ts'
+import type { Engine } from '../engines/engine.ts'
 import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import type { CommitRecord } from '../lake/record.ts'
@@ -90,7 +91,7 @@ async function wire(
   const inbox = diskInbox(root)
   const lake: Lake = openLake(storage, clock)
   const hashes = await openHashCache(state)
-  const engine = duckDbEngine({
+  const engine = lazyEngine({
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(below, 'tmp')),
     ...(config.engine.tempLimit === undefined ? {} : { tempLimit: config.engine.tempLimit }),
@@ -133,6 +134,19 @@ async function wire(
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
       await hashes.save()
+    },
+  }
+}
+
+/** The engine, loaded with its first session. */
+function lazyEngine(options: DuckDbOptions): Engine {
+  let loaded: Promise<Engine> | undefined
+  const load = async (): Promise<Engine> => (await import('../engines/duckdb/engine.ts')).duckDbEngine(options)
+  return {
+    name: 'duckdb',
+    async open(session) {
+      loaded ??= load()
+      return (await loaded).open(session)
     },
   }
 }
