@@ -32,3 +32,71 @@ export async function completeFile(
   if (fields !== undefined) await writeFieldIds(file, fields)
   return { ...(await readFooter(session, file)), hasFieldIds: fields !== undefined }
 }
+
+/** A column as the file itself describes it. */
+export interface FileColumn {
+  readonly name: string
+  /** The type of the file where the engine reads another one (`DECIMAL(39,2)`, `INT96`), else the engine's. */
+  readonly type: string
+  /** Whether its values are finer than what the engine reads of them. */
+  readonly isCut: boolean
+  /** Whether the file says that it has no value at all. */
+  readonly isEmpty: boolean
+}
+
+interface SchemaRow {
+  readonly name: string
+  readonly type: string | null
+  readonly num_children: string | null
+  readonly repetition_type: string | null
+  readonly converted_type: string | null
+  readonly logical_type: string | null
+  readonly precision: string | null
+  readonly scale: string | null
+  readonly duckdb_type: string | null
+}
+
+/**
+ * Reads a file's columns from its own schema, under the names that they have there.
+ *
+ * @example (await readColumns(session, file)).find(({ isCut }) => isCut)?.type // 'INT96'
+ */
+export async function readColumns(session: Pick<Session, 'all'>, file: string): Promise<readonly FileColumn[]> {
+  const rows = await session.all<SchemaRow>(
+    `SELECT name, type, num_children::VARCHAR AS num_children, repetition_type, converted_type, logical_type, precision::VARCHAR AS precision, scale::VARCHAR AS scale, duckdb_type FROM parquet_schema(${quotePath(file)}) ORDER BY column_id`,
+  )
+  const chunks = await session.all<{ name: string; empty: boolean | null }>(
+    `SELECT path_in_schema AS name, bool_and(coalesce(stats_null_count = num_values, false)) AS empty FROM parquet_metadata(${quotePath(file)}) GROUP BY ALL`,
+  )
+  const empty = new Set(chunks.filter((chunk) => chunk.empty === true).map(({ name }) => name))
+  const columns: FileColumn[] = []
+  const after = (place: number): number => {
+    let next = place + 1
+    for (let child = Number(rows[place]?.num_children ?? 0); child > 0; child--) next = after(next)
+    return next
+  }
+  for (let place = 1; place < rows.length; place = after(place)) columns.push(fileColumn(rows[place]!, empty))
+  return columns
+}
+
+function fileColumn(row: SchemaRow, empty: ReadonlySet<string>): FileColumn {
+  const isNested = Number(row.num_children ?? 0) > 0 || row.repetition_type === 'REPEATED'
+  const logical = row.logical_type ?? ''
+  const isNanosInUtc = /^TimestampType\(isAdjustedToUTC=1.*NANOS=NanoSeconds/.test(logical)
+  const isWide = row.converted_type === 'DECIMAL' || logical.startsWith('DecimalType')
+  const read = row.duckdb_type ?? ''
+  const type =
+    !isNested && row.type === 'INT96'
+      ? 'INT96'
+      : isNanosInUtc
+        ? 'TIMESTAMP(NANOS, UTC)'
+        : isWide && !read.startsWith('DECIMAL')
+          ? `DECIMAL(${row.precision},${row.scale})`
+          : read
+  return {
+    name: row.name,
+    type,
+    isCut: !isNested && (row.type === 'INT96' || isNanosInUtc),
+    isEmpty: !isNested && (logical.startsWith('NullType') || empty.has(row.name)),
+  }
+}
