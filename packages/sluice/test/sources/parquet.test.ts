@@ -81,3 +81,29 @@ describe('a Parquet file is judged by its own schema', () => {
     expect(refused[0]?.error.message).not.toContain('ID_1')
   })
 })
+
+describe('a Parquet file that unpacks beyond its limits is refused by its footer', () => {
+  test.each([
+    ['5,000 rows of one text of 20 kB, beyond maxBytes', 5_000, { maxBytes: 50_000_000 }, '50000000 bytes'],
+    ['60,000 rows of it, beyond maxRatio', 60_000, {}, '200 times its packed size'],
+  ] as const)('%s: by name, before its data is read; its neighbour is published', async (_, rows, limits, text) => {
+    await using drop = await openDrop()
+    drop.deliver('inbox/keep', '')
+    const write = (select: string, file: string) =>
+      drop.session.run(`COPY (${select}) TO '${drop.root}/inbox/${file}.parquet' (FORMAT parquet)`)
+    await write(`SELECT repeat('x', 20000) AS s FROM range(${rows})`, 'bomb')
+    await write("SELECT 'fine' AS s", 'fine')
+    const taken = await drop.take(sourceFor({ s: 'text' }, { limits }))
+    expect(taken.refused.map(({ input, error }) => [input.path, error.name])).toEqual([
+      ['inbox/bomb.parquet', 'Source.CompressionLimit'],
+    ])
+    expect(taken.refused[0]?.error.message).toContain(text)
+    expect(taken.rows.map(({ s }) => s)).toEqual(['fine'])
+  })
+
+  test('a column of few texts that is packed well is taken', async () => {
+    const taken = await takeSelect("SELECT ['open', 'closed'][range % 2 + 1] AS s FROM range(50000)", { s: 'text' })
+    expect(taken.refused).toEqual([])
+    expect(taken.rows).toHaveLength(50_000)
+  })
+})

@@ -5,7 +5,7 @@ import { printable } from '../../base/printable.ts'
 import type { Column, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { copyExact } from '../../engines/parquet-exact.ts'
-import { type FileColumn, readColumns, readFooter } from '../../engines/parquet-footer.ts'
+import { type FileColumn, readColumns, readFooter, readUnpackedBytes } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { floatingColumns } from '../../quality/rules.ts'
@@ -13,6 +13,7 @@ import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
 import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-record.ts'
+import { gunzipLimits } from './text/gunzip.ts'
 import { mapHeader } from './text/header.ts'
 import { carried, textColumn, textColumnSql } from './text/normalised.ts'
 import type { RefusedRecord, Survey } from './text/survey.ts'
@@ -22,7 +23,7 @@ import type { RefusedRecord, Survey } from './text/survey.ts'
  *
  * @param path as delivered
  * @param exactCopy where a copy is made of a file whose values the engine would cut
- * @throws Source.Format, Source.ColumnType, Source.Header, Source.ColumnMissing, Source.ColumnExtra
+ * @throws Source.Format, Source.CompressionLimit, Source.ColumnType, Source.Header, Source.ColumnMissing, Source.ColumnExtra
  */
 export async function surveyParquet(
   session: Session,
@@ -34,6 +35,7 @@ export async function surveyParquet(
 ): Promise<{ readonly survey: Survey; readonly scan: Pick<ScanInput, 'relation' | 'casts'> }> {
   const name = printable(path)
   assertFooter(name, localFile, bytes)
+  await assertUnpacked(session, name, localFile, bytes, source)
   const [columns, described, rows] = await readable(name, async () => {
     const own = await readColumns(session, localFile)
     const read = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
@@ -110,6 +112,26 @@ function assertFooter(file: string, localFile: string, bytes: number): void {
   if (ends.includes('PARE')) fail('it is encrypted')
   if (ends.some((magic) => magic !== 'PAR1')) fail('the magic bytes PAR1 are not at both of its ends')
   if (tail.readUInt32LE(0) > bytes - 12) fail('its footer claims to be larger than the file')
+}
+
+/** Below this the ratio says nothing: dictionaries and runs pack real columns hundreds of times. */
+const ratioFloor = 1024 ** 3
+
+/** Judges by the sizes that the file declares, before any data is read. @throws Source.CompressionLimit */
+async function assertUnpacked(
+  session: Session,
+  file: string,
+  localFile: string,
+  bytes: number,
+  source: FilesSource,
+): Promise<void> {
+  const { maxBytes, maxRatio } = { ...gunzipLimits, ...source.limits }
+  const byRatio = Math.max(ratioFloor, bytes * maxRatio)
+  const unpacked = await readable(file, () => readUnpackedBytes(session, localFile, Math.min(maxBytes, byRatio)))
+  if (unpacked > maxBytes) throw sluiceError('Source.CompressionLimit', { file, limit: `${maxBytes} bytes` })
+  if (unpacked > byRatio) {
+    throw sluiceError('Source.CompressionLimit', { file, limit: `${maxRatio} times its packed size` })
+  }
 }
 
 async function readable<T>(file: string, read: () => Promise<T>): Promise<T> {
