@@ -15,7 +15,7 @@ export type RecordProblem =
   | 'control'
   | 'tooLarge'
   | 'lineEnd'
-  | 'json'
+  | 'json' | 'severalObjects'
 
 /** One record's place; one object is used for all records of a splitter. */
 export interface SplitRecord {

@@ -97,8 +97,9 @@ export async function survey(
     record(record) {
       let detail: string | undefined
       if (record.problem === undefined && judge !== undefined) {
-        detail = judge(record)
-        if (detail !== undefined) record.problem = 'json'
+        const problem = judge(record)
+        detail = problem?.detail
+        record.problem = problem?.kind
       }
       if (record.problem === undefined) {
         if (record.fields !== columns!.fields) isPlain = false
@@ -161,12 +162,12 @@ function columnsWithoutHeader(source: FilesSource, dialect: Dialect): FileColumn
   return { fields: positions.length, positions }
 }
 
-function jsonJudge(source: FilesSource): (record: FileRecord) => string | undefined {
+function jsonJudge(source: FilesSource): (record: FileRecord) => JsonLineProblem | undefined {
   const extra = source.format.kind === 'jsonl' ? (source.format.extraColumns ?? 'reject') : 'reject'
   const read = jsonLineReader(source.columns, extra)
   return (record) => {
     const texts = read(record.bytes.toString('utf8'))
-    if (texts instanceof JsonLineProblem) return texts.detail
+    if (texts instanceof JsonLineProblem) return texts
     // The normalised copy takes the texts from here, so that a line is read once.
     record.fields = texts.length
     jsonTexts.set(record, texts)
@@ -210,6 +211,7 @@ function describeProblem(record: FileRecord, expected: number): string {
     case 'lineEnd':
       return 'a line end of another kind stands outside quotes'
     case 'json':
+    case 'severalObjects':
       return decode(record.bytes, 'utf-8') === undefined ? 'not UTF-8' : 'not valid JSON'
   }
 }
