@@ -59,6 +59,19 @@ test('SR-06: what JavaScript would round lands exactly; a seventh digit that a t
   expect(JSON.stringify(refused)).toContain('2024-01-01 00:00:00.0000001')
 })
 
+test('SR-06: a seventh digit is cut where the column says so', async () => {
+  const late = ['3', '1.0000000000', '1.0000', '2024-01-01 00:00:00.1234567', 'seven digits']
+  await using server = await startTdsServer({
+    procedures: { 'dbo.usp_prices': () => [...script.resultSet(columns, [late]), script.returns(0)] },
+  })
+  const cut = prices.replace("at: 'timestamp'", "at: { type: 'timestamp', fraction: 'truncate' }")
+  const root = project(server.port, cut)
+  const { code, stdout, stderr } = await command(root, ['run'])
+  expect(code, stdout + stderr).toBe(0)
+  const found = await query(root, 'SELECT "at"::VARCHAR AS "at" FROM raw.prices')
+  expect(found).toEqual([{ at: '2024-01-01 00:00:00.123456' }])
+})
+
 /** A server that fails a procedure's first calls. */
 const failingFirst = (...failures: readonly (readonly script.Step[])[]): TdsServerOptions['procedures'] => {
   const left = [...failures]

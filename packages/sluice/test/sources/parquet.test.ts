@@ -49,6 +49,23 @@ describe('a Parquet file is judged by its own schema', () => {
     expect(quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[1, ['cast:t']]])
   })
 
+  test.each([
+    ['int96.parquet', 'timestamp', '2020-06-28 22:17:33.123456'],
+    ['tz_ns.parquet', 'timestamptz', '2020-06-28 22:17:33.123456+00'],
+    ['ts_ns.parquet', 'timestamp', '2020-06-28 22:17:33.123456'],
+  ] as const)('nanoseconds of %s are cut where it is declared', async (file, type, text) => {
+    const columns = { id: 'integer', t: { type, nullable: true, fraction: 'truncate' } } as const
+    const { rows, quarantine } = await takeFixture(file, columns)
+    expect(rows[0]?.['t']).toBe(text)
+    expect(quarantine).toEqual([])
+  })
+
+  test('nanoseconds before 1970 are cut towards the past, as the text of them is', async () => {
+    const sql = "SELECT TIMESTAMP_NS '1969-12-31 23:59:59.999999999' AS t, TIME_NS '23:59:59.999999999' AS d"
+    const columns = { t: { type: 'timestamp', fraction: 'truncate' }, d: { type: 'time', fraction: 'truncate' } } as const
+    expect((await takeSelect(sql, columns)).rows).toMatchObject([{ t: '1969-12-31 23:59:59.999999', d: '23:59:59.999999' }])
+  })
+
   test('INT96 is in no zone, so that it is no timestamptz', async () => {
     const { refused } = await takeFixture('int96.parquet', { id: 'integer', t: 'timestamptz' })
     expect(refused[0]?.error.message).toContain('is INT96')

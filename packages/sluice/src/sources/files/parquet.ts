@@ -186,7 +186,7 @@ function parquetCast(
     return (text) => castColumn(name, column, found.type === 'VARCHAR' ? text : `CAST(${text} AS VARCHAR)`)
   }
   const present = (text: string): string => `(${text} IS NOT NULL)`
-  const exact = exactReading(found, target, read)
+  const exact = exactReading(found, target, read, column.fraction === 'truncate')
   if (exact === undefined && !(found.type === read && holds(target, read))) {
     // A column without any value is of any type; a value that is there all the same refuses its row.
     if (found.isEmpty) {
@@ -209,38 +209,45 @@ function parquetCast(
   return (text) => {
     // Dates and coarser timestamps reach further than the target: what lies beyond it refuses its row.
     const value = exact === undefined ? `TRY_CAST(${text} AS ${target})` : exact.value(text)
-    const whole = exact === undefined ? '' : ` AND ${exact.whole(text)}`
+    const whole = exact?.whole === undefined ? '' : ` AND ${exact.whole(text)}`
     const isSame = exact === undefined && read === target
     const valid = isSame ? 'true' : `(${text} IS NULL OR (${value} IS NOT NULL${whole}))`
     return { name, type: target, nullable, value, valid, present: present(text) }
   }
 }
 
-/** How nanoseconds are read: kept where they are whole microseconds; others refuse their row. */
+/** How nanoseconds are read: kept where they are whole microseconds; others refuse their row, unless it is declared that they are cut. */
 interface Exact {
   readonly value: (text: string) => string
-  readonly whole: (text: string) => string
+  readonly whole?: (text: string) => string
 }
 
-function exactReading(found: FileColumn, target: string, read: string): Exact | undefined {
-  const whole = (text: string): string => `epoch_ns(${text}) % 1000 = 0`
-  if (found.type === 'INT96' && target === 'TIMESTAMP') {
-    const nanos = (text: string): string => littleEndian(text, 0, 8)
-    return {
-      value: (text) => {
-        // Days are Julian; those that a TIMESTAMP cannot hold are NULL.
-        const days = `(${littleEndian(text, 8, 4)} - 2440588)`
-        return `CASE WHEN ${days} < 106751991 THEN make_timestamp(${days} * 86400000000 + ${nanos(text)} // 1000) END`
-      },
-      whole: (text) => `${nanos(text)} BETWEEN 0 AND 86399999999999 AND ${nanos(text)} % 1000 = 0`,
-    }
+function exactReading(found: FileColumn, target: string, read: string, cuts: boolean): Exact | undefined {
+  if (found.type === 'INT96') return target === 'TIMESTAMP' ? int96Reading(cuts) : undefined
+  const whole = cuts ? {} : { whole: (text: string): string => `epoch_ns(${text}) % 1000 = 0` }
+  // As text it loses digits; as a TIME it would be rounded.
+  if (read === 'TIME_NS' && target === 'TIME')
+    return { value: (text) => `TRY_CAST(left(${text}::VARCHAR, 15) AS TIME)`, ...whole }
+  const local = (text: string): string => {
+    const nanos = `epoch_ns(${text})`
+    return `make_timestamp((${nanos} - (${nanos} % 1000 + 1000) % 1000) // 1000)`
   }
   if (found.isCut && target === 'TIMESTAMP WITH TIME ZONE')
-    return found.type === 'INT96'
-      ? undefined
-      : { value: (text) => `timezone('UTC', TRY_CAST(${text} AS TIMESTAMP))`, whole }
-  const isPair = (read === 'TIMESTAMP_NS' && target === 'TIMESTAMP') || (read === 'TIME_NS' && target === 'TIME')
-  return isPair ? { value: (text) => `TRY_CAST(${text} AS ${target})`, whole } : undefined
+    return { value: (text) => `timezone('UTC', ${local(text)})`, ...whole }
+  return read === 'TIMESTAMP_NS' && target === 'TIMESTAMP' ? { value: local, ...whole } : undefined
+}
+
+function int96Reading(cuts: boolean): Exact {
+  const nanos = (text: string): string => littleEndian(text, 0, 8)
+  const ofDay = (text: string): string => `${nanos(text)} BETWEEN 0 AND 86399999999999`
+  return {
+    value: (text) => {
+      // Days are Julian; those that a TIMESTAMP cannot hold are NULL.
+      const days = `(${littleEndian(text, 8, 4)} - 2440588)`
+      return `CASE WHEN ${days} < 106751991 THEN make_timestamp(${days} * 86400000000 + ${nanos(text)} // 1000) END`
+    },
+    whole: (text) => (cuts ? ofDay(text) : `${ofDay(text)} AND ${nanos(text)} % 1000 = 0`),
+  }
 }
 
 /** The number that a blob's bytes are, the lowest first; NULL beyond 63 bits. */
