@@ -68,9 +68,7 @@ function elementEdits(footer: Buffer, { members }: Element): readonly Edit[] {
   if (union === undefined) return []
   const isUtc = new Reader(footer, union.start).members().find(({ id, type: kind }) => id === 1 && kind === isTrue)
   // A Boolean has no bytes behind its header.
-  return isUtc === undefined
-    ? []
-    : [{ start: isUtc.start - 1, end: isUtc.start, bytes: Buffer.of((1 << 4) | isFalse) }]
+  return isUtc === undefined ? [] : [{ start: isUtc.start - 1, end: isUtc.start, bytes: Buffer.of((1 << 4) | isFalse) }]
 }
 
 /** The columns' chunks are of the new type, too; their statistics are in the order of the old one, so they go. */
@@ -78,7 +76,10 @@ function chunkEdits(footer: Buffer, columns: ReadonlySet<string>): readonly Edit
   const edits: Edit[] = []
   const groups = new Reader(footer).members().find(({ id }) => id === rowGroups)
   for (const group of structs(footer, groups)) {
-    for (const chunk of structs(footer, group.find(({ id }) => id === chunks))) {
+    for (const chunk of structs(
+      footer,
+      group.find(({ id }) => id === chunks),
+    )) {
       const described = chunk.find(({ id }) => id === chunkMeta)
       if (described === undefined) continue
       const members = new Reader(footer, described.start).members()

@@ -116,11 +116,7 @@ interface ChunkRow {
  * @example if ((await readUnpackedBytes(session, file, limit)) > limit) refuse()
  * @param enough The answer may be any larger number where it is above this.
  */
-export async function readUnpackedBytes(
-  session: Pick<Session, 'all'>,
-  file: string,
-  enough: number,
-): Promise<number> {
+export async function readUnpackedBytes(session: Pick<Session, 'all'>, file: string, enough: number): Promise<number> {
   const chunks = await session.all<ChunkRow>(
     `SELECT greatest(num_values - coalesce(stats_null_count, 0), 0)::VARCHAR AS filled, total_uncompressed_size::VARCHAR AS bytes, CASE WHEN contains(encodings, 'DICTIONARY') THEN coalesce(nullif(dictionary_page_offset, 0), data_page_offset) END::VARCHAR AS dictionary FROM parquet_metadata(${quotePath(file)})`,
   )

@@ -73,7 +73,12 @@ test('SR-06: a seventh digit is cut where the column says so', async () => {
 })
 
 test('half of a surrogate pair in one cell refuses its row, not the table; quarantine has its bytes', async () => {
-  const texts = [['id', types.int], ['note', types.nvarchar(20)], ['more', types.nvarchar('max')], ['any', types.nchar(4)]] as const
+  const texts = [
+    ['id', types.int],
+    ['note', types.nvarchar(20)],
+    ['more', types.nvarchar('max')],
+    ['any', types.nchar(4)],
+  ] as const
   const given = [
     ['1', 'fine 😀', 'a', 'b   '],
     ['2', 'Hi \ud83d', 'a', 'b   '],

@@ -39,15 +39,18 @@ describe('a Parquet file is judged by its own schema', () => {
     ['int96.parquet', 'timestamp', '2020-06-28 22:17:33.123456'],
     ['tz_ns.parquet', 'timestamptz', '2020-06-28 22:17:33.123456+00'],
     ['ts_ns.parquet', 'timestamp', '2020-06-28 22:17:33.123456'],
-  ] as const)('nanoseconds of %s are kept where they are whole microseconds; others refuse their row', async (file, type, text) => {
-    const { rows, quarantine, refused } = await takeFixture(file, {
-      id: 'integer',
-      t: { type, nullable: true },
-    })
-    expect(refused).toEqual([])
-    expect(rows.map(({ t }) => t)).toContain(text)
-    expect(quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[1, ['cast:t']]])
-  })
+  ] as const)(
+    'nanoseconds of %s are kept where they are whole microseconds; others refuse their row',
+    async (file, type, text) => {
+      const { rows, quarantine, refused } = await takeFixture(file, {
+        id: 'integer',
+        t: { type, nullable: true },
+      })
+      expect(refused).toEqual([])
+      expect(rows.map(({ t }) => t)).toContain(text)
+      expect(quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[1, ['cast:t']]])
+    },
+  )
 
   test.each([
     ['int96.parquet', 'timestamp', '2020-06-28 22:17:33.123456'],
@@ -62,8 +65,13 @@ describe('a Parquet file is judged by its own schema', () => {
 
   test('nanoseconds before 1970 are cut towards the past, as the text of them is', async () => {
     const sql = "SELECT TIMESTAMP_NS '1969-12-31 23:59:59.999999999' AS t, TIME_NS '23:59:59.999999999' AS d"
-    const columns = { t: { type: 'timestamp', fraction: 'truncate' }, d: { type: 'time', fraction: 'truncate' } } as const
-    expect((await takeSelect(sql, columns)).rows).toMatchObject([{ t: '1969-12-31 23:59:59.999999', d: '23:59:59.999999' }])
+    const columns = {
+      t: { type: 'timestamp', fraction: 'truncate' },
+      d: { type: 'time', fraction: 'truncate' },
+    } as const
+    expect((await takeSelect(sql, columns)).rows).toMatchObject([
+      { t: '1969-12-31 23:59:59.999999', d: '23:59:59.999999' },
+    ])
   })
 
   test('INT96 is in no zone, so that it is no timestamptz', async () => {

@@ -302,6 +302,7 @@ export const sourceErrors = {
       `Look for a quote that is never closed, a wrong recordEnd, or a file of another kind. If it is genuine, raise limits: { maxRecordBytes, maxFieldBytes } of the source and engine.memoryLimit. ${inErrorFolder}`,
     retry: 'terminal',
     exit: 1,
-    explanation: 'Fault IN-19. A refused row is held with its bytes up to 16 MiB; beyond, the file is refused, and holds the record in the error folder.',
+    explanation:
+      'Fault IN-19. A refused row is held with its bytes up to 16 MiB; beyond, the file is refused, and holds the record in the error folder.',
   }),
 }

@@ -374,7 +374,9 @@ describe('JSON Lines', () => {
 
   test('half of a surrogate pair refuses its row: a replacement would make different texts equal', async () => {
     const taken = await take(
-      ['{"id":1,"name":"Hi \\ud83d"}', '{"id":2,"name":"Hi \\ude00"}', '{"id":3,"name":"\\ud83d\\ude00"}', ''].join('\n'),
+      ['{"id":1,"name":"Hi \\ud83d"}', '{"id":2,"name":"Hi \\ude00"}', '{"id":3,"name":"\\ud83d\\ude00"}', ''].join(
+        '\n',
+      ),
     )
     expect(taken.rows).toMatchObject([{ id: '3', name: '😀' }])
     expect(reasonsOf(taken)).toEqual(['structure:encoding', 'structure:encoding'])
@@ -382,7 +384,9 @@ describe('JSON Lines', () => {
 
   test('in a column of JSON a text stays a text, whatever it spells', async () => {
     const values = ['"12"', '12', '"true"', '"null"', '"{\\"a\\":1}"', '"hello"', '"007"', '""', '"\\u00e9"']
-    const taken = await take([...values.map((value, id) => `{"id":${id},"tags":${value}}`), '{"id":9,"tags":null}', ''].join('\n'))
+    const taken = await take(
+      [...values.map((value, id) => `{"id":${id},"tags":${value}}`), '{"id":9,"tags":null}', ''].join('\n'),
+    )
     expect(taken.quarantine).toEqual([])
     const byId = new Map(taken.rows.map(({ id, tags }) => [Number(id), tags]))
     expect(values.map((_, id) => byId.get(id))).toEqual(values)
@@ -397,7 +401,8 @@ describe('JSON Lines', () => {
     for (const line of ['{"id":1} {"id":2}', '{"id":1}{', '{"id":1}, x']) {
       expect((read(line) as JsonLineProblem).detail).toMatch(/one object is expected on a line/)
     }
-    for (const line of ['{"id":1', '{"a\\x":1}', '{"id', '{', '', '{"id":1]']) expect(read(line)).toBeInstanceOf(JsonLineProblem)
+    for (const line of ['{"id":1', '{"a\\x":1}', '{"id', '{', '', '{"id":1]'])
+      expect(read(line)).toBeInstanceOf(JsonLineProblem)
   })
 })
 

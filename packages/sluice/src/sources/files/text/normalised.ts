@@ -58,7 +58,10 @@ export function readCsvSql(
     ...(options.isLf ? ["new_line = '\\n'"] : []),
     // A buffer has room for 16 of the longest lines where nothing is said: gigabytes, for a field of 64 MB.
     ...(options.longest > 1_000_000
-      ? [`max_line_size = ${options.longest + 1024}`, `buffer_size = ${Math.max(32_000_000, 2 * (options.longest + 1024))}`]
+      ? [
+          `max_line_size = ${options.longest + 1024}`,
+          `buffer_size = ${Math.max(32_000_000, 2 * (options.longest + 1024))}`,
+        ]
       : []),
     `columns = {${options.columns.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}`,
   ]

@@ -15,7 +15,8 @@ export type RecordProblem =
   | 'control'
   | 'tooLarge'
   | 'lineEnd'
-  | 'json' | 'severalObjects'
+  | 'json'
+  | 'severalObjects'
 
 /** One record's place; one object is used for all records of a splitter. */
 export interface SplitRecord {

@@ -63,7 +63,8 @@ export function assertHeld(
   file: string,
   { line, offset, bytes }: { readonly line: number; readonly offset: number; readonly bytes: number },
 ): void {
-  if (bytes > heldRecordBytes) throw sluiceError('Source.RecordTooLarge', { file: printable(file), line, offset, bytes })
+  if (bytes > heldRecordBytes)
+    throw sluiceError('Source.RecordTooLarge', { file: printable(file), line, offset, bytes })
 }
 
 /**
