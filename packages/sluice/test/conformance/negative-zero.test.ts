@@ -1,6 +1,8 @@
 /** A zero keeps its sign on its way from a source to a target; what compares values takes both zeros as one. */
+import { rmSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Load } from '../../src/definition/types.ts'
+import { command, makeProject, query } from '../acceptance/project.ts'
 import { openDrop, sourceOf } from '../sources/drop.ts'
 import { columns, inputOf, warehouses } from './warehouses.ts'
 
@@ -37,6 +39,30 @@ describe('negative zero from files', () => {
     const ranged = sourceOf({ id: 'integer', f: 'float' }, { checks: [{ kind: 'range', column: 'f', min: 0 }] })
     expect((await drop.take(ranged)).rows.map(({ f }) => f).sort()).toEqual(['-0.0', '0.0', '1.0'])
   })
+})
+
+test('a code model that returns a negative zero makes one, and output shows it', async () => {
+  const root = makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.ts': "import { defineConfig } from 'sluice'\nexport default defineConfig({ name: 'zero' })\n",
+    'inbox/a.csv': 'id\n1\n',
+    'pipelines/zero/pipeline.ts': `import { files, model, pipeline } from 'sluice'
+export default pipeline('zero', {
+  layers: ['raw', 'stage'],
+  sources: { a: files('inbox/a.csv', { columns: { id: 'integer' } }) },
+  models: {
+    'stage.zero': model({ inputs: ['raw.a'], columns: { v: 'float' }, make: () => [{ v: -0 }] }),
+  },
+})\n`,
+  })
+  try {
+    const { stdout, stderr } = await command(root, ['run'])
+    expect(await query(root, 'SELECT v::VARCHAR AS v FROM stage.zero'), stdout + stderr).toEqual([{ v: '-0.0' }])
+    const shown = await command(root, ['query', 'SELECT v FROM stage.zero', '--format', 'csv'])
+    expect(shown.stdout).toBe('v\n-0\n')
+  } finally {
+    rmSync(root, { recursive: true })
+  }
 })
 
 describe.each(warehouses)('negative zero to $name', ({ make }) => {
