@@ -53,6 +53,14 @@ export interface ResultColumn {
 /** A value as exact text, in the canonical form that `quality/` reads for the column's `type`; NULL as null. */
 export type Cell = string | null
 
+/**
+ * A cell that cannot be read as text: no type of a contract takes NUL, so its row is refused, and quarantine shows the bytes.
+ *
+ * @example unreadable('UTF-16', Buffer.from('3dd8', 'hex')) // '\0not UTF-16: 3dd8'
+ */
+export const unreadable = (encoding: string, bytes: Buffer): Cell & string =>
+  `\0not ${encoding}: ${bytes.toString('hex')}`
+
 /** What a server said beside rows. */
 export interface ServerMessage {
   readonly text: string

@@ -50,6 +50,8 @@ export interface Column {
   readonly zone?: string
   /** What to do with a local time that a zone has twice. @default 'reject' */
   readonly overlap?: 'reject' | 'earlier' | 'later'
+  /** Times and timestamps in ISO 8601 or Parquet: digits of a second beyond the sixth refuse the row, or are cut. @default 'reject' */
+  readonly fraction?: 'reject' | 'truncate'
   /** Booleans: the accepted texts. @default true/false */
   readonly trueValues?: readonly string[]
   readonly falseValues?: readonly string[]

@@ -36,7 +36,13 @@ export async function writeFieldIds(file: string, fields: readonly Field[]): Pro
   }
 }
 
-async function readFooterBytes(
+/**
+ * Reads the bytes of a footer, and where they begin.
+ *
+ * @example const { at, footer } = await readFooterBytes(handle, file)
+ * @throws Lake.FileCorrupt where it is no Parquet file
+ */
+export async function readFooterBytes(
   handle: FileHandle,
   file: string,
 ): Promise<{ readonly at: number; readonly footer: Buffer }> {
@@ -54,7 +60,7 @@ const corrupt = (file: string, expected: string, found: string): Error =>
   sluiceError('Lake.FileCorrupt', { file, expected, found })
 
 /** A member of a Thrift struct: its number, its type, and where its value is. */
-interface Member {
+export interface Member {
   readonly id: number
   readonly type: number
   readonly start: number
@@ -62,7 +68,7 @@ interface Member {
 }
 
 /** A column, a group or the root of a schema. */
-interface Element {
+export interface Element {
   readonly name: string
   readonly children: number
   readonly isRepeated: boolean
@@ -77,8 +83,12 @@ const repeated = 2
 /** Types of the compact protocol. */
 const type = { yes: 1, no: 2, byte: 3, short: 4, int: 5, long: 6, double: 7, binary: 8, list: 9, set: 10, map: 11 }
 
-/** A place in bytes that are read from front to back. */
-class Reader {
+/**
+ * A place in bytes that are read from front to back.
+ *
+ * @example new Reader(footer).members()
+ */
+export class Reader {
   readonly #bytes: Buffer
   at: number
 
@@ -153,8 +163,12 @@ class Reader {
   }
 }
 
-/** The schema's elements, in the depth-first order of the specification, and where their list is. */
-function schemaOf(footer: Buffer): { readonly elements: readonly Element[]; readonly list: Member } {
+/**
+ * The schema's elements, in the depth-first order of the specification, and where their list is.
+ *
+ * @example schemaOf(footer).elements.map(({ name }) => name)
+ */
+export function schemaOf(footer: Buffer): { readonly elements: readonly Element[]; readonly list: Member } {
   const list = new Reader(footer).members().find(({ id }) => id === schemaMember) as Member
   const reader = new Reader(footer, list.start)
   const { count } = reader.list()

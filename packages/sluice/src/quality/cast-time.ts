@@ -34,9 +34,15 @@ const isoInstant = `${isoDate}[T ](?:[01]\\d|2[0-3]):[0-5]\\d${isoSeconds}(?:Z|[
  * - `timestamp` keeps the local time as it is written; with a zone, a time that the zone skips is refused (a time it has twice is kept: its text is).
  * - `timestamptz` needs an offset in the text, or a zone; never both.
  *
+ * With `fraction: 'truncate'`, digits of a second beyond the sixth are cut, towards the past.
+ *
  * @example castTime({ type: 'date', format: 'dd.MM.yyyy' }, 'date', '"a"')
  */
-export function castTime(column: Column, type: TimeType, text: string): TypeCast | string {
+export function castTime(column: Column, type: TimeType, given: string): TypeCast | string {
+  const cuts = column.fraction === 'truncate'
+  if (cuts && type === 'date') return 'a date has no seconds'
+  if (cuts && column.format !== undefined) return 'a format says how many digits a second has'
+  const text = cuts ? `regexp_replace(${given}, '^([^.]*\\.\\d{6})\\d+', '\\1')` : given
   if (column.zone !== undefined) {
     if (type === 'date' || type === 'time') return `a ${type} has no zone`
     if (!isZone(column.zone)) return `"${column.zone}" is not an IANA time zone`

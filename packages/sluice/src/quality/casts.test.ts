@@ -258,6 +258,29 @@ const cases: readonly Case[] = [
     refuses: ['2024-01-01T10:00:00.1234567', '2024-01-01T10:00:00.123456'],
   },
   {
+    name: "the seventh digit of SQL Server's datetime2 is cut where it is declared",
+    column: { type: 'timestamp', fraction: 'truncate' },
+    takes: {
+      '2024-01-01 10:00:00.1234567': '2024-01-01 10:00:00.123456',
+      '1969-12-31 23:59:59.9999999': '1969-12-31 23:59:59.999999',
+      '2024-01-01 10:00:00.1234560': '2024-01-01 10:00:00.123456',
+      '2024-01-01 10:00:00.5': '2024-01-01 10:00:00.5',
+    },
+    refuses: ['2024-01-01 10:00:00.1234567x', '2024-01-01 10:00:00.12345678Z', '2024-01-01.1234567'],
+  },
+  {
+    name: 'the same of datetimeoffset(7)',
+    column: { type: 'timestamptz', fraction: 'truncate' },
+    takes: { '2024-01-01 10:00:00.9999999+02:00': '2024-01-01 08:00:00.999999+00' },
+    refuses: ['2024-01-01 10:00:00.9999999'],
+  },
+  {
+    name: 'the same of time(7)',
+    column: { type: 'time', fraction: 'truncate' },
+    takes: { '23:59:59.9999999': '23:59:59.999999' },
+    refuses: ['24:00:00.0000000'],
+  },
+  {
     name: 'IN-16: a zone without `timestamptz` keeps the local time, but it must exist',
     column: { type: 'timestamp', zone: 'Europe/London' },
     takes: { '2024-10-27T01:30': '2024-10-27 01:30:00' },

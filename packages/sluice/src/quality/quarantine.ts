@@ -118,8 +118,7 @@ export function quarantineWriter(session: Session, scratch: string): QuarantineW
       const line = `${JSON.stringify(spilled(record))}\n`
       buffer.push(line)
       buffered += line.length
-      // UTF-8 has at most three bytes for each UTF-16 unit.
-      longest = Math.max(longest, line.length * 3)
+      longest = Math.max(longest, Buffer.byteLength(line))
       counter.add(record.reasons)
       if (buffered > bufferCharacters) flush()
     },

@@ -132,7 +132,7 @@ export default defineConfig({ name: 'erp', connections: { erp: sqlServer({ host:
       expect(definition).toContain("since: parameter(null, 'timestamp'), // datetime2(7)")
       expect(definition).toContain("id: { type: 'integer', serverType: 'int' },")
       expect(definition).toMatch(
-        /at: \{ type: 'timestamp', nullable: true, serverType: 'datetime2\(7\)' \}, \/\/ has 100 ns digits/,
+        /at: \{ type: 'timestamp', nullable: true, fraction: 'truncate', serverType: 'datetime2\(7\)' \}, \/\/ has 100 ns digits/,
       )
       const called = await opened.crawlConnection('erp', { procedure: 'dbo.usp_temp', call: true })
       expect(called.procedures[0]?.sets[0]?.columns.map(({ serverType }) => serverType)).toEqual([

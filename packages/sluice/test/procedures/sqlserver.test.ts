@@ -59,6 +59,46 @@ test('SR-06: what JavaScript would round lands exactly; a seventh digit that a t
   expect(JSON.stringify(refused)).toContain('2024-01-01 00:00:00.0000001')
 })
 
+test('SR-06: a seventh digit is cut where the column says so', async () => {
+  const late = ['3', '1.0000000000', '1.0000', '2024-01-01 00:00:00.1234567', 'seven digits']
+  await using server = await startTdsServer({
+    procedures: { 'dbo.usp_prices': () => [...script.resultSet(columns, [late]), script.returns(0)] },
+  })
+  const cut = prices.replace("at: 'timestamp'", "at: { type: 'timestamp', fraction: 'truncate' }")
+  const root = project(server.port, cut)
+  const { code, stdout, stderr } = await command(root, ['run'])
+  expect(code, stdout + stderr).toBe(0)
+  const found = await query(root, 'SELECT "at"::VARCHAR AS "at" FROM raw.prices')
+  expect(found).toEqual([{ at: '2024-01-01 00:00:00.123456' }])
+})
+
+test('half of a surrogate pair in one cell refuses its row, not the table; quarantine has its bytes', async () => {
+  const texts = [
+    ['id', types.int],
+    ['note', types.nvarchar(20)],
+    ['more', types.nvarchar('max')],
+    ['any', types.nchar(4)],
+  ] as const
+  const given = [
+    ['1', 'fine 😀', 'a', 'b   '],
+    ['2', 'Hi \ud83d', 'a', 'b   '],
+    ['3', 'fine', '\ude00', 'b   '],
+    ['4', 'fine', 'a', 'b\ud83d  '],
+  ]
+  await using server = await startTdsServer({
+    procedures: { 'dbo.usp_texts': () => [...script.resultSet(texts, given), script.returns(0)] },
+  })
+  const source = `{ procedure: 'dbo.usp_texts', columns: { id: 'integer', note: 'text', more: nullable('text'), any: 'text' }, quarantine: { maxShare: 0.9 } }`
+  const root = project(server.port, source)
+  const { code, stdout, stderr } = await command(root, ['run'])
+  expect(code, stdout + stderr).toBe(0)
+  expect(await query(root, 'SELECT id, note FROM raw.texts')).toEqual([{ id: 1, note: 'fine 😀' }])
+  const refused = await query(root, 'SELECT reasons, fields FROM sluice.quarantine ORDER BY _record')
+  expect(refused.map(({ reasons }) => reasons)).toEqual([['cast:note'], ['cast:more'], ['cast:any']])
+  expect(JSON.stringify(refused[0])).toContain('not UTF-16: 4800690020003dd8')
+  expect(JSON.stringify(refused[1])).toContain('not UTF-16: 00de')
+})
+
 /** A server that fails a procedure's first calls. */
 const failingFirst = (...failures: readonly (readonly script.Step[])[]): TdsServerOptions['procedures'] => {
   const left = [...failures]

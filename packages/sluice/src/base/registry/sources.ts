@@ -291,4 +291,18 @@ export const sourceErrors = {
     exit: 1,
     explanation: 'Fault IN-19. Memory stays flat, however large a result is; a row is held whole.',
   }),
+  'Source.RecordTooLarge': entry<{ file: string; line: number; offset: number; bytes: number }>({
+    code: 'SLU3080',
+    title: 'A record is too large to be read, or to be held as a refused row.',
+    message: ({ file, line, offset, bytes }) =>
+      line === 0
+        ? `"${file}" has a record of ${bytes} bytes, for which the memory of the engine is too small. Nothing of it was published.`
+        : `"${file}" has a record of ${bytes} bytes or more at line ${line} (byte ${offset}), which is too large. Nothing of it was published.`,
+    hint: () =>
+      `Look for a quote that is never closed, a wrong recordEnd, or a file of another kind. If it is genuine, raise limits: { maxRecordBytes, maxFieldBytes } of the source and engine.memoryLimit. ${inErrorFolder}`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault IN-19. A refused row is held with its bytes up to 16 MiB; beyond, the file is refused, and holds the record in the error folder.',
+  }),
 }

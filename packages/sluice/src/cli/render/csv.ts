@@ -16,7 +16,7 @@ export function csvRecord(values: readonly unknown[], safe: boolean): string {
 
 function field(value: unknown, safe: boolean): string {
   if (value === null || value === undefined) return ''
-  const exact = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const exact = typeof value === 'object' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value)
   const text = safe && formula.test(exact) && !number.test(exact) ? `'${exact}` : exact
   return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -14,7 +14,7 @@ import { frameLines } from './run-frame.ts'
 import { outcome, runLine } from './run-line.ts'
 import { afterEvent, emptyRun, type RunView } from './run-state.ts'
 import { nextAfterRun, summaryLines } from './run-summary.ts'
-import { tableText } from './table.ts'
+import { tableText, valueText } from './table.ts'
 import { bytes, cut, duration, visible, visibleLines, width } from './text.ts'
 
 const plain = (_look: string, text: string): string => text
@@ -69,6 +69,8 @@ describe('tables', () => {
 
 describe('CSV', () => {
   test('NULL and the empty text stay apart; quotes, commas and line ends are kept', () => {
+    expect(csvRecord([-0, 0], true)).toBe('-0,0\n')
+    expect(valueText(-0)).toBe('-0')
     expect(csvRecord([null, '', 'a"b', 'c,d', 'e\nf', 1.5, { a: 1 }], true)).toBe(
       ',"","a""b","c,d","e\nf",1.5,"{""a"":1}"\n',
     )

@@ -63,6 +63,7 @@ export function tableText(
 /** A value as text on one line: exact, with structures as JSON. @example valueText({ a: 1 }) // '{"a":1}' */
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return ''
+  if (Object.is(value, -0)) return '-0'
   return visible(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 

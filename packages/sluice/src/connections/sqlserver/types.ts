@@ -2,7 +2,7 @@
 import { codePage } from '../../base/code-page.ts'
 import { sluiceError } from '../../base/errors.ts'
 import type { ColumnType } from '../../definition/types.ts'
-import type { Cell } from '../connection.ts'
+import { type Cell, unreadable } from '../connection.ts'
 import {
   type Bytes,
   bitText,
@@ -92,24 +92,22 @@ function protocol(context: TypeContext, why: string) {
   return sluiceError('Connection.Protocol', { connection: context.connection, why })
 }
 
-/** UTF-16 as text; half a character would become another one on its way, so it is refused. */
-function unicode(context: TypeContext): Decode {
-  return (buffer, at, length) => {
-    const text = buffer.toString('utf16le', at, at + length)
-    if (length % 2 !== 0 || !isWhole(text)) throw protocol(context, 'a text holds half of a UTF-16 surrogate pair')
-    return text
-  }
+/** UTF-16 as text; half a character would become another one on its way, so its row is refused. */
+const unicode: Decode = (buffer, at, length) => {
+  const text = buffer.toString('utf16le', at, at + length)
+  return length % 2 === 0 && isWhole(text) ? text : unreadable('UTF-16', buffer.subarray(at, at + length))
 }
 
-/** Text of a code page; a byte that it does not have is refused. */
+/** Text of a code page; bytes that it does not have refuse their row, and a page that nobody knows the table. */
 function codePageText(context: TypeContext, collation: Buffer): Decode {
   const name = context.codePage(collation)
   return (buffer, at, length) => {
     let end = at
     while (end < at + length && buffer[end]! < 0x80) end++
     if (end === at + length) return buffer.toString('latin1', at, end)
-    const text = codePage(name ?? '')?.decode(buffer.subarray(at, at + length))
-    if (text !== undefined) return text
+    const page = codePage(name ?? '')
+    const bytes = buffer.subarray(at, at + length)
+    if (page !== undefined) return page.decode(bytes) ?? unreadable(name ?? '', bytes)
     const why = `a text of the code page ${name ?? 'that its collation names'} cannot be read; CAST the column to nvarchar`
     throw protocol(context, why)
   }
@@ -153,10 +151,7 @@ const legacy = (name: string, type: ColumnType, decode: Decode): ServerType =>
     return decode(bytes.buffer, bytes.take(length), length)
   })
 
-function xml(context: TypeContext): Decode {
-  const text = unicode(context)
-  return (buffer, at, length) => text(buffer, at, length).replace(/^\uFEFF/, '')
-}
+const xml: Decode = (buffer, at, length) => unicode(buffer, at, length).replace(/^\uFEFF/, '')
 
 /**
  * Reads a column's TYPE_INFO.
@@ -210,7 +205,7 @@ export function readType(bytes: Bytes, context: TypeContext, inResult = true): S
     case 0xef: {
       const length = bytes.u16()
       bytes.take(5)
-      return long(code === 0xe7 ? 'nvarchar' : 'nchar', 'text', length, unicode(context), 2)
+      return long(code === 0xe7 ? 'nvarchar' : 'nchar', 'text', length, unicode, 2)
     }
     case 0xf1:
       if (bytes.u8() === 1) {
@@ -218,7 +213,7 @@ export function readType(bytes: Bytes, context: TypeContext, inResult = true): S
         bytes.text(bytes.u8())
         bytes.text(bytes.u16())
       }
-      return named('xml', 'text', (b) => readPieces(b, xml(context)))
+      return named('xml', 'text', (b) => readPieces(b, xml))
     case 0xf0:
       return userType(bytes)
     case 0x62:
@@ -245,7 +240,7 @@ function legacyType(code: number, bytes: Bytes, context: TypeContext, inResult: 
   if (code !== 0x22) {
     const at = bytes.take(5)
     const collation = Buffer.from(bytes.buffer.subarray(at, at + 5))
-    decode = code === 0x23 ? codePageText(context, collation) : unicode(context)
+    decode = code === 0x23 ? codePageText(context, collation) : unicode
   }
   if (inResult) for (let parts = bytes.u8(); parts > 0; parts--) bytes.text(bytes.u16())
   if (code === 0x22) return legacy('image', 'binary', decode)
@@ -293,7 +288,7 @@ function variantDecoder(code: number, buffer: Buffer, properties: number, contex
     165: hex,
     173: hex,
   }
-  if (code === 0xe7 || code === 0xef) return unicode(context)
+  if (code === 0xe7 || code === 0xef) return unicode
   if (code === 0xa7 || code === 0xaf) return codePageText(context, variantCollation(buffer, properties, context))
   return decoders[code]
 }

@@ -27,6 +27,8 @@ test('CT-07: an option that would be ignored is refused', () => {
   ])
   expect(wrong({ column: { type: 'integer', decimalSeparator: ',' } })[0]).toContain('of type real, float, decimal')
   expect(wrong({ column: { type: 'timestamp', overlap: 'earlier' } })[0]).toContain('there is no zone')
+  expect(wrong({ column: { type: 'date', fraction: 'truncate' } })[0]).toContain('time, timestamp, timestamptz')
+  expect(wrong({ column: { type: 'time', format: 'HH:mm', fraction: 'truncate' } })[0]).toContain('fraction must be')
 })
 
 test('options that contradict each other are refused', () => {

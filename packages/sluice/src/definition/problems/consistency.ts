@@ -16,6 +16,7 @@ const optionTypes: { readonly [option in keyof Column]?: readonly string[] } = {
   format: temporal,
   zone: ['timestamp', 'timestamptz'],
   overlap: ['timestamp', 'timestamptz'],
+  fraction: ['time', 'timestamp', 'timestamptz'],
   trueValues: ['boolean'],
   falseValues: ['boolean'],
   decimalSeparator: ['real', 'float', 'decimal'],
@@ -41,6 +42,8 @@ export function columnMisfits(column: Column): readonly Misfit[] {
     groupSeparator,
     trueValues = ['true'],
     falseValues = ['false'],
+    format,
+    fraction,
     overlap,
     zone,
   } = column
@@ -51,6 +54,8 @@ export function columnMisfits(column: Column): readonly Misfit[] {
     misfits.push({ key: 'falseValues', expected: 'other texts than trueValues' })
   if (overlap !== undefined && zone === undefined)
     misfits.push({ key: 'overlap', expected: 'left out, as there is no zone that could have a time twice' })
+  if (fraction === 'truncate' && format !== undefined)
+    misfits.push({ key: 'fraction', expected: 'left out, as the format says how many digits a second has' })
   return misfits
 }
 

@@ -79,7 +79,7 @@ tables: { stage.x: { copy: raw } }
       "14:28 sources.customers.parameters.e.type must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, not "intger". (integer)",
       "15:7 sources.customers.parameters.f must be a number that JavaScript holds exactly; beyond, a text with its type, not 12345678901234567000.",
       "16:30 sources.customers.parameters.g.$runDate.zone must be an IANA zone such as Europe/London, not "Europe/Londn". (Europe/London)",
-      "7:37 sources.customers.columns.id has a key "serverTyp" that Sluice does not know. Allowed: type, nullable, from, nulls, format, zone, overlap, trueValues, falseValues, decimalSeparator, groupSeparator, trim, encoding, description, serverType. (serverType)",
+      "7:37 sources.customers.columns.id has a key "serverTyp" that Sluice does not know. Allowed: type, nullable, from, nulls, format, zone, overlap, fraction, trueValues, falseValues, decimalSeparator, groupSeparator, trim, encoding, description, serverType. (serverType)",
       "7:59 sources.customers.columns.at must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "dat". (date)",
       "18:5 sources.customers.resultSet must be at least 1, not 0.",
       "8:11 sources.customers.mode must be one of replace, append, merge, not "mrge". (merge)",

@@ -72,6 +72,10 @@ export const columnShape = {
   format: text.optional().meta({ description: 'The one accepted pattern of dates and times' }),
   zone: zone.optional(),
   overlap: z.enum(['reject', 'earlier', 'later']).optional(),
+  fraction: z
+    .enum(['reject', 'truncate'])
+    .optional()
+    .meta({ description: 'Digits of a second beyond the sixth: they refuse the row, or are cut' }),
   trueValues: z.array(z.string()).min(1).optional(),
   falseValues: z.array(z.string()).min(1).optional(),
   decimalSeparator: z.string().length(1).optional(),

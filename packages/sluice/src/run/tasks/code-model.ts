@@ -65,5 +65,7 @@ function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'string') return value
   if (value instanceof Date) return value.toISOString()
+  // String() forgets the sign of a zero.
+  if (Object.is(value, -0)) return '-0'
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

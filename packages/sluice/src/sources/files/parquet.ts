@@ -3,15 +3,17 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
 import type { Column, FilesSource } from '../../definition/types.ts'
-import type { EngineColumn, Session } from '../../engines/engine.ts'
-import { readFooter } from '../../engines/parquet-footer.ts'
+import type { Session } from '../../engines/engine.ts'
+import { copyExact } from '../../engines/parquet-exact.ts'
+import { type FileColumn, readColumns, readFooter, readUnpackedBytes } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { floatingColumns } from '../../quality/rules.ts'
-import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
 import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-record.ts'
+import { gunzipLimits } from './text/gunzip.ts'
 import { mapHeader } from './text/header.ts'
 import { carried, textColumn, textColumnSql } from './text/normalised.ts'
 import type { RefusedRecord, Survey } from './text/survey.ts'
@@ -20,7 +22,8 @@ import type { RefusedRecord, Survey } from './text/survey.ts'
  * Looks at a Parquet file: its footer, its columns, and how each becomes its contract's column.
  *
  * @param path as delivered
- * @throws Source.Format, Source.ColumnType, Source.Header, Source.ColumnMissing, Source.ColumnExtra
+ * @param exactCopy where a copy is made of a file whose values the engine would cut
+ * @throws Source.Format, Source.CompressionLimit, Source.ColumnType, Source.Header, Source.ColumnMissing, Source.ColumnExtra
  */
 export async function surveyParquet(
   session: Session,
@@ -28,28 +31,42 @@ export async function surveyParquet(
   localFile: string,
   bytes: number,
   source: FilesSource,
+  exactCopy: string,
 ): Promise<{ readonly survey: Survey; readonly scan: Pick<ScanInput, 'relation' | 'casts'> }> {
   const name = printable(path)
   assertFooter(name, localFile, bytes)
-  const [columns, rows] = await readable(name, async () => {
-    const described = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
-    return [described, (await readFooter(session, localFile)).rows] as const
+  await assertUnpacked(session, name, localFile, bytes, source)
+  const [columns, described, rows] = await readable(name, async () => {
+    const own = await readColumns(session, localFile)
+    const read = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
+    return [own, read, (await readFooter(session, localFile)).rows] as const
   })
   const extra = source.format.kind === 'parquet' ? (source.format.extraColumns ?? 'reject') : 'reject'
   const found = columns.map((column) => column.name)
+  assertNames(name, found)
   const positions = mapHeader(name, found, source.columns, extra)
-  await assertNoRenames(session, name, localFile, found)
-  const casts = Object.entries(source.columns).map(([column, contract], place) =>
-    parquetCast(name, column, contract, columns[positions[place]!]!),
-  )
-  const floats = floatingColumns(columns)
+  const cut = positions.map((place) => columns[place]!).filter((column) => column.isCut)
+  // Beside the values as the engine reads them, a copy has them whole.
+  const read = cut.length === 0 ? localFile : exactCopy
+  if (cut.length > 0)
+    await exactly(
+      name,
+      localFile,
+      exactCopy,
+      cut.map((column) => column.name),
+    )
+  const casts = Object.entries(source.columns).map(([column, contract], place) => {
+    const at = positions[place]!
+    return parquetCast(name, column, contract, columns[at]!, described[at]!.type)
+  })
+  const floats = floatingColumns(described)
   const texts = found.map((column, place) => {
     const value = quoteIdentifier(column)
     // The smallest and the largest value that a file tells leave NaN out, and the engine decides comparisons by them: it sees none of this.
     const seen = floats.has(column) ? `if(isnan(${value}), 'nan', ${value})` : value
     return `${seen} AS ${quoteIdentifier(textColumn(place))}`
   })
-  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM ${readParquetSql([localFile], 'file_row_number = true')})`
+  const relation = `(SELECT '0' AS ${quoteIdentifier(carried.file)}, (file_row_number + 1)::VARCHAR AS ${quoteIdentifier(carried.record)}, ${texts.join(', ')} FROM ${readParquetSql([read], 'file_row_number = true')})`
   // A cast reads the text column of its own place.
   const placed = casts.map((make, place) => make(textColumnSql(positions[place]!)))
   const survey: Survey = {
@@ -97,6 +114,26 @@ function assertFooter(file: string, localFile: string, bytes: number): void {
   if (tail.readUInt32LE(0) > bytes - 12) fail('its footer claims to be larger than the file')
 }
 
+/** Below this the ratio says nothing: dictionaries and runs pack real columns hundreds of times. */
+const ratioFloor = 1024 ** 3
+
+/** Judges by the sizes that the file declares, before any data is read. @throws Source.CompressionLimit */
+async function assertUnpacked(
+  session: Session,
+  file: string,
+  localFile: string,
+  bytes: number,
+  source: FilesSource,
+): Promise<void> {
+  const { maxBytes, maxRatio } = { ...gunzipLimits, ...source.limits }
+  const byRatio = Math.max(ratioFloor, bytes * maxRatio)
+  const unpacked = await readable(file, () => readUnpackedBytes(session, localFile, Math.min(maxBytes, byRatio)))
+  if (unpacked > maxBytes) throw sluiceError('Source.CompressionLimit', { file, limit: `${maxBytes} bytes` })
+  if (unpacked > byRatio) {
+    throw sluiceError('Source.CompressionLimit', { file, limit: `${maxRatio} times its packed size` })
+  }
+}
+
 async function readable<T>(file: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
@@ -110,33 +147,58 @@ async function readable<T>(file: string, read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** DuckDB renames a column that comes twice; here that is a fault of the file. */
-async function assertNoRenames(
-  session: Session,
-  file: string,
-  localFile: string,
-  found: readonly string[],
-): Promise<void> {
-  const rows = await session.all<{ name: string }>(`SELECT name FROM parquet_schema(${quotePath(localFile)})`)
-  const names = new Set(rows.map((row) => row.name))
-  const renamed = found.find((column) => !names.has(column))
-  if (renamed !== undefined) {
-    const why = `a column comes twice in it (it would be read as "${printable(renamed)}")`
-    throw sluiceError('Source.Header', { file, why, expected: '', found: printable(found.join(', ')) })
+/** @throws Source.Format where the footer is not what it says */
+async function exactly(file: string, from: string, to: string, columns: readonly string[]): Promise<void> {
+  try {
+    await copyExact(from, to, columns)
+  } catch (error) {
+    if (!(error instanceof RangeError || isSluiceError(error, 'Lake.FileCorrupt'))) throw error
+    throw sluiceError('Source.Format', { file, why: 'its footer cannot be read' }, { cause: error })
+  }
+}
+
+/** The engine renames columns that it cannot tell apart; here that is a fault of the file, told under the names that it has. */
+function assertNames(file: string, found: readonly string[]): void {
+  const places = new Map<string, string>()
+  for (const name of found) {
+    const before = places.get(name.toLowerCase())
+    if (before !== undefined) {
+      const list = printable(`"${before}" and "${name}"`)
+      const why = before === name ? `the column "${printable(name)}" comes twice in it` : `${list} differ in case only`
+      throw sluiceError('Source.Header', { file, why, expected: '', found: printable(found.join(', ')) })
+    }
+    places.set(name.toLowerCase(), name)
   }
 }
 
 /** @throws Source.ColumnType */
-function parquetCast(file: string, name: string, column: Column, found: EngineColumn): (text: string) => ColumnCast {
+function parquetCast(
+  file: string,
+  name: string,
+  column: Column,
+  found: FileColumn,
+  read: string,
+): (text: string) => ColumnCast {
   const target = castColumn(name, column, '"t"').type
   const nullable = column.nullable === true
   // Text in Parquet is text: the strict casts read it as they read a CSV's.
-  if (found.type === 'VARCHAR' || found.type.startsWith('ENUM(')) {
+  if (found.type === 'VARCHAR' || read.startsWith('ENUM(')) {
     return (text) => castColumn(name, column, found.type === 'VARCHAR' ? text : `CAST(${text} AS VARCHAR)`)
   }
-  const fits = holds(target, found.type)
-  const isNanoseconds = found.type === 'TIMESTAMP_NS' && target === 'TIMESTAMP'
-  if (!fits && !isNanoseconds) {
+  const present = (text: string): string => `(${text} IS NOT NULL)`
+  const exact = exactReading(found, target, read, column.fraction === 'truncate')
+  if (exact === undefined && !(found.type === read && holds(target, read))) {
+    // A column without any value is of any type; a value that is there all the same refuses its row.
+    if (found.isEmpty) {
+      return (text) => ({
+        name,
+        type: target,
+        nullable,
+        value: `CAST(NULL AS ${target})`,
+        valid: `(${text} IS NULL)`,
+        present: present(text),
+      })
+    }
     throw sluiceError('Source.ColumnType', {
       file,
       column: name,
@@ -144,20 +206,54 @@ function parquetCast(file: string, name: string, column: Column, found: EngineCo
       expected: `${column.type} (${target})`,
     })
   }
-  return (text) => ({
-    name,
-    type: target,
-    nullable,
+  return (text) => {
     // Dates and coarser timestamps reach further than the target: what lies beyond it refuses its row.
-    value: `TRY_CAST(${text} AS ${target})`,
-    // Nanoseconds are kept where they are whole microseconds; others refuse their row.
-    valid: isNanoseconds
-      ? `(${text} IS NULL OR epoch_ns(${text}) % 1000 = 0)`
-      : found.type === target
-        ? 'true'
-        : `(${text} IS NULL OR TRY_CAST(${text} AS ${target}) IS NOT NULL)`,
-    present: `(${text} IS NOT NULL)`,
-  })
+    const value = exact === undefined ? `TRY_CAST(${text} AS ${target})` : exact.value(text)
+    const whole = exact?.whole === undefined ? '' : ` AND ${exact.whole(text)}`
+    const isSame = exact === undefined && read === target
+    const valid = isSame ? 'true' : `(${text} IS NULL OR (${value} IS NOT NULL${whole}))`
+    return { name, type: target, nullable, value, valid, present: present(text) }
+  }
+}
+
+/** How nanoseconds are read: kept where they are whole microseconds; others refuse their row, unless it is declared that they are cut. */
+interface Exact {
+  readonly value: (text: string) => string
+  readonly whole?: (text: string) => string
+}
+
+function exactReading(found: FileColumn, target: string, read: string, cuts: boolean): Exact | undefined {
+  if (found.type === 'INT96') return target === 'TIMESTAMP' ? int96Reading(cuts) : undefined
+  const whole = cuts ? {} : { whole: (text: string): string => `epoch_ns(${text}) % 1000 = 0` }
+  // As text it loses digits; as a TIME it would be rounded.
+  if (read === 'TIME_NS' && target === 'TIME')
+    return { value: (text) => `TRY_CAST(left(${text}::VARCHAR, 15) AS TIME)`, ...whole }
+  const local = (text: string): string => {
+    const nanos = `epoch_ns(${text})`
+    return `make_timestamp((${nanos} - (${nanos} % 1000 + 1000) % 1000) // 1000)`
+  }
+  if (found.isCut && target === 'TIMESTAMP WITH TIME ZONE')
+    return { value: (text) => `timezone('UTC', ${local(text)})`, ...whole }
+  return read === 'TIMESTAMP_NS' && target === 'TIMESTAMP' ? { value: local, ...whole } : undefined
+}
+
+function int96Reading(cuts: boolean): Exact {
+  const nanos = (text: string): string => littleEndian(text, 0, 8)
+  const ofDay = (text: string): string => `${nanos(text)} BETWEEN 0 AND 86399999999999`
+  return {
+    value: (text) => {
+      // Days are Julian; those that a TIMESTAMP cannot hold are NULL.
+      const days = `(${littleEndian(text, 8, 4)} - 2440588)`
+      return `CASE WHEN ${days} < 106751991 THEN make_timestamp(${days} * 86400000000 + ${nanos(text)} // 1000) END`
+    },
+    whole: (text) => (cuts ? ofDay(text) : `${ofDay(text)} AND ${nanos(text)} % 1000 = 0`),
+  }
+}
+
+/** The number that a blob's bytes are, the lowest first; NULL beyond 63 bits. */
+function littleEndian(blob: string, from: number, bytes: number): string {
+  const pairs = Array.from({ length: bytes }, (_, at) => `substr(hex(${blob}), ${2 * (from + bytes - 1 - at) + 1}, 2)`)
+  return `TRY_CAST('0x' || ${pairs.join(' || ')} AS BIGINT)`
 }
 
 /**

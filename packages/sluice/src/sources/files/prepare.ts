@@ -73,7 +73,7 @@ export async function prepareUnits(
     try {
       const opened = await openInput(input, number, context)
       if (dialect === undefined) {
-        units.push(await parquetUnit(opened, context))
+        units.push(await parquetUnit(opened, number, context))
         continue
       }
       if (opened.bytes >= smallFileBytes) units.push(await prepareLarge(opened, number, dialect, context))
@@ -181,9 +181,12 @@ export async function assertUnchanged(
     throw sluiceError('Source.InputChanged', { file: printable(input.path) })
 }
 
-async function parquetUnit({ input, localFile, identity, bytes }: Opened, context: PrepareContext): Promise<Unit> {
+async function parquetUnit(opened: Opened, number: number, context: PrepareContext): Promise<Unit> {
+  const { input, localFile, identity, bytes } = opened
   await assertDelivered(input, identity, localFile, bytes)
-  const { survey: found, scan } = await surveyParquet(context.session, input.path, localFile, bytes, context.source)
+  const { session, source, scratch } = context
+  const copy = join(scratch, `exact-${number}.parquet`)
+  const { survey: found, scan } = await surveyParquet(session, input.path, localFile, bytes, source, copy)
   const { fields, positions } = found
   context.progress(bytes, found.totals.records, input.path)
   const files = [fileConstants(input)]

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type Drop, openDrop, sourceOf, type Taken } from '../../../test/sources/drop.ts'
 import type { ColumnType, FilesSource } from '../../definition/types.ts'
 import { diskInbox } from '../../inbox/disk/inbox.ts'
+import { JsonLineProblem, jsonLineReader } from './text/json-line.ts'
 
 const two = sourceOf({ a: 'text', b: { type: 'integer', nullable: true } })
 const texts = sourceOf({ a: { type: 'text', nullable: true }, b: { type: 'text', nullable: true } })
@@ -369,6 +370,39 @@ describe('JSON Lines', () => {
       { id: '12345678901234567890123456789012345678', name: 'é"', tags: '[1,{"a":2.50}]' },
     ])
     expect(reasonsOf(taken)).toEqual([...Array(4).fill('structure:json'), 'cast:id', 'structure:json'])
+  })
+
+  test('half of a surrogate pair refuses its row: a replacement would make different texts equal', async () => {
+    const taken = await take(
+      ['{"id":1,"name":"Hi \\ud83d"}', '{"id":2,"name":"Hi \\ude00"}', '{"id":3,"name":"\\ud83d\\ude00"}', ''].join(
+        '\n',
+      ),
+    )
+    expect(taken.rows).toMatchObject([{ id: '3', name: '😀' }])
+    expect(reasonsOf(taken)).toEqual(['structure:encoding', 'structure:encoding'])
+  })
+
+  test('in a column of JSON a text stays a text, whatever it spells', async () => {
+    const values = ['"12"', '12', '"true"', '"null"', '"{\\"a\\":1}"', '"hello"', '"007"', '""', '"\\u00e9"']
+    const taken = await take(
+      [...values.map((value, id) => `{"id":${id},"tags":${value}}`), '{"id":9,"tags":null}', ''].join('\n'),
+    )
+    expect(taken.quarantine).toEqual([])
+    const byId = new Map(taken.rows.map(({ id, tags }) => [Number(id), tags]))
+    expect(values.map((_, id) => byId.get(id))).toEqual(values)
+    expect(byId.get(9)).toBeNull()
+  })
+
+  test('several objects on a line are refused, and the reason is told', async () => {
+    const taken = await take('{"id":1}{"id":2}\n{"id":3}\n')
+    expect(reasonsOf(taken)).toEqual(['structure:severalObjects'])
+    expect(taken.rows).toMatchObject([{ id: '3' }])
+    const read = jsonLineReader({ id: { type: 'integer' } }, 'reject')
+    for (const line of ['{"id":1} {"id":2}', '{"id":1}{', '{"id":1}, x']) {
+      expect((read(line) as JsonLineProblem).detail).toMatch(/one object is expected on a line/)
+    }
+    for (const line of ['{"id":1', '{"a\\x":1}', '{"id', '{', '', '{"id":1]'])
+      expect(read(line)).toBeInstanceOf(JsonLineProblem)
   })
 })
 

@@ -13,14 +13,14 @@ import { acceptedFiles } from '../../quality/rows/scan.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { finishCandidate, type Judged, rowsOf, type TakeFiles, type TakenUnit } from './candidate.ts'
-import type { FilesContext } from './discover.ts'
+import { type FilesContext, smallFileBytes } from './discover.ts'
 import { assertReadable, locateParquet } from './parquet.ts'
 import { assertUnchanged, copiedUnit, type Member, prepareUnits, refusal, type Unit } from './prepare.ts'
 import { fileContract, type ScanResult, scanRows } from './scan.ts'
 import type { Dialect } from './text/dialect.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './text/locate.ts'
 import { carried } from './text/normalised.ts'
-import type { RefusedRecord } from './text/survey.ts'
+import { assertHeld, type RefusedRecord } from './text/survey.ts'
 
 /**
  * Takes the inputs whose decision is `take`, in their order.
@@ -191,12 +191,22 @@ async function attemptScan(
     return await scan()
   } catch (error) {
     const isReading = isSluiceError(error, 'Engine.Failed') || isSluiceError(error, 'Engine.OutOfMemory')
+    if (unit.scan.isCarried && isSluiceError(error, 'Engine.OutOfMemory')) assertFits(unit, error)
     if (!isReading || (unit.scan.isCarried && unit.dialect !== undefined)) throw error
     if (unit.dialect !== undefined) return undefined
     const [member] = unit.members
     await assertReadable(context.take.session, member!.input.path, member!.localFile)
     throw error
   }
+}
+
+/** @throws Source.RecordTooLarge where a record of the one file is so large that memory ended */
+function assertFits({ members, dialect }: Unit, cause: Error): void {
+  const [member] = members
+  const bytes = member?.survey.totals.longest ?? 0
+  if (members.length !== 1 || dialect === undefined || bytes <= smallFileBytes) return
+  const file = printable(member!.input.path)
+  throw sluiceError('Source.RecordTooLarge', { file, line: 0, offset: 0, bytes }, { cause })
 }
 
 /** @throws Source.Format where the footer of a Parquet file promises other rows than there are */
@@ -253,12 +263,15 @@ function groupByFile(scan: ScanResult): Map<number, ScanResult['captured'][numbe
   return byFile
 }
 
-/** @throws Quality.TooManyRefused, Quality.ChecksFailed */
+/** @throws Quality.TooManyRefused, Quality.ChecksFailed, Source.RecordTooLarge */
 function judgeMember(member: Member, lost: readonly RefusedRecord[], source: FilesSource): Judged {
   const { totals } = member.survey
   const refused = [...member.survey.refused, ...lost].sort((a, b) => a.record - b.record)
   const counter = refusedCounter()
-  for (const { reasons } of refused) counter.add(reasons)
+  for (const { reasons, line, offset, length } of refused) {
+    assertHeld(member.input.path, { line, offset, bytes: length })
+    counter.add(reasons)
+  }
   const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
   const { records: read, bytes: total, headerBytes: header, recordBytes: records } = totals
   const checks = judgeRows(rowsOf(member), fileContract(source), source.quarantine, counter.counts(), read, where)

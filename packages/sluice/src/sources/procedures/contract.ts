@@ -128,8 +128,8 @@ const fits = (from: ColumnType, to: ColumnType): boolean => holds(duckDbType(to)
 
 /** Whether the declaration says how to read a text: then text is what was expected. */
 function readsText(column: Column): boolean {
-  const { format, nulls, zone, trueValues, decimalSeparator, groupSeparator, trim, encoding } = column
-  return [format, nulls, zone, trueValues, decimalSeparator, groupSeparator, trim, encoding].some(
+  const { format, fraction, nulls, zone, trueValues, decimalSeparator, groupSeparator, trim, encoding } = column
+  return [format, fraction, nulls, zone, trueValues, decimalSeparator, groupSeparator, trim, encoding].some(
     (option) => option !== undefined,
   )
 }

@@ -5,7 +5,7 @@ import type { ResultColumn } from '../../connections/connection.ts'
 const traps: readonly { readonly server: RegExp; readonly type?: string; readonly note: string }[] = [
   {
     server: /^(datetime2|time|datetimeoffset)\(7\)/,
-    note: 'has 100 ns digits: text keeps them, TYPE refuses rows that use the 7th',
+    note: 'has 100 ns digits: the 7th is cut, as declared; text keeps it, and without fraction TYPE refuses rows that use it',
   },
   {
     server: /^numeric$/,

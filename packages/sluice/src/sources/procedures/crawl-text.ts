@@ -54,6 +54,8 @@ function columnLine({ name, type, serverType, nullable, note }: ProposedSet['col
   const options = [
     `type: '${type}'`,
     ...(nullable === false ? [] : ['nullable: true']),
+    // Most values use the seventh digit, since clocks have it: without a word of it nearly all rows would be refused.
+    ...(/^(datetime2|time|datetimeoffset)\(7\)$/i.test(serverType) && type !== 'text' ? ["fraction: 'truncate'"] : []),
     `serverType: ${literal(serverType)}`,
   ]
   return `      ${key(name)}: { ${options.join(', ')} },${comment}`

@@ -62,6 +62,8 @@ export interface RecordReader {
   /** Called once, with the header's fields, where the dialect has a header; returns how many fields a record has. */
   header?(names: readonly string[], line: FileRecord): number
   record(record: FileRecord): void
+  /** Called with how much of a record beyond the limits was passed without its end; it may throw, so that the end is not looked for. */
+  tooLong?(record: { readonly line: number; readonly offset: number; readonly bytes: number }): void
   /** Between chunks: time to write out what was gathered. */
   pause?(): void
 }

@@ -149,6 +149,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
         const found = skip(units, from, limit)
         offset += (found.next - from) * size
         from = found.next
+        if (!found.ended) reader.tooLong?.({ ...skipping, bytes: offset - skipping.offset })
         if (!found.ended && !last) return from
         finishSkipped(found.ended)
         continue
@@ -156,6 +157,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
       if (!split(units, from, limit, last)) {
         if ((limit - from) * size <= limits.maxRecordBytes) return from
         skipping = { offset, line, inQuotes: false, atFieldStart: true }
+        reader.tooLong?.({ line, offset, bytes: (limit - from) * size })
         continue
       }
       emit(bytes, units, from, record, checkEach)

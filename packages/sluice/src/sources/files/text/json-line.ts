@@ -3,18 +3,21 @@ import type { Column } from '../../../definition/types.ts'
 
 const maxDepth = 64
 
-/** Why a line cannot be taken. */
+/** Why a line cannot be taken: it is no proper object, or a text in it is none. */
 export class JsonLineProblem {
   readonly detail: string
-  constructor(detail: string) {
+  readonly kind: 'json' | 'encoding' | 'severalObjects'
+  constructor(detail: string, kind: JsonLineProblem['kind'] = 'json') {
     this.detail = detail
+    this.kind = kind
   }
 }
 
 /**
  * Makes a reader of lines: each contract column's text, or the problem.
  *
- * Texts are unescaped, numbers and nested values are kept as they are written, NULL and absent keys are NULL.
+ * Texts are unescaped, numbers and nested values are kept as they are written, NULL and absent keys are NULL. In a column of JSON a text stays
+ * the JSON text that it is, so that "12" does not become a number.
  *
  * @example jsonLineReader({ n: { type: 'bigint' } }, 'reject')('{"n":9007199254740993}') // ['9007199254740993']
  */
@@ -28,18 +31,47 @@ export function jsonLineReader(
     try {
       JSON.parse(line)
     } catch (error) {
-      return new JsonLineProblem((error as Error).message)
+      return severalObjects(line) ?? new JsonLineProblem((error as Error).message)
     }
     const texts: (string | null)[] = new Array(entries.length).fill(null)
-    const members = objectMembers(line)
+    const members = rawMembers(line)
     if (members instanceof JsonLineProblem) return members
-    for (const [key, value] of members) {
+    for (const [key, raw] of members) {
+      if (!isWhole(key)) return halved(key)
       const place = places.get(key)
-      if (place !== undefined) texts[place] = value
-      else if (extra === 'reject') return new JsonLineProblem(`the key ${JSON.stringify(key)} is not in the contract`)
+      if (place !== undefined) {
+        const value = memberText(raw)
+        if (value !== null && raw.startsWith('"') && !isWhole(value)) return halved(key)
+        const { type, nulls } = entries[place]![1]
+        texts[place] = type === 'json' && value !== null && nulls?.includes(value) !== true ? raw : value
+      } else if (extra === 'reject') return new JsonLineProblem(`the key ${JSON.stringify(key)} is not in the contract`)
     }
     return texts
   }
+}
+
+/** Half of a surrogate pair is no character, and UTF-8 cannot write it: a replacement would make different texts equal. */
+const isWhole = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
+
+const halved = (key: string): JsonLineProblem =>
+  new JsonLineProblem(`half of a surrogate pair stands in the text of ${JSON.stringify(key)}`, 'encoding')
+
+const memberText = (raw: string): string | null =>
+  raw.startsWith('"') ? (JSON.parse(raw) as string) : raw === 'null' ? null : raw
+
+/** Says where something follows a whole object. */
+function severalObjects(line: string): JsonLineProblem | undefined {
+  const scan = scanner(line)
+  scan.space()
+  try {
+    if (line[scan.at] !== '{' || scan.value() !== undefined || scan.at >= line.length) return undefined
+    JSON.parse(line.slice(0, scan.at))
+  } catch {
+    return undefined
+  }
+  scan.space()
+  const detail = `something follows the object, from character ${scan.at + 1} on: one object is expected on a line`
+  return new JsonLineProblem(detail, 'severalObjects')
 }
 
 /**
@@ -49,10 +81,17 @@ export function jsonLineReader(
  * @param line valid JSON
  */
 export function objectMembers(line: string): ReadonlyMap<string, string | null> | JsonLineProblem {
+  const members = rawMembers(line)
+  if (members instanceof JsonLineProblem) return members
+  return new Map([...members].map(([key, raw]) => [key, memberText(raw)]))
+}
+
+/** The same with each value as it is written. */
+function rawMembers(line: string): ReadonlyMap<string, string> | JsonLineProblem {
   const scan = scanner(line)
   scan.space()
   if (line[scan.at] !== '{') return new JsonLineProblem('the line is not an object')
-  const members = new Map<string, string | null>()
+  const members = new Map<string, string>()
   scan.at++
   for (;;) {
     scan.space()
@@ -68,12 +107,10 @@ export function objectMembers(line: string): ReadonlyMap<string, string | null> 
     scan.at++
     scan.space()
     const start = scan.at
-    const first = line[start]
     const problem = scan.value()
     if (problem !== undefined) return new JsonLineProblem(problem)
     if (members.has(key)) return new JsonLineProblem(`the key ${JSON.stringify(key)} comes twice`)
-    const raw = line.slice(start, scan.at)
-    members.set(key, first === '"' ? (JSON.parse(raw) as string) : raw === 'null' ? null : raw)
+    members.set(key, line.slice(start, scan.at))
   }
 }
 
@@ -86,7 +123,7 @@ function scanner(line: string) {
     },
     text(): void {
       scan.at++
-      while (line[scan.at] !== '"') scan.at += line[scan.at] === '\\' ? 2 : 1
+      while (scan.at < line.length && line[scan.at] !== '"') scan.at += line[scan.at] === '\\' ? 2 : 1
       scan.at++
     },
     /** Passes one value; says what is wrong with it. Keys that come twice in a nested object are found too. */
@@ -95,6 +132,8 @@ function scanner(line: string) {
       const open: (Set<string> | undefined)[] = []
       do {
         scan.space()
+        // Only where the line is not valid.
+        if (scan.at >= line.length) return 'it ends early'
         const character = line[scan.at]!
         if (character === '{' || character === '[') {
           open.push(character === '{' ? new Set() : undefined)

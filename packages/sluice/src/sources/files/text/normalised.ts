@@ -56,7 +56,13 @@ export function readCsvSql(
     'ignore_errors = false',
     // Left alone, DuckDB takes the first CRLF inside a quoted field for the line end; set to CRLF, it finds no rows at all (1.5.6).
     ...(options.isLf ? ["new_line = '\\n'"] : []),
-    ...(options.longest > 1_000_000 ? [`max_line_size = ${options.longest * 2 + 1024}`] : []),
+    // A buffer has room for 16 of the longest lines where nothing is said: gigabytes, for a field of 64 MB.
+    ...(options.longest > 1_000_000
+      ? [
+          `max_line_size = ${options.longest + 1024}`,
+          `buffer_size = ${Math.max(32_000_000, 2 * (options.longest + 1024))}`,
+        ]
+      : []),
     `columns = {${options.columns.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}`,
   ]
   return `read_csv(${quotePath(file)}, ${settings.join(', ')})`

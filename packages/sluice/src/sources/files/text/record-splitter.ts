@@ -16,6 +16,7 @@ export type RecordProblem =
   | 'tooLarge'
   | 'lineEnd'
   | 'json'
+  | 'severalObjects'
 
 /** One record's place; one object is used for all records of a splitter. */
 export interface SplitRecord {

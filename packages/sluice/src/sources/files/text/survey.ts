@@ -55,10 +55,22 @@ const swallowLimit = 1024 * 1024
 /** More refused records than this are not held: the file is refused. */
 const refusedCap = 1_000_000
 
+/** A refused record is held with all of its bytes; one that is larger refuses its file, which holds it in the error folder. */
+export const heldRecordBytes = 16 * 1024 * 1024
+
+/** @throws Source.RecordTooLarge where a record is too large to be held as a refused row */
+export function assertHeld(
+  file: string,
+  { line, offset, bytes }: { readonly line: number; readonly offset: number; readonly bytes: number },
+): void {
+  if (bytes > heldRecordBytes)
+    throw sluiceError('Source.RecordTooLarge', { file: printable(file), line, offset, bytes })
+}
+
 /**
  * Surveys a file, or bytes that were read already.
  *
- * @throws Source.Header, Source.ColumnMissing, Source.ColumnExtra, Source.EncodingDetected, Source.UnterminatedQuote, Quality.TooManyRefused
+ * @throws Source.Header, Source.ColumnMissing, Source.ColumnExtra, Source.EncodingDetected, Source.UnterminatedQuote, Source.RecordTooLarge, Quality.TooManyRefused
  */
 export async function survey(
   name: string,
@@ -86,8 +98,9 @@ export async function survey(
     record(record) {
       let detail: string | undefined
       if (record.problem === undefined && judge !== undefined) {
-        detail = judge(record)
-        if (detail !== undefined) record.problem = 'json'
+        const problem = judge(record)
+        detail = problem?.detail
+        record.problem = problem?.kind
       }
       if (record.problem === undefined) {
         if (record.fields !== columns!.fields) isPlain = false
@@ -99,6 +112,7 @@ export async function survey(
         const { line, offset, length: bytes } = record
         throw sluiceError('Source.UnterminatedQuote', { file: printable(name), line, offset, bytes })
       }
+      assertHeld(name, { line: record.line, offset: record.offset, bytes: record.length })
       if (refused.length >= refusedCap) {
         const count = `${refused.length + 1} of ${record.ordinal} rows were refused`
         throw tooManyRefused({ what: printable(name), of: 'file' }, `${count}, more than are held of one file`)
@@ -106,6 +120,7 @@ export async function survey(
       const what = detail ?? describeProblem(record, columns!.fields)
       refused.push(refusedRecord(record, [`structure:${record.problem}`], what))
     },
+    tooLong: (record) => assertHeld(name, record),
     ...(sink?.pause === undefined ? {} : { pause: () => sink.pause!() }),
   }
   const options = readOptions(source, dialect, columns, signal)
@@ -148,12 +163,12 @@ function columnsWithoutHeader(source: FilesSource, dialect: Dialect): FileColumn
   return { fields: positions.length, positions }
 }
 
-function jsonJudge(source: FilesSource): (record: FileRecord) => string | undefined {
+function jsonJudge(source: FilesSource): (record: FileRecord) => JsonLineProblem | undefined {
   const extra = source.format.kind === 'jsonl' ? (source.format.extraColumns ?? 'reject') : 'reject'
   const read = jsonLineReader(source.columns, extra)
   return (record) => {
     const texts = read(record.bytes.toString('utf8'))
-    if (texts instanceof JsonLineProblem) return texts.detail
+    if (texts instanceof JsonLineProblem) return texts
     // The normalised copy takes the texts from here, so that a line is read once.
     record.fields = texts.length
     jsonTexts.set(record, texts)
@@ -197,6 +212,7 @@ function describeProblem(record: FileRecord, expected: number): string {
     case 'lineEnd':
       return 'a line end of another kind stands outside quotes'
     case 'json':
+    case 'severalObjects':
       return decode(record.bytes, 'utf-8') === undefined ? 'not UTF-8' : 'not valid JSON'
   }
 }
