@@ -1,10 +1,11 @@
-import { rmSync } from 'node:fs'
+import { rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Drop, openDrop, sourceOf } from '../../../test/sources/drop.ts'
 import { systemClock } from '../../base/clock.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import { diskInbox } from '../../inbox/disk/inbox.ts'
+import { passedInWords } from '../passed.ts'
 import type { DiscoveredInput } from '../source.ts'
 import { discoverFiles } from './discover.ts'
 
@@ -97,4 +98,19 @@ test('IN-25: in one delivery, too, and what was taken and could not be archived 
   expect(await next()).toBe('1.csv known, 2.csv known, 3.csv known')
   rmSync(join(drop.root, 'inbox/1.csv'))
   expect(await next()).toBe('2.csv known, 3.csv known')
+})
+
+test('IN-29: what looks like an input and is none is told, one line a reason', async () => {
+  await using drop = await openDrop()
+  for (const path of ['inbox/x.csv', 'inbox/_1.csv', 'inbox/_2.csv', 'inbox/_3.csv', 'inbox/_4.csv', 'error/y.csv'])
+    drop.deliver(path, 'a\nx\n')
+  symlinkSync(join(drop.root, 'error/y.csv'), join(drop.root, 'inbox/y\n.csv'))
+  symlinkSync(join(drop.root, 'error/y.csv'), join(drop.root, 'error/z.csv'))
+  const source = { ...replacing, path: '**/*.csv' }
+  const found = await discoverFiles(source, { inbox: diskInbox(drop.root), clock: systemClock }, new Map())
+  expect(found.filter(({ decision }) => decision === 'take').map(({ path }) => path)).toEqual(['inbox/x.csv'])
+  expect([...passedInWords(found)].sort()).toEqual([
+    '"inbox/_1.csv", "inbox/_2.csv", "inbox/_3.csv" and 1 more were left: names that begin with . or _ are left unless the pattern names them',
+    '"inbox/y\\n.csv" was left: links are not followed',
+  ])
 })

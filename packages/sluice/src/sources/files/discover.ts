@@ -5,7 +5,7 @@ import { posix } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { sha256 } from '../../base/json.ts'
 import type { FilesSource } from '../../definition/types.ts'
-import type { Delivery, Inbox } from '../../inbox/inbox.ts'
+import type { Delivery, Inbox, PassedOver } from '../../inbox/inbox.ts'
 import { matchesPattern } from '../../inbox/pattern.ts'
 import type { DiscoveredInput } from '../source.ts'
 import { fileDateOf } from './file-date.ts'
@@ -16,6 +16,15 @@ const { basename, dirname } = posix
 export interface HashCache {
   get(key: string): string | undefined
   set(key: string, sha256: string): void
+}
+
+const passedBecause: { readonly [why in PassedOver['why']]: string } = {
+  hidden: 'names that begin with . or _ are left unless the pattern names them',
+  link: 'links are not followed',
+  folder: 'it is a folder',
+  special: 'it is no plain file',
+  name: 'its name is not UTF-8',
+  case: 'the pattern writes it in other upper and lower case',
 }
 
 /** What a source of files is opened with. */
@@ -43,10 +52,14 @@ export async function discoverFiles(
   known: ReadonlyMap<string, string>,
 ): Promise<readonly DiscoveredInput[]> {
   const decided: DiscoveredInput[] = []
-  for await (const file of context.inbox.list(source.path))
+  const passed: DiscoveredInput[] = []
+  const pass = ({ path, why }: PassedOver): void => {
+    if (isInput(path, source)) passed.push({ id: '', path, bytes: 0, decision: 'passed', reason: passedBecause[why] })
+  }
+  for await (const file of context.inbox.list(source.path, pass))
     if (isInput(file.path, source)) decided.push(await discoverFile(file, source, context))
   decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
-  return decide(decided, source, known, context.current ?? [])
+  return [...decide(decided, source, known, context.current ?? []), ...passed]
 }
 
 /**
