@@ -42,7 +42,8 @@ function matchesParts(names: readonly string[], parts: readonly string[]): boole
  * @example isHidden('_temporary', '*') // true
  */
 export function isHidden(name: string, part: string): boolean {
-  return /^[._]/.test(name) && part[0] !== name[0]
+  // A folder that stands for a value of a column (`_region=eu`) is what a reader of partitions means.
+  return /^(\.|_[^=]*$)/.test(name) && part[0] !== name[0]
 }
 
 /**

@@ -125,7 +125,7 @@ describe.each(implementations)('$name', ({ open }) => {
 
   test('IN-23: what is hidden is left, whatever stars match it, unless the pattern names it', async () => {
     const hidden = ['.ipynb_checkpoints/x.csv', '_temporary/0/_temporary/x.csv', '_x.csv']
-    for (const path of ['ok/x.csv', '.x.csv', '.git/x.txt', 'ok/__MACOSX/._x.csv', ...hidden])
+    for (const path of ['ok/x.csv', 'ok/_b=1/x.txt', '.x.csv', '.git/x.txt', 'ok/__MACOSX/._x.csv', ...hidden])
       await place.deliver(`in/${path}`, path)
     const passed: PassedOver[] = []
     expect(await pathsOf(inbox, 'in/**/*.csv', (thing) => passed.push(thing))).toEqual(['in/ok/x.csv'])
@@ -140,6 +140,7 @@ describe.each(implementations)('$name', ({ open }) => {
       ['in/_temporary/**/_*/*.csv', 'in/_temporary/0/_temporary/x.csv'],
       ['in/_*.csv', 'in/_x.csv'],
       ['in/.x.csv', 'in/.x.csv'],
+      ['in/ok/*/*.txt', 'in/ok/_b=1/x.txt'],
     ] as const) {
       expect([pattern, await pathsOf(inbox, pattern)]).toEqual([pattern, [found]])
       expect(matchesPattern(found, pattern)).toBe(true)

@@ -12,7 +12,7 @@ import { quoteIdentifier, quotePath, quoteText, readParquetSql } from '../../sql
 import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-record.ts'
-import { mapHeader } from './text/header.ts'
+import { mapHeader, namesInWords } from './text/header.ts'
 import { carried, textColumn, textColumnSql } from './text/normalised.ts'
 import type { RefusedRecord, Survey } from './text/survey.ts'
 
@@ -122,7 +122,7 @@ async function assertNoRenames(
   const renamed = found.find((column) => !names.has(column))
   if (renamed !== undefined) {
     const why = `a column comes twice in it (it would be read as "${printable(renamed)}")`
-    throw sluiceError('Source.Header', { file, why, expected: '', found: printable(found.join(', ')) })
+    throw sluiceError('Source.Header', { file, why, expected: '', found: namesInWords(found) })
   }
 }
 

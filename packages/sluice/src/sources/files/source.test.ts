@@ -162,6 +162,50 @@ describe('structure', () => {
     expect(refused[0]!.error.message).toContain('perhaps the file has no header')
   })
 
+  test('IN-11: a wrong delimiter is guessed at, and nothing is read by it', async () => {
+    const header = (found: string, source = texts) => takeOne(source, `${found}\nx;1\n`)
+    const said = (delimiter: string) => `the file seems to be delimited by '${delimiter}'`
+    for (const [found, delimiter] of [
+      ['a;b', ';'],
+      ['"a";"b"', ';'],
+      ['a\tb', '\\t'],
+      ['a|b,c', '|'],
+      ['p;q', ';'],
+    ] as const) {
+      const { error, rows, refused } = await header(found)
+      expect([error, rows]).toEqual(['Source.Header', []])
+      expect(refused[0]!.error.message).toContain(said(delimiter))
+    }
+    const semicolons: FilesSource = { ...texts, format: { kind: 'csv', delimiter: ';' } }
+    expect((await header('a,b', semicolons)).refused[0]!.error.message).toContain(said(','))
+    for (const found of ['x', 'p,q', 'p:q;r'])
+      expect((await header(found)).refused[0]!.error.message).toContain('perhaps the file has no header')
+  })
+
+  test('IN-09: names are found in either Unicode form; what looks alike and is not is shown as escapes', async () => {
+    const accented = sourceOf({ a: 'text', b: { type: 'text', from: 'r\u00e9f' } })
+    expect(values(await takeOne(accented, 'a,re\u0301f\nx,1\n'))).toEqual([['x', '1']])
+    const lines: FilesSource = { ...accented, format: { kind: 'jsonl' } }
+    expect(values(await takeOne(lines, '{"a":"x","re\u0301f":"1"}\n'))).toEqual([['x', '1']])
+    expect(reasonsOf(await takeOne(lines, '{"a":"x","re\u0301f":"1","r\u00e9f":"2"}\n'))).toEqual(['structure:json'])
+    const twice = await takeOne(accented, 'a,re\u0301f,r\u00e9f\nx,1,2\n')
+    expect(twice.refused[0]!.error.message).toContain('"réf" is in it more than once. Expected: "a", "réf". Found: "a", "re\\u{301}f", "réf"')
+    const spaced = await takeOne(texts, 'a,b\u00a0,\u043e\u0301\nx,1,2\n')
+    expect(spaced.refused[0]!.error.message).toContain('Found: "a", "b\\u{a0}", "о́"')
+  })
+
+  test('IN-19: a header of a million columns, or of huge names, is refused in a few lines', async () => {
+    const wide = await takeOne(two, `${Array.from({ length: 1_000_000 }, (_, at) => `c${at}`).join()}\n`)
+    expect(wide.error).toBe('Source.Header')
+    expect(wide.refused[0]!.error.message).toMatch(/has 1000000 columns, and at most 4096 .* and 999980 more\.$/)
+    const long = await takeOne(two, `a,b,${'x'.repeat(500_000)}\n`)
+    expect(long.error).toBe('Source.ColumnExtra')
+    const keys = await takeOne({ ...two, format: { kind: 'jsonl' } }, `{"${'x'.repeat(500_000)}":1}\n`)
+    for (const { message } of [wide, long].map(({ refused }) => refused[0]!.error))
+      expect(message.length).toBeLessThan(1_000)
+    expect(keys.quarantine.length).toBe(1)
+  })
+
   test('IN-10: a column too few or too many refuses the file; declared, one too many is left out', async () => {
     expect((await takeOne(texts, 'a\n1\n')).error).toBe('Source.ColumnMissing')
     expect((await takeOne(texts, 'a,b,c\n1,2,3\n')).error).toBe('Source.ColumnExtra')

@@ -1,5 +1,6 @@
 /** One line of JSON Lines as texts: numbers keep every digit, because they are never made into JavaScript's numbers. */
 import type { Column } from '../../../definition/types.ts'
+import { namesInWords } from './header.ts'
 
 const maxDepth = 64
 
@@ -23,22 +24,24 @@ export function jsonLineReader(
   extra: 'reject' | 'ignore',
 ): (line: string) => readonly (string | null)[] | JsonLineProblem {
   const entries = Object.entries(columns)
-  const places = new Map(entries.map(([name, column], place) => [column.from ?? name, place]))
+  const places = new Map(entries.map(([name, column], place) => [(column.from ?? name).normalize('NFC'), place]))
   return (line) => {
     try {
       JSON.parse(line)
     } catch (error) {
       return new JsonLineProblem((error as Error).message)
     }
-    const texts: (string | null)[] = new Array(entries.length).fill(null)
+    const texts: (string | null | undefined)[] = new Array(entries.length).fill(undefined)
     const members = objectMembers(line)
     if (members instanceof JsonLineProblem) return members
     for (const [key, value] of members) {
-      const place = places.get(key)
-      if (place !== undefined) texts[place] = value
-      else if (extra === 'reject') return new JsonLineProblem(`the key ${JSON.stringify(key)} is not in the contract`)
+      const place = places.get(key) ?? places.get(key.normalize('NFC'))
+      if (place !== undefined) {
+        if (texts[place] !== undefined) return new JsonLineProblem(`the key ${namesInWords([key])} comes twice`)
+        texts[place] = value
+      } else if (extra === 'reject') return new JsonLineProblem(`the key ${namesInWords([key])} is not in the contract`)
     }
-    return texts
+    return texts.map((text) => text ?? null)
   }
 }
 
