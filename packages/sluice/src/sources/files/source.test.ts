@@ -254,6 +254,49 @@ describe('files as a whole', () => {
     expect((await takeOne(two, Buffer.concat([packed, Buffer.alloc(9)]), name)).error).toBe('Source.ArchiveCorrupt')
   })
 
+  test('IN-21: gzip is unpacked under any name, and other kinds of file are refused by their names', async () => {
+    const text = 'a,b\nx,1\n'
+    const packed = gzipSync(text)
+    for (const name of ['x.csv.GZ', 'x.csv', 'x']) expect(values(await takeOne(texts, packed, name))).toEqual([['x', '1']])
+    const unpacked: FilesSource = { ...texts, format: { kind: 'csv', compression: 'none' } }
+    const parquet: FilesSource = { ...texts, format: { kind: 'parquet' } }
+    const hex = (bytes: string) => Buffer.concat([Buffer.from(bytes, 'hex'), Buffer.from(text)])
+    for (const [source, content, words, hint] of [
+      [unpacked, packed, 'a gzip file', "leave out compression: 'none'"],
+      [texts, hex('504b0304'), 'a zip file', 'Unpack'],
+      [texts, hex('425a6839314159265359'), 'a bzip2 file', 'Unpack'],
+      [texts, hex('fd377a585a00'), 'an xz file', 'Unpack'],
+      [texts, hex('28b52ffd'), 'a zstd file', 'Unpack'],
+      [texts, hex('d0cf11e0a1b11ae1'), 'an Excel file', 'convert'],
+      [texts, hex('50415231'), 'a parquet file', "format: { kind: 'parquet' }"],
+      [texts, gzipSync(hex('504b0304')), 'a zip file', 'Unpack'],
+      [texts, gzipSync(packed), 'a gzip file', 'Unpack'],
+      [parquet, packed, 'a gzip file', 'Unpack'],
+    ] as const) {
+      const { refused } = await takeOne(source, content)
+      expect(refused[0]!.error).toMatchObject({ name: 'Source.FileKind' })
+      expect(refused[0]!.error.message).toContain(`is ${words} by its first bytes`)
+      expect(refused[0]!.error.hint).toContain(hint)
+    }
+    for (const content of ['', text, 'PK,b\nx,1\n', 'BZh9,b\nx,1\n']) {
+      const { error } = await takeOne(texts, content, 'x.csv.gz')
+      expect([content, error]).toEqual([content, 'Source.ArchiveCorrupt'])
+      expect((await takeOne(texts, content)).error).not.toBe('Source.FileKind')
+    }
+  })
+
+  test('IN-07: UTF-16 without a byte order mark is recognised, in either order, and read where declared', async () => {
+    const little = Buffer.from('a,b\nx,1\n', 'utf16le')
+    for (const [encoding, content] of [
+      ['utf-16le', little],
+      ['utf-16be', Buffer.from(little).swap16()],
+    ] as const) {
+      const { refused } = await takeOne(texts, content)
+      expect(refused[0]!.error.hint).toContain(`format: { encoding: '${encoding}' }`)
+      expect(values(await takeOne({ ...texts, format: { kind: 'csv', encoding } }, content))).toEqual([['x', '1']])
+    }
+  })
+
   test('IN-20: gzip that grows beyond the limit is refused', async () => {
     const taken = await takeOne(two, gzipSync(Buffer.alloc(40_000_000)), 'x.csv.gz')
     expect([taken.error, taken.rows]).toEqual(['Source.CompressionLimit', []])
