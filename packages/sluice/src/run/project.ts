@@ -252,8 +252,7 @@ async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesCon
     version?.inputs.flatMap((input) => (input.kind === 'file' ? [input] : [])) ?? []
   let version = await lake.current(table)
   // A version that took nothing (of a changed contract) holds what the one before it took.
-  while (version !== undefined && filesOf(version).length === 0)
-    version = await lake.record(table, version.version - 1)
+  while (version !== undefined && filesOf(version).length === 0) version = await lake.record(table, version.version - 1)
   const files = filesOf(version)
   // What a newer delivery superseded was never read, and has no bytes in the account.
   const rows = files.flatMap(({ accounting }) => (accounting.bytes === undefined ? [] : [accounting.read]))

@@ -10,11 +10,7 @@ import { isHidden, isTemporary, matches, patternParts } from '../pattern.ts'
  * @example findFiles('/project', 'inbox/sales_*.csv')
  * @param passed is called once with each thing that matches, or nearly does, and is no delivery
  */
-export function findFiles(
-  root: string,
-  pattern: string,
-  passed?: (thing: PassedOver) => void,
-): readonly Delivery[] {
+export function findFiles(root: string, pattern: string, passed?: (thing: PassedOver) => void): readonly Delivery[] {
   const look: Look = { root, found: new Map(), passed: new Map(), isInside: false }
   walk(look, '', patternParts(pattern))
   for (const [path, why] of look.passed) if (!look.found.has(path)) passed?.({ path, why })

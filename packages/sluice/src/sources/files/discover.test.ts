@@ -84,7 +84,10 @@ test('IN-25: the newest delivery decides, under whatever name content of long ag
   expect(await run('wed.csv', 'a\nx\n')).toBe('wed.csv take')
   expect(await run('mon.csv', 'a\nx\n')).toBe('mon.csv known')
   const appending = archiving(drop, { ...replacing, mode: 'append' })
-  for (const [name, content] of [['mon.csv', 'x'], ['tue.csv', 'y']] as const)
+  for (const [name, content] of [
+    ['mon.csv', 'x'],
+    ['tue.csv', 'y'],
+  ] as const)
     expect(await appending(name, `a\n${content}\n`)).toBe(`${name} take`)
   expect(await appending('wed.csv', 'a\nx\n')).toBe('wed.csv known')
   expect(await appending('mon.csv', 'a\nx\n')).toBe('mon.csv known')
@@ -93,7 +96,12 @@ test('IN-25: the newest delivery decides, under whatever name content of long ag
 test('IN-25: in one delivery, too, and what was taken and could not be archived yet is no new delivery', async () => {
   await using drop = await openDrop()
   const next = deliveries(drop, replacing)
-  for (const [name, content] of [['1', 'x'], ['2', 'y'], ['3', 'x']]) drop.deliver(`inbox/${name}.csv`, `a\n${content}\n`)
+  for (const [name, content] of [
+    ['1', 'x'],
+    ['2', 'y'],
+    ['3', 'x'],
+  ])
+    drop.deliver(`inbox/${name}.csv`, `a\n${content}\n`)
   expect(await next()).toBe('1.csv take, 2.csv take, 3.csv take')
   expect(await next()).toBe('1.csv known, 2.csv known, 3.csv known')
   rmSync(join(drop.root, 'inbox/1.csv'))

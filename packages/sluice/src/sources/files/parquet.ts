@@ -40,7 +40,7 @@ export async function surveyParquet(
   const positions = mapHeader(name, found, source.columns, extra)
   await assertNoRenames(session, name, localFile, found)
   const casts = Object.entries(source.columns).map(([column, contract], place) =>
-    parquetCast(name, column, contract, columns[positions[place]!]!),
+    parquetCast(name, column, contract, columns[positions[place]!]),
   )
   const floats = floatingColumns(columns)
   const texts = found.map((column, place) => {
@@ -127,9 +127,15 @@ async function assertNoRenames(
 }
 
 /** @throws Source.ColumnType */
-function parquetCast(file: string, name: string, column: Column, found: EngineColumn): (text: string) => ColumnCast {
+function parquetCast(
+  file: string,
+  name: string,
+  column: Column,
+  found: EngineColumn | undefined,
+): (text: string) => ColumnCast {
   const target = castColumn(name, column, '"t"').type
   const nullable = column.nullable === true
+  if (found === undefined) return (text) => castColumn(name, column, text)
   // Text in Parquet is text: the strict casts read it as they read a CSV's.
   if (found.type === 'VARCHAR' || found.type.startsWith('ENUM(')) {
     return (text) => castColumn(name, column, found.type === 'VARCHAR' ? text : `CAST(${text} AS VARCHAR)`)

@@ -153,7 +153,8 @@ export async function openInput(input: DiscoveredInput, number: number, context:
   if (bytes > limits.maxBytes) throw sluiceError('Source.TooLarge', { file: name, bytes, limit: limits.maxBytes })
   const opened = await inbox.open(found)
   if (opened === undefined) throw sluiceError('Source.InputChanged', { file: name })
-  if (!isPackedText(name, opened.file, source.format)) return { input, localFile: opened.file, identity, bytes, isDelivered: true }
+  if (!isPackedText(name, opened.file, source.format))
+    return { input, localFile: opened.file, identity, bytes, isDelivered: true }
   await assertDelivered(input, identity, opened.file, bytes)
   const localFile = join(scratch, `unpacked-${number}`)
   await gunzipFile(name, opened.file, localFile, bytes, limits, signal)

@@ -162,6 +162,52 @@ describe('structure', () => {
     expect(refused[0]!.error.message).toContain('perhaps the file has no header')
   })
 
+  const drifting = sourceOf({
+    a: { type: 'text', from: 'A', aliases: ['a', 'Name'] },
+    b: { type: 'integer', nullable: true, optional: true },
+  })
+
+  test('IN-10: headers of several times are one contract: other names are declared, optional columns are NULL where absent', async () => {
+    for (const size of [1, 100_000]) {
+      await using drop = await openDrop()
+      const many = (row: string): string => `${row}\n`.repeat(size)
+      drop.deliver('inbox/1.csv', `A,b\n${many('x,1')}`)
+      drop.deliver('inbox/2.csv', `b,a\n${many('2,y')}`)
+      drop.deliver('inbox/3.csv', `Name\n${many('zzzzzzzzzzzzzzzz')}`)
+      const taken = await drop.take({ ...drifting, checks: [{ kind: 'range', column: 'b', max: 9 }] })
+      expect(taken.refused).toEqual([])
+      expect(new Set(taken.rows.map(({ a, b }) => `${a} ${b}`))).toEqual(
+        new Set(['x 1', 'y 2', 'zzzzzzzzzzzzzzzz null']),
+      )
+      expect(taken.candidate!.accounting).toMatchObject({ read: 3 * size, accepted: 3 * size, quarantined: 0 })
+    }
+    const refused = async (content: string) => (await takeOne(drifting, content)).refused[0]!.error.message
+    expect(await refused('A,a\nx,1\n')).toContain('"A", "a" are names of one column')
+    expect(await refused('b\n1\n')).toContain('has no column "A"')
+    expect(await refused('A,c\nx,1\n')).toContain('has "c", which its contract does not name')
+  })
+
+  test('IN-10: so in JSON Lines and in Parquet', async () => {
+    const lines: FilesSource = { ...drifting, format: { kind: 'jsonl' } }
+    const text = '{"A":"x","b":1}\n{"Name":"y"}\n{"a":"z","A":"z"}\n'
+    const taken = await takeOne(lines, text)
+    expect([values(taken), reasonsOf(taken)]).toEqual([
+      [
+        ['x', '1'],
+        ['y', null],
+      ],
+      ['structure:json'],
+    ])
+    await using drop = await openDrop()
+    const write = (sql: string, name: string) =>
+      drop.session.run(`COPY (${sql}) TO '${join(drop.root, 'inbox', name)}' (FORMAT parquet)`)
+    drop.deliver('inbox/.keep', '')
+    await write("SELECT 'x' AS A, 1 AS b", '1.parquet')
+    await write("SELECT 'y' AS Name", '2.parquet')
+    const both = await drop.take({ ...drifting, format: { kind: 'parquet' } })
+    expect([both.refused, values(both)]).toEqual([[], values(taken)])
+  })
+
   test('IN-11: a wrong delimiter is guessed at, and nothing is read by it', async () => {
     const header = (found: string, source = texts) => takeOne(source, `${found}\nx;1\n`)
     const said = (delimiter: string) => `the file seems to be delimited by '${delimiter}'`
@@ -189,7 +235,9 @@ describe('structure', () => {
     expect(values(await takeOne(lines, '{"a":"x","re\u0301f":"1"}\n'))).toEqual([['x', '1']])
     expect(reasonsOf(await takeOne(lines, '{"a":"x","re\u0301f":"1","r\u00e9f":"2"}\n'))).toEqual(['structure:json'])
     const twice = await takeOne(accented, 'a,re\u0301f,r\u00e9f\nx,1,2\n')
-    expect(twice.refused[0]!.error.message).toContain('"réf" is in it more than once. Expected: "a", "réf". Found: "a", "re\\u{301}f", "réf"')
+    expect(twice.refused[0]!.error.message).toContain(
+      '"réf" is in it more than once. Expected: "a", "réf". Found: "a", "re\\u{301}f", "réf"',
+    )
     const spaced = await takeOne(texts, 'a,b\u00a0,\u043e\u0301\nx,1,2\n')
     expect(spaced.refused[0]!.error.message).toContain('Found: "a", "b\\u{a0}", "о́"')
   })
@@ -257,7 +305,8 @@ describe('files as a whole', () => {
   test('IN-21: gzip is unpacked under any name, and other kinds of file are refused by their names', async () => {
     const text = 'a,b\nx,1\n'
     const packed = gzipSync(text)
-    for (const name of ['x.csv.GZ', 'x.csv', 'x']) expect(values(await takeOne(texts, packed, name))).toEqual([['x', '1']])
+    for (const name of ['x.csv.GZ', 'x.csv', 'x'])
+      expect(values(await takeOne(texts, packed, name))).toEqual([['x', '1']])
     const unpacked: FilesSource = { ...texts, format: { kind: 'csv', compression: 'none' } }
     const parquet: FilesSource = { ...texts, format: { kind: 'parquet' } }
     const hex = (bytes: string) => Buffer.concat([Buffer.from(bytes, 'hex'), Buffer.from(text)])

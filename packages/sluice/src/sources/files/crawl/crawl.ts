@@ -109,7 +109,12 @@ async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
   const kind = kindOfFile(file.file)
   if (kind !== undefined && !['gzip', 'parquet', 'utf-16le', 'utf-16be'].includes(kind)) {
     const declared = 'CSV, JSON Lines or Parquet'
-    throw sluiceError('Source.FileKind', { file: printable(file.path), kind: kindInWords(kind), declared, accept: undefined })
+    throw sluiceError('Source.FileKind', {
+      file: printable(file.path),
+      kind: kindInWords(kind),
+      declared,
+      accept: undefined,
+    })
   }
   const isPacked = kind === 'gzip'
   const readable = isPacked ? join(scratch, 'sample') : file.file

@@ -1,10 +1,19 @@
-/** Maps the columns that a file has to those that its contract names: by exact name, in any order, repairing nothing. */
+/** Maps the columns that a file has to those that its contract names: by declared names, in any order, repairing nothing. */
 import { sluiceError } from '../../../base/errors.ts'
 import { printable } from '../../../base/printable.ts'
 import type { Column } from '../../../definition/types.ts'
 
 /**
- * The place in the file of each contract column. A name may write an accented letter as one character or as two: Unicode has them be equal, and
+ * The names that a contract column may have in a file.
+ *
+ * @example namesInFile('id', { type: 'text', aliases: ['Id'] }) // ['id', 'Id']
+ */
+export function namesInFile(name: string, { from = name, aliases = [] }: Column): readonly string[] {
+  return [from, ...aliases]
+}
+
+/**
+ * The place in the file of each contract column, -1 for an optional one that is absent. A name may write an accented letter as one character or as two: Unicode has them be equal, and
  * nobody sees which.
  *
  * @example mapHeader('x.csv', ['b', 'a'], { a: { type: 'text' }, b: { type: 'text' } }, 'reject') // [1, 0]
@@ -18,7 +27,8 @@ export function mapHeader(
   extra: 'reject' | 'ignore',
   delimiter?: string,
 ): readonly number[] {
-  const expected = Object.entries(columns).map(([name, column]) => column.from ?? name)
+  const wanted = Object.entries(columns).map(([name, column]) => namesInFile(name, column))
+  const expected = wanted.flat()
   const fail = (why: string): never => {
     throw sluiceError('Source.Header', { file, why, expected: namesInWords(expected), found: namesInWords(found) })
   }
@@ -35,16 +45,20 @@ export function mapHeader(
   }
   if (found.some((name) => name === '')) fail('a column has no name')
   if (twice.length > 0) fail(`${namesInWords(twice)} ${twice.length === 1 ? 'is' : 'are'} in it more than once`)
-  const missing = expected.filter((name) => !places.has(composed(name)))
+  const present = wanted.map((names) => names.filter((name) => places.has(composed(name))))
+  const several = present.find((names) => new Set(names.map(composed)).size > 1)
+  if (several !== undefined) fail(`${namesInWords(several)} are names of one column`)
+  const required = Object.values(columns).map(({ optional }) => optional !== true)
+  const missing = wanted.flatMap(([name], place) => (required[place] && present[place]!.length === 0 ? [name!] : []))
   if (missing.length > 0) {
     throw sluiceError('Source.ColumnMissing', { file, missing: namesInWords(missing), found: namesInWords(found) })
   }
-  const wanted = new Set(expected.map(composed))
-  const more = found.filter((name) => !wanted.has(composed(name)))
+  const known = new Set(expected.map(composed))
+  const more = found.filter((name) => !known.has(composed(name)))
   if (more.length > 0 && extra === 'reject') {
     throw sluiceError('Source.ColumnExtra', { file, extra: namesInWords(more) })
   }
-  return expected.map((name) => places.get(composed(name)) as number)
+  return present.map(([name]) => (name === undefined ? -1 : places.get(composed(name))!))
 }
 
 const composed = (name: string): string => name.normalize('NFC')

@@ -1,6 +1,6 @@
 /** One line of JSON Lines as texts: numbers keep every digit, because they are never made into JavaScript's numbers. */
 import type { Column } from '../../../definition/types.ts'
-import { namesInWords } from './header.ts'
+import { namesInFile, namesInWords } from './header.ts'
 
 const maxDepth = 64
 
@@ -24,7 +24,11 @@ export function jsonLineReader(
   extra: 'reject' | 'ignore',
 ): (line: string) => readonly (string | null)[] | JsonLineProblem {
   const entries = Object.entries(columns)
-  const places = new Map(entries.map(([name, column], place) => [(column.from ?? name).normalize('NFC'), place]))
+  const places = new Map(
+    entries.flatMap(([name, column], place) =>
+      namesInFile(name, column).map((key) => [key.normalize('NFC'), place] as const),
+    ),
+  )
   return (line) => {
     try {
       JSON.parse(line)
@@ -37,7 +41,9 @@ export function jsonLineReader(
     for (const [key, value] of members) {
       const place = places.get(key) ?? places.get(key.normalize('NFC'))
       if (place !== undefined) {
-        if (texts[place] !== undefined) return new JsonLineProblem(`the key ${namesInWords([key])} comes twice`)
+        if (texts[place] !== undefined) {
+          return new JsonLineProblem(`the key ${namesInWords([key])} is of a column that another key is of, too`)
+        }
         texts[place] = value
       } else if (extra === 'reject') return new JsonLineProblem(`the key ${namesInWords([key])} is not in the contract`)
     }

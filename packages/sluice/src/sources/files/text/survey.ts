@@ -28,7 +28,7 @@ export interface RefusedRecord {
 export interface FileColumns {
   /** How many text columns a record has. */
   readonly fields: number
-  /** The place of each contract column among them. */
+  /** The place of each contract column among them; -1 for an optional one that is absent. */
   readonly positions: readonly number[]
 }
 
