@@ -1,6 +1,6 @@
 /** Maps the columns that a file has to those that its contract names: by declared names, in any order, repairing nothing. */
 import { sluiceError } from '../../../base/errors.ts'
-import { printable } from '../../../base/printable.ts'
+import { distinct, printable } from '../../../base/printable.ts'
 import type { Column } from '../../../definition/types.ts'
 
 /**
@@ -72,18 +72,14 @@ const said = { names: 20, characters: 100 }
  * @example namesInWords(['a', 'b']) // '"a", "b"'
  */
 export function namesInWords(names: readonly string[]): string {
-  const list = names.slice(0, said.names).map((name) => `"${visible(name)}"`)
+  const list = names.slice(0, said.names).map((name) => `"${beginning(name)}"`)
   const more = names.length - list.length
   return more === 0 ? list.join(', ') : `${list.join(', ')} and ${more} more`
 }
 
-/** Spaces of other kinds, and marks that join the letter before them into one that looks like another, are written as escapes. */
-function visible(name: string): string {
-  const characters = [...name.slice(0, said.characters * 2)]
-  const part = characters.slice(0, said.characters).join('')
-  const hides = part === composed(part) ? /[^\S \t\r\n]/gu : /[^\S \t\r\n]|\p{M}/gu
-  const shown = printable(part.replace(hides, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`))
-  return name.length > part.length ? `${shown}…` : shown
+function beginning(name: string): string {
+  const part = [...name.slice(0, said.characters * 2)].slice(0, said.characters).join('')
+  return name.length > part.length ? `${distinct(part)}…` : distinct(part)
 }
 
 const seemsDelimitedBy = (other: string): string => {
