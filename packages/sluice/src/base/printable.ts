@@ -14,3 +14,14 @@ export function printable(text: string): string {
     (character) => named[character] ?? `\\u{${character.codePointAt(0)?.toString(16)}}`,
   )
 }
+
+/**
+ * The same of a name that is compared with others, with escapes also for what looks like something else: spaces of other kinds, and marks that join
+ * the letter before them into one that has a character of its own.
+ *
+ * @example distinct('re\u0301f') // 're\\u{301}f'
+ */
+export function distinct(name: string): string {
+  const hides = name === name.normalize('NFC') ? /[^\S \t\r\n]/gu : /[^\S \t\r\n]|\p{M}/gu
+  return printable(name.replace(hides, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`))
+}

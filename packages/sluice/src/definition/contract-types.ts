@@ -42,6 +42,10 @@ export interface Column {
   readonly nullable?: boolean
   /** The column's name in the file, where it differs. @default the column's own name */
   readonly from?: string
+  /** Files: other names that the column has in some of them. A file with two of its names is refused. */
+  readonly aliases?: readonly string[]
+  /** Files: some lack the column, and it is NULL there; it must be nullable. @default false */
+  readonly optional?: boolean
   /** Which texts mean NULL, exactly as written. @default the empty, unquoted field */
   readonly nulls?: readonly string[]
   /** Dates and times: the one accepted pattern, in Unicode letters (`M/d/yyyy H:mm`). @default ISO 8601 */

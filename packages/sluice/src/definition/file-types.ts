@@ -22,7 +22,7 @@ export interface CsvFormat {
   readonly ragged?: 'reject' | 'pad'
   /** Columns of the file that the contract does not have. @default 'reject' */
   readonly extraColumns?: 'reject' | 'ignore'
-  /** @default by the name's ending `.gz` */
+  /** @default by the first bytes: gzip is unpacked under any name */
   readonly compression?: 'none' | 'gzip'
 }
 

@@ -52,7 +52,7 @@ loads:
       "10:11 sources.sales.columns.id must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "integr". (integer)",
       "11:15 sources.sales.columns.amount must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "decimal(50,2)".",
       "12:36 sources.sales.columns.at.zone must be an IANA zone such as Europe/London, not "Europe/Londn". (Europe/London)",
-      "13:27 sources.sales.columns.note has a key "nulable" that Sluice does not know. Allowed: type, nullable, from, nulls, format, zone, overlap, fraction, trueValues, falseValues, decimalSeparator, groupSeparator, trim, encoding, description. (nullable)",
+      "13:27 sources.sales.columns.note has a key "nulable" that Sluice does not know. Allowed: type, nullable, from, nulls, format, zone, overlap, fraction, trueValues, falseValues, decimalSeparator, groupSeparator, trim, encoding, description, aliases, optional. (nullable)",
       "7:11 sources.sales.mode must be one of append, replace, not "apend". (append)",
       "15:17 sources.sales.checks[0].kind must be one of notNull, unique, range, length, pattern, oneOf, format, row, rowCount, freshness, grain, reference, reconcile, sum, not "rnge". (range)",
       "16:9 sources.sales.checks[1] needs a "min": a bound, or a "max", or both.",

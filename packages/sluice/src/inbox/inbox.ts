@@ -14,6 +14,12 @@ export interface Delivery {
   readonly modifiedAt: Date
 }
 
+/** What a pattern matches, or nearly does, and what is no delivery all the same. */
+export interface PassedOver {
+  readonly path: string
+  readonly why: 'hidden' | 'link' | 'folder' | 'special' | 'name' | 'case'
+}
+
 /** A delivery on this machine, until it is disposed of. */
 export interface OpenDelivery extends AsyncDisposable {
   /** Absolute; the delivery itself where it is on this machine, so never to be written. */
@@ -35,11 +41,13 @@ export interface Move {
 /** One implementation a folder: `disk/`, later `s3/`. */
 export interface Inbox {
   /**
-   * The complete files that match, each once, in no order. Links are never followed; what is being sent (`.part`, `.tmp`, a leading dot) is left.
+   * The complete files that match, each once, in no order. Links are never followed; what is being sent (`.part`, `.tmp`, a leading dot) is left,
+   * and so is what is hidden (a leading dot or underscore) unless the pattern names it.
    *
+   * @param passed is called with what else is there and might be meant
    * @throws Source.Path where the pattern would leave the root
    */
-  list(pattern: string): AsyncIterable<Delivery>
+  list(pattern: string, passed?: (thing: PassedOver) => void): AsyncIterable<Delivery>
   /** A file as it is now, or undefined where it has gone or is no plain file. */
   stat(path: string): Promise<Delivery | undefined>
   /** Makes a delivery readable here; undefined where it is no longer the one that was looked at. */

@@ -30,8 +30,20 @@ function matchesParts(names: readonly string[], parts: readonly string[]): boole
   const [name, ...below] = names
   const [part, ...rest] = parts
   if (name === undefined || part === undefined) return name === undefined && part === undefined
-  if (part === '**') return matchesParts(names, rest) || (below.length > 0 && matchesParts(below, parts))
-  return matches(name, part) && matchesParts(below, rest)
+  if (part === '**')
+    return matchesParts(names, rest) || (below.length > 0 && !isHidden(name, part) && matchesParts(below, parts))
+  return matches(name, part) && !isHidden(name, part) && matchesParts(below, rest)
+}
+
+/**
+ * Whether a name hides from a part of a pattern: programs keep drafts and what they have not finished under names that begin with a dot or an
+ * underscore, so only a part that begins so, too, means them.
+ *
+ * @example isHidden('_temporary', '*') // true
+ */
+export function isHidden(name: string, part: string): boolean {
+  // A folder that stands for a value of a column (`_region=eu`) is what a reader of partitions means.
+  return /^(\.|_[^=]*$)/.test(name) && part[0] !== name[0]
 }
 
 /**
@@ -40,15 +52,19 @@ function matchesParts(names: readonly string[], parts: readonly string[]): boole
  * @example isTemporary('sales.csv.part') // true
  */
 export function isTemporary(name: string): boolean {
-  return name.startsWith('.') || /\.(part|tmp|partial|crdownload|filepart)$/i.test(name)
+  return /\.(part|tmp|partial|crdownload|filepart)$/i.test(name)
 }
 
 /**
- * Whether a name matches one part of a pattern.
+ * Whether a name matches one part of a pattern. Either may write an accented letter as one character or as two: nobody sees which.
  *
  * @example matches('sales_1.csv', 'sales_*.csv') // true
  */
 export function matches(name: string, part: string): boolean {
+  return matchesText(name.normalize('NFC'), part.normalize('NFC'))
+}
+
+function matchesText(name: string, part: string): boolean {
   // The classic two-pointer match: linear for one star, never exponential.
   let [at, place, star, mark] = [0, 0, -1, 0]
   while (at < name.length) {

@@ -158,7 +158,7 @@ function planTask(
     columns,
     schemaChanges: decision.schemaChanges,
     lineage,
-    warnings: task.warnings,
+    warnings: [...task.warnings, ...(intake?.passed ?? [])],
     timeoutSeconds,
     ...(kind === 'load' && isApproved(table, input.options.approve) ? { approved: true } : {}),
     ...(state === undefined ? {} : { current: state.version }),

@@ -150,7 +150,7 @@ function callOutcome(
 }
 
 function ingestOutcome(task: DeclaredTask, input: PlanInput, schemaChanges: readonly SchemaChange[]): Outcome {
-  const { take, known, waiting, refuse } = input.intake[task.table] ?? noIntake
+  const { take, known, waiting, refuse, passed = [] } = input.intake[task.table] ?? noIntake
   const parts = [
     take > 0 ? `${plural(take, 'file')} to take` : '',
     known > 0 ? `${plural(known, 'file')} known already` : '',
@@ -165,11 +165,11 @@ function ingestOutcome(task: DeclaredTask, input: PlanInput, schemaChanges: read
   }
   // Files that are known or refused still have to be put away.
   if (known + refuse > 0) return ['run', 'new-input', parts.join(', ')]
-  const nothing = parts.length > 0 ? parts.join(', ') : `no file at ${task.pattern}`
+  const nothing = [parts.length > 0 ? parts.join(', ') : `no file at ${task.pattern}`, ...passed].join('; ')
   return state === undefined ? ['skip', 'no-input', nothing] : ['skip', 'unchanged', nothing]
 }
 
-const noIntake = { take: 0, known: 0, waiting: 0, refuse: 0 }
+const noIntake: PlanInput['intake'][string] = { take: 0, bytes: 0, known: 0, waiting: 0, refuse: 0 }
 
 function movedInputs(state: TableState | TargetState, inputs: readonly TaskInput[]): readonly string[] {
   return inputs.flatMap(({ table, version }) => {

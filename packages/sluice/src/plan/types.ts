@@ -92,6 +92,8 @@ export interface PlanTask {
     readonly known: number
     readonly waiting: number
     readonly refuse: number
+    /** What looks like an input and is none, in words. */
+    readonly passed?: readonly string[]
   }
 }
 

@@ -262,8 +262,12 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
 
 /** The files that a source took last, and their rows, for its guard. */
 async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesContext, 'previousRows' | 'current'>> {
-  const version = await lake.current(table)
-  const files = version?.inputs.flatMap((input) => (input.kind === 'file' ? [input] : [])) ?? []
+  const filesOf = (version: CommitRecord | undefined) =>
+    version?.inputs.flatMap((input) => (input.kind === 'file' ? [input] : [])) ?? []
+  let version = await lake.current(table)
+  // A version that took nothing (of a changed contract) holds what the one before it took.
+  while (version !== undefined && filesOf(version).length === 0) version = await lake.record(table, version.version - 1)
+  const files = filesOf(version)
   // What a newer delivery superseded was never read, and has no bytes in the account.
   const rows = files.flatMap(({ accounting }) => (accounting.bytes === undefined ? [] : [accounting.read]))
   return {

@@ -94,6 +94,7 @@ async function deliver(
   refused: readonly QuarantineFile[],
 ): Promise<readonly string[]> {
   const known = new Set((await context.lake.knownInputs(table)).values())
+  const isPacked = source.format.kind !== 'parquet' && source.format.compression === 'gzip'
   await using session = await context.engine.open()
   const paths: string[] = []
   const versions = [...new Set(refused.map(({ addedIn }) => addedIn))].map((version) => ({
@@ -121,7 +122,7 @@ async function deliver(
     }
     for (const [path, pieces] of contents) {
       const content = Buffer.concat(pieces)
-      await context.inbox.put(path, path.endsWith('.gz') ? gzipSync(content) : content)
+      await context.inbox.put(path, /\.gz$/i.test(path) || isPacked ? gzipSync(content) : content)
     }
   }
   return paths
@@ -129,7 +130,7 @@ async function deliver(
 
 /** The name says what it is: what this version refused of this file. */
 function replayPath(file: string, version: number): string {
-  const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz)?)$/s.exec(posix.basename(file)) ?? ['', file, '']
+  const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz)?)$/is.exec(posix.basename(file)) ?? ['', file, '']
   const id = `${version}-${sha256(file).slice(0, 8)}`
   return posix.join(posix.dirname(file), `${stem!.replace(/\.replay-\d+-[0-9a-f]{8}$/, '')}.replay-${id}${end}`)
 }

@@ -25,6 +25,8 @@ export interface DiscoveredInput {
     | 'known'
     /** Not complete yet: leave it. */
     | 'waiting'
+    /** No input, though it looks like one: nothing is done with it but say so. */
+    | 'passed'
     /** Refused as a whole: to the error folder, with a report. */
     | 'refuse'
   readonly reason?: string

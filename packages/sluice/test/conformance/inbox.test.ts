@@ -1,4 +1,5 @@
 /** What every inbox promises, whatever is behind it. A new implementation joins the list and passes. */
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   existsSync,
@@ -17,7 +18,7 @@ import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/base/json.ts'
 import { diskInbox } from '../../src/inbox/disk/inbox.ts'
-import type { Delivery, Inbox, Move } from '../../src/inbox/inbox.ts'
+import type { Delivery, Inbox, Move, PassedOver } from '../../src/inbox/inbox.ts'
 import { matchesPattern } from '../../src/inbox/pattern.ts'
 
 /** A place that senders deliver to, and the inbox that looks at it. */
@@ -52,14 +53,17 @@ function disk(): Place & { readonly root: string } {
 
 const implementations: readonly { readonly name: string; readonly open: () => Place }[] = [{ name: 'disk', open: disk }]
 
-async function list(inbox: Inbox, pattern: string): Promise<Delivery[]> {
+async function list(inbox: Inbox, pattern: string, passed?: (thing: PassedOver) => void): Promise<Delivery[]> {
   const found: Delivery[] = []
-  for await (const delivery of inbox.list(pattern)) found.push(delivery)
+  for await (const delivery of inbox.list(pattern, passed)) found.push(delivery)
   return found.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-const pathsOf = async (inbox: Inbox, pattern: string): Promise<readonly string[]> =>
-  (await list(inbox, pattern)).map(({ path }) => path)
+const pathsOf = async (
+  inbox: Inbox,
+  pattern: string,
+  passed?: (thing: PassedOver) => void,
+): Promise<readonly string[]> => (await list(inbox, pattern, passed)).map(({ path }) => path)
 
 describe.each(implementations)('$name', ({ open }) => {
   let place: Place
@@ -117,6 +121,41 @@ describe.each(implementations)('$name', ({ open }) => {
     ])
       await place.deliver(`in/${name}`, '')
     expect(await pathsOf(inbox, 'in/*')).toEqual(['in/x.csv'])
+  })
+
+  test('IN-23: what is hidden is left, whatever stars match it, unless the pattern names it', async () => {
+    const hidden = ['.ipynb_checkpoints/x.csv', '_temporary/0/_temporary/x.csv', '_x.csv']
+    for (const path of ['ok/x.csv', 'ok/_b=1/x.txt', '.x.csv', '.git/x.txt', 'ok/__MACOSX/._x.csv', ...hidden])
+      await place.deliver(`in/${path}`, path)
+    const passed: PassedOver[] = []
+    expect(await pathsOf(inbox, 'in/**/*.csv', (thing) => passed.push(thing))).toEqual(['in/ok/x.csv'])
+    expect(passed.sort((a, b) => (a.path < b.path ? -1 : 1))).toEqual([
+      { path: 'in/.ipynb_checkpoints', why: 'hidden' },
+      { path: 'in/_temporary', why: 'hidden' },
+      { path: 'in/_x.csv', why: 'hidden' },
+    ])
+    for (const [pattern, found] of [
+      ['in/*/*.csv', 'in/ok/x.csv'],
+      ['in/.*/*.csv', 'in/.ipynb_checkpoints/x.csv'],
+      ['in/_temporary/**/_*/*.csv', 'in/_temporary/0/_temporary/x.csv'],
+      ['in/_*.csv', 'in/_x.csv'],
+      ['in/.x.csv', 'in/.x.csv'],
+      ['in/ok/*/*.txt', 'in/ok/_b=1/x.txt'],
+    ] as const) {
+      expect([pattern, await pathsOf(inbox, pattern)]).toEqual([pattern, [found]])
+      expect(matchesPattern(found, pattern)).toBe(true)
+    }
+    for (const path of hidden) expect(matchesPattern(`in/${path}`, 'in/**/*.csv')).toBe(false)
+  })
+
+  test('a pattern finds a name in either Unicode form, and says of a name that differs by case that it is there', async () => {
+    for (const name of ['re\u0301sume\u0301_1.csv', 'r\u00e9sum\u00e9_2.csv', 'R\u00c9SUM\u00c9_3.CSV'])
+      await place.deliver(`in/${name}`, name)
+    for (const pattern of ['in/r\u00e9sum\u00e9_?.csv', 'in/re\u0301sume\u0301_?.csv']) {
+      const passed: PassedOver[] = []
+      expect((await pathsOf(inbox, pattern, (thing) => passed.push(thing))).length).toBe(2)
+      expect(passed).toEqual([{ path: 'in/R\u00c9SUM\u00c9_3.CSV', why: 'case' }])
+    }
   })
 
   test('IN-29: no pattern, folder or path leaves the root', async () => {
@@ -230,6 +269,30 @@ describe('the disk alone', () => {
     symlinkSync(join(root, 'outside'), join(root, 'in/folder'))
     expect(await pathsOf(inbox, 'in/**/*')).toEqual([])
     expect(await inbox.stat('in/link.csv')).toBeUndefined()
+  })
+
+  test('IN-29: what matches and is no file, or has a name that is no UTF-8, is mentioned', async () => {
+    const { root, inbox, deliver } = disk()
+    for (const path of ['in/x.csv', 'in/folder.csv/part-0.txt', 'in/eu/x.csv', 'away/x.csv']) await deliver(path, 'x')
+    symlinkSync(join(root, 'away/x.csv'), join(root, 'in/link.csv'))
+    symlinkSync(join(root, 'away'), join(root, 'in/linked'))
+    symlinkSync(join(root, 'nowhere'), join(root, 'in/lost'))
+    execFileSync('mkfifo', [join(root, 'in/pipe.csv')])
+    writeFileSync(Buffer.concat([Buffer.from(join(root, 'in/caf')), Buffer.from([0xe9]), Buffer.from('.csv')]), 'x')
+    mkdirSync(Buffer.concat([Buffer.from(join(root, 'in/')), Buffer.from([0xe9])]))
+    const passedOf = async (pattern: string): Promise<Record<string, string>> => {
+      const passed: Record<string, string> = {}
+      await pathsOf(inbox, pattern, ({ path, why }) => {
+        passed[path] = why
+      })
+      return passed
+    }
+    const last = {
+      ...{ 'in/link.csv': 'link', 'in/pipe.csv': 'special', 'in/caf\ufffd.csv': 'name', 'in/folder.csv': 'folder' },
+    }
+    expect(await passedOf('in/*.csv')).toEqual(last)
+    expect(await passedOf('in/**/*.csv')).toEqual({ ...last, 'in/linked': 'link', 'in/\ufffd': 'name' })
+    expect(await passedOf('in/eu/*')).toEqual({})
   })
 
   test('IN-24: a file that grows, or is renamed over, is another delivery', async () => {

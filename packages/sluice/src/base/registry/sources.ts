@@ -101,6 +101,18 @@ export const sourceErrors = {
     exit: 1,
     explanation: 'Fault IN-21.',
   }),
+  'Source.FileKind': entry<{ file: string; kind: string; declared: string; accept: string | undefined }>({
+    code: 'SLU3070',
+    title: 'A file is of another kind than declared.',
+    message: ({ file, kind, declared }) =>
+      `"${file}" is ${kind} by its first bytes, and is declared as ${declared}; nothing of it was published.`,
+    hint: ({ accept }) =>
+      `${accept === undefined ? 'Unpack or convert it, and deliver what is in it' : `To accept it, ${accept}`}. The file is kept in the error folder.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Files are recognised by their first bytes, not by their names. gzip is unpacked under any name; zip, bzip2, xz, zstd, lz4 and 7z are not.',
+  }),
   'Source.FileDate': entry<{ file: string; pattern: string }>({
     code: 'SLU3011',
     title: 'A file name holds no date of the declared pattern.',

@@ -40,6 +40,11 @@ test('options that contradict each other are refused', () => {
   expect(wrong({ check: { kind: 'rowCount' } })[0]).toContain('needs a "min"')
   expect(wrong({ format: { kind: 'csv', delimiter: "'", quote: "'" } })[0]).toContain('delimiter must be free of')
   expect(wrong({ format: { kind: 'csv', delimiter: '&|\n' } })[0]).toContain('delimiter must be free of')
+  expect(wrong({ column: { type: 'text', optional: true } })[0]).toContain(
+    'optional must be left out, or the column null',
+  )
+  const nameless = { kind: 'csv', header: false }
+  expect(wrong({ column: { type: 'text', aliases: ['b'] }, format: nameless })[0]).toContain('columns must be free of')
   expect(wrong({ fileDate: 'MM-dd' })[0]).toContain('fileDate must be a pattern')
 })
 
@@ -49,5 +54,7 @@ test('options that fit are taken', () => {
   expect(wrong({ column: { type: 'text', nulls: ['-'], trim: true } })).toEqual([])
   expect(wrong({ check: { kind: 'range', column: 'a', min: '2.5' } })).toEqual([])
   expect(wrong({ format: { kind: 'csv', delimiter: '+|', recordEnd: '&|', quote: '' } })).toEqual([])
+  expect(wrong({ column: { type: 'text', nullable: true, optional: true, aliases: ['b'] }, format: 'csv' })).toEqual([])
+  expect(wrong({ format: { kind: 'csv', header: false } })).toEqual([])
   expect(wrong({ fileDate: 'yyyyMMdd' })).toEqual([])
 })

@@ -1,5 +1,5 @@
 /** What no single value shows: options that do not fit each other. An option that would be ignored is refused, as a silent default would be. */
-import type { ProcedureInput } from '../input.ts'
+import type { FilesInput, ProcedureInput } from '../input.ts'
 import type { Check, Column, CsvFormat } from '../types.ts'
 
 /** A value that does not fit the others: its key, and what it must be instead. */
@@ -46,12 +46,19 @@ export function columnMisfits(column: Column): readonly Misfit[] {
     fraction,
     overlap,
     zone,
+    optional,
+    nullable,
   } = column
   const misfits: Misfit[] = []
   if (groupSeparator === decimalSeparator)
     misfits.push({ key: 'groupSeparator', expected: 'another character than the decimal separator' })
   if (falseValues.some((text) => trueValues.includes(text)))
     misfits.push({ key: 'falseValues', expected: 'other texts than trueValues' })
+  if (optional === true && nullable !== true)
+    misfits.push({
+      key: 'optional',
+      expected: 'left out, or the column nullable: true, as it is NULL where it is absent',
+    })
   if (overlap !== undefined && zone === undefined)
     misfits.push({ key: 'overlap', expected: 'left out, as there is no zone that could have a time twice' })
   if (fraction === 'truncate' && format !== undefined)
@@ -81,6 +88,20 @@ export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: C
   const expected = 'free of the quote and of what ends a record'
   const taken = ['\n', '\r', recordEnd, ...(quote === '' ? [] : [quote])]
   return taken.some((text) => delimiter.includes(text)) ? [{ key: 'delimiter', expected }] : []
+}
+
+/**
+ * The options of a source of files that would be ignored: without a header there are no names to find columns by.
+ *
+ * @example filesMisfits({ columns: { a: { type: 'text', aliases: ['b'] } }, format: { kind: 'csv', header: false } }) // [{ key: 'columns', … }]
+ */
+export function filesMisfits({ columns, format }: Pick<FilesInput, 'columns' | 'format'>): readonly Misfit[] {
+  const isNamed = typeof format === 'string' || format?.kind !== 'csv' || format.header !== false
+  if (isNamed) return []
+  const isByName = (column: unknown): boolean =>
+    typeof column === 'object' && column !== null && ('aliases' in column || 'optional' in column)
+  const expected = 'free of aliases and optional, as files without a header have no names of columns'
+  return Object.values(columns).some(isByName) ? [{ key: 'columns', expected }] : []
 }
 
 /**

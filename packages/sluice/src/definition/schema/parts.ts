@@ -88,6 +88,21 @@ export const columnShape = {
 /** A column: the name of its type, or in full. */
 export const columnInput = z.union([columnType, consistent(strict(columnShape), columnMisfits)]).meta({ id: 'Column' })
 
+/** A column of files, whose header may change over time. */
+export const fileColumnInput = z
+  .union([
+    columnType,
+    consistent(
+      strict({
+        ...columnShape,
+        aliases: z.array(name).min(1).optional().meta({ description: 'Other names of the column in some files' }),
+        optional: z.boolean().optional().meta({ description: 'NULL in files that lack the column' }),
+      }),
+      columnMisfits,
+    ),
+  ])
+  .meta({ id: 'FileColumn' })
+
 const checkOptions = {
   name: name.optional(),
   severity: z.enum(['warn', 'error']).optional(),

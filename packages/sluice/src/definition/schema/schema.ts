@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { cdc, changes, lookups } from '../cdc/schema.ts'
 import { encodings } from '../encodings.ts'
 import { isParameterType, parameterMisfits } from '../parameters.ts'
-import { csvMisfits } from '../problems/consistency.ts'
+import { csvMisfits, filesMisfits } from '../problems/consistency.ts'
 import { connection, procedure } from '../procedures/schema.ts'
 import { isCron } from '../schedule.ts'
 import {
@@ -19,6 +19,7 @@ import {
   columnType,
   consistent,
   envReference,
+  fileColumnInput,
   identifier,
   keyColumns,
   name,
@@ -61,35 +62,38 @@ const format = z.union([
 const source = z.discriminatedUnion('kind', [
   procedure,
   cdc,
-  strict({
-    kind: z.literal('files'),
-    path: belowProject.meta({ description: 'Below the project, with * and ? in its last part and ** for folders' }),
-    columns: z.record(name, columnInput).refine((value) => Object.keys(value).length > 0, 'at least one column'),
-    format: format.optional(),
-    mode: z.enum(['append', 'replace']).optional(),
-    fileDate: z
-      .string()
-      .regex(/^(?=.*yy)[^/\\*?]+$/, 'a pattern with the letters yyyy, MM and dd, such as yyyy-MM-dd')
-      .optional()
-      .meta({ description: "The business date in the file's name, like yyyy-MM-dd" }),
-    rowNumbers: z.boolean().optional(),
-    checks: z.array(checkInput).optional(),
-    quarantine,
-    duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
-    changedContent: z.enum(['append', 'error']).optional(),
-    key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
-    rowCount,
-    archive: z.union([belowProject, z.literal(false)]).optional(),
-    error: belowProject.optional(),
-    ready: strict({ stableSeconds: z.number().min(0).optional(), marker: text.optional() }).optional(),
-    limits: strict({
-      maxBytes: z.int().positive().optional(),
-      maxRatio: z.number().positive().optional(),
-      maxRecordBytes: z.int().positive().optional(),
-      maxFieldBytes: z.int().positive().optional(),
-    }).optional(),
-    description: z.string().optional(),
-  }),
+  consistent(
+    strict({
+      kind: z.literal('files'),
+      path: belowProject.meta({ description: 'Below the project, with * and ? in its last part and ** for folders' }),
+      columns: z.record(name, fileColumnInput).refine((value) => Object.keys(value).length > 0, 'at least one column'),
+      format: format.optional(),
+      mode: z.enum(['append', 'replace']).optional(),
+      fileDate: z
+        .string()
+        .regex(/^(?=.*yy)[^/\\*?]+$/, 'a pattern with the letters yyyy, MM and dd, such as yyyy-MM-dd')
+        .optional()
+        .meta({ description: "The business date in the file's name, like yyyy-MM-dd" }),
+      rowNumbers: z.boolean().optional(),
+      checks: z.array(checkInput).optional(),
+      quarantine,
+      duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
+      changedContent: z.enum(['append', 'error']).optional(),
+      key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
+      rowCount,
+      archive: z.union([belowProject, z.literal(false)]).optional(),
+      error: belowProject.optional(),
+      ready: strict({ stableSeconds: z.number().min(0).optional(), marker: text.optional() }).optional(),
+      limits: strict({
+        maxBytes: z.int().positive().optional(),
+        maxRatio: z.number().positive().optional(),
+        maxRecordBytes: z.int().positive().optional(),
+        maxFieldBytes: z.int().positive().optional(),
+      }).optional(),
+      description: z.string().optional(),
+    }),
+    filesMisfits,
+  ),
 ])
 
 const retention = strict({ versions: z.int().min(1).optional(), days: z.number().min(0).optional() })

@@ -11,8 +11,8 @@ import { fileAt, findFiles } from './list.ts'
 export function diskInbox(root: string): Inbox {
   const base = resolve(root)
   return {
-    async *list(pattern) {
-      yield* findFiles(base, pattern)
+    async *list(pattern, passed) {
+      yield* findFiles(base, pattern, passed)
     },
     stat: async (path) => fileAt(base, path),
     async open({ path, identity }) {

@@ -7,6 +7,7 @@ import type { CommitRecord } from '../../lake/record.ts'
 import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
 import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
+import { passedInWords } from '../../sources/passed.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { analyseProject, placesOf } from './analyse.ts'
@@ -110,12 +111,14 @@ async function intakes(context: ProjectContext): Promise<PlanInput['intake']> {
     const adapter = await context.openSource(table, source)
     const inputs = await adapter.discover(await context.lake.knownInputs(table))
     const count = (decision: string): number => inputs.filter((input) => input.decision === decision).length
+    const passed = passedInWords(inputs)
     found[table] = {
       take: count('take'),
       bytes: inputs.filter((input) => input.decision === 'take').reduce((sum, input) => sum + input.bytes, 0),
       known: count('known'),
       waiting: count('waiting'),
       refuse: count('refuse'),
+      ...(passed.length === 0 ? {} : { passed }),
     }
   }
   return found

@@ -13,6 +13,7 @@ import type { CheckResult, CommitRecord, DataFile, RowAccounting } from '../../l
 import { relationOf } from '../../lake/relation.ts'
 import { addAccounting, noRows } from '../../quality/accounting.ts'
 import { runTableChecks } from '../../quality/table-checks.ts'
+import { passedInWords } from '../../sources/passed.ts'
 import type {
   Candidate,
   DiscoveredInput,
@@ -44,6 +45,7 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   // Those to be refused go along: the source knows the words for each.
   const take = discovered.filter(({ decision }) => decision === 'take' || decision === 'refuse')
   const known = discovered.filter((input) => input.decision === 'known')
+  for (const message of passedInWords(discovered)) emit({ type: 'task.warning', task: task.id, message })
   const current = await lake.current(task.table)
 
   const done =

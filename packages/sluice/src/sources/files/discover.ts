@@ -5,7 +5,7 @@ import { posix } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { sha256 } from '../../base/json.ts'
 import type { FilesSource } from '../../definition/types.ts'
-import type { Delivery, Inbox } from '../../inbox/inbox.ts'
+import type { Delivery, Inbox, PassedOver } from '../../inbox/inbox.ts'
 import { matchesPattern } from '../../inbox/pattern.ts'
 import type { DiscoveredInput } from '../source.ts'
 import { fileDateOf } from './file-date.ts'
@@ -16,6 +16,15 @@ const { basename, dirname } = posix
 export interface HashCache {
   get(key: string): string | undefined
   set(key: string, sha256: string): void
+}
+
+const passedBecause: { readonly [why in PassedOver['why']]: string } = {
+  hidden: 'names that begin with . or _ are left unless the pattern names them',
+  link: 'links are not followed',
+  folder: 'it is a folder',
+  special: 'it is no plain file',
+  name: 'its name is not UTF-8',
+  case: 'the pattern writes it in other upper and lower case',
 }
 
 /** What a source of files is opened with. */
@@ -43,10 +52,14 @@ export async function discoverFiles(
   known: ReadonlyMap<string, string>,
 ): Promise<readonly DiscoveredInput[]> {
   const decided: DiscoveredInput[] = []
-  for await (const file of context.inbox.list(source.path))
+  const passed: DiscoveredInput[] = []
+  const pass = ({ path, why }: PassedOver): void => {
+    if (isInput(path, source)) passed.push({ id: '', path, bytes: 0, decision: 'passed', reason: passedBecause[why] })
+  }
+  for await (const file of context.inbox.list(source.path, pass))
     if (isInput(file.path, source)) decided.push(await discoverFile(file, source, context))
   decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
-  return decide(decided, source, known, context.current ?? [])
+  return [...decide(decided, source, known, context.current ?? []), ...passed]
 }
 
 /**
@@ -90,7 +103,11 @@ function decide(
   current: NonNullable<FilesContext['current']>,
 ): readonly DiscoveredInput[] {
   const knownNames = new Set(known.values())
-  let newest = source.mode === 'replace' ? newestKnown(known, source.fileDate) : undefined
+  const replaces = source.mode === 'replace'
+  let newest = replaces ? newestKnown(known, source.fileDate) : undefined
+  // What a version was made from comes first; what that superseded follows.
+  let latest: { readonly path: string; readonly id: string } | undefined = replaces ? current[0] : undefined
+  const held = latest !== undefined && files.some((file) => file.path === latest?.path && isContentOf(file, latest))
   const earlier = new Map<string, string>()
   return files.map((file) => {
     if (file.decision !== 'take') return file
@@ -98,20 +115,15 @@ function decide(
     // Only what is taken can make a later one known.
     if (decided.decision !== 'take') return decided
     if (!earlier.has(file.id)) earlier.set(file.id, file.path)
-    if (source.mode === 'replace' && file.fileDate !== undefined)
-      newest = { ...file, id: decided.id, date: file.fileDate }
+    if (replaces) latest = decided
+    if (replaces && file.fileDate !== undefined) newest = { ...file, id: decided.id, date: file.fileDate }
     return decided
   })
 
   function decideOne(file: DiscoveredInput, same: string | undefined): DiscoveredInput {
-    if (same === file.path) {
-      const isBack = source.mode === 'replace' && current.some(({ path, id }) => path === same && id !== file.id)
-      return isBack
-        ? { ...file, reason: 'the name is known, and its earlier content is back' }
-        : { ...file, decision: 'known', reason: 'taken before' }
-    }
+    if (same === file.path) return takenBefore(file, same)
     const isNew = same !== undefined && isNews(file)
-    if (same !== undefined && !isNew) return duplicate(file, same, source, known)
+    if (same !== undefined && !isNew) return duplicate(file, same)
     if (newest !== undefined && file.fileDate !== undefined && file.fileDate < newest.date) {
       return { ...file, decision: 'refuse', reason: newest.path, error: 'Source.OlderDelivery' }
     }
@@ -124,26 +136,40 @@ function decide(
   }
 
   /** In a table that is its newest delivery, content of long ago is news again once another came between. */
-  function isNews({ id, path, fileDate }: DiscoveredInput): boolean {
-    if (newest === undefined || fileDate === undefined || source.duplicateContent === 'error') return false
-    if (known.has(duplicateIdentity(id, path))) return false
-    return fileDate > newest.date && newest.id !== id && newest.id !== duplicateIdentity(id, newest.path)
+  function isNews(file: DiscoveredInput): boolean {
+    const { id, path, fileDate } = file
+    if (!replaces || source.duplicateContent === 'error' || known.has(duplicateIdentity(id, path))) return false
+    if (newest !== undefined && fileDate !== undefined) return fileDate > newest.date && !isContentOf(file, newest)
+    return latest !== undefined && !isContentOf(file, latest)
+  }
+
+  /**
+   * A name and its content are known, and a file of both is here: its archiving was interrupted, or it was delivered once more. While the delivery
+   * that the table is waits to be archived itself, it is the former: files leave the inbox in the order in which they count.
+   */
+  function takenBefore(file: DiscoveredInput, same: string): DiscoveredInput {
+    const isChanged = current.some(({ path, id }) => path === file.path && !isContentOf(file, { path, id }))
+    const isOlder = newest !== undefined && file.fileDate !== undefined && file.fileDate < newest.date
+    const isOther = latest !== undefined && !isContentOf(file, latest) && same !== latest.path
+    const isBack = replaces && (isChanged || (source.archive !== false && isOther && !held && !isOlder))
+    if (!isBack) return { ...file, decision: 'known', reason: 'taken before' }
+    return { ...file, reason: 'the name is known, and its earlier content is back' }
+  }
+
+  function duplicate(file: DiscoveredInput, same: string): DiscoveredInput {
+    const again = duplicateIdentity(file.id, file.path)
+    if (known.get(again) === file.path) return takenBefore({ ...file, id: again }, file.path)
+    if (source.duplicateContent === 'skip') return { ...file, decision: 'known', reason: `the same content as ${same}` }
+    if (source.duplicateContent === 'error') {
+      return { ...file, decision: 'refuse', reason: same, error: 'Source.DuplicateContent' }
+    }
+    return takenAgain(file, same)
   }
 }
 
-function duplicate(
-  file: DiscoveredInput,
-  same: string,
-  source: FilesSource,
-  known: ReadonlyMap<string, string>,
-): DiscoveredInput {
-  const again = duplicateIdentity(file.id, file.path)
-  if (known.get(again) === file.path) return { ...file, id: again, decision: 'known', reason: 'taken before' }
-  if (source.duplicateContent === 'skip') return { ...file, decision: 'known', reason: `the same content as ${same}` }
-  if (source.duplicateContent === 'error') {
-    return { ...file, decision: 'refuse', reason: same, error: 'Source.DuplicateContent' }
-  }
-  return takenAgain(file, same)
+/** Whether a file has the content of another one, which may have been taken again on purpose. */
+function isContentOf({ id, path }: DiscoveredInput, other: { readonly path: string; readonly id: string }): boolean {
+  return [id, duplicateIdentity(id, other.path)].includes(other.id) || duplicateIdentity(other.id, path) === id
 }
 
 /** Taken again on purpose: its name becomes part of its identity, so that it is taken once. */

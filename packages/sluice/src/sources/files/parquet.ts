@@ -14,7 +14,7 @@ import { holds } from '../../sql/types/lattice.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-record.ts'
 import { gunzipLimits } from './text/gunzip.ts'
-import { mapHeader } from './text/header.ts'
+import { mapHeader, namesInWords } from './text/header.ts'
 import { carried, textColumn, textColumnSql } from './text/normalised.ts'
 import type { RefusedRecord, Survey } from './text/survey.ts'
 
@@ -45,7 +45,7 @@ export async function surveyParquet(
   const found = columns.map((column) => column.name)
   assertNames(name, found)
   const positions = mapHeader(name, found, source.columns, extra)
-  const cut = positions.map((place) => columns[place]!).filter((column) => column.isCut)
+  const cut = positions.flatMap((place) => columns[place] ?? []).filter((column) => column.isCut)
   // Beside the values as the engine reads them, a copy has them whole.
   const read = cut.length === 0 ? localFile : exactCopy
   if (cut.length > 0)
@@ -57,7 +57,7 @@ export async function surveyParquet(
     )
   const casts = Object.entries(source.columns).map(([column, contract], place) => {
     const at = positions[place]!
-    return parquetCast(name, column, contract, columns[at]!, described[at]!.type)
+    return parquetCast(name, column, contract, columns[at], described[at]?.type ?? '')
   })
   const floats = floatingColumns(described)
   const texts = found.map((column, place) => {
@@ -165,7 +165,7 @@ function assertNames(file: string, found: readonly string[]): void {
     if (before !== undefined) {
       const list = printable(`"${before}" and "${name}"`)
       const why = before === name ? `the column "${printable(name)}" comes twice in it` : `${list} differ in case only`
-      throw sluiceError('Source.Header', { file, why, expected: '', found: printable(found.join(', ')) })
+      throw sluiceError('Source.Header', { file, why, expected: '', found: namesInWords(found) })
     }
     places.set(name.toLowerCase(), name)
   }
@@ -176,11 +176,12 @@ function parquetCast(
   file: string,
   name: string,
   column: Column,
-  found: FileColumn,
+  found: FileColumn | undefined,
   read: string,
 ): (text: string) => ColumnCast {
   const target = castColumn(name, column, '"t"').type
   const nullable = column.nullable === true
+  if (found === undefined) return (text) => castColumn(name, column, text)
   // Text in Parquet is text: the strict casts read it as they read a CSV's.
   if (found.type === 'VARCHAR' || read.startsWith('ENUM(')) {
     return (text) => castColumn(name, column, found.type === 'VARCHAR' ? text : `CAST(${text} AS VARCHAR)`)

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
-import type { FilesSource } from '../../definition/types.ts'
+import type { FileFormat, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { Inbox } from '../../inbox/inbox.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
@@ -13,6 +13,7 @@ import { directColumns, type ScanInput } from './scan.ts'
 import { type Dialect, dialectOf } from './text/dialect.ts'
 import { gunzipFile, gunzipLimits } from './text/gunzip.ts'
 import { isVerbatim, type NormalisedWriter, normalisedWriter, readCsvSql } from './text/normalised.ts'
+import { type FileKind, kindInWords, kindOfFile } from './text/recognise.ts'
 import { type FileColumns, type GoodRecords, type Survey, survey, textsOf } from './text/survey.ts'
 
 /** A file that is part of a unit. */
@@ -140,7 +141,7 @@ interface Opened {
 /**
  * Opens an input as it was discovered, unpacked where it is packed.
  *
- * @throws Source.InputChanged, Source.TooLarge, Source.CompressionLimit, Source.ArchiveCorrupt
+ * @throws Source.InputChanged, Source.TooLarge, Source.FileKind, Source.CompressionLimit, Source.ArchiveCorrupt
  */
 export async function openInput(input: DiscoveredInput, number: number, context: PrepareContext): Promise<Opened> {
   const { source, inbox, scratch, signal } = context
@@ -152,13 +153,43 @@ export async function openInput(input: DiscoveredInput, number: number, context:
   if (bytes > limits.maxBytes) throw sluiceError('Source.TooLarge', { file: name, bytes, limit: limits.maxBytes })
   const opened = await inbox.open(found)
   if (opened === undefined) throw sluiceError('Source.InputChanged', { file: name })
-  const compression = source.format.kind === 'parquet' ? 'none' : source.format.compression
-  const isPacked = compression === 'gzip' || (compression === undefined && input.path.endsWith('.gz'))
-  if (!isPacked) return { input, localFile: opened.file, identity, bytes, isDelivered: true }
+  if (!isPackedText(name, opened.file, source.format))
+    return { input, localFile: opened.file, identity, bytes, isDelivered: true }
   await assertDelivered(input, identity, opened.file, bytes)
   const localFile = join(scratch, `unpacked-${number}`)
   await gunzipFile(name, opened.file, localFile, bytes, limits, signal)
+  assertKind(name, kindOfFile(localFile), source.format)
   return { input, localFile, identity, bytes: statSync(localFile).size, isDelivered: false }
+}
+
+/**
+ * Whether a file is gzip and is to be unpacked: its first bytes say so, or its name or its format promise it.
+ *
+ * @throws Source.FileKind, Source.EncodingDetected
+ */
+function isPackedText(name: string, localFile: string, format: FileFormat): boolean {
+  const kind = kindOfFile(localFile)
+  const compression = format.kind === 'parquet' ? 'none' : format.compression
+  if (kind === 'gzip' && compression !== 'none') return true
+  assertKind(name, kind, format)
+  return compression === 'gzip' || (compression === undefined && /\.gz$/i.test(name))
+}
+
+/** @throws Source.FileKind, Source.EncodingDetected where a file is recognised for what its format does not take */
+function assertKind(file: string, kind: FileKind | undefined, format: FileFormat): void {
+  if (kind === undefined || kind === format.kind) return
+  if (kind === 'utf-16le' || kind === 'utf-16be') {
+    const declared = format.kind === 'csv' ? (format.encoding ?? 'utf-8') : 'utf-8'
+    if (format.kind === 'parquet' || declared.startsWith('utf-16')) return
+    throw sluiceError('Source.EncodingDetected', { file, declared, found: kind })
+  }
+  const accept =
+    kind === 'parquet'
+      ? "declare format: { kind: 'parquet' } for a source of such files"
+      : kind === 'gzip' && format.kind !== 'parquet' && format.compression === 'none'
+        ? "leave out compression: 'none'"
+        : undefined
+  throw sluiceError('Source.FileKind', { file, kind: kindInWords(kind), declared: format.kind, accept })
 }
 
 /** @throws Source.InputChanged where the content is no longer what was discovered (IN-24) */

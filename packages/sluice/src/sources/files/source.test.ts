@@ -163,6 +163,98 @@ describe('structure', () => {
     expect(refused[0]!.error.message).toContain('perhaps the file has no header')
   })
 
+  const drifting = sourceOf({
+    a: { type: 'text', from: 'A', aliases: ['a', 'Name'] },
+    b: { type: 'integer', nullable: true, optional: true },
+  })
+
+  test('IN-10: headers of several times are one contract: other names are declared, optional columns are NULL where absent', async () => {
+    for (const size of [1, 100_000]) {
+      await using drop = await openDrop()
+      const many = (row: string): string => `${row}\n`.repeat(size)
+      drop.deliver('inbox/1.csv', `A,b\n${many('x,1')}`)
+      drop.deliver('inbox/2.csv', `b,a\n${many('2,y')}`)
+      drop.deliver('inbox/3.csv', `Name\n${many('zzzzzzzzzzzzzzzz')}`)
+      const taken = await drop.take({ ...drifting, checks: [{ kind: 'range', column: 'b', max: 9 }] })
+      expect(taken.refused).toEqual([])
+      expect(new Set(taken.rows.map(({ a, b }) => `${a} ${b}`))).toEqual(
+        new Set(['x 1', 'y 2', 'zzzzzzzzzzzzzzzz null']),
+      )
+      expect(taken.candidate!.accounting).toMatchObject({ read: 3 * size, accepted: 3 * size, quarantined: 0 })
+    }
+    const refused = async (content: string) => (await takeOne(drifting, content)).refused[0]!.error.message
+    expect(await refused('A,a\nx,1\n')).toContain('"A", "a" are names of one column')
+    expect(await refused('b\n1\n')).toContain('has no column "A"')
+    expect(await refused('A,c\nx,1\n')).toContain('has "c", which its contract does not name')
+  })
+
+  test('IN-10: so in JSON Lines and in Parquet', async () => {
+    const lines: FilesSource = { ...drifting, format: { kind: 'jsonl' } }
+    const text = '{"A":"x","b":1}\n{"Name":"y"}\n{"a":"z","A":"z"}\n'
+    const taken = await takeOne(lines, text)
+    expect([values(taken), reasonsOf(taken)]).toEqual([
+      [
+        ['x', '1'],
+        ['y', null],
+      ],
+      ['structure:json'],
+    ])
+    await using drop = await openDrop()
+    const write = (sql: string, name: string) =>
+      drop.session.run(`COPY (${sql}) TO '${join(drop.root, 'inbox', name)}' (FORMAT parquet)`)
+    drop.deliver('inbox/.keep', '')
+    await write("SELECT 'x' AS A, 1 AS b", '1.parquet')
+    await write("SELECT 'y' AS Name", '2.parquet')
+    const both = await drop.take({ ...drifting, format: { kind: 'parquet' } })
+    expect([both.refused, values(both)]).toEqual([[], values(taken)])
+  })
+
+  test('IN-11: a wrong delimiter is guessed at, and nothing is read by it', async () => {
+    const header = (found: string, source = texts) => takeOne(source, `${found}\nx;1\n`)
+    const said = (delimiter: string) => `the file seems to be delimited by '${delimiter}'`
+    for (const [found, delimiter] of [
+      ['a;b', ';'],
+      ['"a";"b"', ';'],
+      ['a\tb', '\\t'],
+      ['a|b,c', '|'],
+      ['p;q', ';'],
+    ] as const) {
+      const { error, rows, refused } = await header(found)
+      expect([error, rows]).toEqual(['Source.Header', []])
+      expect(refused[0]!.error.message).toContain(said(delimiter))
+    }
+    const semicolons: FilesSource = { ...texts, format: { kind: 'csv', delimiter: ';' } }
+    expect((await header('a,b', semicolons)).refused[0]!.error.message).toContain(said(','))
+    for (const found of ['x', 'p,q', 'p:q;r'])
+      expect((await header(found)).refused[0]!.error.message).toContain('perhaps the file has no header')
+  })
+
+  test('IN-09: names are found in either Unicode form; what looks alike and is not is shown as escapes', async () => {
+    const accented = sourceOf({ a: 'text', b: { type: 'text', from: 'r\u00e9f' } })
+    expect(values(await takeOne(accented, 'a,re\u0301f\nx,1\n'))).toEqual([['x', '1']])
+    const lines: FilesSource = { ...accented, format: { kind: 'jsonl' } }
+    expect(values(await takeOne(lines, '{"a":"x","re\u0301f":"1"}\n'))).toEqual([['x', '1']])
+    expect(reasonsOf(await takeOne(lines, '{"a":"x","re\u0301f":"1","r\u00e9f":"2"}\n'))).toEqual(['structure:json'])
+    const twice = await takeOne(accented, 'a,re\u0301f,r\u00e9f\nx,1,2\n')
+    expect(twice.refused[0]!.error.message).toContain(
+      '"réf" is in it more than once. Expected: "a", "réf". Found: "a", "re\\u{301}f", "réf"',
+    )
+    const spaced = await takeOne(texts, 'a,b\u00a0,\u043e\u0301\nx,1,2\n')
+    expect(spaced.refused[0]!.error.message).toContain('Found: "a", "b\\u{a0}", "о́"')
+  })
+
+  test('IN-19: a header of a million columns, or of huge names, is refused in a few lines', async () => {
+    const wide = await takeOne(two, `${Array.from({ length: 1_000_000 }, (_, at) => `c${at}`).join()}\n`)
+    expect(wide.error).toBe('Source.Header')
+    expect(wide.refused[0]!.error.message).toMatch(/has 1000000 columns, and at most 4096 .* and 999980 more\.$/)
+    const long = await takeOne(two, `a,b,${'x'.repeat(500_000)}\n`)
+    expect(long.error).toBe('Source.ColumnExtra')
+    const keys = await takeOne({ ...two, format: { kind: 'jsonl' } }, `{"${'x'.repeat(500_000)}":1}\n`)
+    for (const { message } of [wide, long].map(({ refused }) => refused[0]!.error))
+      expect(message.length).toBeLessThan(1_000)
+    expect(keys.quarantine.length).toBe(1)
+  })
+
   test('IN-10: a column too few or too many refuses the file; declared, one too many is left out', async () => {
     expect((await takeOne(texts, 'a\n1\n')).error).toBe('Source.ColumnMissing')
     expect((await takeOne(texts, 'a,b,c\n1,2,3\n')).error).toBe('Source.ColumnExtra')
@@ -209,6 +301,50 @@ describe('files as a whole', () => {
     ])
     expect((await takeOne(two, packed.subarray(0, -5), name)).error).toBe('Source.ArchiveCorrupt')
     expect((await takeOne(two, Buffer.concat([packed, Buffer.alloc(9)]), name)).error).toBe('Source.ArchiveCorrupt')
+  })
+
+  test('IN-21: gzip is unpacked under any name, and other kinds of file are refused by their names', async () => {
+    const text = 'a,b\nx,1\n'
+    const packed = gzipSync(text)
+    for (const name of ['x.csv.GZ', 'x.csv', 'x'])
+      expect(values(await takeOne(texts, packed, name))).toEqual([['x', '1']])
+    const unpacked: FilesSource = { ...texts, format: { kind: 'csv', compression: 'none' } }
+    const parquet: FilesSource = { ...texts, format: { kind: 'parquet' } }
+    const hex = (bytes: string) => Buffer.concat([Buffer.from(bytes, 'hex'), Buffer.from(text)])
+    for (const [source, content, words, hint] of [
+      [unpacked, packed, 'a gzip file', "leave out compression: 'none'"],
+      [texts, hex('504b0304'), 'a zip file', 'Unpack'],
+      [texts, hex('425a6839314159265359'), 'a bzip2 file', 'Unpack'],
+      [texts, hex('fd377a585a00'), 'an xz file', 'Unpack'],
+      [texts, hex('28b52ffd'), 'a zstd file', 'Unpack'],
+      [texts, hex('d0cf11e0a1b11ae1'), 'an Excel file', 'convert'],
+      [texts, hex('50415231'), 'a parquet file', "format: { kind: 'parquet' }"],
+      [texts, gzipSync(hex('504b0304')), 'a zip file', 'Unpack'],
+      [texts, gzipSync(packed), 'a gzip file', 'Unpack'],
+      [parquet, packed, 'a gzip file', 'Unpack'],
+    ] as const) {
+      const { refused } = await takeOne(source, content)
+      expect(refused[0]!.error).toMatchObject({ name: 'Source.FileKind' })
+      expect(refused[0]!.error.message).toContain(`is ${words} by its first bytes`)
+      expect(refused[0]!.error.hint).toContain(hint)
+    }
+    for (const content of ['', text, 'PK,b\nx,1\n', 'BZh9,b\nx,1\n']) {
+      const { error } = await takeOne(texts, content, 'x.csv.gz')
+      expect([content, error]).toEqual([content, 'Source.ArchiveCorrupt'])
+      expect((await takeOne(texts, content)).error).not.toBe('Source.FileKind')
+    }
+  })
+
+  test('IN-07: UTF-16 without a byte order mark is recognised, in either order, and read where declared', async () => {
+    const little = Buffer.from('a,b\nx,1\n', 'utf16le')
+    for (const [encoding, content] of [
+      ['utf-16le', little],
+      ['utf-16be', Buffer.from(little).swap16()],
+    ] as const) {
+      const { refused } = await takeOne(texts, content)
+      expect(refused[0]!.error.hint).toContain(`format: { encoding: '${encoding}' }`)
+      expect(values(await takeOne({ ...texts, format: { kind: 'csv', encoding } }, content))).toEqual([['x', '1']])
+    }
   })
 
   test('IN-20: gzip that grows beyond the limit is refused', async () => {

@@ -4,6 +4,7 @@ import { printable } from '../../../base/printable.ts'
 import type { Column, FilesSource } from '../../../definition/types.ts'
 import { castColumn } from '../../../quality/casts.ts'
 import { holds } from '../../../sql/types/lattice.ts'
+import { namesInFile } from '../text/header.ts'
 import type { ProposedColumn } from './crawl-types.ts'
 
 /** One difference between a contract and a proposal. */
@@ -63,14 +64,14 @@ function objectText(object: Readonly<Record<string, unknown>>): string {
 /** What changes if the proposal takes the contract's place. */
 export function contractDiff(existing: FilesSource, proposed: FilesSource): readonly ContractChange[] {
   const changes: ContractChange[] = []
-  const nameInFile = (name: string, column: Column): string => column.from ?? name
   const found = new Map(Object.entries(proposed.columns))
   const declared = new Set<string>()
   for (const [name, column] of Object.entries(existing.columns)) {
-    const inFile = nameInFile(name, column)
-    declared.add(inFile)
-    const other = found.get(inFile)
+    const names = namesInFile(name, column)
+    for (const one of names) declared.add(one)
+    const other = names.map((one) => found.get(one)).find((one) => one !== undefined)
     if (other === undefined) {
+      if (column.optional === true) continue
       changes.push({ column: name, change: 'not in the files', class: 'destructive', from: column.type })
       continue
     }

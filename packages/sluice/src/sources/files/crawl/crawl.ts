@@ -16,6 +16,7 @@ import { dialectOf } from '../text/dialect.ts'
 import { readRecords } from '../text/file-records.ts'
 import { gunzipFile, gunzipLimits } from '../text/gunzip.ts'
 import { JsonLineProblem, objectMembers } from '../text/json-line.ts'
+import { kindInWords, kindOfFile } from '../text/recognise.ts'
 import { sniffCsv } from '../text/sniff.ts'
 import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
 import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
@@ -105,11 +106,21 @@ interface Guess {
 }
 
 async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
-  const isPacked = file.path.endsWith('.gz')
+  const kind = kindOfFile(file.file)
+  if (kind !== undefined && !['gzip', 'parquet', 'utf-16le', 'utf-16be'].includes(kind)) {
+    const declared = 'CSV, JSON Lines or Parquet'
+    throw sluiceError('Source.FileKind', {
+      file: printable(file.path),
+      kind: kindInWords(kind),
+      declared,
+      accept: undefined,
+    })
+  }
+  const isPacked = kind === 'gzip'
   const readable = isPacked ? join(scratch, 'sample') : file.file
   if (isPacked) await gunzipFile(printable(file.path), file.file, readable, file.bytes, gunzipLimits)
   const sample = readSample(readable)
-  const name = file.path.toLowerCase().replace(/\.gz$/, '')
+  const name = file.path.toLowerCase().replace(/\.gz$/i, '')
   if (name.endsWith('.parquet') || sample.subarray(0, 4).toString('latin1') === 'PAR1') {
     return { format: { kind: 'parquet' }, columns: [], notes: [] }
   }

@@ -4,10 +4,12 @@ import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { sluiceError } from '../../../base/errors.ts'
+import { printable } from '../../../base/printable.ts'
 import { bytesPerUnit, type RecordEnd } from './dialect.ts'
 import { byteOrderMark, decode, toUnits } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
 import { type FileRecord, type FileTotals, type ReadOptions, type RecordReader, recordLimits } from './file-record.ts'
+import { delimiterInWords } from './header.ts'
 import { firstRecordEnd, recordSplitter } from './record-splitter.ts'
 
 /**
@@ -231,10 +233,12 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
 
   function headerNames(): readonly string[] {
     if (current.problem !== undefined || decode(current.bytes, dialect.encoding) === undefined) {
+      const found = current.bytes.subarray(0, 200).toString('latin1')
+      const perhaps = current.problem === 'quote' ? delimiterInWords(found) : undefined
       throw sluiceError('Source.Header', {
         file,
-        why: `the first record is not well formed (${current.problem ?? 'encoding'})`,
-        found: current.bytes.subarray(0, 200).toString('latin1'),
+        why: `the first record is not well formed (${current.problem ?? 'encoding'})${perhaps === undefined ? '' : `; ${perhaps}`}`,
+        found: printable(found),
         expected: '',
       })
     }

@@ -1,5 +1,6 @@
 /** One line of JSON Lines as texts: numbers keep every digit, because they are never made into JavaScript's numbers. */
 import type { Column } from '../../../definition/types.ts'
+import { namesInFile, namesInWords } from './header.ts'
 
 const maxDepth = 64
 
@@ -26,27 +27,33 @@ export function jsonLineReader(
   extra: 'reject' | 'ignore',
 ): (line: string) => readonly (string | null)[] | JsonLineProblem {
   const entries = Object.entries(columns)
-  const places = new Map(entries.map(([name, column], place) => [column.from ?? name, place]))
+  const places = new Map(
+    entries.flatMap(([name, column], place) =>
+      namesInFile(name, column).map((key) => [key.normalize('NFC'), place] as const),
+    ),
+  )
   return (line) => {
     try {
       JSON.parse(line)
     } catch (error) {
       return severalObjects(line) ?? new JsonLineProblem((error as Error).message)
     }
-    const texts: (string | null)[] = new Array(entries.length).fill(null)
+    const texts: (string | null | undefined)[] = new Array(entries.length).fill(undefined)
     const members = rawMembers(line)
     if (members instanceof JsonLineProblem) return members
     for (const [key, raw] of members) {
       if (!isWhole(key)) return halved(key)
-      const place = places.get(key)
+      const place = places.get(key) ?? places.get(key.normalize('NFC'))
       if (place !== undefined) {
+        if (texts[place] !== undefined)
+          return new JsonLineProblem(`the key ${namesInWords([key])} is of a column that another key is of, too`)
         const value = memberText(raw)
         if (value !== null && raw.startsWith('"') && !isWhole(value)) return halved(key)
         const { type, nulls } = entries[place]![1]
         texts[place] = type === 'json' && value !== null && nulls?.includes(value) !== true ? raw : value
-      } else if (extra === 'reject') return new JsonLineProblem(`the key ${JSON.stringify(key)} is not in the contract`)
+      } else if (extra === 'reject') return new JsonLineProblem(`the key ${namesInWords([key])} is not in the contract`)
     }
-    return texts
+    return texts.map((text) => text ?? null)
   }
 }
 

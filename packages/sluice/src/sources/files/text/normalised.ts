@@ -159,5 +159,6 @@ export function normalisedWriter(file: string, dialect: Dialect, fields: number,
   }
 }
 
-/** A quoted text column, for casts. */
-export const textColumnSql = (place: number): string => quoteIdentifier(textColumn(place))
+/** A quoted text column, for casts; NULL for a column that the file lacks, whose place is -1. */
+export const textColumnSql = (place: number): string =>
+  place < 0 ? 'NULL::VARCHAR' : quoteIdentifier(textColumn(place))

@@ -9,7 +9,7 @@ import { decode } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
 import { type FileRecord, type FileTotals, type ReadOptions, type RecordReader, recordLimits } from './file-record.ts'
 import { readRecords, readRecordsOf } from './file-records.ts'
-import { mapHeader } from './header.ts'
+import { mapHeader, namesInWords } from './header.ts'
 import { JsonLineProblem, jsonLineReader } from './json-line.ts'
 
 /** A record that was refused: where it is, and why. */
@@ -28,7 +28,7 @@ export interface RefusedRecord {
 export interface FileColumns {
   /** How many text columns a record has. */
   readonly fields: number
-  /** The place of each contract column among them. */
+  /** The place of each contract column among them; -1 for an optional one that is absent. */
   readonly positions: readonly number[]
 }
 
@@ -91,7 +91,13 @@ export async function survey(
       // DuckDB finds no rows below a header with a line break in a name.
       if (names.some((name) => lineBreak.test(name))) isPlain = false
       const extra = source.format.kind === 'csv' ? (source.format.extraColumns ?? 'reject') : 'reject'
-      columns = { fields: names.length, positions: mapHeader(printable(name), names, source.columns, extra) }
+      const file = printable(name)
+      if (names.length > recordLimits.maxFields) {
+        const why = `it has ${names.length} columns, and at most ${recordLimits.maxFields} are taken`
+        throw sluiceError('Source.Header', { file, why, expected: '', found: namesInWords(names) })
+      }
+      const delimiter = source.format.kind === 'csv' ? (source.format.delimiter ?? ',') : undefined
+      columns = { fields: names.length, positions: mapHeader(file, names, source.columns, extra, delimiter) }
       sink?.columns?.(columns)
       return names.length
     },
