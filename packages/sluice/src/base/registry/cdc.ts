@@ -251,6 +251,40 @@ export const cdcErrors = {
     explanation:
       'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is told once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
   }),
+  'Source.RowsHidden': entry<{ table: string; connection: string }>({
+    code: 'SLU3290',
+    title: 'Row-level security hides rows of a captured table.',
+    message: ({ table, connection }) =>
+      `Row-level security hides rows of ${table} from the user of the connection "${connection}": a copy would have a part of them, and a comparison would delete the others.`,
+    hint: () =>
+      'Nothing was read of it; other tables go on. On the server run: ALTER ROLE <user> BYPASSRLS (or let the user own the table, without FORCE ROW LEVEL SECURITY). Then: sluice run, and where the table was captured before: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation:
+      'Every session that reads has row_security = off, so that the server refuses to answer with a part. The stream of changes has all rows, whatever the policies say.',
+  }),
+  'Source.TableDenied': entry<{ table: string; connection: string; why: string }>({
+    code: 'SLU3291',
+    title: 'A captured table may not be read.',
+    message: ({ table, connection, why }) =>
+      `The user of the connection "${connection}" may not read ${table}: ${why}.`,
+    hint: () =>
+      'Nothing was read of it; other tables go on. See the statements that grant it: sluice cdc setup. Then: sluice run, and where other tables were copied already: sluice cdc resnapshot <source> <table>',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'USAGE of the schema and SELECT of the table are needed for copies; the stream needs neither.',
+  }),
+  'Source.TableMissing': entry<{ table: string; connection: string }>({
+    code: 'SLU3292',
+    title: 'A captured table is not there.',
+    message: ({ table, connection }) =>
+      `The server of the connection "${connection}" has no table ${table}: it was dropped, renamed or never there.`,
+    hint: () =>
+      'What was committed of it stays as it is; other tables go on. Correct `tables` of the source, or take the table out of it. One that was made again is compared by: sluice cdc resnapshot <source> <table>',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'A name is compared letter by letter: in "public.Orders" the server distinguishes cases.',
+  }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',
     title: 'A server is not ready for its changes to be captured.',

@@ -3,7 +3,7 @@
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
@@ -12,6 +12,7 @@ import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
+import { readingClient } from '../../sources/cdc/reading.ts'
 import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext } from '../context.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
@@ -92,7 +93,7 @@ async function withServer<T>(
   work: (client: pg.Client, settings: ConnectionSettings) => Promise<T>,
 ): Promise<T> {
   return cdcSettings(context as CdcProject, source, async (settings) => {
-    const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+    const client = await readingClient(settings, signal)
     try {
       return await work(client, settings)
     } finally {

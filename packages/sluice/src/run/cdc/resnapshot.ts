@@ -5,7 +5,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { openCapture } from '../../sources/cdc/capture.ts'
@@ -13,7 +13,8 @@ import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { assertPublished, type Captured, capturedTables } from '../../sources/cdc/preflight.ts'
+import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
+import { readingClient } from '../../sources/cdc/reading.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {
   type CreatedSlot,
@@ -48,7 +49,7 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
   return workOnLog(context, source, (work) =>
     cdcSettings(context, source, async (settings) => {
-      const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+      const client = await readingClient(settings, signal)
       const walsender = await replicationClient(settings, signal)
       try {
         const identity = await identifyServer(walsender)
@@ -73,7 +74,8 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   const changed = (table: string): boolean => work.cursor.published[table] !== captured.digests.get(table)
   const fresh = new Set([...chosen].filter((table) => work.cursor.published[table] === undefined))
   const except = new Set([...chosen].filter(changed))
-  assertPublished(source, captured, work.cursor, chosen)
+  for (const [table, refusal] of tableRefusals(source, captured, work.cursor, chosen))
+    if (chosen.has(table)) throw refusal
   const slot = isHealthy
     ? await createSlot(
         walsender,

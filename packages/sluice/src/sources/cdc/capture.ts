@@ -1,6 +1,6 @@
 /** One reading of a log of changes: opened where the last commit ended, or with the first copy; taken in batches until the server's position is reached. */
 import type pg from 'pg'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { TakeContext } from '../source.ts'
 import type { CdcContext } from './context.ts'
@@ -9,7 +9,9 @@ import { firstCopy } from './copy/first-copy.ts'
 import { readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { lagOf, sourceLag } from './lag.ts'
-import { assertPublished, capturedTables } from './preflight.ts'
+import { capturedTables, readable, tableRefusals } from './preflight.ts'
+import { readingClient } from './reading.ts'
+import { refusedTable } from './waiting.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
@@ -25,7 +27,7 @@ export async function openCapture(
   until?: Until,
 ): Promise<Capture> {
   const settings = await context.settings()
-  const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+  const client = await readingClient(settings, signal)
   let walsender: pg.Client | undefined
   try {
     walsender = await replicationClient(settings, signal)
@@ -40,9 +42,11 @@ export async function openCapture(
       })
       await measured?.(sourceLag(source, lag))
     }
-    const captured = await capturedTables(client, source)
-    assertPublished(source, captured, cursor, until?.except)
-    const opened: Opened = { table, source, context, settings, client, walsender, server, captured }
+    const published = await capturedTables(client, source)
+    const refusals = tableRefusals(source, published, cursor, until?.except)
+    const captured = readable(published, refusals)
+    const refused = [...refusals].map(([name, error]) => refusedTable(source.connection, name, error))
+    const opened: Opened = { table, source, context, settings, client, walsender, server, captured, refused }
     if (cursor === undefined) return firstCopy(opened)
     return await drain({ ...opened, ...(until && { until }) }, cursor, scratch, signal)
   } catch (error) {

@@ -7,7 +7,7 @@ import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
-import type { Candidate, SourceAdapter, TakeContext } from '../source.ts'
+import type { Candidate, RefusedInput, SourceAdapter, TakeContext } from '../source.ts'
 import type { CdcContext } from './context.ts'
 import { readSlot } from './continuity.ts'
 import { type Cursor, writeCursor } from './cursor.ts'
@@ -44,7 +44,10 @@ export interface Opened {
   /** For the slot. */
   readonly walsender: pg.Client
   readonly server: ServerIdentity
+  /** Without those that are refused. */
   readonly captured: Captured
+  /** Tables that are not read, each with its reason; the others go on. */
+  readonly refused: readonly RefusedInput[]
   readonly until?: Until
   /** Tables that were copied and are in no version yet. */
   readonly copied?: ReadonlyMap<string, CopyPoint & { readonly shape: string }>
@@ -110,7 +113,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
       const position = isMore ? stream.position : (until?.position ?? stream.position)
       const { effectiveAt, accounting } = log
       const waiting = [...log.waiting].sort()
-      const refused = waitingTables(source.connection, waiting)
+      const refused = [...opened.refused, ...waitingTables(source.connection, waiting)]
       if (accounting.accepted === 0 && Number(position - cursor.position) < idleBytes && !isMore && until === undefined)
         return { candidate: undefined, refused }
       next = { ...cursor, slot: source.slot, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
@@ -173,7 +176,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
     session: take.session,
     folder: take.scratch,
     partitionBy: source.partitionBy,
-    tables: new Set(source.tables.filter((one) => opened.until?.except?.has(one) !== true)),
+    tables: new Set([...captured.digests.keys()].filter((one) => opened.until?.except?.has(one) !== true)),
     shapes: new Map(Object.entries(cursor.shapes)),
     types: captured.types,
     effectiveAt: cursor.effectiveAt,

@@ -1,10 +1,11 @@
 /** What must be so on the server before a log of changes is read: the publication, and what names the rows of its tables. */
 import type pg from 'pg'
-import { sluiceError } from '../../base/errors.ts'
+import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
-import { type Published, type PublishedTable, publishedTables } from './published-tables.ts'
+import { type Published, type PublishedTable, publishedTables, type TableAccess } from './published-tables.ts'
+import { parseTableName } from './wire/relation.ts'
 
 /** The captured tables, as they are published. */
 export interface Captured extends Published {
@@ -18,6 +19,8 @@ export interface Captured extends Published {
   readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
+  /** Captured tables that are not published, and whether the server has them. */
+  readonly unpublished: ReadonlyMap<string, { readonly exists: boolean }>
 }
 
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
@@ -59,6 +62,7 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
         keys: new Map(),
         digests: new Map(),
         beside: [],
+        unpublished: new Map(),
         exists: false,
         isOwned: false,
       },
@@ -85,34 +89,82 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  return { ...published, tables, beside, digests: new Map(digests), misfits, exists: true, isOwned: isOn(owned) }
+  const unpublished = new Map<string, { readonly exists: boolean }>()
+  for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
+  const known = { tables, beside, digests: new Map(digests), misfits, unpublished }
+  return { ...published, ...known, exists: true, isOwned: isOn(owned) }
+}
+
+async function tableExists(client: pg.Client, table: string): Promise<boolean> {
+  const { schema, name } = parseTableName(table)
+  const { rows } = await client.query(
+    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
+    [schema, name],
+  )
+  return rows.length > 0
 }
 
 /**
- * Refuses to read where changes would be missing, or could not be told apart.
+ * Tables that cannot be read as they stand, and why. What is wrong with one is not wrong with the others.
  *
- * @example assertPublished(source, await capturedTables(client, source), cursor)
- * @param except tables that are about to be compared as a whole
- * @throws Source.PublicationUnfit, Source.PublicationChanged, Source.TableNotCopied, Source.ReplicaIdentity
+ * @example const refused = tableRefusals(source, await capturedTables(client, source), cursor)
+ * @param copied tables that are copied as a whole, whatever the cursor says of them; without a cursor all are
+ * @returns errors Source.PublicationUnfit, Source.TableMissing, Source.PublicationChanged, Source.TableNotCopied, Source.ReplicaIdentity,
+ *   Source.TableDenied, Source.RowsHidden
+ * @throws Source.PublicationUnfit where nothing can be read
  */
-export function assertPublished(
+export function tableRefusals(
   source: CdcSource,
   captured: Captured,
   cursor: Cursor | undefined,
-  except: ReadonlySet<string> = new Set(),
-): void {
+  copied: ReadonlySet<string> = new Set(),
+): ReadonlyMap<string, SluiceError> {
   const { connection, publication } = source
-  const [misfit] = captured.misfits
-  if (misfit !== undefined)
-    throw sluiceError('Source.PublicationUnfit', { connection, publication, why: captured.misfits })
-  for (const { relation } of captured.tables) {
+  const unfit = (why: readonly string[]): SluiceError =>
+    sluiceError('Source.PublicationUnfit', { connection, publication, why })
+  if (!captured.exists || captured.misfits.length > captured.unpublished.size) throw unfit(captured.misfits)
+  const refused = new Map<string, SluiceError>()
+  for (const [table, { exists }] of captured.unpublished)
+    refused.set(
+      table,
+      exists ? unfit([`it does not publish ${table}`]) : sluiceError('Source.TableMissing', { table, connection }),
+    )
+  for (const { relation, access } of captured.tables) {
     const { table } = relation
+    const known = cursor?.published[table]
     // An identity that is said to be an index may have lost it.
-    if (relation.key.length === 0) throw sluiceError('Source.ReplicaIdentity', { table })
-    if (cursor === undefined || except.has(table)) continue
-    const known = cursor.published[table]
-    if (known === undefined) throw sluiceError('Source.TableNotCopied', { table })
-    if (known !== captured.digests.get(table))
-      throw sluiceError('Source.PublicationChanged', { connection, publication, table })
+    if (relation.key.length === 0) refused.set(table, sluiceError('Source.ReplicaIdentity', { table }))
+    else if (cursor === undefined || copied.has(table)) {
+      const denied = accessRefusal(table, connection, access)
+      if (denied !== undefined) refused.set(table, denied)
+    } else if (known === undefined) refused.set(table, sluiceError('Source.TableNotCopied', { table }))
+    else if (known !== captured.digests.get(table))
+      refused.set(table, sluiceError('Source.PublicationChanged', { connection, publication, table }))
   }
+  return refused
+}
+
+/** What keeps the connection's user from reading all of a table. */
+function accessRefusal(
+  table: string,
+  connection: string,
+  { schema, rows, isFiltered }: TableAccess,
+): SluiceError | undefined {
+  const missing = [...(schema ? [] : ['USAGE of its schema']), ...(rows ? [] : ['SELECT of it'])]
+  if (missing.length > 0)
+    return sluiceError('Source.TableDenied', { table, connection, why: `it has not ${missing.join(' and ')}` })
+  return isFiltered ? sluiceError('Source.RowsHidden', { table, connection }) : undefined
+}
+
+/**
+ * The captured tables without those that are refused.
+ *
+ * @example readable(captured, tableRefusals(source, captured, cursor))
+ * @throws the first refusal, where no table is left
+ */
+export function readable(captured: Captured, refused: ReadonlyMap<string, SluiceError>): Captured {
+  const tables = captured.tables.filter(({ relation }) => !refused.has(relation.table))
+  const [first] = refused.values()
+  if (tables.length === 0 && first !== undefined) throw first
+  return { ...captured, tables, digests: new Map([...captured.digests].filter(([table]) => !refused.has(table))) }
 }

@@ -75,7 +75,7 @@ export function firstCopy(opened: Opened): Capture {
         waiting: [],
       }
       const copied = { ...copiedOf(opened, held, cursor), warnings }
-      if (until === from) return { candidate: copied, refused: [] }
+      if (until === from) return { candidate: copied, refused: opened.refused }
       // Time begins anew, and passes each copy at its point.
       stream = await drain(
         {

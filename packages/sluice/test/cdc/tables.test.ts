@@ -1,0 +1,133 @@
+/** What may be wrong with one captured table, and is not wrong with the others. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import type { CdcControl } from '../../src/run/cdc/api.ts'
+import { openProject } from '../../src/run/project.ts'
+import { cursorOf, fold, logOf, runProject } from './project.ts'
+import { expectEqual, name, server, shop, sql } from './shop.ts'
+
+async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
+  await using project = await openProject(root)
+  return await work(await project.cdc('raw.shop'))
+}
+const failing = async (root: string) =>
+  (await control(root, (log) => log.status())).findings.flatMap((one) =>
+    one.status === 'fail' ? [`${one.name}: ${one.detail}`] : [],
+  )
+
+const t = 'CREATE TABLE t (id int PRIMARY KEY, v text)'
+const u = 'CREATE TABLE u (id int PRIMARY KEY, v text)'
+const filled = (table: string) => `INSERT INTO ${table} SELECT i, 'v' || i FROM generate_series(1, 10) i`
+
+/** The project connects as a user that may only replicate. */
+async function asReader(root: string): Promise<string> {
+  const user = `reader_${name()}`
+  await sql(`CREATE ROLE ${user} LOGIN REPLICATION PASSWORD 'reader'`)
+  edit(`${root}/sluice.config.ts`, `"user":"${server.user}"`, `"user":"${user}"`)
+  writeFileSync(`${root}/.env`, 'SHOP_PASSWORD=reader\n')
+  return user
+}
+
+function edit(path: string, from: string, to: string): void {
+  const text = readFileSync(path, 'utf8')
+  expect(text).toContain(from)
+  writeFileSync(path, text.replace(from, to))
+}
+
+test('row-level security: a table that has hidden rows is not copied in part, and is named; others go on; with BYPASSRLS it is whole', async () => {
+  const root = await shop(['public.t', 'public.u'], [t, u, filled('t'), filled('u')])
+  const user = await asReader(root)
+  await sql(
+    `GRANT SELECT ON t, u TO ${user}`,
+    'ALTER TABLE t ENABLE ROW LEVEL SECURITY',
+    'CREATE POLICY few ON t USING (id < 4)',
+  )
+  expect(await failing(root)).toEqual([expect.stringMatching(/^public.t: row-level security hides rows/)])
+  const { statements } = await control(root, (log) => log.setup({ apply: false }))
+  expect(statements).toMatchObject([{ sql: `ALTER ROLE "${user}" BYPASSRLS`, allowed: false }])
+
+  const first = await runProject(root)
+  expect(first.errors).toMatchObject([{ name: 'Source.RowsHidden', message: expect.stringContaining('public.t') }])
+  expect(first.summary.status).toBe('failed')
+  await expectEqual(root, 'public.u')
+  expect(fold(await logOf(root), 'public.t').size).toBe(0)
+  await expect(control(root, (log) => log.resnapshot({ tables: ['public.t'] }))).rejects.toMatchObject({
+    name: 'Source.RowsHidden',
+  })
+
+  await sql(`ALTER ROLE ${user} BYPASSRLS`)
+  expect(await failing(root)).toEqual([expect.stringMatching(/^public.t: its rows up to now are not in the log/)])
+  await control(root, (log) => log.resnapshot({ tables: ['public.t'] }))
+  await sql("UPDATE t SET v = 'x' WHERE id > 5")
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t', 'public.u')
+})
+
+test('row-level security that comes after the first copy: a comparison deletes nothing', async () => {
+  const root = await shop(['public.t'], [t, filled('t')])
+  const user = await asReader(root)
+  await sql(`GRANT SELECT ON t TO ${user}`)
+  expect((await runProject(root)).errors).toEqual([])
+  await sql('ALTER TABLE t ENABLE ROW LEVEL SECURITY', 'CREATE POLICY few ON t USING (id < 4)')
+  await expect(control(root, (log) => log.resnapshot())).rejects.toMatchObject({ name: 'Source.RowsHidden' })
+  await sql("UPDATE t SET v = 'x' WHERE id > 5")
+  // The stream has all rows.
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t')
+})
+
+test('missing USAGE or SELECT: found before, named rightly, not tried again, and no other table stops', async () => {
+  const root = await shop(
+    ['public.t', 'hidden.w'],
+    [
+      t,
+      filled('t'),
+      'CREATE SCHEMA hidden',
+      'CREATE TABLE hidden.w (id int PRIMARY KEY)',
+      'INSERT INTO hidden.w VALUES (1)',
+    ],
+  )
+  const user = await asReader(root)
+  await sql(`GRANT SELECT ON t TO ${user}`)
+  expect(await failing(root)).toEqual([
+    'hidden.w: this user has not USAGE of its schema; this user has not SELECT of it',
+  ])
+  const { statements } = await control(root, (log) => log.setup({ apply: false }))
+  expect(statements.map((one) => one.sql)).toEqual([
+    `GRANT USAGE ON SCHEMA "hidden" TO "${user}"`,
+    `GRANT SELECT ON "hidden"."w" TO "${user}"`,
+  ])
+  const { errors, events } = await runProject(root)
+  expect(errors).toMatchObject([
+    { name: 'Source.TableDenied', message: expect.stringMatching(/hidden\.w.*USAGE of its schema and SELECT/) },
+  ])
+  expect(events.filter(({ type }) => type === 'task.started')).toHaveLength(1)
+  await expectEqual(root, 'public.t')
+  for (const one of statements) await sql(one.sql)
+  await control(root, (log) => log.resnapshot({ tables: ['hidden.w'] }))
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t', 'hidden.w')
+})
+
+test('one dropped table stops its own changes only', async () => {
+  const root = await shop(['public.t', 'public.u'], [t, u, filled('t'), filled('u')])
+  expect((await runProject(root)).errors).toEqual([])
+  await sql('DROP TABLE t', "UPDATE u SET v = 'after'")
+  const { errors, summary } = await runProject(root)
+  expect(errors).toMatchObject([{ name: 'Source.TableMissing', message: expect.stringContaining('public.t') }])
+  expect(summary.status).toBe('failed')
+  await expectEqual(root, 'public.u')
+  expect((await cursorOf(root)).published).toHaveProperty(['public.t'])
+  // Made again, it is another one.
+  await sql(
+    t,
+    "INSERT INTO t VALUES (1, 'new')",
+    `ALTER PUBLICATION ${name()} ADD TABLE t`,
+    'DELETE FROM u WHERE id = 1',
+  )
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
+  await expectEqual(root, 'public.u')
+  await control(root, (log) => log.resnapshot({ tables: ['public.t'] }))
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t', 'public.u')
+})
