@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { cursorOf, fold, logOf, runProject } from './project.ts'
+import { addTables, cursorOf, fold, logOf, rowsOf, runProject } from './project.ts'
 import { expectEqual, name, server, shop, sql } from './shop.ts'
 
 async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
@@ -130,4 +130,71 @@ test('one dropped table stops its own changes only', async () => {
   await control(root, (log) => log.resnapshot({ tables: ['public.t'] }))
   expect((await runProject(root)).errors).toEqual([])
   await expectEqual(root, 'public.t', 'public.u')
+})
+
+test('a declared column that the server does not publish is named, with the reason, and makes no column of NULLs', async () => {
+  const root = await shop(
+    ['public.t', 'public.u'],
+    [
+      'CREATE TABLE t (id int PRIMARY KEY, email text, long text GENERATED ALWAYS AS (upper(email)) STORED)',
+      "INSERT INTO t VALUES (1, 'a')",
+      u,
+      filled('u'),
+    ],
+  )
+  const columns = (names: string) => `columns: { id: 'integer', ${names} }, key: 'id', as: 'current'`
+  addTables(
+    root,
+    `{ 'stage.wrong': changes('raw.shop', 'public.t', { ${columns("emial: nullable('text'), long: nullable('text')")} }),
+       'stage.right': changes('raw.shop', 'public.t', { ${columns("email: nullable('text')")} }) }`,
+  )
+  const wrong =
+    /^public.t: stage.wrong declares "emial", which the server's table does not have \(was "email" meant\?\); "long", which is generated/
+  expect(await failing(root)).toEqual([expect.stringMatching(wrong)])
+  const { errors } = await runProject(root)
+  expect(errors).toMatchObject([
+    {
+      name: 'Changes.ColumnUnpublished',
+      message: expect.stringMatching(/"emial", "long" of public.t/),
+      hint: expect.stringContaining('Was "email" meant?'),
+    },
+  ])
+  expect(await rowsOf(root, 'SELECT * FROM stage."right"')).toEqual([{ id: 1, email: 'a' }])
+  expect(await failing(root)).toEqual([expect.stringMatching(wrong)])
+  // One that was published once has its earlier values.
+  await sql('ALTER TABLE t DROP COLUMN long', 'ALTER TABLE t DROP COLUMN email', 'INSERT INTO t VALUES (2)')
+  await runProject(root)
+  await control(root, (log) => log.accept({ apply: true }))
+  await runProject(root)
+  expect(await rowsOf(root, 'SELECT * FROM stage."right" ORDER BY id')).toEqual([
+    { id: 1, email: 'a' },
+    { id: 2, email: null },
+  ])
+})
+
+test('CD-07: a slot of another project is neither read, replaced nor removed, also where this project had one of that name', async () => {
+  const root = await shop(['public.t'], [t, filled('t')])
+  const foreign = { name: 'Source.SlotForeign', hint: expect.not.stringContaining('cdc drop') }
+  const make = () => sql(`SELECT pg_create_logical_replication_slot('${name()}', 'pgoutput')`)
+  const drop = (apply: boolean) => control(root, (log) => log.drop({ apply }))
+  await make()
+  await expect(drop(true)).rejects.toMatchObject(foreign)
+  expect((await runProject(root)).errors).toMatchObject([foreign])
+  await sql(`SELECT pg_drop_replication_slot('${name()}')`)
+
+  expect((await runProject(root)).errors).toEqual([])
+  expect(await drop(false)).toMatchObject({ statements: [{}, {}] })
+  await sql(`SELECT pg_drop_replication_slot('${name()}')`)
+  await drop(true)
+  await sql(`CREATE PUBLICATION ${name()} FOR TABLE t`)
+  await make()
+  await expect(drop(true)).rejects.toMatchObject(foreign)
+  expect((await runProject(root)).errors).toMatchObject([foreign])
+  await expect(control(root, (log) => log.resnapshot())).rejects.toMatchObject(foreign)
+  // What another one has left alone is made by a comparison, and is this project's.
+  await sql(`SELECT pg_drop_replication_slot('${name()}')`, 'DELETE FROM t WHERE id = 1')
+  await control(root, (log) => log.resnapshot())
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t')
+  expect(await drop(true)).toMatchObject({ done: true })
 })

@@ -182,11 +182,13 @@ export const cdcErrors = {
     code: 'SLU3218',
     title: "A replication slot is not this project's.",
     message: ({ slot, connection }) =>
-      `The server of the connection "${connection}" has a slot "${slot}" that this project has not made, and nothing of it is committed here.`,
-    hint: () => 'Nothing was read. Choose another `slot` for the source, or remove that one: sluice cdc drop',
+      `The server of the connection "${connection}" has a slot "${slot}" that this project has not made (or has removed since): another project may need it.`,
+    hint: () =>
+      'Nothing was read or removed. Choose another `slot` for the source; that one is removed by whoever has made it.',
     retry: 'terminal',
     exit: 3,
-    explanation: 'Fault CD-07: a slot has one reader, and another project may need it.',
+    explanation:
+      'Fault CD-07: a slot has one reader. Which slots a project has made is in its state; their names are shared by all databases of a server.',
   }),
   'Source.ChangeStall': entry<{ slot: string; position: string; server: string; seconds: number }>({
     code: 'SLU3219',

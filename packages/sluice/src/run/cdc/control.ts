@@ -8,7 +8,8 @@ import type { CdcSource } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { whyWaiting } from '../../sources/cdc/accept.ts'
-import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
+import type { SlotState } from '../../sources/cdc/continuity.ts'
+import { forgetKept, isOwnSlot, keptTables, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
@@ -16,6 +17,7 @@ import { readingClient } from '../../sources/cdc/reading.ts'
 import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext } from '../context.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
+import { unpublishedColumns } from './declared.ts'
 import type { CdcProject } from './open.ts'
 import { cdcSettings, sourceOf } from './open.ts'
 
@@ -44,7 +46,9 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
       ),
     drop: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) => {
-        const dropped = await change(source, client, dropStatements(source, await inspect(client, source)), apply)
+        const found = await inspect(client, source)
+        await assertOwnSlot(controlled, found.slot)
+        const dropped = await change(source, client, dropStatements(source, found), apply)
         if (apply) await dropKept(controlled)
         return dropped
       }),
@@ -140,6 +144,7 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
       ...inspection.findings,
       ...(kept.length === 0 ? [] : [underWay(kept.length, tables.length)]),
       ...gaps(source, inspection, cursor, tables),
+      ...(await unpublishedColumns(context, table, client, inspection.captured, record)),
     ],
   }
 }
@@ -150,8 +155,17 @@ function underWay(copied: number, all: number): CdcFinding {
   return { name: 'first copy', status: 'warn', detail, fix: 'The next run goes on with the others: sluice run' }
 }
 
-/** What is kept of a first copy is of no use without its slot. */
-async function dropKept({ context, table }: Controlled): Promise<void> {
+/** What another project has made is not this one's to remove. */
+async function assertOwnSlot({ context, table, source }: Controlled, state: SlotState | undefined): Promise<void> {
+  const { watermark } = (await context.lake.current(table)) ?? {}
+  const cursor = watermark === undefined ? undefined : readCursor(watermark)
+  if (state !== undefined && !isOwnSlot(state, await readMark(context.state, table), cursor))
+    throw sluiceError('Source.SlotForeign', { slot: state.slot, connection: source.connection })
+}
+
+/** What is kept of a first copy is of no use without its slot; a slot that is made of that name later is another one. */
+async function dropKept({ context, table, source }: Controlled): Promise<void> {
+  await writeMark(context.state, table, { slot: source.slot, isDropped: true })
   const isCommitted = (await context.lake.current(table)) !== undefined
   await forgetKept(context, await keptTables(context.state, table), { isCommitted })
 }

@@ -10,6 +10,7 @@ import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { openCapture } from '../../sources/cdc/capture.ts'
 import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
+import { isOwnSlot, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
@@ -119,10 +120,13 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   return { tables: missed.tables, version: record.version, position: printLsn(next.position) }
 }
 
-/** Whether the slot goes on where the cursor is. A slot that another process reads is nobody's to replace. */
-async function canGoOn({ source, cursor }: LogWork, { client, identity }: Server): Promise<boolean> {
+/** Whether the slot goes on where the cursor is. A slot that another process reads, or has made, is nobody's to replace. */
+async function canGoOn({ source, cursor, context, current }: LogWork, { client, identity }: Server): Promise<boolean> {
+  const slot = await readSlot(client, source.slot)
+  if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, current.table), cursor))
+    throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
   try {
-    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, await readSlot(client, source.slot))
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot)
     return true
   } catch (error) {
     if (isSluiceError(error, 'Source.SlotBusy')) throw error
@@ -130,20 +134,27 @@ async function canGoOn({ source, cursor }: LogWork, { client, identity }: Server
   }
 }
 
-async function replaceSlot({ source, cursor, current }: LogWork, server: Server): Promise<CreatedSlot> {
+async function replaceSlot({ source, cursor, current, context }: LogWork, server: Server): Promise<CreatedSlot> {
   const { table } = current
   const { client, walsender, settings, identity } = server
   if (identity.position < cursor.position)
     throw sluiceError('Source.PositionBehind', {
       ...{ table, position: printLsn(cursor.position), found: printLsn(identity.position) },
     })
+  const mark = await readMark(context.state, table)
   // The slot may have had another name in the configuration of the last commit.
   for (const name of new Set([source.slot, cursor.slot])) {
     const old = await readSlot(client, name)
     if (old?.activePid !== undefined)
       throw sluiceError('Source.SlotBusy', { slot: name, pid: `process ${old.activePid}` })
+    if (old !== undefined && !isOwnSlot(old, mark, cursor)) {
+      // The one that is to be made needs its name; another is left alone.
+      if (name !== source.slot) continue
+      throw sluiceError('Source.SlotForeign', { slot: name, connection: source.connection })
+    }
     if (old !== undefined) await client.query('SELECT pg_drop_replication_slot($1)', [name])
   }
+  await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
   const slot = await createSlot(walsender, source.slot, settings.name)
   crashPoint('sources.cdc.after_slot')

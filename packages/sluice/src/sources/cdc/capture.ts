@@ -1,11 +1,13 @@
 /** One reading of a log of changes: opened where the last commit ended, or with the first copy; taken in batches until the server's position is reached. */
 import type pg from 'pg'
+import { sluiceError } from '../../base/errors.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { TakeContext } from '../source.ts'
 import type { CdcContext } from './context.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
 import { firstCopy } from './copy/first-copy.ts'
+import { isOwnSlot, readMark } from './copy/kept-copy.ts'
 import { readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { lagOf, sourceLag } from './lag.ts'
@@ -35,6 +37,8 @@ export async function openCapture(
     const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
+      if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, table), cursor))
+        throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
       assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
       const lag = lagOf({
         ...{ position: cursor.position, server: server.position, slot, limits: source.lag },

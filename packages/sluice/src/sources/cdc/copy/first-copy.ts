@@ -23,6 +23,7 @@ import {
   copyMark,
   type Found,
   forgetKept,
+  isOwnSlot,
   type KeptTable,
   keepTable,
   keptTables,
@@ -146,7 +147,7 @@ async function ownMark({ client, source, context, table }: Opened): Promise<Slot
   const state = await readSlot(client, slot)
   const mark = await readMark(context.state, table)
   if (state === undefined) return mark
-  if (mark?.slot !== slot) throw sluiceError('Source.SlotForeign', { slot, connection })
+  if (!isOwnSlot(state, mark, undefined)) throw sluiceError('Source.SlotForeign', { slot, connection })
   if (state.activePid !== undefined) throw sluiceError('Source.SlotBusy', { slot, pid: `process ${state.activePid}` })
   return mark
 }

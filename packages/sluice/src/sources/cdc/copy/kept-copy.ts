@@ -19,6 +19,8 @@ import type { ServerIdentity } from '../wire/stream.ts'
 export interface SlotMark {
   readonly slot: string
   /** Unknown until the slot is there. */
+  /** Whether the project has removed it: a slot of that name is somebody else's now. */
+  readonly isDropped?: true
   readonly copy?: { readonly system: string; readonly timeline: number; readonly point: string }
 }
 
@@ -54,6 +56,21 @@ export async function readMark(state: Pick<Storage, 'read'>, log: string): Promi
 /** Writes it; before the slot is made, so that a slot without a mark is never ours. */
 export async function writeMark(state: Pick<Storage, 'write'>, log: string, mark: SlotMark): Promise<void> {
   await state.write(markPath(log), JSON.stringify(mark))
+}
+
+/**
+ * Whether a slot of a log is this project's: it has made it (its mark), or has committed what came from it (the cursor).
+ *
+ * @example isOwnSlot(await readSlot(client, source.slot), mark, cursor) // false: somebody else may need it
+ */
+export function isOwnSlot(
+  { slot, isOfDatabase }: Pick<SlotState, 'slot' | 'isOfDatabase'>,
+  mark: SlotMark | undefined,
+  cursor: { readonly slot: string } | undefined,
+): boolean {
+  if (!isOfDatabase) return false
+  if (mark?.slot === slot) return mark.isDropped !== true
+  return cursor?.slot === slot
 }
 
 /** What a mark says of a new slot. @example copyMark(source.slot, server, slot.consistentPoint) */
