@@ -287,6 +287,17 @@ export const cdcErrors = {
     exit: 3,
     explanation: 'A name is compared letter by letter: in "public.Orders" the server distinguishes cases.',
   }),
+  'Source.TableStale': entry<{ table: string; why: string }>({
+    code: 'SLU3294',
+    title: 'Changes of a table were missed.',
+    message: ({ table, why }) => `Rows of ${table} have changed, or may have, without a change in the log: ${why}.`,
+    hint: ({ table }) =>
+      `What was committed stays as it is; other tables go on. To find what was missed, deletes included, run: sluice cdc resnapshot <source> ${table}`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. It is told with each run until it is compared.',
+  }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',
     title: 'A server is not ready for its changes to be captured.',

@@ -226,6 +226,7 @@ function tablesOf(
     if (known === undefined) return { table, status: 'stale', detail: 'its rows up to now are not in the log' }
     if (known !== captured.digests.get(table))
       return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
+    if (cursor.stale?.[table] !== undefined) return { table, status: 'stale', detail: cursor.stale[table] }
     return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
   })
 }

@@ -8,12 +8,13 @@ import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
-import { openCapture } from '../../sources/cdc/capture.ts'
+import { openCapture, partitionLeaves } from '../../sources/cdc/capture.ts'
 import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
 import { isOwnSlot, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
+import { cursorLeaves, type Leaf } from '../../sources/cdc/leaves.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
@@ -37,6 +38,7 @@ interface Server {
   readonly settings: ConnectionSettings
   readonly identity: ServerIdentity
   readonly captured: Captured
+  readonly leaves: ReadonlyMap<string, readonly Leaf[]>
 }
 
 /**
@@ -53,9 +55,10 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
       const client = await readingClient(settings, signal)
       const walsender = await replicationClient(settings, signal)
       try {
+        const captured = await capturedTables(client, source, work.cursor)
+        const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
-        const captured = await capturedTables(client, source)
-        const result = await compare(work, { client, walsender, settings, identity, captured }, tables)
+        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
         return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
         dropPostgres(client)
@@ -68,11 +71,14 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
 async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
   const { session, source, context } = work
   const { task, emit, signal, scratch } = context
-  const { walsender, settings, identity, captured } = server
+  const { walsender, settings, identity, captured, leaves } = server
   const isHealthy = await canGoOn(work, server)
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
-  const changed = (table: string): boolean => work.cursor.published[table] !== captured.digests.get(table)
+  const ids = new Map(captured.tables.map(({ relation }) => [relation.table, relation.id]))
+  const changed = (table: string): boolean =>
+    work.cursor.published[table] !== captured.digests.get(table) ||
+    (work.cursor.relations?.[table] ?? ids.get(table)) !== ids.get(table)
   const fresh = new Set([...chosen].filter((table) => work.cursor.published[table] === undefined))
   const except = new Set([...chosen].filter(changed))
   for (const [table, refusal] of tableRefusals(source, captured, work.cursor, chosen))
@@ -102,11 +108,19 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   })
   crashPoint('sources.cdc.after_compare')
   const digests = [...captured.digests].filter(([table]) => chosen.has(table))
+  const picked = <T>(all: ReadonlyMap<string, T>): readonly (readonly [string, T])[] =>
+    [...all].filter(([table]) => chosen.has(table))
   const next: Cursor = {
     ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline, slot: source.slot },
     published: { ...cursor.published, ...Object.fromEntries(digests) },
     ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
     waiting: cursor.waiting.filter((table) => !chosen.has(table)),
+    relations: { ...cursor.relations, ...Object.fromEntries(picked(ids)) },
+    leaves: {
+      ...cursor.leaves,
+      ...Object.fromEntries(picked(leaves).map(([table, now]) => [table, cursorLeaves(now, [])])),
+    },
+    stale: Object.fromEntries(Object.entries(cursor.stale ?? {}).filter(([table]) => !chosen.has(table))),
   }
   const record = await work.commit(`compared: ${[...chosen].join(', ')}`, {
     ...{ files: missed.files, rows: missed.rows, cursor: next },

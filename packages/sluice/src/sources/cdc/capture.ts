@@ -8,12 +8,12 @@ import type { CdcContext } from './context.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
 import { firstCopy } from './copy/first-copy.ts'
 import { isOwnSlot, readMark } from './copy/kept-copy.ts'
-import { readCursor } from './cursor.ts'
+import { type Cursor, readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { lagOf, sourceLag } from './lag.ts'
-import { capturedTables, readable, tableRefusals } from './preflight.ts'
+import { type Leaf, leavesOf } from './leaves.ts'
+import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
 import { readingClient } from './reading.ts'
-import { refusedTable } from './waiting.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
@@ -32,9 +32,12 @@ export async function openCapture(
   const client = await readingClient(settings, signal)
   let walsender: pg.Client | undefined
   try {
+    const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
+    // Before the server's position, so that whatever is seen here is in the stream up to it.
+    const published = await capturedTables(client, source, cursor)
+    const leaves = await partitionLeaves(client, published, cursor)
     walsender = await replicationClient(settings, signal)
     const server = await identifyServer(walsender)
-    const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
       if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, table), cursor))
@@ -46,11 +49,9 @@ export async function openCapture(
       })
       await measured?.(sourceLag(source, lag))
     }
-    const published = await capturedTables(client, source)
-    const refusals = tableRefusals(source, published, cursor, until?.except)
-    const captured = readable(published, refusals)
-    const refused = [...refusals].map(([name, error]) => refusedTable(source.connection, name, error))
-    const opened: Opened = { table, source, context, settings, client, walsender, server, captured, refused }
+    const refused = tableRefusals(source, published, cursor, until?.except)
+    const captured = readable(published, refused)
+    const opened: Opened = { table, source, context, settings, client, walsender, server, captured, refused, leaves }
     if (cursor === undefined) return firstCopy(opened)
     return await drain({ ...opened, ...(until && { until }) }, cursor, scratch, signal)
   } catch (error) {
@@ -58,4 +59,21 @@ export async function openCapture(
     if (walsender !== undefined) dropPostgres(walsender)
     throw error
   }
+}
+
+/**
+ * Partitions of the partitioned tables among the captured ones.
+ *
+ * @example const leaves = await partitionLeaves(client, captured, cursor)
+ */
+export async function partitionLeaves(
+  client: pg.Client,
+  { tables }: Pick<Captured, 'tables'>,
+  cursor: Pick<Cursor, 'leaves'> | undefined,
+): Promise<ReadonlyMap<string, readonly Leaf[]>> {
+  const leaves = new Map<string, readonly Leaf[]>()
+  for (const table of tables)
+    if (table.isPartitioned)
+      leaves.set(table.relation.table, await leavesOf(client, table, cursor?.leaves?.[table.relation.table]))
+  return leaves
 }

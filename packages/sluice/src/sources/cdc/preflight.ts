@@ -20,6 +20,8 @@ export interface Captured extends Published {
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
   /** Captured tables that are not published, and whether the server has them. */
+  /** Captured tables that have another name now, and that name. */
+  readonly renamed: ReadonlyMap<string, string>
   readonly unpublished: ReadonlyMap<string, { readonly exists: boolean }>
 }
 
@@ -48,12 +50,17 @@ async function publishedSchemas(client: pg.Client, publication: string): Promise
 /**
  * Asks the catalog for the tables of a source.
  *
- * @example const { tables, misfits } = await capturedTables(client, source)
+ * @example const { tables, misfits } = await capturedTables(client, source, cursor)
+ * @param cursor a table that it knows is followed by the server's number of it, where none has its name
  */
-export async function capturedTables(client: pg.Client, source: CdcSource): Promise<Captured> {
+export async function capturedTables(
+  client: pg.Client,
+  source: CdcSource,
+  cursor?: Pick<Cursor, 'relations'>,
+): Promise<Captured> {
   const { publication } = source
   const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
-  const { owned = null, ...found } = rows[0] ?? {}
+  const { owned = null, ...options } = rows[0] ?? {}
   if (rows.length === 0)
     return {
       ...{
@@ -63,12 +70,14 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
         digests: new Map(),
         beside: [],
         unpublished: new Map(),
+        renamed: new Map(),
         exists: false,
         isOwned: false,
       },
       misfits: [`there is no publication "${publication}"`],
     }
-  const published = await publishedTables(client, publication)
+  const found = await publishedTables(client, publication)
+  const { published, renamed } = followed(found, source, cursor?.relations ?? {})
   const lists = await client.query<{ oid: string; xmin: string; attributes: string | null }>(columnListsSql, [
     publication,
   ])
@@ -81,18 +90,54 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     // A table that is published with its schema, or with all others, stays so when it is dropped and made again: it is another one, and nothing says
     // that the rows of the first are gone.
     const columns = listOf.get(relation.id) ?? { table: relation.id, schema: schemas.get(schema) ?? null }
-    return [relation.table, digest({ ...found, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
+    return [relation.table, digest({ ...options, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
   })
   const isOn = (flag: string | null | undefined): boolean => flag === 't' || flag === 'true'
   const missing = source.tables.filter((table) => !tables.some(({ relation }) => relation.table === table))
   const misfits = [
-    ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
+    ...operations.filter((one) => !isOn(options[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
   const unpublished = new Map<string, { readonly exists: boolean }>()
   for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
-  const known = { tables, beside, digests: new Map(digests), misfits, unpublished }
+  const known = { tables, beside, digests: new Map(digests), misfits, unpublished, renamed }
   return { ...published, ...known, exists: true, isOwned: isOn(owned) }
+}
+
+/** Published tables under the names that the source has for them. */
+function followed(
+  published: Published,
+  source: CdcSource,
+  relations: NonNullable<Cursor['relations']>,
+): { readonly published: Published; readonly renamed: ReadonlyMap<string, string> } {
+  const names = new Set(published.tables.map(({ relation }) => relation.table))
+  const lost = source.tables.flatMap((table): [number, string][] =>
+    names.has(table) || relations[table] === undefined ? [] : [[relations[table], table]],
+  )
+  const nameOf = new Map(lost)
+  const renamed = new Map<string, string>()
+  const keys = new Map(published.keys)
+  const tables = published.tables.map((one) => {
+    const table = nameOf.get(one.relation.id)
+    if (table === undefined || source.tables.includes(one.relation.table)) return one
+    renamed.set(table, one.relation.table)
+    const key = keys.get(one.relation.table)
+    if (key !== undefined) keys.set(table, key)
+    return { ...one, relation: { ...one.relation, table } }
+  })
+  return { published: { ...published, tables, keys }, renamed }
+}
+
+/**
+ * Names relations of a stream by their numbers: a captured table keeps its name whatever it is called meanwhile, and another that has borrowed the name
+ * does not get it.
+ *
+ * @example pgoutputDecoder(captured.keys, relationNames(captured))
+ */
+export function relationNames({ tables }: Pick<Captured, 'tables'>): (id: number, table: string) => string {
+  const byId = new Map(tables.map(({ relation }) => [relation.id, relation.table]))
+  const taken = new Set(byId.values())
+  return (id, table) => byId.get(id) ?? (taken.has(table) ? `${table} (${id})` : table)
 }
 
 async function tableExists(client: pg.Client, table: string): Promise<boolean> {
@@ -138,6 +183,8 @@ export function tableRefusals(
       const denied = accessRefusal(table, connection, access)
       if (denied !== undefined) refused.set(table, denied)
     } else if (known === undefined) refused.set(table, sluiceError('Source.TableNotCopied', { table }))
+    else if ((cursor.relations?.[table] ?? relation.id) !== relation.id)
+      refused.set(table, sluiceError('Source.TableStale', { table, why: 'another table has its name now' }))
     else if (known !== captured.digests.get(table))
       refused.set(table, sluiceError('Source.PublicationChanged', { connection, publication, table }))
   }

@@ -14,7 +14,8 @@ import type { CommitInput } from '../../../lake/lake.ts'
 import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
-import { type Capture, candidateOf, drain, type Opened } from '../drain.ts'
+import { type Capture, candidateOf, drain, type Opened, refusedOf } from '../drain.ts'
+import { cursorLeaves } from '../leaves.ts'
 import type { PublishedTable } from '../published-tables.ts'
 import { compareLsn, parseLsn } from '../wire/lsn.ts'
 import { type CreatedSlot, createSlot } from '../wire/stream.ts'
@@ -74,9 +75,11 @@ export function firstCopy(opened: Opened): Capture {
         shapes: Object.fromEntries(held.map((one) => [one.table, shapeDigest(one.shape)])),
         effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),
         waiting: [],
+        relations: Object.fromEntries(held.map((one) => [one.table, one.relation])),
+        leaves: Object.fromEntries([...opened.leaves].map(([name, leaves]) => [name, cursorLeaves(leaves, [])])),
       }
       const copied = { ...copiedOf(opened, held, cursor), warnings }
-      if (until === from) return { candidate: copied, refused: opened.refused }
+      if (until === from) return { candidate: copied, refused: refusedOf(opened, {}) }
       // Time begins anew, and passes each copy at its point.
       stream = await drain(
         {

@@ -106,6 +106,7 @@ export function whyAnew(
   if (found === undefined) return 'it is not captured any more'
   if (canonicalJson(kept.mark) !== canonicalJson(mark)) return 'it is of another slot'
   if (found.relation.id !== kept.relation) return 'the table was made again'
+  if (found.isPartitioned) return 'its partitions may be other ones'
   if (captured.digests.get(kept.table) !== kept.published) return 'its publication was altered'
   if (relationShape(found.relation, captured.types) !== kept.shape) return 'it has other columns, or another key'
   return kept.partitionBy === source.partitionBy ? undefined : 'the log is split in another way'
