@@ -17,10 +17,10 @@ import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { cursorLeaves, type Leaf } from '../../sources/cdc/leaves.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {
   type CreatedSlot,
-  createSlot,
   identifyServer,
   replicationClient,
   type ServerIdentity,
@@ -71,7 +71,7 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
 async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
   const { session, source, context } = work
   const { task, emit, signal, scratch } = context
-  const { walsender, settings, identity, captured, leaves } = server
+  const { settings, identity, captured, leaves } = server
   const isHealthy = await canGoOn(work, server)
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
@@ -84,12 +84,10 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   for (const [table, refusal] of tableRefusals(source, captured, work.cursor, chosen))
     if (chosen.has(table)) throw refusal
   const slot = isHealthy
-    ? await createSlot(
-        walsender,
-        `sluice_look_${context.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63),
-        settings.name,
-        true,
-      )
+    ? await createSlotAloud({
+        ...slotRequest(work, server, `sluice_look_${context.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63)),
+        temporary: true,
+      })
     : await replaceSlot(work, server)
   const tables = captured.tables.filter(({ relation }) => chosen.has(relation.table))
   const stage = await copyStage(session, ({ table, rows }) =>
@@ -148,9 +146,16 @@ async function canGoOn({ source, cursor, context, current }: LogWork, { client, 
   }
 }
 
-async function replaceSlot({ source, cursor, current, context }: LogWork, server: Server): Promise<CreatedSlot> {
+function slotRequest({ context }: LogWork, { client, walsender, settings }: Server, slot: string): SlotRequest {
+  const { clock, signal, emit, task } = context
+  const warn = (message: string): void => emit({ type: 'task.warning', task: task.id, message })
+  return { client, walsender, slot, connection: settings.name, clock, signal, warn }
+}
+
+async function replaceSlot(work: LogWork, server: Server): Promise<CreatedSlot> {
+  const { source, cursor, current, context } = work
   const { table } = current
-  const { client, walsender, settings, identity } = server
+  const { client, identity } = server
   if (identity.position < cursor.position)
     throw sluiceError('Source.PositionBehind', {
       ...{ table, position: printLsn(cursor.position), found: printLsn(identity.position) },
@@ -170,7 +175,7 @@ async function replaceSlot({ source, cursor, current, context }: LogWork, server
   }
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const slot = await createSlot(walsender, source.slot, settings.name)
+  const slot = await createSlotAloud(slotRequest(work, server, source.slot))
   crashPoint('sources.cdc.after_slot')
   return slot
 }

@@ -8,6 +8,7 @@ import { readSlot, type SlotState } from './continuity.ts'
 import { mib } from './lag.ts'
 import { type Captured, capturedTables } from './preflight.ts'
 import { accessOf, accessSql, type TableAccess } from './published-tables.ts'
+import { openTransactions } from './slot-wait.ts'
 import { parseTableName } from './wire/relation.ts'
 
 /** How something stands. */
@@ -128,6 +129,7 @@ export async function inspect(client: pg.Client, source: CdcSource): Promise<Ins
   const captured = await capturedTables(client, source)
   const tables = await tablesOf(client, source, captured)
   const slot = await readSlot(client, source.slot)
+  const open = slot === undefined ? await openTransactions(client) : []
   return {
     ...{ tables, captured, slot },
     findings: [
@@ -136,6 +138,7 @@ export async function inspect(client: pg.Client, source: CdcSource): Promise<Ins
       diskFinding(source, facts),
       ...tables.flatMap((table) => tableFindings(table)),
       ...(slot === undefined ? [] : [slotFinding(slot)]),
+      ...(open.length === 0 ? [] : [openFinding(open)]),
     ],
     statements: [
       ...serverStatements(facts),
@@ -228,6 +231,15 @@ function tableFindings({ table, exists, access, hasIdentity }: FoundTable): read
   return wrong.length === 0
     ? []
     : [{ name: table, status: 'fail', detail: wrong.join('; '), fix: 'Run the statements of: sluice cdc setup' }]
+}
+
+/** A slot begins where all of them have ended. */
+function openFinding(open: readonly string[]): Finding {
+  const more = open.length > 5 ? `; and ${open.length - 5} more` : ''
+  return {
+    ...{ name: 'open transactions', status: 'warn', detail: `${open.slice(0, 5).join('; ')}${more}` },
+    fix: 'The next run makes its slot, and waits for them to end: COMMIT, ROLLBACK, COMMIT PREPARED or ROLLBACK PREPARED.',
+  }
 }
 
 function slotFinding(slot: SlotState): Finding {

@@ -183,10 +183,10 @@ export function tableRefusals(
       const denied = accessRefusal(table, connection, access)
       if (denied !== undefined) refused.set(table, denied)
     } else if (known === undefined) refused.set(table, sluiceError('Source.TableNotCopied', { table }))
-    else if ((cursor.relations?.[table] ?? relation.id) !== relation.id)
-      refused.set(table, sluiceError('Source.TableStale', { table, why: 'another table has its name now' }))
     else if (known !== captured.digests.get(table))
       refused.set(table, sluiceError('Source.PublicationChanged', { connection, publication, table }))
+    else if ((cursor.relations?.[table] ?? relation.id) !== relation.id)
+      refused.set(table, sluiceError('Source.TableStale', { table, why: 'another table has its name now' }))
   }
   return refused
 }

@@ -17,8 +17,9 @@ import { type Cursor, shapeDigest } from '../cursor.ts'
 import { type Capture, candidateOf, drain, type Opened, refusedOf } from '../drain.ts'
 import { cursorLeaves } from '../leaves.ts'
 import type { PublishedTable } from '../published-tables.ts'
+import { createSlotAloud, type SlotRequest } from '../slot-wait.ts'
 import { compareLsn, parseLsn } from '../wire/lsn.ts'
-import { type CreatedSlot, createSlot } from '../wire/stream.ts'
+import type { CreatedSlot } from '../wire/stream.ts'
 import { copyLog } from './copy-log.ts'
 import {
   copyMark,
@@ -112,7 +113,7 @@ export function firstCopy(opened: Opened): Capture {
 
 /** Goes on with what is kept, at a new point; or makes the slot, and begins anew. */
 async function begin(opened: Opened, take: TakeContext): Promise<Beginning> {
-  const { source, walsender, settings, context, table, captured, server } = opened
+  const { source, context, table, captured, server } = opened
   const mark = await ownMark(opened)
   const found = await keptTables(context.state, table)
   const forget = (some: readonly Found[]): Promise<void> =>
@@ -133,7 +134,7 @@ async function begin(opened: Opened, take: TakeContext): Promise<Beginning> {
   // Before the slot, so that a slot without a mark is never ours.
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const at = await createSlot(walsender, source.slot, settings.name)
+  const at = await createSlotAloud(slotRequest(opened, take, source.slot))
   crashPoint('sources.cdc.after_slot')
   const made = copyMark(source.slot, server, at.consistentPoint)
   await writeMark(context.state, table, made)
@@ -180,17 +181,23 @@ function anew(found: readonly Found[], why: string): string {
   return `the first copy begins anew, and ${found.length} tables that were copied are copied again: ${why}`
 }
 
+function slotRequest({ client, walsender, settings, context }: Opened, take: TakeContext, slot: string): SlotRequest {
+  const { signal, warn = () => {} } = take
+  return { client, walsender, slot, connection: settings.name, clock: context.clock, signal, warn }
+}
+
 /** A temporary slot shows the state at a position of the stream. It takes room that a server may not have. */
 async function look(
-  { walsender, settings }: Opened,
-  { run, attempt }: TakeContext,
+  opened: Opened,
+  take: TakeContext,
   tables: readonly PublishedTable[],
 ): Promise<CreatedSlot | 'no room' | undefined> {
   if (tables.length === 0) return undefined
+  const { run, attempt } = take
   crashPoint('sources.cdc.before_look')
   try {
     const name = `sluice_look_${attempt}_${run.id.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63)
-    const slot = await createSlot(walsender, name, settings.name, true)
+    const slot = await createSlotAloud({ ...slotRequest(opened, take, name), temporary: true })
     crashPoint('sources.cdc.after_look')
     return slot
   } catch (error) {
