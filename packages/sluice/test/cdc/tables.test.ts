@@ -198,3 +198,47 @@ test('CD-07: a slot of another project is neither read, replaced nor removed, al
   await expectEqual(root, 'public.t')
   expect(await drop(true)).toMatchObject({ done: true })
 })
+
+test('a table in mixed case is the same one in any spelling', async () => {
+  const root = await shop(
+    ['public."MixedCase"', '"public"."a.b"'],
+    [
+      'CREATE TABLE "MixedCase" (id int PRIMARY KEY)',
+      'INSERT INTO "MixedCase" VALUES (1)',
+      'CREATE TABLE "a.b" (id int PRIMARY KEY)',
+    ],
+  )
+  addTables(
+    root,
+    `{ 'stage.quoted': changes('raw.shop', '"public"."MixedCase"', { columns: { id: 'integer' }, key: 'id', as: 'current' }),
+       'stage.plain': changes('raw.shop', 'public.MixedCase', { columns: { id: 'integer' }, key: 'id', as: 'current' }) }`,
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  for (const name of ['quoted', 'plain']) expect(await rowsOf(root, `SELECT * FROM stage.${name}`)).toEqual([{ id: 1 }])
+  expect(await control(root, (log) => log.resnapshot({ tables: ['public."MixedCase"'] }))).toMatchObject({
+    tables: [{ table: 'public.MixedCase', rows: 1, inserted: 0 }],
+  })
+  expect(await failing(root)).toEqual([])
+})
+
+test('CD-16: a column added with a default: it is said that earlier rows differ, and a comparison brings their values', async () => {
+  const root = await shop(['public.t'], [t, filled('t')])
+  await runProject(root)
+  await sql("ALTER TABLE t ADD COLUMN state text DEFAULT 'open'", "INSERT INTO t VALUES (11, 'v', 'new')")
+  expect((await runProject(root)).errors).toMatchObject([
+    {
+      name: 'Source.TableWaits',
+      message: expect.stringContaining('added with a default'),
+      hint: expect.stringContaining('sluice cdc resnapshot'),
+    },
+  ])
+  expect(await control(root, (log) => log.accept({ apply: true }))).toEqual([
+    {
+      table: 'public.t',
+      changes: [expect.stringMatching(/"state" was added with a value.*until sluice cdc resnapshot/)],
+    },
+  ])
+  expect((await runProject(root)).errors).toEqual([])
+  expect(await control(root, (log) => log.resnapshot())).toMatchObject({ tables: [{ updated: 10 }] })
+  await expectEqual(root, 'public.t')
+})

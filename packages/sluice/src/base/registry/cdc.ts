@@ -204,9 +204,9 @@ export const cdcErrors = {
     code: 'SLU3220',
     title: 'The changes of a table wait.',
     message: ({ table }) =>
-      `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
+      `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, one added with a default, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
     hint: () =>
-      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run',
+      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
     retry: 'terminal',
     exit: 1,
     explanation:

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
+import { capturedName } from '../../definition/cdc/rules.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
@@ -64,7 +65,7 @@ async function resnapshot(
   { tables, onProgress, signal }: NonNullable<Parameters<CdcControl['resnapshot']>[0]>,
 ): Promise<CdcResnapshot> {
   const { executeCommand } = await import('../execution/execute.ts')
-  const asked = tables === undefined ? {} : { tables }
+  const asked = tables === undefined ? {} : { tables: tables.map(capturedName) }
   const { result } = await executeCommand(
     context,
     { kind: 'resnapshot', table, ...asked },
@@ -81,8 +82,9 @@ async function resnapshot(
 /** Without `apply` it only reads, and no run is needed for it. */
 async function accept(
   { context, table: log }: Controlled,
-  { table: captured, apply, signal = never }: Parameters<CdcControl['accept']>[0],
+  { table: written, apply, signal = never }: Parameters<CdcControl['accept']>[0],
 ): Promise<readonly CdcAccepted[]> {
+  const captured = written === undefined ? undefined : capturedName(written)
   const pending = await (await import('./accept.ts')).pendingOf(context, log, captured, signal)
   if (!apply || pending.length === 0) return pending
   const { executeCommand } = await import('../execution/execute.ts')
