@@ -13,6 +13,7 @@ import { findCarried, superseded } from './carry.ts'
 import { type Judge, own } from './judge.ts'
 import { assertKey } from './key.ts'
 import { type LogTable, lightRowsSql, logRowsSql, type Span, weightSql } from './log-rows.ts'
+import { assertPublishedColumns } from './published.ts'
 import { findTruncated } from './truncated.ts'
 
 /** Files of a log that were added together, in the order in which they were. */
@@ -59,14 +60,17 @@ const chunkBytes = 16 << 20
  * Folds what is new.
  *
  * @example await foldChanges({ session, judge, table, log, parts, select, folder, progress })
- * @throws Changes.ValueNotHeld, Changes.KeyMissing, Changes.KeyDiffers, Changes.KeyTwice
+ * @throws Changes.ValueNotHeld, Changes.KeyMissing, Changes.KeyDiffers, Changes.KeyTwice, Changes.ColumnUnpublished
  */
 export async function foldChanges(input: FoldInput): Promise<Folded> {
   const { session, judge, table } = input
   const files: WrittenFile[] = []
   let [read, chunks, leftOut] = [0, 0, 0]
   const fresh = input.parts.map(({ sql }) => sql).join(' UNION ALL ')
-  if (fresh !== '') await assertKey({ session, table, log: input.log, fresh })
+  if (fresh !== '') {
+    await assertKey({ session, table, log: input.log, fresh })
+    await assertPublishedColumns({ session, table: table.table, columns: input.columns, log: input.log, fresh })
+  }
   for (const part of gathered(input.parts)) {
     for (const span of await spansOf(input, part)) {
       const rows = logRowsSql(part.sql, table, { after: before(span.first), upTo: span.last })

@@ -1,5 +1,7 @@
 /** What stands where nothing was written. Every default of a definition is in this file, and nowhere else. */
+
 import { type Problem, problem } from '../base/errors.ts'
+import { capturedName } from './cdc/rules.ts'
 import type {
   CdcInput,
   ChangesInput,
@@ -189,6 +191,7 @@ function fillParameter(
 function fillCdc(table: string, input: CdcInput): CdcSource {
   return {
     ...input,
+    tables: input.tables.map(capturedName),
     slot: input.slot ?? `sluice_${table.toLowerCase()}`.slice(0, 63),
     publication: input.publication ?? `sluice_${table}`.slice(0, 63),
     partitionBy: input.partitionBy ?? 'day',
@@ -232,7 +235,7 @@ function fillChanges(input: ChangesInput, source: Source | undefined): NonNullab
   const own = Object.entries(delivered).filter(([name]) => name !== told?.op && name !== told?.committedAt)
   return {
     from: input.from,
-    ...(table === undefined ? {} : { table }),
+    ...(table === undefined ? {} : { table: capturedName(table) }),
     ...(told === undefined ? {} : { dms: told }),
     as: input.as ?? 'current',
     key: listed(input.key),

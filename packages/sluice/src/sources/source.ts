@@ -83,6 +83,8 @@ export interface TakeContext {
   readonly progress: Progress
   /** Called once the server is reached, before anything is read: what fails then is still known to be late. */
   readonly measured?: (lag: SourceLag) => Promise<void>
+  /** Says something at once, as a warning of the task: what the attempt waits for, say. */
+  readonly warn?: (message: string) => void
   readonly signal: AbortSignal
   /** The run that takes, and when it started: what is frozen once for all attempts belongs to it. */
   readonly run: { readonly id: string; readonly startedAt: Date }

@@ -182,11 +182,13 @@ export const cdcErrors = {
     code: 'SLU3218',
     title: "A replication slot is not this project's.",
     message: ({ slot, connection }) =>
-      `The server of the connection "${connection}" has a slot "${slot}" that this project has not made, and nothing of it is committed here.`,
-    hint: () => 'Nothing was read. Choose another `slot` for the source, or remove that one: sluice cdc drop',
+      `The server of the connection "${connection}" has a slot "${slot}" that this project has not made (or has removed since): another project may need it.`,
+    hint: () =>
+      'Nothing was read or removed. Choose another `slot` for the source; that one is removed by whoever has made it.',
     retry: 'terminal',
     exit: 3,
-    explanation: 'Fault CD-07: a slot has one reader, and another project may need it.',
+    explanation:
+      'Fault CD-07: a slot has one reader. Which slots a project has made is in its state; their names are shared by all databases of a server.',
   }),
   'Source.ChangeStall': entry<{ slot: string; position: string; server: string; seconds: number }>({
     code: 'SLU3219',
@@ -202,9 +204,9 @@ export const cdcErrors = {
     code: 'SLU3220',
     title: 'The changes of a table wait.',
     message: ({ table }) =>
-      `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
+      `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, one added with a default, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
     hint: () =>
-      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run',
+      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
     retry: 'terminal',
     exit: 1,
     explanation:
@@ -250,6 +252,51 @@ export const cdcErrors = {
     exit: 1,
     explanation:
       'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is told once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
+  }),
+  'Source.RowsHidden': entry<{ table: string; connection: string }>({
+    code: 'SLU3290',
+    title: 'Row-level security hides rows of a captured table.',
+    message: ({ table, connection }) =>
+      `Row-level security hides rows of ${table} from the user of the connection "${connection}": a copy would have a part of them, and a comparison would delete the others.`,
+    hint: () =>
+      'Nothing was read of it; other tables go on. On the server run: ALTER ROLE <user> BYPASSRLS (or let the user own the table, without FORCE ROW LEVEL SECURITY). Then: sluice run, and where the table was captured before: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation:
+      'Every session that reads has row_security = off, so that the server refuses to answer with a part. The stream of changes has all rows, whatever the policies say.',
+  }),
+  'Source.TableDenied': entry<{ table: string; connection: string; why: string }>({
+    code: 'SLU3291',
+    title: 'A captured table may not be read.',
+    message: ({ table, connection, why }) =>
+      `The user of the connection "${connection}" may not read ${table}: ${why}.`,
+    hint: () =>
+      'Nothing was read of it; other tables go on. See the statements that grant it: sluice cdc setup. Then: sluice run, and where other tables were copied already: sluice cdc resnapshot <source> <table>',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'USAGE of the schema and SELECT of the table are needed for copies; the stream needs neither.',
+  }),
+  'Source.TableMissing': entry<{ table: string; connection: string }>({
+    code: 'SLU3292',
+    title: 'A captured table is not there.',
+    message: ({ table, connection }) =>
+      `The server of the connection "${connection}" has no table ${table}: it was dropped, renamed or never there.`,
+    hint: () =>
+      'What was committed of it stays as it is; other tables go on. Correct `tables` of the source, or take the table out of it. One that was made again is compared by: sluice cdc resnapshot <source> <table>',
+    retry: 'terminal',
+    exit: 3,
+    explanation: 'A name is compared letter by letter: in "public.Orders" the server distinguishes cases.',
+  }),
+  'Source.TableStale': entry<{ table: string; why: string }>({
+    code: 'SLU3294',
+    title: 'Changes of a table were missed.',
+    message: ({ table, why }) => `Rows of ${table} have changed, or may have, without a change in the log: ${why}.`,
+    hint: ({ table }) =>
+      `What was committed stays as it is; other tables go on. To find what was missed, deletes included, run: sluice cdc resnapshot <source> ${table}`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. It is told with each run until it is compared.',
   }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',

@@ -3,6 +3,8 @@ import { entry } from './entry.ts'
 
 const kept = 'The table stays as it is, the log keeps every change, and other tables of the source go on.'
 
+const listed = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(', ')
+
 /** Errors of tables that are made of changes. */
 export const changesErrors = {
   'Changes.ValueNotHeld': entry<{ table: string; column: string; key: string }>({
@@ -49,6 +51,23 @@ export const changesErrors = {
     exit: 2,
     explanation:
       'Faults CD-13 and CD-14: what is declared to name a row does not, so that two rows would be taken for one.',
+  }),
+  'Changes.ColumnUnpublished': entry<{
+    table: string
+    missing: readonly string[]
+    known: readonly string[]
+    meant: readonly string[]
+  }>({
+    code: 'SLU3293',
+    title: 'A declared column is not published.',
+    message: ({ table, missing, known }) =>
+      `The server has never published ${listed(missing)} of ${table}, so the column would be NULL for ever; published are ${listed(known)}.`,
+    hint: ({ meant }) =>
+      `${kept} ${meant.length > 0 ? `Was ${listed(meant)} meant? ` : ''}Correct the name (\`from\` names the column of the server), add it to the column list of the publication, or leave it out: generated columns are not published. A table that waits: sluice cdc accept. Then: sluice run`,
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Compared with every shape that the log has had of the table: a column that was dropped or renamed has its earlier values, and may stay declared as nullable.',
   }),
   'Changes.OperationUnknown': entry<{ file: string; row: string; op: string }>({
     code: 'SLU3265',

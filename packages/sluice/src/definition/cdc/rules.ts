@@ -14,12 +14,22 @@ export const historyColumns = {
 } as const
 
 /**
+ * A captured table in the one spelling of its name: a part is quoted where it has a dot or a quote in it, and nowhere else.
+ *
+ * @example capturedName('public."MixedCase"') // 'public.MixedCase'
+ */
+export function capturedName(table: string): string {
+  return table.replace(/"((?:[^"]|"")+)"/g, (quoted, part: string) => (/[."]/.test(part) ? quoted : part))
+}
+
+/**
  * The options of a log that do not fit each other.
  *
  * @example cdcMisfits({ kind: 'cdc', connection: 'shop', tables: ['public.a', 'public.a'] }) // [{ key: 'tables', expected: '…' }]
  */
-export function cdcMisfits({ tables, lag = {} }: CdcInput): readonly Misfit[] {
+export function cdcMisfits({ tables: written, lag = {} }: CdcInput): readonly Misfit[] {
   const misfits: Misfit[] = []
+  const tables = written.map(capturedName)
   const twice = tables.find((table, i) => tables.indexOf(table) < i)
   if (twice !== undefined) misfits.push({ key: 'tables', expected: `free of a second "${twice}"` })
   const { warnBytes = 0, alertBytes, warnSeconds = 0, alertSeconds } = lag

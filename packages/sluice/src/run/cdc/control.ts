@@ -3,18 +3,22 @@
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
+import { capturedName } from '../../definition/cdc/rules.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { whyWaiting } from '../../sources/cdc/accept.ts'
-import { forgetKept, keptTables } from '../../sources/cdc/copy/kept-copy.ts'
+import type { SlotState } from '../../sources/cdc/continuity.ts'
+import { forgetKept, isOwnSlot, keptTables, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
+import { readingClient } from '../../sources/cdc/reading.ts'
 import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext } from '../context.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
+import { unpublishedColumns } from './declared.ts'
 import type { CdcProject } from './open.ts'
 import { cdcSettings, sourceOf } from './open.ts'
 
@@ -43,7 +47,9 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
       ),
     drop: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) => {
-        const dropped = await change(source, client, dropStatements(source, await inspect(client, source)), apply)
+        const found = await inspect(client, source)
+        await assertOwnSlot(controlled, found.slot)
+        const dropped = await change(source, client, dropStatements(source, found), apply)
         if (apply) await dropKept(controlled)
         return dropped
       }),
@@ -59,7 +65,7 @@ async function resnapshot(
   { tables, onProgress, signal }: NonNullable<Parameters<CdcControl['resnapshot']>[0]>,
 ): Promise<CdcResnapshot> {
   const { executeCommand } = await import('../execution/execute.ts')
-  const asked = tables === undefined ? {} : { tables }
+  const asked = tables === undefined ? {} : { tables: tables.map(capturedName) }
   const { result } = await executeCommand(
     context,
     { kind: 'resnapshot', table, ...asked },
@@ -76,8 +82,9 @@ async function resnapshot(
 /** Without `apply` it only reads, and no run is needed for it. */
 async function accept(
   { context, table: log }: Controlled,
-  { table: captured, apply, signal = never }: Parameters<CdcControl['accept']>[0],
+  { table: written, apply, signal = never }: Parameters<CdcControl['accept']>[0],
 ): Promise<readonly CdcAccepted[]> {
+  const captured = written === undefined ? undefined : capturedName(written)
   const pending = await (await import('./accept.ts')).pendingOf(context, log, captured, signal)
   if (!apply || pending.length === 0) return pending
   const { executeCommand } = await import('../execution/execute.ts')
@@ -92,7 +99,7 @@ async function withServer<T>(
   work: (client: pg.Client, settings: ConnectionSettings) => Promise<T>,
 ): Promise<T> {
   return cdcSettings(context as CdcProject, source, async (settings) => {
-    const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+    const client = await readingClient(settings, signal)
     try {
       return await work(client, settings)
     } finally {
@@ -139,6 +146,7 @@ async function status({ context, table, source }: Controlled, client: pg.Client)
       ...inspection.findings,
       ...(kept.length === 0 ? [] : [underWay(kept.length, tables.length)]),
       ...gaps(source, inspection, cursor, tables),
+      ...(await unpublishedColumns(context, table, client, inspection.captured, record)),
     ],
   }
 }
@@ -149,8 +157,17 @@ function underWay(copied: number, all: number): CdcFinding {
   return { name: 'first copy', status: 'warn', detail, fix: 'The next run goes on with the others: sluice run' }
 }
 
-/** What is kept of a first copy is of no use without its slot. */
-async function dropKept({ context, table }: Controlled): Promise<void> {
+/** What another project has made is not this one's to remove. */
+async function assertOwnSlot({ context, table, source }: Controlled, state: SlotState | undefined): Promise<void> {
+  const { watermark } = (await context.lake.current(table)) ?? {}
+  const cursor = watermark === undefined ? undefined : readCursor(watermark)
+  if (state !== undefined && !isOwnSlot(state, await readMark(context.state, table), cursor))
+    throw sluiceError('Source.SlotForeign', { slot: state.slot, connection: source.connection })
+}
+
+/** What is kept of a first copy is of no use without its slot; a slot that is made of that name later is another one. */
+async function dropKept({ context, table, source }: Controlled): Promise<void> {
+  await writeMark(context.state, table, { slot: source.slot, isDropped: true })
   const isCommitted = (await context.lake.current(table)) !== undefined
   await forgetKept(context, await keptTables(context.state, table), { isCommitted })
 }
@@ -211,6 +228,7 @@ function tablesOf(
     if (known === undefined) return { table, status: 'stale', detail: 'its rows up to now are not in the log' }
     if (known !== captured.digests.get(table))
       return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
+    if (cursor.stale?.[table] !== undefined) return { table, status: 'stale', detail: cursor.stale[table] }
     return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
   })
 }

@@ -5,19 +5,22 @@ import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
-import { openCapture } from '../../sources/cdc/capture.ts'
+import { openCapture, partitionLeaves } from '../../sources/cdc/capture.ts'
 import { assertContinuous, readSlot } from '../../sources/cdc/continuity.ts'
+import { isOwnSlot, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { assertPublished, type Captured, capturedTables } from '../../sources/cdc/preflight.ts'
+import { cursorLeaves, type Leaf } from '../../sources/cdc/leaves.ts'
+import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
+import { readingClient } from '../../sources/cdc/reading.ts'
+import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {
   type CreatedSlot,
-  createSlot,
   identifyServer,
   replicationClient,
   type ServerIdentity,
@@ -35,6 +38,7 @@ interface Server {
   readonly settings: ConnectionSettings
   readonly identity: ServerIdentity
   readonly captured: Captured
+  readonly leaves: ReadonlyMap<string, readonly Leaf[]>
 }
 
 /**
@@ -48,12 +52,13 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
   return workOnLog(context, source, (work) =>
     cdcSettings(context, source, async (settings) => {
-      const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+      const client = await readingClient(settings, signal)
       const walsender = await replicationClient(settings, signal)
       try {
+        const captured = await capturedTables(client, source, work.cursor)
+        const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
-        const captured = await capturedTables(client, source)
-        const result = await compare(work, { client, walsender, settings, identity, captured }, tables)
+        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
         return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
         dropPostgres(client)
@@ -66,21 +71,23 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
 async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
   const { session, source, context } = work
   const { task, emit, signal, scratch } = context
-  const { walsender, settings, identity, captured } = server
+  const { settings, identity, captured, leaves } = server
   const isHealthy = await canGoOn(work, server)
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
-  const changed = (table: string): boolean => work.cursor.published[table] !== captured.digests.get(table)
+  const ids = new Map(captured.tables.map(({ relation }) => [relation.table, relation.id]))
+  const changed = (table: string): boolean =>
+    work.cursor.published[table] !== captured.digests.get(table) ||
+    (work.cursor.relations?.[table] ?? ids.get(table)) !== ids.get(table)
   const fresh = new Set([...chosen].filter((table) => work.cursor.published[table] === undefined))
   const except = new Set([...chosen].filter(changed))
-  assertPublished(source, captured, work.cursor, chosen)
+  for (const [table, refusal] of tableRefusals(source, captured, work.cursor, chosen))
+    if (chosen.has(table)) throw refusal
   const slot = isHealthy
-    ? await createSlot(
-        walsender,
-        `sluice_look_${context.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63),
-        settings.name,
-        true,
-      )
+    ? await createSlotAloud({
+        ...slotRequest(work, server, `sluice_look_${context.run.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63)),
+        temporary: true,
+      })
     : await replaceSlot(work, server)
   const tables = captured.tables.filter(({ relation }) => chosen.has(relation.table))
   const stage = await copyStage(session, ({ table, rows }) =>
@@ -99,11 +106,19 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   })
   crashPoint('sources.cdc.after_compare')
   const digests = [...captured.digests].filter(([table]) => chosen.has(table))
+  const picked = <T>(all: ReadonlyMap<string, T>): readonly (readonly [string, T])[] =>
+    [...all].filter(([table]) => chosen.has(table))
   const next: Cursor = {
     ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline, slot: source.slot },
     published: { ...cursor.published, ...Object.fromEntries(digests) },
     ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
     waiting: cursor.waiting.filter((table) => !chosen.has(table)),
+    relations: { ...cursor.relations, ...Object.fromEntries(picked(ids)) },
+    leaves: {
+      ...cursor.leaves,
+      ...Object.fromEntries(picked(leaves).map(([table, now]) => [table, cursorLeaves(now, [])])),
+    },
+    stale: Object.fromEntries(Object.entries(cursor.stale ?? {}).filter(([table]) => !chosen.has(table))),
   }
   const record = await work.commit(`compared: ${[...chosen].join(', ')}`, {
     ...{ files: missed.files, rows: missed.rows, cursor: next },
@@ -117,10 +132,13 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   return { tables: missed.tables, version: record.version, position: printLsn(next.position) }
 }
 
-/** Whether the slot goes on where the cursor is. A slot that another process reads is nobody's to replace. */
-async function canGoOn({ source, cursor }: LogWork, { client, identity }: Server): Promise<boolean> {
+/** Whether the slot goes on where the cursor is. A slot that another process reads, or has made, is nobody's to replace. */
+async function canGoOn({ source, cursor, context, current }: LogWork, { client, identity }: Server): Promise<boolean> {
+  const slot = await readSlot(client, source.slot)
+  if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, current.table), cursor))
+    throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
   try {
-    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, await readSlot(client, source.slot))
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot)
     return true
   } catch (error) {
     if (isSluiceError(error, 'Source.SlotBusy')) throw error
@@ -128,22 +146,36 @@ async function canGoOn({ source, cursor }: LogWork, { client, identity }: Server
   }
 }
 
-async function replaceSlot({ source, cursor, current }: LogWork, server: Server): Promise<CreatedSlot> {
+function slotRequest({ context }: LogWork, { client, walsender, settings }: Server, slot: string): SlotRequest {
+  const { clock, signal, emit, task } = context
+  const warn = (message: string): void => emit({ type: 'task.warning', task: task.id, message })
+  return { client, walsender, slot, connection: settings.name, clock, signal, warn }
+}
+
+async function replaceSlot(work: LogWork, server: Server): Promise<CreatedSlot> {
+  const { source, cursor, current, context } = work
   const { table } = current
-  const { client, walsender, settings, identity } = server
+  const { client, identity } = server
   if (identity.position < cursor.position)
     throw sluiceError('Source.PositionBehind', {
       ...{ table, position: printLsn(cursor.position), found: printLsn(identity.position) },
     })
+  const mark = await readMark(context.state, table)
   // The slot may have had another name in the configuration of the last commit.
   for (const name of new Set([source.slot, cursor.slot])) {
     const old = await readSlot(client, name)
     if (old?.activePid !== undefined)
       throw sluiceError('Source.SlotBusy', { slot: name, pid: `process ${old.activePid}` })
+    if (old !== undefined && !isOwnSlot(old, mark, cursor)) {
+      // The one that is to be made needs its name; another is left alone.
+      if (name !== source.slot) continue
+      throw sluiceError('Source.SlotForeign', { slot: name, connection: source.connection })
+    }
     if (old !== undefined) await client.query('SELECT pg_drop_replication_slot($1)', [name])
   }
+  await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const slot = await createSlot(walsender, source.slot, settings.name)
+  const slot = await createSlotAloud(slotRequest(work, server, source.slot))
   crashPoint('sources.cdc.after_slot')
   return slot
 }

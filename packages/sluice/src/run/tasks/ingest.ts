@@ -212,6 +212,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     scratch,
     signal: context.signal,
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
+    warn: (message) => emit({ type: 'task.warning', task: task.id, message }),
     measured: (lag) => tellLag(context, traits, lag),
     run: { id: context.run, startedAt: context.startedAt },
     attempt: context.attempt,

@@ -31,12 +31,20 @@ export async function whyWaiting(session: Session, log: string, table: string): 
     `SELECT _op AS op, after, _committed_at::VARCHAR AS at FROM (${waitingSql(log, table)}) WHERE _op IN ('R', 'T') ${order}`,
   )
   let shape = before?.after
-  return rows.flatMap(({ op, after, at }) => {
+  return rows.flatMap(({ op, after, at }, place) => {
     if (op === 'T') return [`its rows were truncated at ${at}`]
-    const reasons = shape === undefined ? [] : compareShapes(shape, after!).reasons
+    const change = shape === undefined ? undefined : compareShapes(shape, after!)
+    // A shape that only adds makes its table wait where what it adds has a value for the rows that were there.
+    const isFilled = shape === before?.after && place === 0 && change?.kind === 'additive'
+    const reasons = isFilled ? compareShapes(shape!, after!, columnsOf(after!)).reasons : (change?.reasons ?? [])
     shape = after!
     return reasons
   })
+}
+
+function columnsOf(shape: string): ReadonlySet<string> {
+  const { columns } = JSON.parse(shape) as { readonly columns: readonly { readonly name: string }[] }
+  return new Set(columns.map(({ name }) => name))
 }
 
 /**

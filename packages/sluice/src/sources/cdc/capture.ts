@@ -1,15 +1,19 @@
 /** One reading of a log of changes: opened where the last commit ended, or with the first copy; taken in batches until the server's position is reached. */
 import type pg from 'pg'
-import { connectPostgres, dropPostgres } from '../../connections/postgres/connect.ts'
+import { sluiceError } from '../../base/errors.ts'
+import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { TakeContext } from '../source.ts'
 import type { CdcContext } from './context.ts'
 import { assertContinuous, readSlot } from './continuity.ts'
 import { firstCopy } from './copy/first-copy.ts'
-import { readCursor } from './cursor.ts'
+import { isOwnSlot, readMark } from './copy/kept-copy.ts'
+import { type Cursor, readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { lagOf, sourceLag } from './lag.ts'
-import { assertPublished, capturedTables } from './preflight.ts'
+import { type Leaf, leavesOf } from './leaves.ts'
+import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
+import { readingClient } from './reading.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
@@ -25,14 +29,19 @@ export async function openCapture(
   until?: Until,
 ): Promise<Capture> {
   const settings = await context.settings()
-  const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+  const client = await readingClient(settings, signal)
   let walsender: pg.Client | undefined
   try {
+    const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
+    // Before the server's position, so that whatever is seen here is in the stream up to it.
+    const published = await capturedTables(client, source, cursor)
+    const leaves = await partitionLeaves(client, published, cursor)
     walsender = await replicationClient(settings, signal)
     const server = await identifyServer(walsender)
-    const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
+      if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, table), cursor))
+        throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
       assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
       const lag = lagOf({
         ...{ position: cursor.position, server: server.position, slot, limits: source.lag },
@@ -40,9 +49,9 @@ export async function openCapture(
       })
       await measured?.(sourceLag(source, lag))
     }
-    const captured = await capturedTables(client, source)
-    assertPublished(source, captured, cursor, until?.except)
-    const opened: Opened = { table, source, context, settings, client, walsender, server, captured }
+    const refused = tableRefusals(source, published, cursor, until?.except)
+    const captured = readable(published, refused)
+    const opened: Opened = { table, source, context, settings, client, walsender, server, captured, refused, leaves }
     if (cursor === undefined) return firstCopy(opened)
     return await drain({ ...opened, ...(until && { until }) }, cursor, scratch, signal)
   } catch (error) {
@@ -50,4 +59,21 @@ export async function openCapture(
     if (walsender !== undefined) dropPostgres(walsender)
     throw error
   }
+}
+
+/**
+ * Partitions of the partitioned tables among the captured ones.
+ *
+ * @example const leaves = await partitionLeaves(client, captured, cursor)
+ */
+export async function partitionLeaves(
+  client: pg.Client,
+  { tables }: Pick<Captured, 'tables'>,
+  cursor: Pick<Cursor, 'leaves'> | undefined,
+): Promise<ReadonlyMap<string, readonly Leaf[]>> {
+  const leaves = new Map<string, readonly Leaf[]>()
+  for (const table of tables)
+    if (table.isPartitioned)
+      leaves.set(table.relation.table, await leavesOf(client, table, cursor?.leaves?.[table.relation.table]))
+  return leaves
 }

@@ -11,7 +11,14 @@ const cursor: Cursor = {
 }
 const server = { system: cursor.system, timeline: 1, position: 0x2_0000_0000n }
 const slot: SlotState = {
-  ...{ slot: 'shop', plugin: 'pgoutput', walStatus: 'reserved', invalidation: undefined, confirmed: 0x1_0000_0100n },
+  ...{
+    slot: 'shop',
+    plugin: 'pgoutput',
+    isOfDatabase: true,
+    walStatus: 'reserved',
+    invalidation: undefined,
+    confirmed: 0x1_0000_0100n,
+  },
   ...{ activePid: undefined, keptBytes: 1000, safeBytes: undefined },
 }
 

@@ -9,6 +9,8 @@ import type { ServerIdentity } from './wire/stream.ts'
 export interface SlotState {
   readonly slot: string
   readonly plugin: string
+  /** Whether it is of the database that is asked: slots of all databases of a server share their names. */
+  readonly isOfDatabase: boolean
   /** The server's word: `reserved`, `extended`, `unreserved`, `lost`. */
   readonly walStatus: string
   /** Why it cannot be read any more, where the server says (from version 17). */
@@ -27,7 +29,7 @@ export interface SlotState {
 export async function readSlot(client: pg.Client, slot: string): Promise<SlotState | undefined> {
   const { rows } = await client.query<{ [column: string]: string | null }>(
     `SELECT plugin, wal_status, to_jsonb(s) ->> 'invalidation_reason' AS invalidation, confirmed_flush_lsn AS confirmed,
-       active_pid, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS kept, safe_wal_size AS safe
+       active_pid, database = current_database() AS own, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS kept, safe_wal_size AS safe
      FROM pg_replication_slots s WHERE slot_name = $1`,
     [slot],
   )
@@ -36,6 +38,7 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
   return {
     slot,
     plugin: row['plugin'] ?? '',
+    isOfDatabase: row['own'] === 't',
     walStatus: row['wal_status'] ?? 'lost',
     invalidation: row['invalidation'] ?? undefined,
     confirmed: row['confirmed'] == null ? undefined : parseLsn(row['confirmed']),

@@ -1,5 +1,6 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
+import type { Leaves } from './leaves.ts'
 import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
 import type { Micros } from './wire/pgoutput.ts'
 
@@ -19,6 +20,12 @@ export interface Cursor {
   readonly effectiveAt: Micros
   /** Tables whose changes wait in the log until a person has looked; see `waiting.ts`. */
   readonly waiting: readonly string[]
+  /** The server's own numbers of the tables, by table: a name may be another table's for a while. Older cursors have none. */
+  readonly relations?: { readonly [table: string]: number }
+  /** Partitions of partitioned tables when they were last looked at; see `leaves.ts`. */
+  readonly leaves?: { readonly [table: string]: Leaves }
+  /** Tables that must be compared as a whole, since changes of them were missed, and why. */
+  readonly stale?: { readonly [table: string]: string }
 }
 
 /** Writes a cursor as the text of a watermark. @example writeCursor(cursor) */

@@ -3,20 +3,21 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
-import { sluiceError } from '../../base/errors.ts'
+import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
-import type { Candidate, SourceAdapter, TakeContext } from '../source.ts'
+import type { Candidate, RefusedInput, SourceAdapter, TakeContext } from '../source.ts'
 import type { CdcContext } from './context.ts'
 import { readSlot } from './continuity.ts'
 import { type Cursor, writeCursor } from './cursor.ts'
 import { idleBytes } from './lag.ts'
+import { cursorLeaves, type Leaf, missedByLeaves } from './leaves.ts'
 import { type ChangeLogWriter, type CopyPoint, changeLogWriter, type WrittenLog } from './log-writer.ts'
-import type { Captured } from './preflight.ts'
+import { type Captured, relationNames } from './preflight.ts'
 import { shapeJudge } from './shape-change.ts'
 import { type Assembler, transactionAssembler } from './transactions.ts'
-import { waitingTables } from './waiting.ts'
+import { refusedTable, waitingTables } from './waiting.ts'
 import { type Lsn, printLsn } from './wire/lsn.ts'
 import { pgoutputDecoder } from './wire/pgoutput.ts'
 import { type ChangeStream, openStream, type ServerIdentity } from './wire/stream.ts'
@@ -44,7 +45,12 @@ export interface Opened {
   /** For the slot. */
   readonly walsender: pg.Client
   readonly server: ServerIdentity
+  /** Without those that are refused. */
   readonly captured: Captured
+  /** Tables that are not read, each with its reason; the others go on. */
+  readonly refused: ReadonlyMap<string, SluiceError>
+  /** Partitions of partitioned tables, as they were before the server was asked how far it is. */
+  readonly leaves: ReadonlyMap<string, readonly Leaf[]>
   readonly until?: Until
   /** Tables that were copied and are in no version yet. */
   readonly copied?: ReadonlyMap<string, CopyPoint & { readonly shape: string }>
@@ -70,7 +76,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
   await walsender.end()
   const spool = join(folder, 'spool')
   mkdirSync(spool)
-  const assembler = transactionAssembler(pgoutputDecoder(captured.keys), from.position, {
+  const assembler = transactionAssembler(pgoutputDecoder(captured.keys, relationNames(captured)), from.position, {
     folder: spool,
     memoryBytes,
     diskBytes,
@@ -82,6 +88,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
   let cursor = from
   let next = from
   let isMore = false
+  const truncatedBy = new Map<string, readonly number[]>()
   return {
     async take(take) {
       const writer = await openWriter(opened, take, cursor)
@@ -110,10 +117,27 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
       const position = isMore ? stream.position : (until?.position ?? stream.position)
       const { effectiveAt, accounting } = log
       const waiting = [...log.waiting].sort()
-      const refused = waitingTables(source.connection, waiting)
-      if (accounting.accepted === 0 && Number(position - cursor.position) < idleBytes && !isMore && until === undefined)
+      for (const [name, xids] of log.truncatedBy) truncatedBy.set(name, [...(truncatedBy.get(name) ?? []), ...xids])
+      const known = knownOf(opened, cursor, isMore ? undefined : truncatedBy)
+      const refused = [...refusedOf(opened, known.stale), ...waitingTables(source.connection, waiting)]
+      const isStale = Object.keys(known.stale).length > Object.keys(cursor.stale ?? {}).length
+      if (
+        !isStale &&
+        accounting.accepted === 0 &&
+        Number(position - cursor.position) < idleBytes &&
+        !isMore &&
+        until === undefined
+      )
         return { candidate: undefined, refused }
-      next = { ...cursor, slot: source.slot, position, shapes: Object.fromEntries(log.shapes), effectiveAt, waiting }
+      next = {
+        ...cursor,
+        slot: source.slot,
+        position,
+        shapes: Object.fromEntries(log.shapes),
+        effectiveAt,
+        waiting,
+        ...known,
+      }
       return { candidate: candidateOf(opened, log, next, cursor.position, transactions), refused, more: isMore }
     },
     async committed() {
@@ -130,6 +154,52 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
     },
   }
 }
+
+/**
+ * What a cursor knows of the tables from here on: their numbers, their partitions, and which of them have missed something.
+ *
+ * @param truncatedBy undefined where the batch ends before the partitions were looked at
+ */
+function knownOf(
+  { captured, refused, leaves }: Opened,
+  cursor: Cursor,
+  truncatedBy: ReadonlyMap<string, readonly number[]> | undefined,
+): Required<Pick<Cursor, 'relations' | 'leaves' | 'stale'>> {
+  const relations = Object.fromEntries(captured.tables.map(({ relation }) => [relation.table, relation.id]))
+  const stale: Record<string, string> = { ...cursor.stale }
+  const known: Record<string, NonNullable<Cursor['leaves']>[string]> = { ...cursor.leaves }
+  // The stream passes by what is not read, and does not send it again.
+  for (const table of Object.keys(cursor.published))
+    if (!captured.digests.has(table))
+      stale[table] ??= refused.get(table)?.message.replace(/\.$/, '') ?? 'it was not captured for a while'
+  if (truncatedBy !== undefined)
+    for (const [table, now] of leaves) {
+      if (!captured.digests.has(table)) continue
+      const xids = truncatedBy.get(table) ?? []
+      const missed = known[table] === undefined ? [] : missedByLeaves(known[table], now, xids)
+      if (missed.length > 0) stale[table] ??= missed.join('; ')
+      known[table] = cursorLeaves(now, xids)
+    }
+  return { relations: { ...cursor.relations, ...relations }, leaves: known, stale }
+}
+
+/** Tables that are not read, and those that are, but have missed something. @example refusedOf(opened, cursor.stale ?? {}) */
+export function refusedOf(
+  { source, refused }: Pick<Opened, 'source' | 'refused'>,
+  stale: NonNullable<Cursor['stale']>,
+): readonly RefusedInput[] {
+  const all = new Map(refused)
+  for (const [table, why] of Object.entries(stale))
+    if (!all.has(table) && source.tables.includes(table))
+      all.set(table, sluiceError('Source.TableStale', { table, why }))
+  return [...all].map(([table, error]) => refusedTable(source.connection, table, error))
+}
+
+const renamedTables = ({ renamed }: Captured): readonly string[] =>
+  [...renamed].map(
+    ([table, now]) =>
+      `${table} is called ${now} on the server now: its changes are taken under the name that the source has for it`,
+  )
 
 type Reading = Parameters<ChangeStream['read']>[0]
 
@@ -173,7 +243,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
     session: take.session,
     folder: take.scratch,
     partitionBy: source.partitionBy,
-    tables: new Set(source.tables.filter((one) => opened.until?.except?.has(one) !== true)),
+    tables: new Set([...captured.digests.keys()].filter((one) => opened.until?.except?.has(one) !== true)),
     shapes: new Map(Object.entries(cursor.shapes)),
     types: captured.types,
     effectiveAt: cursor.effectiveAt,
@@ -186,7 +256,7 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
 
 /** What was written, as a version to come. @example candidateOf(opened, await writer.finish(), cursor, from, transactions) */
 export function candidateOf(
-  { source, settings }: Pick<Opened, 'source' | 'settings'>,
+  { source, settings, captured }: Pick<Opened, 'source' | 'settings' | 'captured'>,
   log: Pick<WrittenLog, 'fields' | 'accounting'> & Pick<Candidate, 'files'>,
   cursor: Cursor,
   from: Lsn | undefined,
@@ -194,7 +264,7 @@ export function candidateOf(
 ): Candidate {
   const { fields, files, accounting } = log
   return {
-    ...{ fields, files, accounting, quarantine: [], checks: [], warnings: [] },
+    ...{ fields, files, accounting, quarantine: [], checks: [], warnings: renamedTables(captured) },
     inputs: [
       {
         ...{ kind: 'changes', connection: settings.name, slot: source.slot },

@@ -7,6 +7,8 @@ import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { readSlot, type SlotState } from './continuity.ts'
 import { mib } from './lag.ts'
 import { type Captured, capturedTables } from './preflight.ts'
+import { accessOf, accessSql, type TableAccess } from './published-tables.ts'
+import { openTransactions } from './slot-wait.ts'
 import { parseTableName } from './wire/relation.ts'
 
 /** How something stands. */
@@ -32,7 +34,7 @@ export interface FoundTable {
   readonly isPublished: boolean
   readonly isPartitioned: boolean
   readonly isOwned: boolean
-  readonly canSelect: boolean
+  readonly access: TableAccess
   /** Whether something names its rows. */
   readonly hasIdentity: boolean
 }
@@ -101,7 +103,7 @@ async function tablesOf(client: pg.Client, source: CdcSource, captured: Captured
   for (const table of source.tables) {
     const { schema, name } = parseTableName(table)
     const { rows } = await client.query<{ [column: string]: string }>(
-      `SELECT c.relkind = 'p' AS partitioned, pg_has_role(c.relowner, 'USAGE') AS owned, has_table_privilege(c.oid, 'SELECT') AS selectable,
+      `SELECT c.relkind = 'p' AS partitioned, pg_has_role(c.relowner, 'USAGE') AS owned, ${accessSql},
          c.relreplident = 'f' OR EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND
            CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END) AS named
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
@@ -110,7 +112,8 @@ async function tablesOf(client: pg.Client, source: CdcSource, captured: Captured
     const is = (column: string): boolean => rows[0]?.[column] === 't'
     found.push({
       ...{ table, exists: rows.length > 0, isPublished: captured.digests.has(table), isPartitioned: is('partitioned') },
-      ...{ isOwned: is('owned'), canSelect: is('selectable'), hasIdentity: is('named') },
+      ...{ isOwned: is('owned'), hasIdentity: is('named') },
+      access: accessOf((rows[0] ?? {}) as Parameters<typeof accessOf>[0]),
     })
   }
   return found
@@ -126,6 +129,7 @@ export async function inspect(client: pg.Client, source: CdcSource): Promise<Ins
   const captured = await capturedTables(client, source)
   const tables = await tablesOf(client, source, captured)
   const slot = await readSlot(client, source.slot)
+  const open = slot === undefined ? await openTransactions(client) : []
   return {
     ...{ tables, captured, slot },
     findings: [
@@ -134,6 +138,7 @@ export async function inspect(client: pg.Client, source: CdcSource): Promise<Ins
       diskFinding(source, facts),
       ...tables.flatMap((table) => tableFindings(table)),
       ...(slot === undefined ? [] : [slotFinding(slot)]),
+      ...(open.length === 0 ? [] : [openFinding(open)]),
     ],
     statements: [
       ...serverStatements(facts),
@@ -214,16 +219,27 @@ function publicationFinding({ publication }: CdcSource, { misfits, beside }: Cap
     : { name, status: 'fail', detail: misfits.join('; '), fix: 'Run the statements of: sluice cdc setup' }
 }
 
-function tableFindings({ table, exists, canSelect, hasIdentity }: FoundTable): readonly Finding[] {
+function tableFindings({ table, exists, access, hasIdentity }: FoundTable): readonly Finding[] {
   if (!exists)
     return [{ name: table, status: 'fail', detail: 'it is not there', fix: 'Correct `tables` of the source.' }]
   const wrong = [
-    ...(canSelect ? [] : ['this user may not read it']),
+    ...(access.schema ? [] : ['this user has not USAGE of its schema']),
+    ...(access.rows ? [] : ['this user has not SELECT of it']),
+    ...(access.isFiltered ? ['row-level security hides rows of it from this user'] : []),
     ...(hasIdentity ? [] : ['it has no primary key and no other replica identity']),
   ]
   return wrong.length === 0
     ? []
     : [{ name: table, status: 'fail', detail: wrong.join('; '), fix: 'Run the statements of: sluice cdc setup' }]
+}
+
+/** A slot begins where all of them have ended. */
+function openFinding(open: readonly string[]): Finding {
+  const more = open.length > 5 ? `; and ${open.length - 5} more` : ''
+  return {
+    ...{ name: 'open transactions', status: 'warn', detail: `${open.slice(0, 5).join('; ')}${more}` },
+    fix: 'The next run makes its slot, and waits for them to end: COMMIT, ROLLBACK, COMMIT PREPARED or ROLLBACK PREPARED.',
+  }
 }
 
 function slotFinding(slot: SlotState): Finding {
@@ -311,12 +327,25 @@ function publicationStatements(
 }
 
 function tableStatements({ user, isSuperuser }: Facts, tables: readonly FoundTable[]): readonly Statement[] {
-  return tables
+  const bypass = {
+    why: 'Row-level security hides rows from this user, and a copy needs all of them',
+    ...{ sql: `ALTER ROLE ${quoteIdentifier(user)} BYPASSRLS`, allowed: isSuperuser },
+  }
+  const perTable = tables
     .filter(({ exists }) => exists)
-    .flatMap(({ table, canSelect, hasIdentity, isOwned }) => {
+    .flatMap(({ table, access, hasIdentity, isOwned }) => {
       const allowed = isSuperuser || isOwned
       return [
-        ...(canSelect
+        ...(access.schema
+          ? []
+          : [
+              {
+                why: 'For the first copy',
+                sql: `GRANT USAGE ON SCHEMA ${quoteIdentifier(parseTableName(table).schema)} TO ${quoteIdentifier(user)}`,
+                allowed: isSuperuser,
+              },
+            ]),
+        ...(access.rows
           ? []
           : [
               {
@@ -335,6 +364,8 @@ function tableStatements({ user, isSuperuser }: Facts, tables: readonly FoundTab
             ]),
       ]
     })
+  const isFiltered = tables.some(({ exists, access }) => exists && access.isFiltered)
+  return [...new Map(perTable.map((one) => [one.sql, one])).values(), ...(isFiltered ? [bypass] : [])]
 }
 
 /**

@@ -47,6 +47,8 @@ export interface WrittenLog {
   readonly shapes: ReadonlyMap<string, string>
   readonly effectiveAt: Micros
   readonly waiting: ReadonlySet<string>
+  /** Transactions that have truncated a table, by table. */
+  readonly truncatedBy: ReadonlyMap<string, readonly number[]>
 }
 
 /** A log that is being written. */
@@ -101,6 +103,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
   const { tables, types } = options
   const shapes = new Map(options.shapes)
   const waiting = new Set(options.waiting)
+  const truncatedBy = new Map<string, readonly number[]>()
   let effectiveAt = options.effectiveAt ?? 0n
   let copiedAt: Micros | undefined
   let [uncaptured, numbered, inCopy] = [0, 0, 0]
@@ -146,6 +149,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         for (const { table } of message.relations)
           if (copied?.has(table)) inCopy++
           else if (tables.has(table)) {
+            truncatedBy.set(table, [...(truncatedBy.get(table) ?? []), xid])
             if (options.truncate === 'pause') waiting.add(table)
             full = row(table, 'T')
           } else uncaptured++
@@ -209,6 +213,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
         shapes,
         effectiveAt,
         waiting,
+        truncatedBy,
       }
     },
   }

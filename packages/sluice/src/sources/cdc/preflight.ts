@@ -1,10 +1,11 @@
 /** What must be so on the server before a log of changes is read: the publication, and what names the rows of its tables. */
 import type pg from 'pg'
-import { sluiceError } from '../../base/errors.ts'
+import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
-import { type Published, type PublishedTable, publishedTables } from './published-tables.ts'
+import { type Published, type PublishedTable, publishedTables, type TableAccess } from './published-tables.ts'
+import { parseTableName } from './wire/relation.ts'
 
 /** The captured tables, as they are published. */
 export interface Captured extends Published {
@@ -18,6 +19,10 @@ export interface Captured extends Published {
   readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
+  /** Captured tables that are not published, and whether the server has them. */
+  /** Captured tables that have another name now, and that name. */
+  readonly renamed: ReadonlyMap<string, string>
+  readonly unpublished: ReadonlyMap<string, { readonly exists: boolean }>
 }
 
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
@@ -45,12 +50,17 @@ async function publishedSchemas(client: pg.Client, publication: string): Promise
 /**
  * Asks the catalog for the tables of a source.
  *
- * @example const { tables, misfits } = await capturedTables(client, source)
+ * @example const { tables, misfits } = await capturedTables(client, source, cursor)
+ * @param cursor a table that it knows is followed by the server's number of it, where none has its name
  */
-export async function capturedTables(client: pg.Client, source: CdcSource): Promise<Captured> {
+export async function capturedTables(
+  client: pg.Client,
+  source: CdcSource,
+  cursor?: Pick<Cursor, 'relations'>,
+): Promise<Captured> {
   const { publication } = source
   const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
-  const { owned = null, ...found } = rows[0] ?? {}
+  const { owned = null, ...options } = rows[0] ?? {}
   if (rows.length === 0)
     return {
       ...{
@@ -59,12 +69,15 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
         keys: new Map(),
         digests: new Map(),
         beside: [],
+        unpublished: new Map(),
+        renamed: new Map(),
         exists: false,
         isOwned: false,
       },
       misfits: [`there is no publication "${publication}"`],
     }
-  const published = await publishedTables(client, publication)
+  const found = await publishedTables(client, publication)
+  const { published, renamed } = followed(found, source, cursor?.relations ?? {})
   const lists = await client.query<{ oid: string; xmin: string; attributes: string | null }>(columnListsSql, [
     publication,
   ])
@@ -77,42 +90,128 @@ export async function capturedTables(client: pg.Client, source: CdcSource): Prom
     // A table that is published with its schema, or with all others, stays so when it is dropped and made again: it is another one, and nothing says
     // that the rows of the first are gone.
     const columns = listOf.get(relation.id) ?? { table: relation.id, schema: schemas.get(schema) ?? null }
-    return [relation.table, digest({ ...found, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
+    return [relation.table, digest({ ...options, rowFilter: rowFilter ?? null, columns }).slice(0, 16)]
   })
   const isOn = (flag: string | null | undefined): boolean => flag === 't' || flag === 'true'
   const missing = source.tables.filter((table) => !tables.some(({ relation }) => relation.table === table))
   const misfits = [
-    ...operations.filter((one) => !isOn(found[`pub${one}`])).map((one) => `it does not publish ${one}`),
+    ...operations.filter((one) => !isOn(options[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  return { ...published, tables, beside, digests: new Map(digests), misfits, exists: true, isOwned: isOn(owned) }
+  const unpublished = new Map<string, { readonly exists: boolean }>()
+  for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
+  const known = { tables, beside, digests: new Map(digests), misfits, unpublished, renamed }
+  return { ...published, ...known, exists: true, isOwned: isOn(owned) }
+}
+
+/** Published tables under the names that the source has for them. */
+function followed(
+  published: Published,
+  source: CdcSource,
+  relations: NonNullable<Cursor['relations']>,
+): { readonly published: Published; readonly renamed: ReadonlyMap<string, string> } {
+  const names = new Set(published.tables.map(({ relation }) => relation.table))
+  const lost = source.tables.flatMap((table): [number, string][] =>
+    names.has(table) || relations[table] === undefined ? [] : [[relations[table], table]],
+  )
+  const nameOf = new Map(lost)
+  const renamed = new Map<string, string>()
+  const keys = new Map(published.keys)
+  const tables = published.tables.map((one) => {
+    const table = nameOf.get(one.relation.id)
+    if (table === undefined || source.tables.includes(one.relation.table)) return one
+    renamed.set(table, one.relation.table)
+    const key = keys.get(one.relation.table)
+    if (key !== undefined) keys.set(table, key)
+    return { ...one, relation: { ...one.relation, table } }
+  })
+  return { published: { ...published, tables, keys }, renamed }
 }
 
 /**
- * Refuses to read where changes would be missing, or could not be told apart.
+ * Names relations of a stream by their numbers: a captured table keeps its name whatever it is called meanwhile, and another that has borrowed the name
+ * does not get it.
  *
- * @example assertPublished(source, await capturedTables(client, source), cursor)
- * @param except tables that are about to be compared as a whole
- * @throws Source.PublicationUnfit, Source.PublicationChanged, Source.TableNotCopied, Source.ReplicaIdentity
+ * @example pgoutputDecoder(captured.keys, relationNames(captured))
  */
-export function assertPublished(
+export function relationNames({ tables }: Pick<Captured, 'tables'>): (id: number, table: string) => string {
+  const byId = new Map(tables.map(({ relation }) => [relation.id, relation.table]))
+  const taken = new Set(byId.values())
+  return (id, table) => byId.get(id) ?? (taken.has(table) ? `${table} (${id})` : table)
+}
+
+async function tableExists(client: pg.Client, table: string): Promise<boolean> {
+  const { schema, name } = parseTableName(table)
+  const { rows } = await client.query(
+    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
+    [schema, name],
+  )
+  return rows.length > 0
+}
+
+/**
+ * Tables that cannot be read as they stand, and why. What is wrong with one is not wrong with the others.
+ *
+ * @example const refused = tableRefusals(source, await capturedTables(client, source), cursor)
+ * @param copied tables that are copied as a whole, whatever the cursor says of them; without a cursor all are
+ * @returns errors Source.PublicationUnfit, Source.TableMissing, Source.PublicationChanged, Source.TableNotCopied, Source.ReplicaIdentity,
+ *   Source.TableDenied, Source.RowsHidden
+ * @throws Source.PublicationUnfit where nothing can be read
+ */
+export function tableRefusals(
   source: CdcSource,
   captured: Captured,
   cursor: Cursor | undefined,
-  except: ReadonlySet<string> = new Set(),
-): void {
+  copied: ReadonlySet<string> = new Set(),
+): ReadonlyMap<string, SluiceError> {
   const { connection, publication } = source
-  const [misfit] = captured.misfits
-  if (misfit !== undefined)
-    throw sluiceError('Source.PublicationUnfit', { connection, publication, why: captured.misfits })
-  for (const { relation } of captured.tables) {
+  const unfit = (why: readonly string[]): SluiceError =>
+    sluiceError('Source.PublicationUnfit', { connection, publication, why })
+  if (!captured.exists || captured.misfits.length > captured.unpublished.size) throw unfit(captured.misfits)
+  const refused = new Map<string, SluiceError>()
+  for (const [table, { exists }] of captured.unpublished)
+    refused.set(
+      table,
+      exists ? unfit([`it does not publish ${table}`]) : sluiceError('Source.TableMissing', { table, connection }),
+    )
+  for (const { relation, access } of captured.tables) {
     const { table } = relation
+    const known = cursor?.published[table]
     // An identity that is said to be an index may have lost it.
-    if (relation.key.length === 0) throw sluiceError('Source.ReplicaIdentity', { table })
-    if (cursor === undefined || except.has(table)) continue
-    const known = cursor.published[table]
-    if (known === undefined) throw sluiceError('Source.TableNotCopied', { table })
-    if (known !== captured.digests.get(table))
-      throw sluiceError('Source.PublicationChanged', { connection, publication, table })
+    if (relation.key.length === 0) refused.set(table, sluiceError('Source.ReplicaIdentity', { table }))
+    else if (cursor === undefined || copied.has(table)) {
+      const denied = accessRefusal(table, connection, access)
+      if (denied !== undefined) refused.set(table, denied)
+    } else if (known === undefined) refused.set(table, sluiceError('Source.TableNotCopied', { table }))
+    else if (known !== captured.digests.get(table))
+      refused.set(table, sluiceError('Source.PublicationChanged', { connection, publication, table }))
+    else if ((cursor.relations?.[table] ?? relation.id) !== relation.id)
+      refused.set(table, sluiceError('Source.TableStale', { table, why: 'another table has its name now' }))
   }
+  return refused
+}
+
+/** What keeps the connection's user from reading all of a table. */
+function accessRefusal(
+  table: string,
+  connection: string,
+  { schema, rows, isFiltered }: TableAccess,
+): SluiceError | undefined {
+  const missing = [...(schema ? [] : ['USAGE of its schema']), ...(rows ? [] : ['SELECT of it'])]
+  if (missing.length > 0)
+    return sluiceError('Source.TableDenied', { table, connection, why: `it has not ${missing.join(' and ')}` })
+  return isFiltered ? sluiceError('Source.RowsHidden', { table, connection }) : undefined
+}
+
+/**
+ * The captured tables without those that are refused.
+ *
+ * @example readable(captured, tableRefusals(source, captured, cursor))
+ * @throws the first refusal, where no table is left
+ */
+export function readable(captured: Captured, refused: ReadonlyMap<string, SluiceError>): Captured {
+  const tables = captured.tables.filter(({ relation }) => !refused.has(relation.table))
+  const [first] = refused.values()
+  if (tables.length === 0 && first !== undefined) throw first
+  return { ...captured, tables, digests: new Map([...captured.digests].filter(([table]) => !refused.has(table))) }
 }

@@ -15,6 +15,17 @@ export interface PublishedTable {
   readonly primaryKey: readonly string[]
   /** The publication's row filter, as SQL of the server's own making. */
   readonly rowFilter: string | undefined
+  readonly access: TableAccess
+}
+
+/** What the connection's user may read of a table. The stream has all of it, whatever these say: they are about copies. */
+export interface TableAccess {
+  /** USAGE of its schema. */
+  readonly schema: boolean
+  /** SELECT of it, or of each of its columns. */
+  readonly rows: boolean
+  /** Whether row-level security would hide rows. */
+  readonly isFiltered: boolean
 }
 
 /** What is published. */
@@ -35,6 +46,9 @@ interface Row {
   readonly pages: string
   readonly row_filter: string | null
   readonly columns: string
+  readonly usable: string
+  readonly selectable: string
+  readonly filtered: string
 }
 
 interface CatalogColumn {
@@ -47,12 +61,26 @@ interface CatalogColumn {
   readonly inIdentity: boolean
 }
 
+/** What a user may read of `pg_class c` in `pg_namespace n`. @example `SELECT ${accessSql} FROM pg_class c JOIN pg_namespace n ON …` */
+export const accessSql = `has_schema_privilege(n.oid, 'USAGE') AS usable, row_security_active(c.oid) AS filtered,
+    has_table_privilege(c.oid, 'SELECT') OR coalesce((SELECT bool_and(has_column_privilege(c.oid, g.attnum, 'SELECT')) FROM pg_attribute g
+      WHERE g.attrelid = c.oid AND g.attnum > 0 AND NOT g.attisdropped), false) AS selectable`
+
+/** Reads what {@link accessSql} has asked. @example accessOf(row) // { schema: true, rows: true, isFiltered: false } */
+export function accessOf({
+  usable,
+  selectable,
+  filtered,
+}: Pick<Row, 'usable' | 'selectable' | 'filtered'>): TableAccess {
+  return { schema: usable === 't', rows: selectable === 't', isFiltered: filtered === 't' }
+}
+
 // Columns of pg_publication_tables that older servers do not have are read as absent. Types made by users have oids from 16384, those of
 // information_schema and the like from 10000; the stream names both.
 const catalogSql = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind, c.relreplident AS identity,
     pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
-    to_jsonb(p) ->> 'rowfilter' AS row_filter,
+    to_jsonb(p) ->> 'rowfilter' AS row_filter, ${accessSql},
     (SELECT json_agg(json_build_object(
         'name', a.attname, 'typeOid', a.atttypid::bigint, 'typeModifier', a.atttypmod,
         'typeName', CASE WHEN t.oid >= 10000 THEN t.typname END, 'typeSchema', CASE WHEN t.oid >= 10000 THEN tn.nspname END,
@@ -104,6 +132,7 @@ export async function publishedTables(client: pg.Client, publication: string): P
       ...{ relation, schema: row.schema, name: row.name, isPartitioned: row.relkind === 'p', primaryKey },
       pages: Number(row.pages),
       rowFilter: row.row_filter ?? undefined,
+      access: accessOf(row),
     }
   })
   return { tables, types, keys }

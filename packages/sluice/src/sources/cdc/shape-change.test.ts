@@ -29,7 +29,9 @@ test('CD-16: an added column and a wider one are more of the same; a column that
   expect(change([id, v, column('n', 1700, -1), column('s', 1043, -1)]).kind).toBe('additive')
   expect(change([id, v, n, s, column('new')], ['id'], ['new'])).toEqual({
     kind: 'breaking',
-    reasons: ['column "new" was added with a value for the rows that were there'],
+    reasons: [
+      'column "new" was added with a value for the rows that were there: those before have none in the log, until sluice cdc resnapshot brings it',
+    ],
   })
 })
 

@@ -51,7 +51,10 @@ export function compareShapes(before: string, after: string, filled: ReadonlySet
       else breaking.push(`column "${name}" has another length, precision or scale`)
   }
   for (const name of now.keys())
-    if (filled.has(name)) breaking.push(`column "${name}" was added with a value for the rows that were there`)
+    if (filled.has(name))
+      breaking.push(
+        `column "${name}" was added with a value for the rows that were there: those before have none in the log, until sluice cdc resnapshot brings it`,
+      )
     else additive.push(`column "${name}" was added`)
   const kind = breaking.length > 0 ? 'breaking' : additive.length > 0 ? 'additive' : 'same'
   return { kind, reasons: [...breaking, ...additive] }

@@ -5,7 +5,7 @@
  * under the table's own name and at its own positions, and the tables made of the log go on where they stopped.
  */
 
-import { sluiceError } from '../../base/errors.ts'
+import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { RefusedInput } from '../source.ts'
 
 /**
@@ -24,11 +24,18 @@ export function waitingName(table: string): string {
  * @example waitingTables('erp', ['public.orders'])
  */
 export function waitingTables(connection: string, tables: readonly string[]): readonly RefusedInput[] {
-  return tables.map((table) => {
-    const { name, code, message, hint } = sluiceError('Source.TableWaits', { table })
-    return {
-      input: { id: table, path: `${connection}: ${table}`, bytes: 0, decision: 'refuse' },
-      error: { name, code, message, ...(hint === undefined ? {} : { hint }) },
-    }
-  })
+  return tables.map((table) => refusedTable(connection, table, sluiceError('Source.TableWaits', { table })))
+}
+
+/**
+ * A table that is not read as it stands, while the others go on.
+ *
+ * @example refusedTable('erp', 'public.orders', sluiceError('Source.TableMissing', { table, connection }))
+ */
+export function refusedTable(connection: string, table: string, error: SluiceError): RefusedInput {
+  const { name, code, message, hint } = error
+  return {
+    input: { id: table, path: `${connection}: ${table}`, bytes: 0, decision: 'refuse' },
+    error: { name, code, message, ...(hint === undefined ? {} : { hint }) },
+  }
 }

@@ -14,15 +14,18 @@ import type { CommitInput } from '../../../lake/lake.ts'
 import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
-import { type Capture, candidateOf, drain, type Opened } from '../drain.ts'
+import { type Capture, candidateOf, drain, type Opened, refusedOf } from '../drain.ts'
+import { cursorLeaves } from '../leaves.ts'
 import type { PublishedTable } from '../published-tables.ts'
+import { createSlotAloud, type SlotRequest } from '../slot-wait.ts'
 import { compareLsn, parseLsn } from '../wire/lsn.ts'
-import { type CreatedSlot, createSlot } from '../wire/stream.ts'
+import type { CreatedSlot } from '../wire/stream.ts'
 import { copyLog } from './copy-log.ts'
 import {
   copyMark,
   type Found,
   forgetKept,
+  isOwnSlot,
   type KeptTable,
   keepTable,
   keptTables,
@@ -73,9 +76,11 @@ export function firstCopy(opened: Opened): Capture {
         shapes: Object.fromEntries(held.map((one) => [one.table, shapeDigest(one.shape)])),
         effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),
         waiting: [],
+        relations: Object.fromEntries(held.map((one) => [one.table, one.relation])),
+        leaves: Object.fromEntries([...opened.leaves].map(([name, leaves]) => [name, cursorLeaves(leaves, [])])),
       }
       const copied = { ...copiedOf(opened, held, cursor), warnings }
-      if (until === from) return { candidate: copied, refused: [] }
+      if (until === from) return { candidate: copied, refused: refusedOf(opened, {}) }
       // Time begins anew, and passes each copy at its point.
       stream = await drain(
         {
@@ -108,7 +113,7 @@ export function firstCopy(opened: Opened): Capture {
 
 /** Goes on with what is kept, at a new point; or makes the slot, and begins anew. */
 async function begin(opened: Opened, take: TakeContext): Promise<Beginning> {
-  const { source, walsender, settings, context, table, captured, server } = opened
+  const { source, context, table, captured, server } = opened
   const mark = await ownMark(opened)
   const found = await keptTables(context.state, table)
   const forget = (some: readonly Found[]): Promise<void> =>
@@ -129,7 +134,7 @@ async function begin(opened: Opened, take: TakeContext): Promise<Beginning> {
   // Before the slot, so that a slot without a mark is never ours.
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const at = await createSlot(walsender, source.slot, settings.name)
+  const at = await createSlotAloud(slotRequest(opened, take, source.slot))
   crashPoint('sources.cdc.after_slot')
   const made = copyMark(source.slot, server, at.consistentPoint)
   await writeMark(context.state, table, made)
@@ -146,7 +151,7 @@ async function ownMark({ client, source, context, table }: Opened): Promise<Slot
   const state = await readSlot(client, slot)
   const mark = await readMark(context.state, table)
   if (state === undefined) return mark
-  if (mark?.slot !== slot) throw sluiceError('Source.SlotForeign', { slot, connection })
+  if (!isOwnSlot(state, mark, undefined)) throw sluiceError('Source.SlotForeign', { slot, connection })
   if (state.activePid !== undefined) throw sluiceError('Source.SlotBusy', { slot, pid: `process ${state.activePid}` })
   return mark
 }
@@ -176,17 +181,23 @@ function anew(found: readonly Found[], why: string): string {
   return `the first copy begins anew, and ${found.length} tables that were copied are copied again: ${why}`
 }
 
+function slotRequest({ client, walsender, settings, context }: Opened, take: TakeContext, slot: string): SlotRequest {
+  const { signal, warn = () => {} } = take
+  return { client, walsender, slot, connection: settings.name, clock: context.clock, signal, warn }
+}
+
 /** A temporary slot shows the state at a position of the stream. It takes room that a server may not have. */
 async function look(
-  { walsender, settings }: Opened,
-  { run, attempt }: TakeContext,
+  opened: Opened,
+  take: TakeContext,
   tables: readonly PublishedTable[],
 ): Promise<CreatedSlot | 'no room' | undefined> {
   if (tables.length === 0) return undefined
+  const { run, attempt } = take
   crashPoint('sources.cdc.before_look')
   try {
     const name = `sluice_look_${attempt}_${run.id.toLowerCase().replace(/\W/g, '_')}`.slice(0, 63)
-    const slot = await createSlot(walsender, name, settings.name, true)
+    const slot = await createSlotAloud({ ...slotRequest(opened, take, name), temporary: true })
     crashPoint('sources.cdc.after_look')
     return slot
   } catch (error) {

@@ -19,6 +19,8 @@ import type { ServerIdentity } from '../wire/stream.ts'
 export interface SlotMark {
   readonly slot: string
   /** Unknown until the slot is there. */
+  /** Whether the project has removed it: a slot of that name is somebody else's now. */
+  readonly isDropped?: true
   readonly copy?: { readonly system: string; readonly timeline: number; readonly point: string }
 }
 
@@ -56,6 +58,21 @@ export async function writeMark(state: Pick<Storage, 'write'>, log: string, mark
   await state.write(markPath(log), JSON.stringify(mark))
 }
 
+/**
+ * Whether a slot of a log is this project's: it has made it (its mark), or has committed what came from it (the cursor).
+ *
+ * @example isOwnSlot(await readSlot(client, source.slot), mark, cursor) // false: somebody else may need it
+ */
+export function isOwnSlot(
+  { slot, isOfDatabase }: Pick<SlotState, 'slot' | 'isOfDatabase'>,
+  mark: SlotMark | undefined,
+  cursor: { readonly slot: string } | undefined,
+): boolean {
+  if (!isOfDatabase) return false
+  if (mark?.slot === slot) return mark.isDropped !== true
+  return cursor?.slot === slot
+}
+
 /** What a mark says of a new slot. @example copyMark(source.slot, server, slot.consistentPoint) */
 export function copyMark(slot: string, { system, timeline }: ServerIdentity, point: Lsn): SlotMark {
   return { slot, copy: { system, timeline, point: printLsn(point) } }
@@ -89,6 +106,7 @@ export function whyAnew(
   if (found === undefined) return 'it is not captured any more'
   if (canonicalJson(kept.mark) !== canonicalJson(mark)) return 'it is of another slot'
   if (found.relation.id !== kept.relation) return 'the table was made again'
+  if (found.isPartitioned) return 'its partitions may be other ones'
   if (captured.digests.get(kept.table) !== kept.published) return 'its publication was altered'
   if (relationShape(found.relation, captured.types) !== kept.shape) return 'it has other columns, or another key'
   return kept.partitionBy === source.partitionBy ? undefined : 'the log is split in another way'

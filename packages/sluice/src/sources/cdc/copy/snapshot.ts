@@ -8,10 +8,11 @@ import { type Clock, systemClock } from '../../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
 import { workThrough } from '../../../base/queue.ts'
 import type { ConnectionSettings } from '../../../connections/connection.ts'
-import { connectPostgres, dropPostgres } from '../../../connections/postgres/connect.ts'
+import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { quoteIdentifier, quoteText } from '../../../sql/quote.ts'
 import type { ChangeLogWriter, Point } from '../log-writer.ts'
 import type { PublishedTable } from '../published-tables.ts'
+import { readingClient } from '../reading.ts'
 import { type ReplicationSocket, readRefusal, takeOver } from '../wire/replication-socket.ts'
 import type { CreatedSlot } from '../wire/stream.ts'
 import { copyReader } from './copy-image.ts'
@@ -88,7 +89,7 @@ export async function copySnapshot(options: SnapshotOptions): Promise<ReadonlyMa
             worker?.close()
             worker = await openWorker(options.settings, slot, signal)
           }
-          return copyWhole(worker!.socket, chunk, point!, writer)
+          return copyWhole(worker!.socket, chunk, point!, writer, options.settings.name)
         })
         await finish(chunk, rows)
       }
@@ -136,10 +137,16 @@ function isLost(error: unknown): boolean {
 }
 
 /** Copies a chunk, all of it or nothing. */
-async function copyWhole(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: CopySink): Promise<number> {
+async function copyWhole(
+  socket: ReplicationSocket,
+  chunk: Chunk,
+  at: Point,
+  writer: CopySink,
+  connection: string,
+): Promise<number> {
   const sink = await writer.openChunk(chunk.table.relation.table)
   try {
-    const rows = await copyChunk(socket, chunk, at, sink)
+    const rows = await copyChunk(socket, chunk, at, sink, connection)
     await sink.keep()
     return rows
   } catch (error) {
@@ -173,7 +180,7 @@ interface Worker {
 
 /** A connection that sees the exported state. */
 async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signal: AbortSignal): Promise<Worker> {
-  const client = await connectPostgres(settings, { signal, applicationName: 'sluice' })
+  const client = await readingClient(settings, signal)
   const drop = (): void => dropPostgres(client)
   signal.addEventListener('abort', drop, { once: true })
   try {
@@ -198,7 +205,13 @@ async function openWorker(settings: ConnectionSettings, slot: CreatedSlot, signa
 }
 
 /** Copies a chunk; answers its rows, which the server must have counted as many. */
-async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, writer: ChunkSink): Promise<number> {
+async function copyChunk(
+  socket: ReplicationSocket,
+  chunk: Chunk,
+  at: Point,
+  writer: ChunkSink,
+  connection: string,
+): Promise<number> {
   const { relation } = chunk.table
   const { table } = relation
   const read = copyReader(relation)
@@ -221,6 +234,11 @@ async function copyChunk(socket: ReplicationSocket, chunk: Chunk, at: Point, wri
         }
         case 0x45: {
           const { text, code } = readRefusal(block, p)
+          // insufficient_privilege: the server's words say which.
+          if (code === '42501')
+            throw /row-level security/.test(text)
+              ? sluiceError('Source.RowsHidden', { table, connection })
+              : sluiceError('Source.TableDenied', { table, connection, why: text })
           throw lost(text, code)
         }
         case 0x43:

@@ -116,9 +116,13 @@ const epoch = 946_684_800_000_000n
  * const decoder = pgoutputDecoder()
  * const message = decoder.decode(frame, 0, frame.length)
  * if (message.kind === 'insert') insert(message.relation.table, message.after)
+ * @param naming the name of a relation by its number, which stays when it is renamed
  * @param keys columns that name a table's rows, by table: for tables whose replica identity is FULL, and that have a primary key
  */
-export function pgoutputDecoder(keys: ReadonlyMap<string, readonly string[]> = new Map()): Decoder {
+export function pgoutputDecoder(
+  keys: ReadonlyMap<string, readonly string[]> = new Map(),
+  naming: (id: number, table: string) => string = (_, table) => table,
+): Decoder {
   const relations = new Map<number, Relation>()
   const types = new Map<number, string>()
   const tuples = tupleReader()
@@ -176,7 +180,7 @@ export function pgoutputDecoder(keys: ReadonlyMap<string, readonly string[]> = n
     const id = oid()
     // The server leaves out the name of its own schema.
     const schema = text() || 'pg_catalog'
-    const table = tableName(schema, text())
+    const table = naming(id, tableName(schema, text()))
     const replicaIdentity = identities[letter(byte())] ?? fault('a replica identity is unknown')
     const count = int16()
     // Each column takes ten bytes at least, so a lie about their number is found before there is an array of that size.

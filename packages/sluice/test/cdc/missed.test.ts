@@ -1,0 +1,154 @@
+/** What changes rows of a captured table without a change in the stream, and how it is found. */
+import { expect, test } from 'vitest'
+import type { CdcControl } from '../../src/run/cdc/api.ts'
+import { openProject } from '../../src/run/project.ts'
+import { cursorOf, runProject } from './project.ts'
+import { expectEqual, name, shop, sql } from './shop.ts'
+
+async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
+  await using project = await openProject(root)
+  return await work(await project.cdc('raw.shop'))
+}
+
+const parts = [
+  'CREATE TABLE parts (id int, day int, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)',
+  'CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (2)',
+  'CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (2) TO (3)',
+  'INSERT INTO parts SELECT i, 1 + i % 2 FROM generate_series(1, 10) i',
+  'CREATE TABLE u (id int PRIMARY KEY)',
+]
+
+const attached = (id: number) => [
+  `CREATE TABLE parts_${id} (id int NOT NULL, day int NOT NULL, PRIMARY KEY (id, day))`,
+  `INSERT INTO parts_${id} VALUES (${id}, ${id})`,
+  `ALTER TABLE parts ATTACH PARTITION parts_${id} FOR VALUES FROM (${id}) TO (${id + 1})`,
+]
+
+test.each([
+  ['ATTACH', attached(3), 'the partition public.parts_3 was attached with rows', { inserted: 1 }],
+  [
+    'ATTACH in the transaction that made it',
+    ['BEGIN', ...attached(3), 'COMMIT'],
+    'the partition public.parts_3 was attached with rows',
+    { inserted: 1 },
+  ],
+  ['DETACH', ['ALTER TABLE parts DETACH PARTITION parts_2'], 'public.parts_2 was detached or dropped', { deleted: 5 }],
+  ['DROP', ['DROP TABLE parts_2'], 'public.parts_2 was detached or dropped', { deleted: 5 }],
+  [
+    'TRUNCATE',
+    ['TRUNCATE parts', 'INSERT INTO parts VALUES (1, 1), (2, 2)', 'TRUNCATE parts_2'],
+    'public.parts_2 was truncated or rewritten',
+    { deleted: 1 },
+  ],
+])(
+  '%s of a partition: the table is stale and named, the others go on, and a comparison finds it',
+  async (_, statements, why, found) => {
+    const root = await shop(['public.parts', 'public.u'], parts)
+    expect((await runProject(root)).errors).toEqual([])
+    await sql(...statements, 'INSERT INTO u VALUES (1)')
+    const stale = { name: 'Source.TableStale', message: expect.stringContaining(why) }
+    const { errors, summary } = await runProject(root)
+    expect(errors).toMatchObject([stale])
+    expect(summary.status).toBe('failed')
+    await expectEqual(root, 'public.u')
+    // Its changes are taken meanwhile, and it is told with each run.
+    await sql('INSERT INTO parts VALUES (100, 1)')
+    expect((await runProject(root)).errors).toMatchObject([stale])
+    const { tables } = await control(root, (log) => log.status())
+    expect(tables).toMatchObject([{ status: 'stale', detail: expect.stringContaining(why) }, { status: 'captured' }])
+    const compared = await control(root, (log) => log.resnapshot({ tables: ['public.parts'] }))
+    expect(compared.tables).toMatchObject([{ inserted: 0, updated: 0, deleted: 0, ...found }])
+    expect((await runProject(root)).errors).toEqual([])
+    await expectEqual(root, 'public.parts', 'public.u')
+  },
+)
+
+test('a new partition, and a TRUNCATE of the whole table, are in the stream: nothing is said', async () => {
+  const root = await shop(['public.parts'], parts)
+  expect((await runProject(root)).errors).toEqual([])
+  await sql(
+    'CREATE TABLE parts_3 PARTITION OF parts FOR VALUES FROM (3) TO (4)',
+    'INSERT INTO parts VALUES (1, 3)',
+    'CREATE TABLE parts_4 PARTITION OF parts FOR VALUES FROM (4) TO (5)',
+  )
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.parts')
+  await sql('TRUNCATE parts', 'INSERT INTO parts VALUES (7, 3), (8, 4)')
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.parts')
+  await sql('INSERT INTO parts VALUES (9, 1)')
+  expect((await runProject(root)).errors).toEqual([])
+  expect((await cursorOf(root)).stale).toEqual({})
+  await expectEqual(root, 'public.parts')
+})
+
+const t = ['CREATE TABLE t (id int PRIMARY KEY, v text)', "INSERT INTO t SELECT i, 'v' FROM generate_series(1, 10) i"]
+
+test.each(['', 'ALTER TABLE t REPLICA IDENTITY FULL'])(
+  'a table that is renamed and renamed back loses nothing of what happened between, in one reading or in several (%s)',
+  async (identity) => {
+    const root = await shop(['public.t'], [...t, ...(identity === '' ? [] : [identity])])
+    expect((await runProject(root)).errors).toEqual([])
+    await sql(
+      'ALTER TABLE t RENAME TO away',
+      "UPDATE away SET v = 'between' WHERE id = 1",
+      // Another table has its name for a while.
+      'CREATE TABLE t (id int PRIMARY KEY, v text)',
+      `ALTER PUBLICATION ${name()} ADD TABLE t`,
+      "INSERT INTO t VALUES (99, 'not of ours')",
+      'DROP TABLE t',
+      'ALTER TABLE away RENAME TO t',
+      'DELETE FROM t WHERE id = 2',
+    )
+    expect((await runProject(root)).errors).toEqual([])
+    await expectEqual(root, 'public.t')
+
+    await sql('ALTER TABLE t RENAME TO away', "UPDATE away SET v = 'away' WHERE id = 3")
+    const { errors, events } = await runProject(root)
+    expect(errors).toEqual([])
+    expect(events.flatMap((event) => (event.type === 'task.warning' ? [event.message] : []))).toEqual([
+      expect.stringMatching(/^public.t is called public.away on the server now/),
+    ])
+    await sql('DELETE FROM away WHERE id = 4', 'ALTER TABLE away RENAME TO t', 'DELETE FROM t WHERE id = 5')
+    expect((await runProject(root)).errors).toEqual([])
+    await expectEqual(root, 'public.t')
+  },
+)
+
+test('two tables that change names are not taken for one another', async () => {
+  const root = await shop(['public.t'], [...t, 'CREATE TABLE t_new (id int PRIMARY KEY, v text)'])
+  await sql(`DROP PUBLICATION ${name()}`, `CREATE PUBLICATION ${name()} FOR TABLE t, t_new`)
+  expect((await runProject(root)).errors).toEqual([])
+  await sql(
+    "INSERT INTO t_new VALUES (1, 'new')",
+    'ALTER TABLE t RENAME TO t_old',
+    'ALTER TABLE t_new RENAME TO t',
+    "INSERT INTO t VALUES (50, 'new')",
+  )
+  expect((await runProject(root)).errors).toMatchObject([
+    { name: 'Source.TableStale', message: expect.stringContaining('another table has its name') },
+  ])
+  await control(root, (log) => log.resnapshot())
+  await sql("UPDATE t SET v = 'x' WHERE id = 50")
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t')
+})
+
+test('a table that could not be read for a while is stale when it can be read again', async () => {
+  const root = await shop(['public.t', 'public.u'], [...t, 'CREATE TABLE u (id int PRIMARY KEY)'])
+  expect((await runProject(root)).errors).toEqual([])
+  await sql(
+    'ALTER TABLE t REPLICA IDENTITY NOTHING',
+    "INSERT INTO t VALUES (77, 'unnamed')",
+    'INSERT INTO u VALUES (1)',
+  )
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.ReplicaIdentity' }])
+  await expectEqual(root, 'public.u')
+  await sql('ALTER TABLE t REPLICA IDENTITY DEFAULT', 'INSERT INTO u VALUES (2)')
+  expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.TableStale' }])
+  expect(await control(root, (log) => log.resnapshot({ tables: ['public.t'] }))).toMatchObject({
+    tables: [{ inserted: 1 }],
+  })
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, 'public.t', 'public.u')
+})
