@@ -74,7 +74,14 @@ export const commandTable = {
     },
     examples: ['sluice init my-pipeline --template retail'],
   },
-  doctor: { group: 'Start', summary: 'check this machine and this project', examples: ['sluice doctor'] },
+  doctor: {
+    group: 'Start',
+    summary: 'check this machine and this project',
+    options: {
+      release: { kind: 'flag', summary: 'give up the lease of a run whose machine is gone; asks, and names the run' },
+    },
+    examples: ['sluice doctor', 'sluice doctor --release'],
+  },
 
   check: {
     group: 'Author',

@@ -11,6 +11,7 @@ import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
 import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
+import type { HeldLease } from './ledger/release.ts'
 
 export type * from './cdc/api.ts'
 
@@ -155,6 +156,12 @@ export interface OpenProject extends AsyncDisposable {
     readonly dryRun?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
   doctor(): Promise<readonly Finding[]>
+  /**
+   * Frees the leases of runs whose machine is gone, one by one as `ask` says; returns those that it freed.
+   *
+   * @throws Run.StillLives for a run that works on this machine
+   */
+  release(ask: (held: HeldLease) => Promise<boolean>): Promise<readonly HeldLease[]>
 }
 
 /** What a doctor's look at one thing came to. */

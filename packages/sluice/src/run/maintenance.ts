@@ -1,6 +1,7 @@
 /** Keeps a lake in order: removes what no kept version needs. */
 import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
+import { sluiceError } from '../base/errors.ts'
 import { capturedLogs } from '../definition/cdc/cdc.ts'
 import { projectIndex } from '../definition/project-index.ts'
 import type { Retention } from '../definition/types.ts'
@@ -8,6 +9,7 @@ import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { acquireLease } from './ledger/lease.ts'
+import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { allPipelines } from './pipelines.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -20,6 +22,28 @@ export async function clean(context: ProjectContext, options: { readonly dryRun?
   const { state, clock } = context
   await using _lease = await acquireLease(state, allPipelines(context), { clock, owner: newId(clock) })
   return await removeUnneeded(context, options.dryRun ?? false)
+}
+
+/**
+ * Frees the leases of runs whose machine is gone; see `OpenProject.release`.
+ *
+ * @example await release(context, async ({ run }) => run === gone)
+ */
+export async function release(
+  context: ProjectContext,
+  ask: (held: HeldLease) => Promise<boolean>,
+): Promise<readonly HeldLease[]> {
+  const { state, clock } = context
+  const freed: HeldLease[] = []
+  const all = await heldLeases(state, clock, allPipelines(context))
+  const [living] = all
+  if (living !== undefined && all.every(({ state }) => state === 'living')) throw sluiceError('Run.StillLives', living)
+  for (const held of all) {
+    if (held.state === 'living' || !(await ask(held))) continue
+    await releaseHeld(state, held)
+    freed.push(held)
+  }
+  return freed
 }
 
 /** Folders of other machines' processes are left alone for so long after they were written to. */

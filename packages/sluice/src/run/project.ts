@@ -242,6 +242,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
     clean: async (options) => (await maintenance()).clean(context, options),
     doctor: async () =>
       (await import('./doctor/doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
+    release: async (ask) => (await maintenance()).release(context, ask),
     [Symbol.asyncDispose]: () => context.close(),
   }
 }

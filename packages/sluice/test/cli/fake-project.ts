@@ -299,6 +299,7 @@ export async function fakeProject(
       return { removed: ['raw/sales/data/x.parquet'], bytes: 2048 }
     },
     doctor: async () => [{ name: 'node', status: 'ok', detail: 'v20' }],
+    release: async () => [],
     [Symbol.asyncDispose]: async () => void calls.push(['closed']),
     ...acting,
   }

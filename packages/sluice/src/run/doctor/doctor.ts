@@ -27,6 +27,7 @@ export async function doctor(
     await disk(context),
     await engine(context),
     await lake(context),
+    ...(await leases(context)),
     await warehouse(context),
     secrets(missingSecrets),
     ...(await connections(context)),
@@ -107,6 +108,25 @@ async function lake(context: ProjectContext): Promise<Finding> {
     detail: damaged.join(' '),
     fix: 'Make the table again (sluice run --force --select <table>), or go back to an intact version: sluice rollback <table> <version>',
   }
+}
+
+/** Leases of runs that this machine cannot see: nothing says that they live. */
+async function leases({ state, clock, project }: ProjectContext): Promise<readonly Finding[]> {
+  const { heldLeases } = await import('../ledger/release.ts')
+  const held = await heldLeases(
+    state,
+    clock,
+    project.pipelines.map(({ name }) => name),
+  )
+  return held
+    .filter((one) => one.state === 'unclear')
+    .map(({ run, host, lastHeard, pipelines }) => {
+      const isAhead = Date.parse(lastHeard) > clock.now().getTime()
+      const detail = `run ${run} of ${host} has not given ${pipelines.join(', ')} back; it was last heard at ${lastHeard}${isAhead ? ', which is ahead of this clock' : ''}`
+      const fix =
+        'The next run watches it for 30 seconds before it takes over. Where that machine is gone: sluice doctor --release'
+      return { name: 'Lease', status: 'warn', detail, fix }
+    })
 }
 
 async function warehouse(context: ProjectContext): Promise<Finding> {
