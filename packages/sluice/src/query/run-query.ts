@@ -68,6 +68,9 @@ export async function withQuery<T>(
     const columns = await columnsOf(session, sql)
     return await use({ columns, batches: session.stream(sql) })
   } catch (error) {
+    const words = wordsOf(sql)
+    const damaged = (await project.damaged()).find(({ table }) => mayName(words, table))
+    if (damaged !== undefined && isSluiceError(error, 'Engine.Failed')) throw damaged.error
     if (isSluiceError(error, 'Engine.Failed'))
       throw sluiceError('Query.Failed', { detail: reason(error) }, { cause: error })
     throw error
@@ -96,13 +99,23 @@ export async function openLocked(project: ReadContext, signal?: AbortSignal): Pr
 
 /** A damaged file must not be read as if it were good: whatever table a query may mean is what was committed, byte for byte. */
 async function verifyNamed(project: ReadContext, sql: string): Promise<void> {
-  const text = sql.toLowerCase()
+  const words = wordsOf(sql)
   for (const record of await project.tables()) {
-    const name = (record.table.split('.')[1] as string).toLowerCase()
-    if (!text.includes(name)) continue
-    const records = text.includes(`${name}__snapshot`) ? await project.versions(record.table) : [record]
+    if (!mayName(words, record.table)) continue
+    const records = sql.toLowerCase().includes('__snapshot') ? await project.versions(record.table) : [record]
     for (const one of records) await project.verify(one)
   }
+}
+
+/** A table is named by its layer and its name, however they are quoted; `raw.t` is not meant by every `t`. */
+function mayName(words: ReadonlySet<string>, table: string): boolean {
+  const [layer, name] = table.toLowerCase().split('.') as [string, string]
+  const isThere = (part: string): boolean => [...wordsOf(part)].every((word) => words.has(word))
+  return isThere(layer) && (isThere(name) || isThere(`${name}__snapshot`))
+}
+
+function wordsOf(text: string): ReadonlySet<string> {
+  return new Set(text.toLowerCase().match(/[\p{L}\p{M}\p{N}_]+/gu))
 }
 
 /** Names as the rows have them: DuckDB's client writes a repeated name as `a:1`. */

@@ -10,6 +10,7 @@ import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
+import type { DamagedTable } from './intact.ts'
 import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
 import type { HeldLease } from './ledger/release.ts'
 
@@ -92,8 +93,10 @@ export interface ReadContext {
   runs(limit?: number): Promise<readonly RunInfo[]>
   events(runId: string): Promise<readonly RunEvent[]>
   log(runId: string, task?: string): Promise<string>
-  /** Tables of the lake: the newest record of each. */
+  /** Tables of the lake: the newest record of each that can be read; of the others it is warned. */
   tables(): Promise<readonly CommitRecord[]>
+  /** Tables whose newest record is damaged or missing. */
+  damaged(): Promise<readonly DamagedTable[]>
   versions(table: string): Promise<readonly CommitRecord[]>
   /** Files of refused rows of a table, newest first: of all kept versions, and of those that are gone but for the rows that they refused. */
   refused(table: string): Promise<readonly QuarantineFile[]>

@@ -1,6 +1,6 @@
 /** What Sluice keeps beside the tables: leases, runs, records; and what it says where some of it is damaged, missing or in the way. */
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { makeProject, sluice } from './project.ts'
@@ -61,4 +61,55 @@ test('a lease of a machine that is gone: doctor names its run, and --release fre
   const started = Date.now()
   expect(await run('run')).toMatchObject({ code: 0 })
   expect(Date.now() - started).toBeLessThan(25_000)
+})
+
+/** A second delivery, so that every table has two versions; then the newest record of `raw.t` is gone. */
+async function loseNewest({ hint }: { readonly hint: boolean }): Promise<void> {
+  writeFileSync(join(root, 'inbox/t_2.csv'), 'a,b\nx,2\n')
+  expect(await run('run')).toMatchObject({ code: 0 })
+  rmSync(join(root, 'data/lake/raw/t/_versions/000000000002.json'))
+  if (!hint) rmSync(join(root, 'data/lake/raw/t/_latest.json'))
+}
+
+const versionsOf = (table: string): readonly string[] =>
+  readdirSync(join(root, 'data/lake', table, '_versions')).map((name) => String(Number.parseInt(name, 10)))
+
+test.each([
+  ['its hint', { hint: true }, '_latest.json'],
+  ['a table that was made from it', { hint: false }, 'version 2 of stage.x'],
+])(
+  'LK-03: the newest record is missing, as %s says: nothing old is served, and its number is not used again',
+  async (_by, how, who) => {
+    await loseNewest(how)
+    const asked = await run('query', 'select count(*) from raw.t')
+    expect(asked.code).toBe(1)
+    expect(asked.stderr).toMatch(/SLU4530[^]*Version 2 of "raw.t" was committed/)
+    expect(asked.stderr).toContain(who)
+    expect(asked.stderr).toContain('sluice rollback raw.t 1')
+    expect(await rowsIn('select count(*) from stage.x')).toBe('2')
+    expect((await run('doctor')).stdout).toContain('Version 2 of "raw.t" was committed')
+    writeFileSync(join(root, 'inbox/t_3.csv'), 'a,b\nx,3\n')
+    const refused = await run('run')
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('SLU4530') })
+    expect(versionsOf('raw/t')).toEqual(['1'])
+    // The way out that the error names: what is left, above the number that was lost, and what that took delivered again.
+    expect(await run('rollback', 'raw.t', '1', '--yes')).toMatchObject({ code: 0 })
+    expect(versionsOf('raw/t')).toEqual(['1', '3'])
+    writeFileSync(join(root, 'inbox/t_2.csv'), 'a,b\nx,2\n')
+    expect(await run('run')).toMatchObject({ code: 0 })
+    expect(await rowsIn('select b from warehouse.fact order by b')).toBe('1;2;3')
+  },
+)
+
+test('the newest record is missing, as the load ledger says', async () => {
+  await loseNewest({ hint: true })
+  expect(await run('rollback', 'raw.t', '1', '--yes')).toMatchObject({ code: 0 })
+  expect(await run('run')).toMatchObject({ code: 0 })
+  expect(versionsOf('stage/x')).toEqual(['1', '2', '3'])
+  rmSync(join(root, 'data/lake/stage/x/_versions/000000000003.json'))
+  rmSync(join(root, 'data/lake/stage/x/_latest.json'))
+  expect(await run('run')).toMatchObject({ code: 1, stderr: expect.stringContaining('as the load of fact says') })
+  expect(versionsOf('stage/x')).toEqual(['1', '2'])
+  expect(await run('rollback', 'stage.x', '2', '--yes')).toMatchObject({ code: 0 })
+  expect(versionsOf('stage/x')).toEqual(['1', '2', '4'])
 })

@@ -239,6 +239,7 @@ export async function fakeProject(
       runs: async () => [info],
       events: async () => runEvents(),
       log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
+      damaged: async () => [],
       tables: async () => [records[0]!, records[2]!],
       verify: async () => {},
       refused: async (table) => records.filter((one) => one.table === table).flatMap(({ quarantine: files }) => files),
