@@ -61,7 +61,7 @@ export async function withQuery<T>(
   options: Pick<QueryOptions, 'signal'>,
   use: (stream: QueryStream) => Promise<T>,
 ): Promise<T> {
-  await using session = await openLocked(project, options.signal)
+  await using session = await openLocked(project, options.signal, { runs: wordsOf(sql).has('sluice') })
   await assertReadOnly(session, sql)
   await verifyNamed(project, sql)
   try {
@@ -82,8 +82,12 @@ export async function withQuery<T>(
  *
  * @example await using session = await openLocked(project)
  */
-export async function openLocked(project: ReadContext, signal?: AbortSignal): Promise<Session> {
-  const session = await project.openRead(signal === undefined ? {} : { signal })
+export async function openLocked(
+  project: ReadContext,
+  signal?: AbortSignal,
+  { runs = false }: { readonly runs?: boolean } = {},
+): Promise<Session> {
+  const session = await project.openRead({ runs, ...(signal === undefined ? {} : { signal }) })
   const lake = resolve(project.root, project.definition.config.lake.path)
   try {
     // The views read Parquet, so file access cannot simply be off: it is confined, and then nothing can be set any more.

@@ -8,6 +8,7 @@ import type { Retention } from '../definition/types.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
+import { intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
 import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { allPipelines } from './pipelines.ts'
@@ -53,9 +54,13 @@ type Cleaned = Awaited<ReturnType<OpenProject['clean']>>
 
 /** Removes it; the caller holds the leases of all pipelines. @example await removeUnneeded(context, false) */
 export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
+  const { damaged } = await intactTables(context.lake)
+  for (const { error } of damaged) context.warn(error.message)
   const { removed, bytes } = await context.lake.collectGarbage({
     retention: (table) => retentionOf(context, table),
     dryRun,
+    skip: new Set(damaged.map(({ table }) => table)),
+    damaged: ({ message }) => context.warn(message),
   })
   if (!dryRun) await removeCopies(context)
   const before = context.clock.now()
@@ -74,7 +79,7 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
 async function removeCopies({ state, lake, project }: ProjectContext): Promise<void> {
   const logs = capturedLogs(project).map(({ log }) => log)
   for (const log of await keptLogs(state)) {
-    const isCommitted = (await lake.current(log)) !== undefined
+    const isCommitted = (await lake.tables()).includes(log)
     if (isCommitted || !logs.includes(log))
       await forgetKept({ state, lake }, await keptTables(state, log), { isCommitted })
   }

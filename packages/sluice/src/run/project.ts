@@ -22,7 +22,7 @@ import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
 import type { IntactTables } from './intact.ts'
 import { leaseHolder } from './ledger/lease.ts'
-import { cancelRun, listRuns, type RunStart } from './ledger/ledger.ts'
+import { cancelRun, listRuns, type RunStart, readRun } from './ledger/ledger.ts'
 import { readEvents } from './ledger/run-events.ts'
 import { projectWarehouse } from './warehouse.ts'
 import { openWorkspace } from './workspace.ts'
@@ -176,11 +176,11 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
   }
   const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
     (await Promise.all((await records()).map(({ table }) => lake.versions(table, warnOf)))).flat()
-  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => {
-    const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
-      (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
-    return listRuns(state, isRunning, limit)
-  }
+  const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
+    (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
+  const damaged = (path: string): void =>
+    warnOf(sluiceError('Run.RecordDamaged', { file: `${stateBelow(project.config)}/${path}` }))
+  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => listRuns(state, isRunning, { limit, damaged })
   const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
     const events = await readEvents(state, runId)
     if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
@@ -233,20 +233,27 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
       definition: project,
       problems: loadProblems,
       runs,
+      run: (id) => readRun(state, id, isRunning, damaged),
       events: eventsOf,
       log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
       tables: records,
       damaged: async () => (await intact()).damaged,
       versions: (table) => lake.versions(table, warnOf),
-      refused: async (table) => (await import('./read.ts')).allRefused({ lake }, await lake.versions(table, warnOf)),
+      refused: async (table) => (await import('./read.ts')).allRefused(context, await lake.versions(table, warnOf)),
+      damagedRefused: async (table) =>
+        (await import('./read.ts')).damagedRefused(context, await lake.versions(table, warnOf)),
       verify: (record) => lake.verify(record),
       analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
       loads: async () =>
         (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
-      openRead: async ({ signal } = {}) =>
+      openRead: async ({ signal, runs: withRuns = true } = {}) =>
         (await import('./read.ts')).openReadSession(
           context,
-          { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
+          {
+            runs: withRuns ? await runs(Number.POSITIVE_INFINITY) : [],
+            versions: await versionsOf(),
+            extractions: await lake.extractions(undefined, 200),
+          },
           signal,
         ),
     },

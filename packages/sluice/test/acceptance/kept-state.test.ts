@@ -1,6 +1,6 @@
 /** What Sluice keeps beside the tables: leases, runs, records; and what it says where some of it is damaged, missing or in the way. */
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { makeProject, sluice } from './project.ts'
@@ -83,7 +83,7 @@ test.each([
     await loseNewest(how)
     const asked = await run('query', 'select count(*) from raw.t')
     expect(asked.code).toBe(1)
-    expect(asked.stderr).toMatch(/SLU4530[^]*Version 2 of "raw.t" was committed/)
+    expect(asked.stderr).toMatch(/SLU4530[\s\S]*Version 2 of "raw.t" was committed/)
     expect(asked.stderr).toContain(who)
     expect(asked.stderr).toContain('sluice rollback raw.t 1')
     expect(await rowsIn('select count(*) from stage.x')).toBe('2')
@@ -112,4 +112,60 @@ test('the newest record is missing, as the load ledger says', async () => {
   expect(versionsOf('stage/x')).toEqual(['1', '2'])
   expect(await run('rollback', 'stage.x', '2', '--yes')).toMatchObject({ code: 0 })
   expect(versionsOf('stage/x')).toEqual(['1', '2', '4'])
+})
+
+/** Flips every bit of some bytes, in the middle or at the end. */
+function damage(path: string, where: 'middle' | 'end'): void {
+  const bytes = readFileSync(path)
+  const at = where === 'end' ? bytes.length - 8 : Math.floor(bytes.length / 3)
+  for (let i = at; i < at + 4; i++) bytes[i] = ~bytes[i]!
+  chmodSync(path, 0o600)
+  writeFileSync(path, bytes)
+}
+
+const filesBelow = (folder: string): readonly string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
+
+test.each(['end.json', 'run.json'])(
+  'a damaged %s of a run is named, and stops nothing that does not need it',
+  async (file) => {
+    const [path] = filesBelow('.sluice/runs').filter((name) => name.endsWith(`/${file}`))
+    writeFileSync(join(root, path!), '')
+    expect(await run('query', 'select count(*) from stage.x')).toMatchObject({ code: 0, stderr: '' })
+    for (const args of [['runs'], ['query', 'select count(*) from sluice.runs']])
+      expect(await run(...args)).toMatchObject({ code: 0, stderr: expect.stringContaining(path!) })
+    for (const args of [['show', 'stage.x'], ['catalog'], ['quarantine'], ['clean'], ['doctor'], ['run']])
+      expect([args, (await run(...args)).code]).toEqual([args, 0])
+  },
+)
+
+test.each(['middle', 'end'] as const)(
+  'a file of refused rows that is damaged at its %s is named, and stops nothing that does not need it',
+  async (where) => {
+    const [path] = filesBelow('data/lake/raw/t/quarantine').filter((name) => name.endsWith('.parquet'))
+    damage(join(root, path!), where)
+    const name = path!.replace('data/lake/', '')
+    expect(await rowsIn('select count(*) from stage.x')).toBe('1')
+    expect(await run('quarantine')).toMatchObject({ code: 0, stderr: expect.stringContaining(name) })
+    expect((await run('doctor')).stdout).toContain(name)
+    for (const args of [['show', 'stage.x'], ['catalog'], ['runs'], ['clean'], ['run']])
+      expect([args, (await run(...args)).code]).toEqual([args, 0])
+  },
+)
+
+test.each(['data file', 'record'])('a damaged %s of one table is named, and the others are read', async (what) => {
+  const [path] = filesBelow(what === 'record' ? 'data/lake/raw/t/_versions' : 'data/lake/raw/t/data').filter((name) =>
+    /parquet$|json$/.test(name),
+  )
+  damage(join(root, path!), 'end')
+  const name = path!.replace('data/lake/', '')
+  const other = await run('query', 'select count(*) from stage.x')
+  expect(other).toMatchObject({ code: 0, stderr: expect.stringContaining(name) })
+  expect(await run('query', 'select count(*) from raw.t')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(name),
+  })
+  for (const args of [['show', 'stage.x'], ['catalog'], ['quarantine'], ['runs'], ['clean']])
+    expect([args, (await run(...args)).code]).toEqual([args, 0])
+  expect((await run('doctor')).stdout).toContain(name)
 })

@@ -240,6 +240,8 @@ export async function fakeProject(
       events: async () => runEvents(),
       log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
       damaged: async () => [],
+      damagedRefused: async () => false,
+      run: async (id) => (id === info.id ? info : undefined),
       tables: async () => [records[0]!, records[2]!],
       verify: async () => {},
       refused: async (table) => records.filter((one) => one.table === table).flatMap(({ quarantine: files }) => files),

@@ -23,6 +23,15 @@ export const runErrors = {
     exit: 5,
     explanation: 'Fault OR-04. `sluice doctor --release` is for a run whose machine is gone.',
   }),
+  'Run.RecordDamaged': entry<{ file: string }>({
+    code: 'SLU4031',
+    title: 'A record of a run is damaged.',
+    message: ({ file }) => `"${file}" is damaged; what it says of its run is not known.`,
+    hint: () => 'Tables and other runs are unharmed. Restore it from a backup, or remove the folder of that run.',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault CT-01. Whether work is done is never read from there.',
+  }),
   'Run.ParametersInvalid': entry<{ count: number }>({
     code: 'SLU4021',
     title: 'The parameters of the run are not usable.',
