@@ -211,6 +211,8 @@ export const commandTable = {
   clean: {
     group: 'Run',
     summary: 'remove what no kept version needs',
+    details:
+      'Versions beyond their retention, files that no kept version names, and records of runs: the newest 1,000 stay, those of the last 30 days, and those that a kept version or a newest load names.',
     options: { 'dry-run': { kind: 'flag', summary: 'only say what would be removed' } },
     examples: ['sluice clean --dry-run'],
   },

@@ -1,17 +1,20 @@
 /** Keeps a lake in order: removes what no kept version needs. */
 import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
-import { sluiceError } from '../base/errors.ts'
+import { isSluiceError, sluiceError } from '../base/errors.ts'
 import { capturedLogs } from '../definition/cdc/cdc.ts'
 import { projectIndex } from '../definition/project-index.ts'
 import type { Retention } from '../definition/types.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
+import type { StoredObject } from '../storage/storage.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
 import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
+import { retireRuns } from './ledger/run-retention.ts'
 import { allPipelines } from './pipelines.ts'
+import { targetStates } from './planning/target-states.ts'
 import { openWorkspace } from './workspace.ts'
 
 /**
@@ -65,6 +68,7 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
   if (!dryRun) await removeCopies(context)
   const before = context.clock.now()
   const leftovers = [
+    ...(damaged.length > 0 ? [] : await retireOldRuns(context, dryRun)),
     ...(await context.state.removeLeftovers({ before, dryRun })),
     ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
     ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
@@ -73,6 +77,26 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),
   }
+}
+
+/** Where somebody cannot say which runs it names, because it is damaged or in use, all stay for another day. */
+async function retireOldRuns(context: ProjectContext, dryRun: boolean): Promise<readonly StoredObject[]> {
+  const named = await namedRuns(context).catch((error: unknown) => {
+    if (isSluiceError(error)) return undefined
+    throw error
+  })
+  return named === undefined ? [] : retireRuns(context.state, context.clock.now(), { named, dryRun })
+}
+
+/** Runs that kept versions, logs of extractions, or the newest loads name. */
+async function namedRuns(context: ProjectContext): Promise<ReadonlySet<string>> {
+  const { lake } = context
+  const records = (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
+  return new Set([
+    ...records.flatMap(({ run, compacted }) => (compacted === undefined ? [run] : [run, compacted.run])),
+    ...(await lake.extractions()).map(({ run }) => run),
+    ...Object.values(await targetStates(context)).flatMap(({ run }) => run ?? []),
+  ])
 }
 
 /** Of first copies that nobody will go on with: their logs have versions, or are no sources any more. */

@@ -52,7 +52,10 @@ async function heldBy(
   if (state === 'ended') return undefined
   const beats = await heartbeatsOf(storage, file)
   const isLiving = beats.some(({ process }) => processState(process) === 'alive')
-  const lastHeard = beats.map(({ at }) => at).sort().at(-1)!
+  const lastHeard = beats
+    .map(({ at }) => at)
+    .sort()
+    .at(-1)!
   const { owner: run, since, process } = file
   return { run, pipelines: [pipeline], host: process.host, since, lastHeard, state: isLiving ? 'living' : state }
 }
