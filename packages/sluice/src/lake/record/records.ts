@@ -4,7 +4,6 @@ import type { Storage } from '../../storage/storage.ts'
 import { decodePart, tableFolder, versionOf, versionPath } from '../paths.ts'
 import type { CommitRecord } from '../record.ts'
 import { decodeRecord } from './encode.ts'
-import { versionMissing } from './witnesses.ts'
 
 /** How many records are read at a time. */
 const readsAtATime = 16
@@ -31,7 +30,7 @@ export async function currentVersion(storage: Storage, table: string): Promise<n
     const start = hint ?? (await newestListed(storage, table))
     let version = (await exists(storage, table, start)) ? start : await newestListed(storage, table)
     if (hint !== undefined && version < hint)
-      throw versionMissing(table, { missing: hint, newest: version, who: hintPath(table) })
+      throw sluiceError('Lake.VersionMissing', { table, missing: hint, newest: version, who: hintPath(table) })
     if (version === 0) return 0
     while (await exists(storage, table, version + 1)) version++
     // Old records are removed in ascending order: while this one is there, none above it can have been removed.

@@ -59,15 +59,7 @@ export function missingVersions(
       .filter((one) => one.table === table && one.version > rowsVersion(newest) && one.isLaterThan(newest))
       .sort((a, b) => b.version - a.version)[0]
     if (seen === undefined || seen.version <= version) return []
-    const error = versionMissing(table, { missing: seen.version, newest: version, who: seen.who })
+    const error = sluiceError('Lake.VersionMissing', { table, missing: seen.version, newest: version, who: seen.who })
     return [{ table, highest: seen.version, error }]
   })
-}
-
-/** @example throw versionMissing('raw.sales', { missing: 2, newest: 1, who: 'raw/sales/_latest.json' }) */
-export function versionMissing(
-  table: string,
-  { missing, newest, who }: { readonly missing: number; readonly newest: number; readonly who: string },
-): SluiceError {
-  return sluiceError('Lake.VersionMissing', { table, missing, newest, who })
 }
