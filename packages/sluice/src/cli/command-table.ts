@@ -74,7 +74,14 @@ export const commandTable = {
     },
     examples: ['sluice init my-pipeline --template retail'],
   },
-  doctor: { group: 'Start', summary: 'check this machine and this project', examples: ['sluice doctor'] },
+  doctor: {
+    group: 'Start',
+    summary: 'check this machine and this project',
+    options: {
+      release: { kind: 'flag', summary: 'give up the lease of a run whose machine is gone; asks, and names the run' },
+    },
+    examples: ['sluice doctor', 'sluice doctor --release'],
+  },
 
   check: {
     group: 'Author',
@@ -204,6 +211,8 @@ export const commandTable = {
   clean: {
     group: 'Run',
     summary: 'remove what no kept version needs',
+    details:
+      'Versions beyond their retention, files that no kept version names, and records of runs: the newest 1,000 stay, those of the last 30 days, and those that a kept version or a newest load names.',
     options: { 'dry-run': { kind: 'flag', summary: 'only say what would be removed' } },
     examples: ['sluice clean --dry-run'],
   },

@@ -11,6 +11,7 @@ import { helpText } from './help.ts'
 import { type Interruption, watchSignals } from './interruption.ts'
 import { parseCommandLine } from './parse.ts'
 import { errorJson, errorText } from './render/error.ts'
+import { visible } from './render/text.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 /** What a command line needs of the process: a test gives its own. */
@@ -29,7 +30,11 @@ export interface Surroundings {
 /** Opens a project: `run/project.ts` does, a test may do it otherwise. */
 export type Opener = (
   root: string,
-  options: { readonly environment?: string; readonly problems?: 'refuse' | 'read' },
+  options: {
+    readonly environment?: string
+    readonly problems?: 'refuse' | 'read'
+    readonly warn?: (message: string) => void
+  },
 ) => Promise<OpenProject>
 
 const openForReal: Opener = async (root, options) => {
@@ -115,7 +120,10 @@ function makeContext(
 ): Context {
   const { globals, terminal, root, env, signal, stdin, open } = parts
   const environment = environmentOf(globals, env)
-  const chosen = environment === undefined ? {} : { environment: environment.name }
+  const warn = (message: string): void => {
+    void terminal.err.line(`${terminal.err.paint('yellow', '!')} ${visible(message)}`)
+  }
+  const chosen = { warn, ...(environment === undefined ? {} : { environment: environment.name }) }
   return {
     globals,
     terminal,

@@ -217,7 +217,6 @@ describe('current', () => {
   test.each([
     ['missing', undefined],
     ['old', '{"version":1}'],
-    ['ahead', '{"version":99}'],
     ['broken', '{"version":'],
     ['nonsense', '{"version":-3}'],
   ])('the newest version is found with a hint that is %s', async (_name, hint) => {
@@ -225,6 +224,27 @@ describe('current', () => {
     if (hint === undefined) await storage.remove('raw/sales/_latest.json')
     else await storage.write('raw/sales/_latest.json', hint)
     expect((await lake.current('raw.sales'))?.version).toBe(3)
+  })
+
+  test('a hint that is ahead knows of a version whose record is missing: the table is not read, and the number is not used again', async () => {
+    for (const i of [1, 2, 3]) await commit(`SELECT ${i} AS a`)
+    await storage.remove('raw/sales/_versions/000000000003.json')
+    const missing = { name: 'Lake.VersionMissing', params: { table: 'raw.sales', missing: 3, newest: 2 } }
+    await expect(lake.current('raw.sales')).rejects.toMatchObject(missing)
+    await expect(lake.knownInputs('raw.sales')).rejects.toMatchObject(missing)
+    await expect(commit('SELECT 4 AS a')).rejects.toMatchObject(missing)
+    expect((await lake.versions('raw.sales')).map(({ version }) => version)).toEqual([2, 1])
+    const fence = async (): Promise<void> => undefined
+    const rolled = { table: 'raw.sales', version: 1, run: 'r', attempt: 1, fencingToken: 9, fence }
+    expect(await lake.rollback(rolled)).toMatchObject({ version: 4, rows: 1 })
+    expect((await commit('SELECT 5 AS a', { fencingToken: 9 })).record.version).toBe(5)
+  })
+
+  test('of a table whose only record is missing it is known that there was one', async () => {
+    await commit('SELECT 1 AS a')
+    await storage.remove('raw/sales/_versions/000000000001.json')
+    expect(await lake.tables()).toEqual(['raw.sales'])
+    await expect(commit('SELECT 1 AS a')).rejects.toMatchObject({ name: 'Lake.VersionMissing', params: { newest: 0 } })
   })
 
   test('CT-04: a record of a newer format is refused, and nothing is written', async () => {

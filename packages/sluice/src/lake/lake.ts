@@ -1,5 +1,6 @@
 /** The lake: tables as sequences of immutable versions, over any storage. */
 import type { Clock } from '../base/clock.ts'
+import type { SluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { SetAside, SetAsideFile } from './commits/adopt.ts'
 import type { CommitInput, CommitResult } from './commits/commit.ts'
@@ -30,12 +31,12 @@ export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 
 /** What can be done with a lake. Every method reads what is there now; nothing but verified files is remembered. */
 export interface Lake {
-  /** The newest version's record. */
+  /** The newest version's record. @throws Lake.VersionMissing, Lake.RecordCorrupt, Lake.FormatNewer */
   current(table: string): Promise<CommitRecord | undefined>
   record(table: string, version: number): Promise<CommitRecord | undefined>
-  /** All kept versions, newest first. */
-  versions(table: string): Promise<readonly CommitRecord[]>
-  /** Tables that have a version, sorted. */
+  /** @see readVersions */
+  versions(table: string, damaged?: (error: SluiceError) => void): Promise<readonly CommitRecord[]>
+  /** @see listTables */
   tables(): Promise<readonly string[]>
   /** @see commit */
   commit(input: CommitInput): Promise<CommitResult>
@@ -85,7 +86,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
       }
     },
     record: (table, version) => readRecord(storage, table, version),
-    versions: (table) => readVersions(storage, table),
+    versions: (table, damaged) => readVersions(storage, table, damaged),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
     async commit(input) {

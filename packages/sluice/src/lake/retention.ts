@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
+import { isSluiceError, type SluiceError } from '../base/errors.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
 import { listExtractions } from './extractions.ts'
@@ -29,6 +30,10 @@ export interface GarbageOptions {
   readonly graceMs?: number
   /** Only says what would go. */
   readonly dryRun?: boolean
+  /** Tables that are left as they are: what their lost records name looks like garbage. */
+  readonly skip?: ReadonlySet<string>
+  /** Told of each table that is left as it is because its records cannot be read; without it, the first one is thrown. */
+  readonly damaged?: (error: SluiceError) => void
 }
 
 /** What went, or would go. */
@@ -57,14 +62,26 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
   const removed: StoredObject[] = []
   const foreign: string[] = []
   for (const table of await listTableFolders(storage)) {
+    if (options.skip?.has(table) === true) continue
     const retention = options.retention(table)
-    const retired = await retire(storage, table, retention, now, dryRun)
-    removed.push(...retired.records, ...(await retireExtractions(storage, table, retired.kept, retention, now, dryRun)))
-    // Until its first commit, a folder may be anybody's.
-    if (retired.kept.length === 0) continue
-    const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
-    removed.push(...swept.removed)
-    foreign.push(...swept.foreign)
+    try {
+      // What a lost record names is not garbage.
+      await currentVersion(storage, table)
+      const retired = await retire(storage, table, retention, now, dryRun)
+      removed.push(
+        ...retired.records,
+        ...(await retireExtractions(storage, table, retired.kept, retention, now, dryRun)),
+      )
+      // Until its first commit, a folder may be anybody's.
+      if (retired.kept.length === 0) continue
+      const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
+      removed.push(...swept.removed)
+      foreign.push(...swept.foreign)
+    } catch (error) {
+      const isDamage = isSluiceError(error, 'Lake.RecordCorrupt') || isSluiceError(error, 'Lake.VersionMissing')
+      if (!isDamage || options.damaged === undefined) throw error
+      options.damaged(error)
+    }
   }
   removed.push(...(await storage.removeLeftovers({ before: new Date(now - graceMs), dryRun })))
   return {

@@ -127,6 +127,8 @@ export interface TableState {
 export interface TargetState {
   readonly version: number
   readonly definition: string
+  /** Whose load it was. */
+  readonly run?: string
 }
 
 /** Everything that `buildPlan` reads; no I/O of its own. */

@@ -56,10 +56,16 @@ export async function quarantineOf(
   const result: TableQuarantine[] = []
   for (const one of found) {
     // Bytes go through hex: a BLOB as JSON would be DuckDB's own escapes.
-    const rows = await session.all<{ _file: string; _line: number | string; reasons: string[]; bytes: string }>(
-      'SELECT _file, _line, reasons, hex(_bytes) AS bytes FROM sluice.quarantine WHERE "table" = $1 ORDER BY version DESC, _file, _record LIMIT $2',
-      [one.table, options.samples],
-    )
+    const rows = await session
+      .all<{ _file: string; _line: number | string; reasons: string[]; bytes: string }>(
+        'SELECT _file, _line, reasons, hex(_bytes) AS bytes FROM sluice.quarantine WHERE "table" = $1 ORDER BY version DESC, _file, _record LIMIT $2',
+        [one.table, options.samples],
+      )
+      .catch(async (error: unknown) => {
+        // A damaged file of it is named, in place of its samples; what the records count stays true.
+        if (!(await project.damagedRefused(one.table))) throw error
+        return []
+      })
     const samples = rows.map((row) => ({
       file: row._file,
       line: row._line,

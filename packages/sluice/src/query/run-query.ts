@@ -61,13 +61,16 @@ export async function withQuery<T>(
   options: Pick<QueryOptions, 'signal'>,
   use: (stream: QueryStream) => Promise<T>,
 ): Promise<T> {
-  await using session = await openLocked(project, options.signal)
+  await using session = await openLocked(project, options.signal, { runs: wordsOf(sql).has('sluice') })
   await assertReadOnly(session, sql)
   await verifyNamed(project, sql)
   try {
     const columns = await columnsOf(session, sql)
     return await use({ columns, batches: session.stream(sql) })
   } catch (error) {
+    const words = wordsOf(sql)
+    const damaged = (await project.damaged()).find(({ table }) => mayName(words, table))
+    if (damaged !== undefined && isSluiceError(error, 'Engine.Failed')) throw damaged.error
     if (isSluiceError(error, 'Engine.Failed'))
       throw sluiceError('Query.Failed', { detail: reason(error) }, { cause: error })
     throw error
@@ -79,8 +82,12 @@ export async function withQuery<T>(
  *
  * @example await using session = await openLocked(project)
  */
-export async function openLocked(project: ReadContext, signal?: AbortSignal): Promise<Session> {
-  const session = await project.openRead(signal === undefined ? {} : { signal })
+export async function openLocked(
+  project: ReadContext,
+  signal?: AbortSignal,
+  { runs = false }: { readonly runs?: boolean } = {},
+): Promise<Session> {
+  const session = await project.openRead({ runs, ...(signal === undefined ? {} : { signal }) })
   const lake = resolve(project.root, project.definition.config.lake.path)
   try {
     // The views read Parquet, so file access cannot simply be off: it is confined, and then nothing can be set any more.
@@ -96,13 +103,23 @@ export async function openLocked(project: ReadContext, signal?: AbortSignal): Pr
 
 /** A damaged file must not be read as if it were good: whatever table a query may mean is what was committed, byte for byte. */
 async function verifyNamed(project: ReadContext, sql: string): Promise<void> {
-  const text = sql.toLowerCase()
+  const words = wordsOf(sql)
   for (const record of await project.tables()) {
-    const name = (record.table.split('.')[1] as string).toLowerCase()
-    if (!text.includes(name)) continue
-    const records = text.includes(`${name}__snapshot`) ? await project.versions(record.table) : [record]
+    if (!mayName(words, record.table)) continue
+    const records = sql.toLowerCase().includes('__snapshot') ? await project.versions(record.table) : [record]
     for (const one of records) await project.verify(one)
   }
+}
+
+/** A table is named by its layer and its name, however they are quoted; `raw.t` is not meant by every `t`. */
+function mayName(words: ReadonlySet<string>, table: string): boolean {
+  const [layer, name] = table.toLowerCase().split('.') as [string, string]
+  const isThere = (part: string): boolean => [...wordsOf(part)].every((word) => words.has(word))
+  return isThere(layer) && (isThere(name) || isThere(`${name}__snapshot`))
+}
+
+function wordsOf(text: string): ReadonlySet<string> {
+  return new Set(text.toLowerCase().match(/[\p{L}\p{M}\p{N}_]+/gu))
 }
 
 /** Names as the rows have them: DuckDB's client writes a repeated name as `a:1`. */

@@ -9,14 +9,10 @@ import type { ReadContext, RunInfo } from '../run/api.ts'
  * @throws Cli.UnknownName with the newest runs
  */
 export async function runNamed(project: ReadContext, id: string | undefined): Promise<RunInfo> {
-  const runs = await project.runs(id === undefined ? 1 : 1000)
-  const found = id === undefined ? runs[0] : runs.find((candidate) => candidate.id === id)
+  const found = id === undefined ? (await project.runs(1))[0] : await project.run(id)
   if (found !== undefined) return found
-  throw sluiceError('Cli.UnknownName', {
-    what: 'run',
-    name: id ?? 'last',
-    known: runs.slice(0, 5).map((one) => one.id),
-  })
+  const known = (await project.runs(5)).map((one) => one.id)
+  throw sluiceError('Cli.UnknownName', { what: 'run', name: id ?? 'last', known })
 }
 
 /**

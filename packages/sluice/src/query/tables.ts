@@ -42,7 +42,13 @@ export function definedTables(project: Project): {
  */
 export async function resolveTable(project: ReadContext, name: string): Promise<TableName> {
   const defined = definedTables(project.definition)
-  const lake = [...new Set([...defined.lake, ...(await project.tables()).map((record) => record.table)])]
+  const lake = [
+    ...new Set([
+      ...defined.lake,
+      ...(await project.tables()).map((record) => record.table),
+      ...(await project.damaged()).map((one) => one.table),
+    ]),
+  ]
   const target = name.replace(/^warehouse\.(main\.)?/, '')
   if (lake.includes(name)) return { kind: 'lake', name, relation: quoteName(name) }
   if (defined.warehouse.includes(target)) {
@@ -62,6 +68,8 @@ export async function resolveTable(project: ReadContext, name: string): Promise<
  */
 export async function newestRecord(project: ReadContext, table: string): Promise<CommitRecord> {
   const record = (await project.tables()).find((candidate) => candidate.table === table)
+  const damage = record === undefined ? (await project.damaged()).find((one) => one.table === table) : undefined
+  if (damage !== undefined) throw damage.error
   if (record === undefined) throw sluiceError('Query.NothingYet', { table })
   return record
 }
@@ -79,8 +87,11 @@ export async function previewTable(
 ): Promise<QueryResult> {
   const { limit, version, signal } = options
   const table = await resolveTable(project, name)
-  if (table.kind === 'lake') await newestRecord(project, table.name)
-  else if (!(await project.loads()).some((row) => row.target === table.name)) {
+  if (table.kind === 'lake') {
+    if (version === undefined) await newestRecord(project, table.name)
+    else if ((await project.versions(table.name)).length === 0)
+      throw sluiceError('Query.NothingYet', { table: table.name })
+  } else if (!(await project.loads()).some((row) => row.target === table.name)) {
     throw sluiceError('Query.NothingYet', { table: table.name })
   }
   const reading = { ...(limit === undefined ? {} : { limit }), ...(signal === undefined ? {} : { signal }) }

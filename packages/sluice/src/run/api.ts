@@ -10,7 +10,9 @@ import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
+import type { DamagedTable } from './intact.ts'
 import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
+import type { HeldLease } from './ledger/release.ts'
 
 export type * from './cdc/api.ts'
 
@@ -88,14 +90,21 @@ export interface ReadContext {
   readonly definition: Project
   /** What loading the definition found. */
   readonly problems: readonly Problem[]
+  /** The newest; of what is damaged it is warned. @param limit @default 20 */
   runs(limit?: number): Promise<readonly RunInfo[]>
+  /** One run, however old; undefined where it is not kept. */
+  run(id: string): Promise<RunInfo | undefined>
   events(runId: string): Promise<readonly RunEvent[]>
   log(runId: string, task?: string): Promise<string>
-  /** Tables of the lake: the newest record of each. */
+  /** Tables of the lake: the newest record of each that can be read; of the others it is warned. */
   tables(): Promise<readonly CommitRecord[]>
+  /** Tables whose newest record is damaged or missing. */
+  damaged(): Promise<readonly DamagedTable[]>
   versions(table: string): Promise<readonly CommitRecord[]>
   /** Files of refused rows of a table, newest first: of all kept versions, and of those that are gone but for the rows that they refused. */
   refused(table: string): Promise<readonly QuarantineFile[]>
+  /** Whether a file of refused rows of a table is damaged, which is then warned of by name. */
+  damagedRefused(table: string): Promise<boolean>
   /** @throws Lake.FileCorrupt unless every data file of a version is what was committed */
   verify(record: CommitRecord): Promise<void>
   /** Analyses by model table, with columns and types as planned. */
@@ -104,9 +113,10 @@ export interface ReadContext {
   /**
    * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, `_committed_at` and
    * `_version_date`, the warehouse attached read-only as `warehouse`, and system views `sluice.runs`, `sluice.lag`, `sluice.versions`, `sluice.checks`,
-   * `sluice.quarantine`, `sluice.files`, `sluice.inputs`, `sluice.extractions` (the newest 200 of each table), `sluice.loads`.
+   * `sluice.quarantine`, `sluice.files`, `sluice.inputs`, `sluice.extractions` (the newest 200 of each table), `sluice.loads`. Without `runs`, the
+   * two views of runs are empty: for who asks nothing of them.
    */
-  openRead(options?: { readonly signal?: AbortSignal }): Promise<Session>
+  openRead(options?: { readonly signal?: AbortSignal; readonly runs?: boolean }): Promise<Session>
 }
 
 /** An opened project: what it does. What it shows goes through `openReads` in `query/`. Closed by whoever opened it. */
@@ -155,6 +165,12 @@ export interface OpenProject extends AsyncDisposable {
     readonly dryRun?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
   doctor(): Promise<readonly Finding[]>
+  /**
+   * Frees the leases of runs whose machine is gone, one by one as `ask` says; returns those that it freed.
+   *
+   * @throws Run.StillLives for a run that works on this machine
+   */
+  release(ask: (held: HeldLease) => Promise<boolean>): Promise<readonly HeldLease[]>
 }
 
 /** What a doctor's look at one thing came to. */

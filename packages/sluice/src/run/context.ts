@@ -44,6 +44,8 @@ export interface ProjectContext {
   warehouseStamp(): string | undefined
   /** Writes a line for people: what console notifications use. */
   readonly print: (line: string) => void
+  /** Says what is wrong with something that is kept, and that the work can do without; each message once. */
+  readonly warn: (message: string) => void
 }
 
 /** What a task left behind. */

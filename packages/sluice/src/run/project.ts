@@ -21,8 +21,9 @@ import type { ProjectContext } from './context.ts'
 import { type Definition, loadDefinition } from './definition/cache.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
+import type { IntactTables } from './intact.ts'
 import { leaseHolder } from './ledger/lease.ts'
-import { cancelRun, listRuns, type RunStart } from './ledger/ledger.ts'
+import { cancelRun, listRuns, type RunStart, readRun } from './ledger/ledger.ts'
 import { readEvents } from './ledger/run-events.ts'
 import { projectWarehouse } from './warehouse.ts'
 import { openWorkspace } from './workspace.ts'
@@ -38,6 +39,8 @@ export interface OpenOptions {
   readonly environment?: string
   /** Finds the adapter of a kind of server, in place of those that Sluice knows. */
   readonly connectorOf?: ConnectorOf
+  /** Takes what is wrong with something that is kept, and that a command can do without. @default a warning of the process */
+  readonly warn?: (message: string) => void
   /**
    * A definition with problems: refused, or opened with what of it can be read, to look at what is committed. Nothing can then be planned or run.
    * @default 'refuse'
@@ -65,7 +68,16 @@ export async function openProject(root: string, options: OpenOptions = {}): Prom
   const { environment } = project.config
   if (environment !== undefined && environment.target !== 'local')
     throw sluiceError('Definition.TargetUnavailable', { environment: environment.name, target: environment.target })
-  return projectOver(await wire(absolute, { ...loaded, project }, options), loaded.problems)
+  const context = await wire(absolute, { ...loaded, project }, options)
+  return projectOver(context, loaded.problems)
+}
+
+/** Each message once. */
+function once(warn: (message: string) => void): (message: string) => void {
+  const said = new Set<string>()
+  return (message) => {
+    if (said.size < said.add(message).size) warn(message)
+  }
 }
 
 /** What is opened, and closed again. */
@@ -130,6 +142,7 @@ async function wire(
     connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, below), project, engine, clock, state }),
     print: options.print ?? (() => {}),
+    warn: once(options.warn ?? ((message) => process.emitWarning(message, 'Sluice'))),
     isPart: () => hashes.keepAll(),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
@@ -167,13 +180,21 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
   const whole = (): void => {
     if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loadProblems })
   }
-  const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
-    (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
-  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => {
-    const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
-      (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
-    return listRuns(state, isRunning, limit)
+  const { warn } = context
+  const warnOf = ({ message }: Error): void => warn(message)
+  const intact = async (): Promise<IntactTables> => (await import('./intact.ts')).intactTables(lake)
+  const records = async (): Promise<readonly CommitRecord[]> => {
+    const { records: found, damaged } = await intact()
+    for (const { error } of damaged) warnOf(error)
+    return found
   }
+  const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
+    (await Promise.all((await records()).map(({ table }) => lake.versions(table, warnOf)))).flat()
+  const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
+    (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
+  const damaged = (path: string): void =>
+    warnOf(sluiceError('Run.RecordDamaged', { file: `${stateBelow(project.config)}/${path}` }))
+  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => listRuns(state, isRunning, { limit, damaged })
   const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
     const events = await readEvents(state, runId)
     if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
@@ -226,22 +247,27 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
       definition: project,
       problems: loadProblems,
       runs,
+      run: (id) => readRun(state, id, isRunning, damaged),
       events: eventsOf,
       log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
-      tables: async () =>
-        (await Promise.all((await lake.tables()).map((table) => lake.current(table)))).filter(
-          (record) => record !== undefined,
-        ),
-      versions: (table) => lake.versions(table),
-      refused: async (table) => (await import('./read.ts')).allRefused({ lake }, await lake.versions(table)),
+      tables: records,
+      damaged: async () => (await intact()).damaged,
+      versions: (table) => lake.versions(table, warnOf),
+      refused: async (table) => (await import('./read.ts')).allRefused(context, await lake.versions(table, warnOf)),
+      damagedRefused: async (table) =>
+        (await import('./read.ts')).damagedRefused(context, await lake.versions(table, warnOf)),
       verify: (record) => lake.verify(record),
       analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
       loads: async () =>
         (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
-      openRead: async ({ signal } = {}) =>
+      openRead: async ({ signal, runs: withRuns = true } = {}) =>
         (await import('./read.ts')).openReadSession(
           context,
-          { runs: await runs(1000), versions: await versionsOf(), extractions: await lake.extractions(undefined, 200) },
+          {
+            runs: withRuns ? await runs(Number.POSITIVE_INFINITY) : [],
+            versions: await versionsOf(),
+            extractions: await lake.extractions(undefined, 200),
+          },
           signal,
         ),
     },
@@ -256,6 +282,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
     clean: async (options) => (await maintenance()).clean(context, options),
     doctor: async () =>
       (await import('./doctor/doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
+    release: async (ask) => (await maintenance()).release(context, ask),
     [Symbol.asyncDispose]: () => context.close(),
   }
 }

@@ -9,6 +9,7 @@ import { relationOf, snapshotOf } from '../lake/relation.ts'
 import { quarantineRelation } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
+import { isDamage } from './intact.ts'
 import { type SystemTables, systemColumns, systemRows } from './system-tables.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -29,7 +30,7 @@ export async function openReadSession(
     ...(attach ? { attach: { path: join(context.root, warehouse.path), name: 'warehouse', readOnly: true } } : {}),
   })
   try {
-    await attachTables(session, system.versions)
+    await attachTables(context, session, system.versions)
     await attachSystem(context, session, system)
     if (warehouse.kind !== 'duckdb') await standInForServer(context, session, warehouse)
     return session
@@ -39,15 +40,43 @@ export async function openReadSession(
   }
 }
 
-async function attachTables(session: Session, versions: readonly CommitRecord[]): Promise<void> {
+async function attachTables(
+  context: ProjectContext,
+  session: Session,
+  versions: readonly CommitRecord[],
+): Promise<void> {
   for (const [table, records] of byTable(versions)) {
     const [schema, name] = table.split('.') as [string, string]
     const newest = records.reduce((a, b) => (a.version > b.version ? a : b))
     await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-    await session.run(`CREATE VIEW ${quoteName(table)} AS SELECT * FROM ${await session.from(relationOf(newest))}`)
-    await session.run(
-      `CREATE VIEW ${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)} AS SELECT * FROM ${await session.from(snapshotOf(records))}`,
+    // The engine opens files to see their columns; a file that it cannot open takes its own table away, and no other.
+    await whole(context, newest, async () =>
+      session.run(`CREATE VIEW ${quoteName(table)} AS SELECT * FROM ${await session.from(relationOf(newest))}`),
     )
+    const snapshot = `${quoteIdentifier(schema)}.${quoteIdentifier(`${name}__snapshot`)}`
+    await whole(context, records, async () =>
+      session.run(`CREATE VIEW ${snapshot} AS SELECT * FROM ${await session.from(snapshotOf(records))}`),
+    )
+  }
+}
+
+/** Does it; where a file of these records is damaged, warns of that instead. */
+async function whole(
+  { lake, warn }: Pick<ProjectContext, 'lake' | 'warn'>,
+  of: CommitRecord | readonly CommitRecord[],
+  work: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    for (const record of [of].flat()) {
+      const damage = await lake.verify(record).catch((found: unknown) => found)
+      if (!isDamage(damage)) continue
+      warn(damage.message)
+      return false
+    }
+    throw error
   }
 }
 
@@ -74,7 +103,12 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
   }
   const refused: { readonly table: string; readonly file: QuarantineFile }[] = []
   for (const [table, records] of byTable(system.versions))
-    for (const file of await allRefused(context, records)) refused.push({ table, file })
+    for (const file of await allRefused(context, records)) {
+      const only = { ...records[0]!, files: [], quarantine: [file] }
+      const probe = async (): Promise<void> =>
+        session.run(`SELECT 0 FROM ${await session.from(quarantineRelation([file]))} LIMIT 0`)
+      if (await whole(context, only, probe)) refused.push({ table, file })
+    }
   const selects = await Promise.all(
     refused.map(
       async ({ table, file }) =>
@@ -95,14 +129,36 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
  * @param records All kept versions of a table.
  */
 export async function allRefused(
-  { lake }: Pick<ProjectContext, 'lake'>,
+  { lake, warn }: Pick<ProjectContext, 'lake' | 'warn'>,
   records: readonly CommitRecord[],
 ): Promise<readonly QuarantineFile[]> {
   const [newest] = [...records].sort((a, b) => b.version - a.version)
   if (newest === undefined) return []
-  const files = [...(await lake.refused(newest)), ...records.flatMap(({ quarantine }) => quarantine)]
+  const older = await lake.refused(newest).catch((error: unknown) => {
+    if (!isDamage(error)) throw error
+    warn(error.message)
+    return []
+  })
+  const files = [...older, ...records.flatMap(({ quarantine }) => quarantine)]
   const byPath = new Map(files.map((file) => [file.path, file]))
   return [...byPath.values()].sort((a, b) => b.addedIn - a.addedIn)
+}
+
+/** Whether a file of refused rows is damaged; each that is is warned of by name. @example await damagedRefused(context, versions) */
+export async function damagedRefused(
+  context: Pick<ProjectContext, 'lake' | 'warn'>,
+  records: readonly CommitRecord[],
+): Promise<boolean> {
+  let isDamaged = false
+  for (const file of await allRefused(context, records)) {
+    const damage = await context.lake
+      .verify({ ...records[0]!, files: [], quarantine: [file] })
+      .catch((error: unknown) => error)
+    if (!isDamage(damage)) continue
+    context.warn(damage.message)
+    isDamaged = true
+  }
+  return isDamaged
 }
 
 /** A warehouse on a server cannot be attached. Its tables are there by name, and say where they can be read. */

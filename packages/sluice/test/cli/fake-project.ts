@@ -239,6 +239,9 @@ export async function fakeProject(
       runs: async () => [info],
       events: async () => runEvents(),
       log: async (id, name) => `log of ${id} ${name ?? 'all'}\u001b[31m\n`,
+      damaged: async () => [],
+      damagedRefused: async () => false,
+      run: async (id) => (id === info.id ? info : undefined),
       tables: async () => [records[0]!, records[2]!],
       verify: async () => {},
       refused: async (table) => records.filter((one) => one.table === table).flatMap(({ quarantine: files }) => files),
@@ -299,6 +302,7 @@ export async function fakeProject(
       return { removed: ['raw/sales/data/x.parquet'], bytes: 2048 }
     },
     doctor: async () => [{ name: 'node', status: 'ok', detail: 'v20' }],
+    release: async () => [],
     [Symbol.asyncDispose]: async () => void calls.push(['closed']),
     ...acting,
   }

@@ -65,6 +65,18 @@ export const lakeErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Lake.VersionMissing': entry<{ table: string; missing: number; newest: number; who: string }>({
+    code: 'SLU4530',
+    title: 'The newest commit record of a table is missing.',
+    message: ({ table, missing, newest, who }) =>
+      `Version ${missing} of "${table}" was committed, as ${who} says, and its record is not there; the newest that is left is ${newest === 0 ? 'none' : `version ${newest}`}. The table is not read, and nothing was written.`,
+    hint: ({ table, missing, newest }) =>
+      `Other tables are unharmed. Restore _versions/${String(missing).padStart(12, '0')}.json of the table from a backup.${newest === 0 ? ' Where it is lost: move the folder of the table away; the table is made again from nothing.' : ` Where it is lost: sluice rollback ${table} ${newest} makes version ${missing + 1} from what is left; what version ${missing} took has to be delivered again.`}`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'What is made from a table names its version, so the number of a lost version is never used again. The hint beside the records, the records of tables that were made from it, and the load ledger of the warehouse are asked. Faults LK-03, CT-01.',
+  }),
   'Storage.UnsafePath': entry<{ path: string; why: string }>({
     code: 'SLU4551',
     title: 'A path is not safe.',

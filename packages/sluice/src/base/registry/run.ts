@@ -7,10 +7,30 @@ export const runErrors = {
     code: 'SLU4001',
     title: 'Another run holds the project.',
     message: ({ owner, since }) => `Another run (${owner}) has held these pipelines since ${since}.`,
-    hint: () => 'Wait for it to end, or look at it with: sluice runs',
+    hint: () =>
+      'Wait for it to end, or look at it with: sluice runs; where its machine is gone: sluice doctor --release',
     retry: 'transient',
     exit: 5,
-    explanation: 'Fault OR-04. A run holds a lease with a heartbeat; a run that died gives it up by itself.',
+    explanation:
+      'Fault OR-04. A run holds a lease with a heartbeat. One that ended on this machine is succeeded at once, any other when nothing of it has changed for 30 seconds while the next run watched; what it says of the time proves nothing.',
+  }),
+  'Run.StillLives': entry<{ run: string; host: string }>({
+    code: 'SLU4030',
+    title: 'The lease of a living run is not given up.',
+    message: ({ run, host }) => `Run ${run} is at work on this machine (${host}); its lease was not given up.`,
+    hint: ({ run }) => `End it with: sluice runs cancel ${run}`,
+    retry: 'terminal',
+    exit: 5,
+    explanation: 'Fault OR-04. `sluice doctor --release` is for a run whose machine is gone.',
+  }),
+  'Run.RecordDamaged': entry<{ file: string }>({
+    code: 'SLU4031',
+    title: 'A record of a run is damaged.',
+    message: ({ file }) => `"${file}" is damaged; what it says of its run is not known.`,
+    hint: () => 'Tables and other runs are unharmed. Restore it from a backup, or remove the folder of that run.',
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault CT-01. Whether work is done is never read from there.',
   }),
   'Run.ParametersInvalid': entry<{ count: number }>({
     code: 'SLU4021',

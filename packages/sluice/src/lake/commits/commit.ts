@@ -115,12 +115,18 @@ export async function commit(storage: Storage, clock: Clock, input: CommitInput)
  *
  * A writer that slept for very long may find its version's place free because the version came and was removed by retention. Records go in
  * ascending order, so its parent is then gone too.
+ *
+ * @param before The newest record that is there, where that is not the parent's.
  */
-export async function createRecord(storage: Storage, record: CommitRecord): Promise<boolean> {
+export async function createRecord(
+  storage: Storage,
+  record: CommitRecord,
+  before: number = record.parent,
+): Promise<boolean> {
   const path = versionPath(record.table, record.version)
   if (!(await storage.create(path, encodeRecord(record)))) return false
   crashPoint('lake.commit.after_create')
-  if (record.parent === 0 || (await storage.stat(versionPath(record.table, record.parent))) !== undefined) return true
+  if (before === 0 || (await storage.stat(versionPath(record.table, before))) !== undefined) return true
   await storage.remove(path)
   return false
 }

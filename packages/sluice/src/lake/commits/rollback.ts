@@ -4,7 +4,7 @@ import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { withNested } from '../nested.ts'
 import { carryInputs } from '../record/inputs.ts'
-import { currentVersion, writeHint } from '../record/records.ts'
+import { highestNumber, listVersions, writeHint } from '../record/records.ts'
 import { carryRefused } from '../record/refused.ts'
 import type { CommitRecord } from '../record.ts'
 import { createRecord, recordOf, uuidOf } from './commit.ts'
@@ -13,19 +13,23 @@ import { createRecord, recordOf, uuidOf } from './commit.ts'
 export interface RollbackInput extends Pick<CommitRecord, 'table' | 'run' | 'attempt' | 'fencingToken'> {
   /** The version whose content becomes current. */
   readonly version: number
+  /** A number that was given, as others know, though its record may be lost: the new version comes after it. */
+  readonly after?: number
   readonly fence: () => Promise<void>
 }
 
 /**
- * Commits version N+1 with an earlier version's content, columns and known inputs; the files are the same, nothing is copied or counted again.
+ * Commits version N+1 with an earlier version's content, columns and known inputs; the files are the same, nothing is copied or counted again. Where
+ * the newest record is lost, N is its number all the same: no number is given twice.
  *
  * @throws Lake.UnknownVersion, Lake.Conflict, Run.Fenced
  */
 export async function rollback(storage: Storage, clock: Clock, input: RollbackInput): Promise<CommitRecord> {
   const { table, run, attempt, fencingToken } = input
-  const current = await currentVersion(storage, table)
+  const left = (await listVersions(storage, table)).at(-1) ?? 0
+  const current = Math.max(await highestNumber(storage, table), input.after ?? 0)
   const target = await recordOf(storage, table, input.version)
-  const parent = await recordOf(storage, table, current)
+  const parent = await recordOf(storage, table, left)
   if (parent.fencingToken > fencingToken)
     throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
   const { compacted: _, ...content } = target
@@ -52,8 +56,8 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
     refused: await carryRefused(storage, clock, target),
   }
   await input.fence()
-  if (!(await createRecord(storage, record)))
-    throw sluiceError('Lake.Conflict', { table, expected: current, found: await currentVersion(storage, table) })
+  if (!(await createRecord(storage, record, left)))
+    throw sluiceError('Lake.Conflict', { table, expected: current, found: await highestNumber(storage, table) })
   await writeHint(storage, table, record.version)
   return record
 }

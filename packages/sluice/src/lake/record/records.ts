@@ -1,5 +1,5 @@
-/** Reads commit records. A table's current version is found from them alone; the hint only saves looking. */
-import { sluiceError } from '../../base/errors.ts'
+/** Reads commit records. A table's current version is found from them; the hint saves looking, and knows of one that is lost. */
+import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { decodePart, tableFolder, versionOf, versionPath } from '../paths.ts'
 import type { CommitRecord } from '../record.ts'
@@ -19,11 +19,18 @@ export async function readRecord(storage: Storage, table: string, version: numbe
   return record
 }
 
-/** The newest version's number; 0 for a table that has none. */
+/**
+ * The newest version's number; 0 for a table that has none.
+ *
+ * @throws Lake.VersionMissing where the hint names a newer one, which is written after its record
+ */
 export async function currentVersion(storage: Storage, table: string): Promise<number> {
   for (;;) {
-    const start = (await readHint(storage, table)) ?? (await newestListed(storage, table))
+    const hint = await readHint(storage, table)
+    const start = hint ?? (await newestListed(storage, table))
     let version = (await exists(storage, table, start)) ? start : await newestListed(storage, table)
+    if (hint !== undefined && version < hint)
+      throw sluiceError('Lake.VersionMissing', { table, missing: hint, newest: version, who: hintPath(table) })
     if (version === 0) return 0
     while (await exists(storage, table, version + 1)) version++
     // Old records are removed in ascending order: while this one is there, none above it can have been removed.
@@ -31,14 +38,32 @@ export async function currentVersion(storage: Storage, table: string): Promise<n
   }
 }
 
-/** The records of all kept versions, newest first. */
-export async function readVersions(storage: Storage, table: string): Promise<readonly CommitRecord[]> {
+/** The highest number that was given, as far as the table's own folder knows: whether or not its record is there. */
+export async function highestNumber(storage: Storage, table: string): Promise<number> {
+  return Math.max((await readHint(storage, table)) ?? 0, await newestListed(storage, table))
+}
+
+/**
+ * The records of all kept versions, newest first.
+ *
+ * @param damaged Told of each that cannot be read, which is then left out; without it, the first one is thrown.
+ */
+export async function readVersions(
+  storage: Storage,
+  table: string,
+  damaged?: (error: SluiceError) => void,
+): Promise<readonly CommitRecord[]> {
+  const read = (version: number): Promise<CommitRecord | undefined> =>
+    readRecord(storage, table, version).catch((error: unknown) => {
+      if (damaged === undefined || !isSluiceError(error, 'Lake.RecordCorrupt')) throw error
+      damaged(error)
+      return undefined
+    })
   const versions = (await listVersions(storage, table)).reverse()
   const records: CommitRecord[] = []
   for (let start = 0; start < versions.length; start += readsAtATime) {
     const batch = versions.slice(start, start + readsAtATime)
-    for (const record of await Promise.all(batch.map((version) => readRecord(storage, table, version))))
-      if (record !== undefined) records.push(record)
+    for (const record of await Promise.all(batch.map(read))) if (record !== undefined) records.push(record)
   }
   return records
 }
@@ -49,11 +74,10 @@ export async function listVersions(storage: Storage, table: string): Promise<num
   return found.map((object) => versionOf(object.path)).filter((version) => version !== undefined)
 }
 
-/** All tables that have a version, sorted. */
+/** All tables that have a version, or whose hint says that they had one, sorted. */
 export async function listTables(storage: Storage): Promise<readonly string[]> {
   const tables: string[] = []
-  for (const table of await listTableFolders(storage))
-    if ((await listVersions(storage, table)).length > 0) tables.push(table)
+  for (const table of await listTableFolders(storage)) if ((await highestNumber(storage, table)) > 0) tables.push(table)
   return tables
 }
 
@@ -65,7 +89,9 @@ export async function listTableFolders(storage: Storage): Promise<readonly strin
   return tables.sort()
 }
 
-/** Tells later readers where to start looking. Best effort: a missing, old or broken hint costs time only. */
+/**
+ * Tells later readers where to start looking, and that the version was there. Best effort: a missing, old or broken hint costs time only.
+ */
 export async function writeHint(storage: Storage, table: string, version: number): Promise<void> {
   await storage.write(hintPath(table), `${JSON.stringify({ version })}\n`).catch(() => undefined)
 }

@@ -27,6 +27,7 @@ export async function doctor(
     await disk(context),
     await engine(context),
     await lake(context),
+    ...(await leases(context)),
     await warehouse(context),
     secrets(missingSecrets),
     ...(await connections(context)),
@@ -87,12 +88,11 @@ async function engine(context: ProjectContext): Promise<Finding> {
 
 /** Reads every file of every current version, and every part that its record names: what was committed is what is there, byte for byte. */
 async function lake(context: ProjectContext): Promise<Finding> {
-  const tables = await context.lake.tables()
-  const damaged: string[] = []
-  for (const table of tables) {
+  const { records, damaged: unreadable } = await (await import('../intact.ts')).intactTables(context.lake)
+  const damaged = unreadable.map(({ error }) => `${error.message} ${error.hint ?? ''}`)
+  for (const record of records) {
+    const { table } = record
     try {
-      const record = await context.lake.current(table)
-      if (record === undefined) continue
       await context.lake.verify({ ...record, quarantine: await context.lake.refused(record) })
       await context.lake.knownInputs(table)
     } catch (error) {
@@ -100,13 +100,32 @@ async function lake(context: ProjectContext): Promise<Finding> {
     }
   }
   if (damaged.length === 0)
-    return { name: 'Lake', status: 'ok', detail: `${tables.length} tables, every byte as committed` }
+    return { name: 'Lake', status: 'ok', detail: `${records.length} tables, every byte as committed` }
   return {
     name: 'Lake',
     status: 'fail',
     detail: damaged.join(' '),
     fix: 'Make the table again (sluice run --force --select <table>), or go back to an intact version: sluice rollback <table> <version>',
   }
+}
+
+/** Leases of runs that this machine cannot see: nothing says that they live. */
+async function leases({ state, clock, project }: ProjectContext): Promise<readonly Finding[]> {
+  const { heldLeases } = await import('../ledger/release.ts')
+  const held = await heldLeases(
+    state,
+    clock,
+    project.pipelines.map(({ name }) => name),
+  )
+  return held
+    .filter((one) => one.state === 'unclear')
+    .map(({ run, host, lastHeard, pipelines }) => {
+      const isAhead = Date.parse(lastHeard) > clock.now().getTime()
+      const detail = `run ${run} of ${host} has not given ${pipelines.join(', ')} back; it was last heard at ${lastHeard}${isAhead ? ', which is ahead of this clock' : ''}`
+      const fix =
+        'The next run watches it for 30 seconds before it takes over. Where that machine is gone: sluice doctor --release'
+      return { name: 'Lease', status: 'warn', detail, fix }
+    })
 }
 
 async function warehouse(context: ProjectContext): Promise<Finding> {

@@ -7,24 +7,32 @@ import { thisProcess } from '../../base/process-identity.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { acquireLease, joinLease, leaseHolder } from './lease.ts'
+import { heldLeases, releaseHeld } from './release.ts'
 
 let storage: Storage
 let root: string
 let now: number
-/** Sleeps until the test lets time pass: no heartbeat happens by itself. */
+/** What happens while somebody watches. */
+let meanwhile: () => unknown
+let watchedMs: number
+/** No heartbeat happens by itself; whoever watches lets time pass. */
 const clock: Clock = {
   now: () => new Date(now),
-  sleep: (_ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) resolve()
-      signal?.addEventListener('abort', () => resolve())
-    }),
+  sleep: async (ms, signal) => {
+    if (signal === undefined) {
+      now += ms
+      watchedMs += ms
+      await meanwhile()
+    } else if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  },
 }
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'sluice-lease-'))
   storage = diskStorage(root)
   now = Date.parse('2026-01-01T00:00:00Z')
+  watchedMs = 0
+  meanwhile = () => undefined
 })
 
 /** As another process would have left it. */
@@ -218,11 +226,72 @@ test('the lease that an older Sluice holds of the project is respected, and its 
   await lease.release()
 })
 
-test('a heartbeat from the future says nothing about life', async () => {
-  leaseOf({ ...thisProcess(), boot: 'another', pid: 1 }, 1)
-  now -= 7_200_000
+const elsewhere = { ...thisProcess(), boot: 'another', pid: 1, host: 'gone' }
+
+test('a heartbeat ahead of this clock proves nothing: its holder is watched for its time, and succeeded where nothing changes', async () => {
+  for (const [token, folder, format] of [
+    [1, 'pipelines/p', 2],
+    [41, 'project', 1],
+  ] as const) {
+    watchedMs = 0
+    leaseOf(elsewhere, token, folder, format)
+    now -= 7_200_000
+    const lease = await acquireLease(storage, ['p'], { clock, owner: 'run-2' })
+    expect([watchedMs, lease.token]).toEqual([30_000, token + 1])
+    await lease.release()
+  }
+})
+
+test.each([
+  ['ahead', 7_200_000],
+  ['behind', -7_200_000],
+])('a living run whose clock is %s is not taken for dead', async (_which, skew) => {
+  now += skew
+  leaseOf(elsewhere)
+  now -= skew
+  let beats = 0
+  meanwhile = async () => {
+    const at = new Date(now + skew + beats++).toISOString()
+    await storage.write('runs/other/alive/x.json', JSON.stringify({ at, process: elsewhere }))
+  }
+  await expect(acquireLease(storage, ['p'], { clock, owner: 'run-2' })).rejects.toMatchObject({ name: 'Run.Busy' })
+})
+
+test('one that is given back while it is watched is free at once, and one that another run takes is not', async () => {
+  leaseOf(elsewhere)
+  now += 60_000
+  meanwhile = () => releaseHeld(storage, { run: 'other', pipelines: ['p'] } as never)
   const lease = await acquireLease(storage, ['p'], { clock, owner: 'run-2' })
-  expect(lease.token).toBe(2)
+  expect([watchedMs, lease.token]).toEqual([3000, 3])
+  await lease.release()
+  leaseOf(elsewhere, 4)
+  now += 60_000
+  meanwhile = () => leaseOf(thisProcess(), 5)
+  await expect(acquireLease(storage, ['p'], { clock, owner: 'run-2' })).rejects.toMatchObject({ name: 'Run.Busy' })
+})
+
+test('who may not wait counts an unclear holder as living', async () => {
+  leaseOf(elsewhere)
+  now += 60_000
+  const taking = acquireLease(storage, ['p'], { clock, owner: 'run-2', unclear: 'busy' })
+  await expect(taking).rejects.toMatchObject({ name: 'Run.Busy' })
+  expect(watchedMs).toBe(0)
+})
+
+test('a lease that is released by hand is free at once, and the run that had it is fenced', async () => {
+  leaseOf(elsewhere)
+  const old = await joinLease(storage, ['p'], { clock, owner: 'other', token: 1 })
+  await old.release()
+  now -= 7_200_000
+  const [held] = await heldLeases(storage, clock, ['p', 'q'])
+  expect(held).toMatchObject({ run: 'other', pipelines: ['p'], host: 'gone', state: 'unclear' })
+  await releaseHeld(storage, held!)
+  await releaseHeld(storage, held!)
+  expect(await heldLeases(storage, clock, ['p', 'q'])).toEqual([])
+  await expect(old.assertHeld()).rejects.toMatchObject({ name: 'Run.Fenced' })
+  const lease = await acquireLease(storage, ['p'], { clock, owner: 'run-2' })
+  expect([lease.token, watchedMs]).toEqual([3, 0])
+  expect(await heldLeases(storage, clock, ['p'])).toMatchObject([{ run: 'run-2', state: 'living' }])
   await lease.release()
 })
 

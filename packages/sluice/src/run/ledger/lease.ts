@@ -21,6 +21,8 @@ export interface LeaseOptions {
   readonly owner: string
   /** Milliseconds without a heartbeat after which others may take over. @default 30000 */
   readonly ttlMs?: number
+  /** Where it is unclear whether the holder lives: watch it for its ttl, or count it as living. @default 'watch' */
+  readonly unclear?: 'watch' | 'busy'
 }
 
 /** A lease that is held by this process, for its run. */
@@ -44,7 +46,8 @@ export interface LeaseHolder {
   readonly since: string
 }
 
-interface LeaseFile extends LeaseHolder {
+/** A lease as it is stored. */
+export interface LeaseFile extends LeaseHolder {
   /** 1: of an older Sluice, whose only lease was the project's. */
   readonly format: 1 | 2
   readonly ttlMs: number
@@ -54,7 +57,7 @@ interface LeaseFile extends LeaseHolder {
 }
 
 /** What a process of the run writes while it works. */
-interface Heartbeat {
+export interface Heartbeat {
   readonly at: string
   readonly process: ProcessIdentity
 }
@@ -75,7 +78,7 @@ export async function acquireLease(
   pipelines: readonly string[],
   options: LeaseOptions,
 ): Promise<Lease> {
-  const { clock, owner, ttlMs = defaultTtlMs } = options
+  const { clock, owner, ttlMs = defaultTtlMs, unclear = 'watch' } = options
   // In one order, so that of two runs that want several the one with the first of them gets all.
   const sorted = [...new Set(pipelines)].sort()
   for (;;) {
@@ -83,9 +86,11 @@ export async function acquireLease(
     const newest = await Promise.all(sorted.map((pipeline) => newestLease(storage, pipeline)))
     const formerHolder = await formerHolderOf(storage, former)
     const holders = newest.map(({ file }) => file)
-    for (const file of [formerHolder, ...holders])
-      if (file !== undefined && (await isAlive(storage, clock, file)))
-        throw sluiceError('Run.Busy', { owner: file.owner, since: file.since })
+    const silent = await areSilent(storage, clock, [formerHolder, ...holders], {
+      folders: sorted.map(folderOf),
+      unclear,
+    })
+    if (!silent) continue
     const isDamaged = newest.some(({ number, file }) => number > 0 && file === undefined)
     const known = isDamaged ? await tokensOfRuns(storage) : []
     const token = Math.max(former, ...known, ...holders.map((file) => file?.token ?? 0)) + 1
@@ -129,7 +134,7 @@ export async function leaseHolder(storage: Storage, pipeline: string, clock: Clo
   const { file } = await newestLease(storage, pipeline)
   const former = await formerHolderOf(storage, await newestNumber(storage, formerLease))
   for (const found of [file, former])
-    if (found !== undefined && (await isAlive(storage, clock, found)))
+    if (found !== undefined && (await holderState(storage, clock, found)) === 'heard')
       return { owner: found.owner, token: found.token, since: found.since }
   return undefined
 }
@@ -229,18 +234,87 @@ async function hold(
   }
 }
 
-/** Whether one of the run's processes has been heard of within the lease's time, and is not known to have ended. */
-async function isAlive(storage: Storage, clock: Clock, file: LeaseFile): Promise<boolean> {
-  if (file.released === true) return false
+/**
+ * Whether a lease's holder lives, as far as one look can say. `heard`: within its time. `ended`: no process of it is left on this machine. `unclear`:
+ * its last heartbeat is old, or ahead of this clock, or its processes are another machine's; clocks disagree, so only watching can tell.
+ */
+export async function holderState(storage: Storage, clock: Clock, file: LeaseFile): Promise<HolderState> {
+  if (file.released === true) return 'ended'
   const now = clock.now().getTime()
-  // A beat from the future says nothing about life: that clock was wrong, or this one is.
-  const isHeard = ({ at, process }: Heartbeat): boolean =>
-    Math.abs(now - Date.parse(at)) < file.ttlMs && processState(process) !== 'dead'
-  if (isHeard({ at: file.since, process: file.process })) return true
-  if (file.format === 1) return false
+  const living = (await heartbeatsOf(storage, file)).filter(({ process }) => processState(process) !== 'dead')
+  if (living.length === 0) return 'ended'
+  const ages = living.map(({ at }) => now - Date.parse(at))
+  return ages.some((age) => age >= 0 && age < file.ttlMs) ? 'heard' : 'unclear'
+}
+
+/** What one look at a lease's holder says. */
+export type HolderState = 'heard' | 'ended' | 'unclear'
+
+/** When each process of a holder was last heard; the taking of the lease counts. @example (await heartbeatsOf(state, file)).at(-1)?.at */
+export async function heartbeatsOf(storage: Storage, file: LeaseFile): Promise<readonly Heartbeat[]> {
+  const taken = { at: file.since, process: file.process }
+  if (file.format === 1) return [taken]
   const objects = await storage.list(runPath(file.owner, 'alive'))
   const beats = await Promise.all(objects.map(({ path }) => readJson<Heartbeat>(storage, path)))
-  return beats.some((one) => one !== undefined && isHeard(one))
+  return [taken, ...beats.filter((beat) => beat !== undefined)]
+}
+
+/**
+ * True where none of the holders lives; false where something changed while they were watched, and one has to look again.
+ *
+ * Silence is what this process observed: that nothing of a holder changed for its ttl, by the timers of this process. What a heartbeat says of
+ * the time is another clock's word.
+ *
+ * @throws Run.Busy where one of them lives
+ */
+async function areSilent(
+  storage: Storage,
+  clock: Clock,
+  holders: readonly (LeaseFile | undefined)[],
+  { folders, unclear }: { readonly folders: readonly string[]; readonly unclear: 'watch' | 'busy' },
+): Promise<boolean> {
+  const watched = new Map<string, LeaseFile>()
+  for (const file of holders) {
+    const state = file === undefined ? 'ended' : await holderState(storage, clock, file)
+    if (file === undefined || state === 'ended') continue
+    if (state === 'heard' || unclear === 'busy') throw sluiceError('Run.Busy', { owner: file.owner, since: file.since })
+    watched.set(file.owner, file)
+  }
+  if (watched.size === 0) return true
+  const ttlMs = Math.max(...[...watched.values()].map((file) => file.ttlMs))
+  const leases = async (): Promise<string> => marksOf(storage, [formerLease, ...folders])
+  const before = await leases()
+  const beats = new Map<string, string>()
+  for (const owner of watched.keys()) beats.set(owner, await marksOf(storage, [runPath(owner, 'alive')]))
+  const looks = 10
+  for (let look = 0; look < looks; look++) {
+    await clock.sleep(ttlMs / looks)
+    for (const [owner, { since }] of watched)
+      if (
+        (await marksOf(storage, [runPath(owner, 'alive')])) !== beats.get(owner) &&
+        (await isHeld(storage, folders, owner))
+      )
+        throw sluiceError('Run.Busy', { owner, since })
+    if ((await leases()) !== before) return false
+  }
+  return true
+}
+
+/** A text that changes whenever an object in the folders does. */
+async function marksOf(storage: Storage, folders: readonly string[]): Promise<string> {
+  const objects = (await Promise.all(folders.map((folder) => storage.list(folder)))).flat()
+  return objects.map(({ path, identity }) => `${path} ${identity}`).join('\n')
+}
+
+/** A run that ends takes its heartbeat away before it gives its leases back: that is no sign of life. */
+async function isHeld(storage: Storage, folders: readonly string[], owner: string): Promise<boolean> {
+  if ((await storage.list(runPath(owner, 'alive'))).length === 0) return false
+  const files = await Promise.all(
+    folders.map(async (folder) =>
+      readJson<LeaseFile>(storage, `${folder}/${padded(await newestNumber(storage, folder))}.json`),
+    ),
+  )
+  return files.some((file) => file?.owner === owner && file.released !== true)
 }
 
 /** An older Sluice's lease: the time of its last heartbeat is in an object of its own. */
@@ -253,7 +327,8 @@ async function formerHolderOf(storage: Storage, number: number): Promise<LeaseFi
   return heartbeat === undefined ? file : { ...file, since: heartbeat.at }
 }
 
-async function newestLease(
+/** The newest lease of a pipeline; 0 and no file where there was none. @example (await newestLease(state, 'retail')).file?.owner */
+export async function newestLease(
   storage: Storage,
   pipeline: string,
 ): Promise<{ readonly number: number; readonly file: LeaseFile | undefined }> {
@@ -287,6 +362,7 @@ async function removeEarlier(storage: Storage, pipeline: string, number: number)
 
 const padded = (number: number): string => String(number).padStart(12, '0')
 const folderOf = (pipeline: string): string => `leases/pipelines/${safeName(pipeline)}`
-const leasePath = (pipeline: string, number: number): string => `${folderOf(pipeline)}/${padded(number)}.json`
+/** Where a lease is. @example leasePath('retail', 7) */
+export const leasePath = (pipeline: string, number: number): string => `${folderOf(pipeline)}/${padded(number)}.json`
 
 const processName = ({ host, pid, started }: ProcessIdentity): string => safeName(`${host}-${pid}-${started}`)

@@ -15,6 +15,7 @@ import {
   listRuns,
   readEnd,
   readPlan,
+  readRun,
   startRun,
 } from './ledger.ts'
 import { logText } from './log.ts'
@@ -107,14 +108,14 @@ test('a run without an end is running while it holds its lease, and interrupted 
     ['r1', 'running'],
   ])
   expect((await listRuns(storage, () => false)).map(({ status }) => status)).toEqual(['succeeded', 'interrupted'])
-  expect(await listRuns(storage, () => false, 1)).toHaveLength(1)
+  expect(await listRuns(storage, () => false, { limit: 1 })).toHaveLength(1)
 })
 
 test('what never started is no run, and hides none', async () => {
   const storage = diskStorage(folder())
   await startRun(storage, start('r1', 1), plan)
   for (const id of ['r2', 'r3', 'r4']) await storage.write(`runs/${id}/plan.json`, '{}')
-  expect((await listRuns(storage, () => false, 2)).map(({ id }) => id)).toEqual(['r1'])
+  expect((await listRuns(storage, () => false, { limit: 2 })).map(({ id }) => id)).toEqual(['r1'])
 })
 
 test('a run with nothing to do is one object, and is read like any other', async () => {
@@ -160,4 +161,27 @@ test('a run is cancelled by an object; one that is not there cannot be', async (
   await cancelRun(storage, 'r1', time(2))
   expect(await isCancelled(storage, 'r1')).toBe(true)
   await expect(cancelRun(storage, 'r9', time(1))).rejects.toMatchObject({ name: 'Run.NotFound' })
+})
+
+test.each(['end.json', 'run.json'])('a damaged %s is named, and the other runs are listed', async (file) => {
+  for (const damage of ['', '{"id', '{"id":"r2"}', 'null']) {
+    const storage = diskStorage(folder())
+    for (const [at, id] of ['r1', 'r2', 'r3'].entries()) {
+      await startRun(storage, start(id, at + 1), plan)
+      await endRun(storage, id, end)
+    }
+    await storage.write(`runs/r2/${file}`, damage)
+    const damaged: string[] = []
+    const runs = await listRuns(storage, () => false, { damaged: (path) => damaged.push(path) })
+    expect(damaged).toEqual([`runs/r2/${file}`])
+    expect(runs.map(({ id }) => id)).toEqual(file === 'run.json' ? ['r3', 'r1'] : ['r3', 'r2', 'r1'])
+  }
+})
+
+test('any kept run is found by its id, however many are newer; what is no id is no path', async () => {
+  const storage = diskStorage(folder())
+  for (let at = 0; at < 150; at++) await startRun(storage, start(`r${1000 + at}`, at + 1), plan)
+  expect(await listRuns(storage, () => false, { limit: Number.POSITIVE_INFINITY })).toHaveLength(150)
+  expect(await readRun(storage, 'r1000', () => false)).toMatchObject({ id: 'r1000', status: 'interrupted' })
+  for (const id of ['r1', '../r1000', '', '.', 'a/b']) expect(await readRun(storage, id, () => false)).toBeUndefined()
 })

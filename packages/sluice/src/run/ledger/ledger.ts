@@ -12,7 +12,7 @@ import type { Plan } from '../../plan/types.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { RunInfo } from '../api.ts'
 import type { RunSummary } from './events.ts'
-import { readJson, runPath } from './paths.ts'
+import { type Damaged, readJson, runPath } from './paths.ts'
 
 /** What is written when a run starts. */
 export interface RunStart {
@@ -98,42 +98,68 @@ export async function forgetRun(storage: Storage, id: string): Promise<void> {
  */
 export async function listRuns(
   storage: Storage,
-  isRunning: (start: RunStart) => boolean | Promise<boolean>,
-  limit = 20,
+  isRunning: IsRunning,
+  { limit = 20, damaged }: { readonly limit?: number | undefined; readonly damaged?: Damaged | undefined } = {},
 ): Promise<readonly RunInfo[]> {
   const runs: RunInfo[] = []
   const ids = [...(await storage.folders('runs'))].sort().reverse()
+  const some = Math.min(limit, readsAtATime)
   // What never started leaves a folder without a run.
-  for (let from = 0; runs.length < limit && from < ids.length; from += limit) {
-    const found = await Promise.all(ids.slice(from, from + limit).map((id) => readRun(storage, id, isRunning)))
+  for (let from = 0; runs.length < limit && from < ids.length; from += some) {
+    const found = await Promise.all(ids.slice(from, from + some).map((id) => readRun(storage, id, isRunning, damaged)))
     runs.push(...found.filter((run) => run !== undefined))
   }
   return runs.slice(0, limit)
 }
 
-async function readRun(
+/** How many runs are read at a time. */
+const readsAtATime = 64
+
+/** Whether a run without an end still holds its leases. */
+export type IsRunning = (start: RunStart) => boolean | Promise<boolean>
+
+/** One run, by its id; undefined where there is no such run. @example await readRun(state, id, () => false) */
+export async function readRun(
   storage: Storage,
   id: string,
-  isRunning: (start: RunStart) => boolean | Promise<boolean>,
+  isRunning: IsRunning,
+  damaged?: Damaged,
 ): Promise<RunInfo | undefined> {
-  const start = await readStart(storage, id)
+  if (!/^[\w-][\w.-]*$/.test(id)) return undefined
+  const start = await readStart(storage, id, damaged)
   if (start === undefined) return undefined
-  const end = await readEnd(storage, id, start)
+  const end = await readEnd(storage, id, start, damaged)
   const { startedAt, pipelines, command } = start
   const base = { id, startedAt, pipelines, ...(command === undefined ? {} : { command }) }
   if (end === undefined) return { ...base, status: (await isRunning(start)) ? 'running' : 'interrupted' }
   return { ...base, finishedAt: end.finishedAt, status: end.summary.status, summary: end.summary }
 }
 
-/** The start of a run; undefined where there is no such run. @example await readStart(state, id) */
-export async function readStart(storage: Storage, id: string): Promise<RunStart | undefined> {
-  return readJson<RunStart>(storage, runPath(id, 'run.json'))
+/** The start of a run; undefined where there is no such run, or its start is damaged. @example await readStart(state, id) */
+export async function readStart(storage: Storage, id: string, damaged?: Damaged): Promise<RunStart | undefined> {
+  const isWhole = (start: RunStart): boolean =>
+    start?.id === id && isInstant(start.startedAt) && Array.isArray(start.pipelines)
+  return readJson<RunStart>(storage, runPath(id, 'run.json'), { damaged, isWhole })
 }
 
-/** The end of a run; undefined where it has none. @example (await readEnd(state, id))?.summary.status */
-export async function readEnd(storage: Storage, id: string, start?: RunStart): Promise<RunEnd | undefined> {
-  const whole = (start ?? (await readStart(storage, id))) as Partial<WholeRun> | undefined
-  return whole?.end ?? readJson<RunEnd>(storage, runPath(id, 'end.json'))
+/** The end of a run; undefined where it has none, or it is damaged. @example (await readEnd(state, id))?.summary.status */
+export async function readEnd(
+  storage: Storage,
+  id: string,
+  start?: RunStart,
+  damaged?: Damaged,
+): Promise<RunEnd | undefined> {
+  const whole = (start ?? (await readStart(storage, id, damaged))) as Partial<WholeRun> | undefined
+  const isWhole = ({ finishedAt, summary }: RunEnd): boolean =>
+    isInstant(finishedAt) && typeof summary?.status === 'string' && typeof summary.rows?.read === 'number'
+  if (whole?.end === undefined) return readJson<RunEnd>(storage, runPath(id, 'end.json'), { damaged, isWhole })
+  if (isWhole(whole.end)) return whole.end
+  damaged?.(runPath(id, 'run.json'))
+  return undefined
+}
+
+function isInstant(text: unknown): boolean {
+  return typeof text === 'string' && !Number.isNaN(Date.parse(text))
 }
 
 /** The plan that a run pinned. @example await readPlan(state, id) */

@@ -3,14 +3,16 @@ import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Source } from '../../definition/types.ts'
 import { rowsVersion } from '../../lake/growth.ts'
+import { missingVersions, witnessesIn } from '../../lake/record/witnesses.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { rewritingOf } from '../../lake/rewrite.ts'
 import { buildPlan } from '../../plan/build.ts'
-import type { PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
+import type { Plan, PlanColumn, PlanInput, PlanResult, PlanTask, TableState } from '../../plan/types.ts'
 import { passedInWords } from '../../sources/passed.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { analyseProject, placesOf } from './analyse.ts'
+import { loadWitnesses } from './load-witnesses.ts'
 import type { ProjectAnalysis } from './models.ts'
 import { assertParameters, readParameters, withParameters } from './parameters.ts'
 import { targetStates } from './target-states.ts'
@@ -35,18 +37,15 @@ export async function planProject(
   const { project } = await withParameters(context, given.values)
   const reading = { root: context.root, ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.state, reading)
-  const [tables, targets, intake] = await Promise.all([
-    tableStates(context, analysis.columns),
-    targetStates(context),
-    intakes(context),
-  ])
+  const records = await newestRecords(context)
+  const [targets, intake] = await Promise.all([targetStates(context), intakes(context)])
   const input: PlanInput = {
     project,
     ...(Object.keys(given.values).length === 0 ? {} : { parameters: given.values }),
     analysis: analysis.analysis,
     columns: analysis.columns,
     ...(reading.unread === undefined ? {} : { unread: reading.unread }),
-    tables,
+    tables: tableStates(context, records, analysis.columns),
     targets,
     intake,
     options: {
@@ -57,40 +56,57 @@ export async function planProject(
     },
   }
   const first = buildPlan(input)
+  await assertNoneMissing(context, records, targets, first.plan)
   const places = first.problems.length === 0 ? undefined : await placesOf(reading)
   const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   if (options.anyParameters !== true) await assertParameters(given, plan, project)
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
-async function tableStates(
-  context: ProjectContext,
-  columns: PlanInput['columns'],
-): Promise<Record<string, TableState>> {
-  const { sources, models } = projectIndex(context.project)
+async function newestRecords({ project, lake }: ProjectContext): Promise<readonly CommitRecord[]> {
+  const { sources, models } = projectIndex(project)
   const names = [...sources, ...models].map(({ table }) => table)
+  return (await Promise.all(names.map((name) => lake.current(name)))).filter((record) => record !== undefined)
+}
+
+/** @throws Lake.VersionMissing where a record or a load was made from a version that is not there */
+async function assertNoneMissing(
+  context: ProjectContext,
+  records: readonly CommitRecord[],
+  targets: PlanInput['targets'],
+  { tasks }: Plan,
+): Promise<void> {
+  // A load of another definition may have been of another table.
+  const same = tasks.filter(
+    ({ kind, table, definition }) => kind === 'load' && targets[table]?.definition === definition,
+  )
+  const loaded = Object.fromEntries(same.map(({ table }) => [table, targets[table]!]))
+  const loads = await loadWitnesses(context, loaded, records)
+  const [missing] = missingVersions(records, [...witnessesIn(records), ...loads])
+  if (missing !== undefined) throw missing.error
+}
+
+function tableStates(
+  context: ProjectContext,
+  records: readonly CommitRecord[],
+  columns: PlanInput['columns'],
+): Record<string, TableState> {
+  const { sources } = projectIndex(context.project)
   const growing = new Set(sources.flatMap(({ table, source }) => (keepsFiles(source) ? [table] : [])))
-  const records = await Promise.all(names.map((name) => context.lake.current(name)))
   return Object.fromEntries(
-    records.flatMap((record) =>
-      record === undefined
-        ? []
-        : [
-            [
-              record.table,
-              {
-                version: rowsVersion(record),
-                definition: record.definition,
-                columns: record.fields.map(({ name, type, nullable }) => ({ name, type, nullable })),
-                inputs: record.inputs.flatMap((input) =>
-                  input.kind === 'table' ? [{ table: input.table, version: input.version }] : [],
-                ),
-                rows: record.rows,
-                ...(growing.has(record.table) ? rewriteOf(record, columns[record.table] ?? []) : {}),
-              },
-            ],
-          ],
-    ),
+    records.map((record) => [
+      record.table,
+      {
+        version: rowsVersion(record),
+        definition: record.definition,
+        columns: record.fields.map(({ name, type, nullable }) => ({ name, type, nullable })),
+        inputs: record.inputs.flatMap((input) =>
+          input.kind === 'table' ? [{ table: input.table, version: input.version }] : [],
+        ),
+        rows: record.rows,
+        ...(growing.has(record.table) ? rewriteOf(record, columns[record.table] ?? []) : {}),
+      },
+    ]),
   )
 }
 

@@ -35,8 +35,8 @@ export async function targetStates(context: ProjectContext): Promise<States> {
 async function askWarehouse(context: ProjectContext): Promise<States> {
   return context.withWarehouse(async (warehouse) => {
     const newest: Record<string, TargetState> = {}
-    for (const { target, version, definition } of await warehouse.ledger({}))
-      if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition }
+    for (const { target, version, definition, run } of await warehouse.ledger({}))
+      if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition, run }
     return newest
   })
 }

@@ -22,10 +22,12 @@ export async function cleanDaily(
   await lease.assertHeld()
   const others = allPipelines(context).filter((name) => !lease.pipelines.includes(name))
   // What a run on other pipelines has not committed yet would look like garbage: then it is for another day.
-  const rest = await acquireLease(state, others, { clock, owner: start.id }).catch((error: unknown) => {
-    if (isSluiceError(error, 'Run.Busy')) return undefined
-    throw error
-  })
+  const rest = await acquireLease(state, others, { clock, owner: start.id, unclear: 'busy' }).catch(
+    (error: unknown) => {
+      if (isSluiceError(error, 'Run.Busy')) return undefined
+      throw error
+    },
+  )
   if (rest === undefined) return
   await using _rest = rest
   await removing().then(({ removeUnneeded }) => removeUnneeded(context, false))
