@@ -77,6 +77,7 @@ function columnsOfLoad(target: string, load: Load): readonly ColumnUse[] {
     ['deletes', load.mode === 'upsert' || load.mode === 'scd2' ? [deleteColumn(load.deletes)] : []],
     ['track', load.mode === 'scd2' ? (load.track ?? []) : []],
     ['effective', load.mode === 'scd2' ? [load.effective] : []],
+    ['snapshot', load.mode === 'scd2' ? [load.snapshot] : []],
     ['sequence', load.mode === 'scd2' ? [load.sequence] : []],
     ['lookups', Object.values(lookedUp).flatMap(({ key, at }) => [...Object.keys(key), at])],
     ['distribute', isOwn(load.distribute) ? [] : [load.distribute]],

@@ -144,6 +144,17 @@ export const warehouseErrors = {
     exit: 1,
     explanation: 'Fault WH-08.',
   }),
+  'Warehouse.SnapshotConflict': entry<{ target: string; count: number; samples: string }>({
+    code: 'SLU6040',
+    title: 'A snapshot has two states of one key.',
+    message: ({ target, count, samples }) =>
+      `${count} keys of "${target}" have different rows in the snapshot of one instant, so it is unknown which is true. The first: ${samples}`,
+    hint: () =>
+      `${safe} All rows of an instant together are its snapshot, whatever files they came in. Keep one row of each key and instant in the model, or declare the whole key.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-08.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',
