@@ -52,6 +52,11 @@ export interface LoadInput {
       /** The instant of each file, by the column `_file`. @default the column of the snapshot among the fields */
       readonly instants?: { readonly [file: string]: string }
     }[]
+    /** Accepted files by the column `_file` of their table, with their instants: one of which neither a row nor a refused row is there was empty. */
+    readonly deliveries?: readonly {
+      readonly relation: Relation
+      readonly instants: { readonly [file: string]: string }
+    }[]
   }
   /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }

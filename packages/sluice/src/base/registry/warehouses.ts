@@ -155,6 +155,16 @@ export const warehouseErrors = {
     exit: 1,
     explanation: 'Fault WH-08.',
   }),
+  'Warehouse.SnapshotInstants': entry<{ target: string; column: string; table: string }>({
+    code: 'SLU6041',
+    title: 'Files cannot be placed among the snapshots.',
+    message: ({ target, column, table }) =>
+      `Files of ${table} have refused rows, or no rows, and so a say in "${target}", but "${column}" is no date, while their names hold dates: it is unknown which snapshots they are.`,
+    hint: ({ column }) => `${safe} Let "${column}" be _file_date itself, as a date. Then: sluice run`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09: a key whose row was refused is not absent.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',

@@ -10,6 +10,7 @@ import type { LoadInput, LoadLedgerRow, LoadResult } from '../../warehouses/ware
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
 import { loadColumns, loadFiles, loadIdOf, movedFiles } from './load-rows.ts'
+import { snapshotsOf } from './snapshots.ts'
 
 /**
  * Runs a load task; a load that the ledger already has is not done again.
@@ -74,6 +75,7 @@ async function loadInput(
   const columns = loadColumns(context, load, record)
   const files = await loadFiles(context, load, record, growth, last)
   const moved = await movedFiles(context, load, record, last)
+  const snapshots = await snapshotsOf(context, load, record)
   return {
     loadId: loadIdOf(task, record, columns),
     target: task.table,
@@ -86,6 +88,7 @@ async function loadInput(
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
     ...(record.operation !== 'replace' ? { added: batches(record, growth.fresh) } : {}),
     ...(moved === undefined ? {} : { moved }),
+    ...(snapshots === undefined ? {} : { snapshots }),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,

@@ -12,7 +12,6 @@ import { sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { type LoadContext, type LoadCounts, refuseNullKeys } from '../load-mode.ts'
 import { anyDiffers, columnList, countOf, create, qualified, sameKey, sampleText } from '../statements.ts'
-import type { LoadInput } from '../warehouse.ts'
 import { assertInvariants } from './invariants.ts'
 import { liftMembers } from './members.ts'
 import { dataOf, own, type Scd2Shape } from './shape.ts'
@@ -27,7 +26,13 @@ export async function loadSnapshots(context: LoadContext, shape: Scd2Shape): Pro
   const { sql, dialect, staging, input, target, source } = context
   await refuseUnclear(context, shape)
   const putBack = await liftMembers(sql, { dialect, load: shape.load, target: input.target, instant: shape.instant })
-  await staging.create('sluice_log', snapshotLogSql(shape, source, input, await refusedSql(context, shape)))
+  await staging.create(
+    'sluice_log',
+    snapshotLogSql(shape, source, {
+      refused: await refusedSql(context, shape),
+      empty: await emptySql(context, shape),
+    }),
+  )
   await create(context, 'sluice_timeline', timelineSql(dialect, shape))
   await create(context, 'sluice_versions', versionsSql(context, shape))
   const counts = await writeVersions(context, shape)
@@ -76,30 +81,51 @@ async function refusedSql({ staging, input }: LoadContext, { load, keys, instant
     const key = keys.map(field).join(', ')
     if (instants === undefined) parts.push(`SELECT ${key}, ${field(load.snapshot!)} FROM ${rows}`)
     else if (Object.keys(instants).length > 0) {
-      const of = Object.entries(instants).map(
-        ([file, date]) => `(${quoteText(file)}, CAST(${quoteText(date)} AS ${instant}))`,
-      )
-      parts.push(`SELECT ${key}, d.taken FROM ${rows} JOIN (VALUES ${of.join(', ')}) AS d(file, taken) ON q._file = d.file`)
+      parts.push(`SELECT ${key}, d.taken FROM ${rows} JOIN ${filesSql(instants, instant)} ON q._file = d.file`)
     }
   }
   return parts.join(' UNION ALL ')
 }
 
+/** A SELECT of the instants of snapshots without a row. */
+async function emptySql({ staging, input }: LoadContext, { instant }: Scd2Shape): Promise<string> {
+  const { empty = [], refused = [], deliveries = [] } = input.snapshots ?? {}
+  const parts = empty.map((date) => `SELECT CAST(${quoteText(date)} AS ${instant})`)
+  for (const { relation, instants } of deliveries) {
+    if (Object.keys(instants).length === 0) continue
+    const seen = [relation, ...refused.flatMap((one) => (one.instants === undefined ? [] : [one.relation]))]
+    const lacks = await Promise.all(
+      seen.map(
+        async (of) => `d.file NOT IN (SELECT _file FROM ${await staging.lake.from(of)} AS q WHERE _file IS NOT NULL)`,
+      ),
+    )
+    parts.push(`SELECT d.taken FROM ${filesSql(instants, instant)} WHERE ${lacks.join(' AND ')}`)
+  }
+  return parts.length === 0 ? `SELECT CAST(NULL AS ${instant}) WHERE 1 = 0` : parts.join(' UNION ALL ')
+}
+
+/** Files with their instants, as the relation `d`. */
+function filesSql(instants: { readonly [file: string]: string }, instant: string): string {
+  const rows = Object.entries(instants).map(
+    ([file, date]) => `(${quoteText(file)}, CAST(${quoteText(date)} AS ${instant}))`,
+  )
+  return `(VALUES ${rows.join(', ')}) AS d(file, taken)`
+}
+
 /**
  * The log of changes that the snapshots are: in the engine's SQL, over all rows once.
  *
- * @param refused A SELECT of keys and instants of rows that were refused; a key is NULL where it cannot be read.
- * @example snapshotLogSql(shape, 'prices', input, 'SELECT …')
+ * @param beside `refused`: a SELECT of keys and instants of rows that were refused, a key is NULL where it cannot be read; `empty`: one of the
+ *   instants of snapshots without a row.
+ * @example snapshotLogSql(shape, 'prices', { refused: 'SELECT …', empty: 'SELECT …' })
  */
 export function snapshotLogSql(
-  { load, keys, attributes, instant }: Pick<Scd2Shape, 'load' | 'keys' | 'attributes' | 'instant'>,
+  { load, keys, attributes }: Pick<Scd2Shape, 'load' | 'keys' | 'attributes'>,
   source: string,
-  { snapshots }: Pick<LoadInput, 'snapshots'>,
-  refused: string,
+  { refused, empty }: { readonly refused: string; readonly empty: string },
 ): string {
   const at = quoteIdentifier(load.snapshot!)
   const key = columnList(keys)
-  const empty = (snapshots?.empty ?? []).map((date) => ` UNION SELECT CAST(${quoteText(date)} AS ${instant})`).join('')
   const noKey = keys.map((name) => `${qualified(name)} IS NULL`).join(' OR ')
   const inTime = `OVER (PARTITION BY ${key} ORDER BY ${own.effective})`
   const nulls = attributes.map((name) => `, NULL AS ${quoteIdentifier(name)}`).join('')
@@ -109,7 +135,7 @@ export function snapshotLogSql(
   return `
     WITH states AS (SELECT DISTINCT ${columnList([...keys, ...attributes])}, ${at} AS ${own.effective} FROM ${source} AS s),
     refused(${columnList([...keys, own.effective])}) AS (${refused}),
-    instants AS (SELECT DISTINCT ${own.effective} FROM states${empty}),
+    instants AS (SELECT DISTINCT ${own.effective} FROM states UNION ${empty}),
     unsure AS (SELECT DISTINCT ${own.effective} FROM refused WHERE ${noKey}),
     sure AS (
       SELECT i.${own.effective}, min(CASE WHEN u.${own.effective} IS NULL THEN i.${own.effective} END)
