@@ -4,6 +4,7 @@ import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { checksOf, tablesOf } from '../definition/problems/declared.ts'
 import { noPlaces, type Path } from '../definition/problems/places.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Load } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
 
@@ -44,6 +45,44 @@ export function unknownColumns(input: PlanInput): readonly Problem[] {
       .filter(({ table }) => told.get(table) === undefined)
       .flatMap((use) => unknownColumn(use, input, pipeline.file)),
   )
+}
+
+/**
+ * Histories from snapshots whose instants come from a source that each delivery replaces: they would know the newest snapshot alone.
+ *
+ * @example replacedSnapshots(input)
+ */
+export function replacedSnapshots({ project, analysis, places = noPlaces }: PlanInput): readonly Problem[] {
+  const { loads, source } = projectIndex(project)
+  return loads.flatMap(({ target, load, pipeline }) => {
+    if (load.mode !== 'scd2' || load.snapshot === undefined) return []
+    const replaced = tablesBehind(`${load.from}.${load.snapshot}`, analysis).find((table) => {
+      const from = source(table)?.source
+      return from !== undefined && from.kind !== 'cdc' && from.mode === 'replace'
+    })
+    if (replaced === undefined) return []
+    const params = { target, from: load.from, source: replaced }
+    return [
+      problem('Warehouse.SnapshotReplaced', params, { at: places(pipeline.file).at(['loads', target], 'snapshot') }),
+    ]
+  })
+}
+
+/** The tables that a column's values come through, itself first. */
+function tablesBehind(column: string, analysis: PlanInput['analysis']): readonly string[] {
+  const seen = new Set([column])
+  for (const one of seen) {
+    const [table, name] = splitColumn(one)
+    const made = analysis[table]?.columns.find((other) => other.column.toLowerCase() === name.toLowerCase())
+    for (const from of made?.from ?? []) seen.add(from)
+  }
+  return [...new Set([...seen].map((one) => splitColumn(one)[0]))]
+}
+
+/** @example splitColumn('raw.sales.quantity') // ['raw.sales', 'quantity'] */
+function splitColumn(column: string): readonly [table: string, column: string] {
+  const [layer, table, ...name] = column.split('.')
+  return [`${layer}.${table}`, name.join('.')]
 }
 
 function unknownColumn(use: ColumnUse, { columns, places = noPlaces }: PlanInput, file: string): readonly Problem[] {

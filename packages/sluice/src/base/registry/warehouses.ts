@@ -165,6 +165,16 @@ export const warehouseErrors = {
     exit: 2,
     explanation: 'Fault WH-09: a key whose row was refused is not absent.',
   }),
+  'Warehouse.SnapshotReplaced': entry<{ target: string; from: string; source: string }>({
+    code: 'SLU6042',
+    title: 'A history from snapshots needs all of them.',
+    message: ({ target, from, source }) =>
+      `"${target}" is made of the snapshots of all instants in ${from}, but ${source} is replaced by each delivery, and holds the newest one alone.`,
+    hint: ({ source }) => `Let ${source} append: files(…, { mode: 'append' }). Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',

@@ -73,8 +73,17 @@ export function checkMisfits(check: Check): readonly Misfit[] {
  * @example scd2Misfits({ mode: 'scd2', from: 'a.b', key: 'k', snapshot: 'd', deletes: 'absence' }) // [{ key: 'deletes', expected: '…' }]
  */
 export function scd2Misfits(load: Scd2Options): readonly Misfit[] {
-  if (load.snapshot === undefined)
-    return load.allowEmpty === undefined ? [] : [{ key: 'allowEmpty', expected: 'left out without a "snapshot"' }]
+  if (load.snapshot === undefined) {
+    const misfits: Misfit[] = []
+    if (load.allowEmpty !== undefined) misfits.push({ key: 'allowEmpty', expected: 'left out without a "snapshot"' })
+    // What is absent has no row that could say when it went: it would be the clock of the run, amid dates of the data.
+    if (load.deletes === 'absence' && load.effective !== undefined)
+      misfits.push({
+        key: 'deletes',
+        expected: `a column that says so; or name the date of full deliveries as "snapshot" in place of "effective": an absent row does not say when it went`,
+      })
+    return misfits
+  }
   const others = ['effective', 'sequence', 'deletes', 'late'] as const
   const isKey = [load.key].flat().includes(load.snapshot)
   return [
