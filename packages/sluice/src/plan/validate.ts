@@ -48,23 +48,25 @@ export function unknownColumns(input: PlanInput): readonly Problem[] {
 }
 
 /**
- * Histories from snapshots whose instants come from a source that each delivery replaces: they would know the newest snapshot alone.
+ * Histories from snapshots whose instants come from a source that does not hold them all, each once: a delivery replaces the others, or a file that
+ * came with other content is there twice.
  *
- * @example replacedSnapshots(input)
+ * @example unsoundSnapshots(input)
  */
-export function replacedSnapshots({ project, analysis, places = noPlaces }: PlanInput): readonly Problem[] {
+export function unsoundSnapshots({ project, analysis, places = noPlaces }: PlanInput): readonly Problem[] {
   const { loads, source } = projectIndex(project)
   return loads.flatMap(({ target, load, pipeline }) => {
     if (load.mode !== 'scd2' || load.snapshot === undefined) return []
-    const replaced = tablesBehind(`${load.from}.${load.snapshot}`, analysis).find((table) => {
+    const at = places(pipeline.file).at(['loads', target], 'snapshot')
+    return tablesBehind(`${load.from}.${load.snapshot}`, analysis).flatMap((table) => {
       const from = source(table)?.source
-      return from !== undefined && from.kind !== 'cdc' && from.mode === 'replace'
+      if (from === undefined || from.kind === 'cdc') return []
+      if (from.mode === 'replace')
+        return [problem('Warehouse.SnapshotReplaced', { target, from: load.from, source: table }, { at })]
+      return from.kind === 'files' && from.changedContent === 'append'
+        ? [problem('Warehouse.SnapshotChanged', { target, source: table }, { at })]
+        : []
     })
-    if (replaced === undefined) return []
-    const params = { target, from: load.from, source: replaced }
-    return [
-      problem('Warehouse.SnapshotReplaced', params, { at: places(pipeline.file).at(['loads', target], 'snapshot') }),
-    ]
   })
 }
 

@@ -175,6 +175,17 @@ export const warehouseErrors = {
     exit: 2,
     explanation: 'Fault WH-09.',
   }),
+  'Warehouse.SnapshotChanged': entry<{ target: string; source: string }>({
+    code: 'SLU6043',
+    title: 'A file could become part of its own correction.',
+    message: ({ target, source }) =>
+      `All rows of a date are one snapshot for "${target}", but ${source} adds the rows of a file whose name it knows and whose content is new to those that it has: who is gone from the correction would stay.`,
+    hint: ({ source }) =>
+      `Let ${source} refuse such files: files(…, { changedContent: 'error' }). A correction is then refused by name, with its file in the error folder. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',
