@@ -63,7 +63,7 @@ export function unsoundSnapshots({ project, analysis, places = noPlaces }: PlanI
       if (from === undefined || from.kind === 'cdc') return []
       if (from.mode === 'replace')
         return [problem('Warehouse.SnapshotReplaced', { target, from: load.from, source: table }, { at })]
-      return from.kind === 'files' && from.changedContent === 'append'
+      return from.kind === 'files' && (from.changedContent === 'append' || from.duplicateContent === 'skip')
         ? [problem('Warehouse.SnapshotChanged', { target, source: table }, { at })]
         : []
     })

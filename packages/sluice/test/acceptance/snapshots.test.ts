@@ -21,7 +21,7 @@ loads:
   dim_people: { mode: scd2, from: stage.people, key: id, ${load} }
 `
 
-function project(load = 'snapshot: file_date', source = 'changedContent: error') {
+function project(load = 'snapshot: file_date', source = 'changedContent: error\n    duplicateContent: append') {
   return makeProject({
     'package.json': '{ "private": true, "type": "module" }',
     'sluice.config.json': '{ "name": "p", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
@@ -119,7 +119,7 @@ test('WH-09: a source that each delivery replaces, or an absence amid dates of t
   }
   rmSync(replaced, { recursive: true })
   {
-    await using opened = await openProject(project('snapshot: file_date', 'changedContent: append'))
+    await using opened = await openProject(project('snapshot: file_date', 'changedContent: error'))
     expect((await opened.plan()).problems.map(({ name }) => name)).toContain('Warehouse.SnapshotChanged')
   }
   const dated = project('effective: file_date, deletes: absence')

@@ -177,11 +177,11 @@ export const warehouseErrors = {
   }),
   'Warehouse.SnapshotChanged': entry<{ target: string; source: string }>({
     code: 'SLU6043',
-    title: 'A file could become part of its own correction.',
+    title: 'A source of snapshots would mix or skip files.',
     message: ({ target, source }) =>
-      `All rows of a date are one snapshot for "${target}", but ${source} adds the rows of a file whose name it knows and whose content is new to those that it has: who is gone from the correction would stay.`,
+      `All rows of a date are one snapshot for "${target}", but ${source} adds the rows of a file whose name it knows and whose content is new to those that it has, or skips a day that is like an earlier one: the history would be wrong.`,
     hint: ({ source }) =>
-      `Let ${source} refuse such files: files(…, { changedContent: 'error' }). A correction is then refused by name, with its file in the error folder. Then: sluice check`,
+      `Let ${source} refuse such files: files(…, { changedContent: 'error', duplicateContent: 'append' }). A correction is then refused by name, with its file in the error folder. Then: sluice check`,
     retry: 'terminal',
     exit: 2,
     explanation: 'Fault WH-09.',
