@@ -247,6 +247,10 @@ export interface Scd2Options<From extends string = string> extends LoadOptions<F
   /** @default all columns but the key, `effective` and `sequence` */
   readonly track?: readonly string[]
   readonly effective?: string
+  /** The column with the instant of the snapshot that a row is of; in place of `effective`, `sequence`, `deletes` and `late`. */
+  readonly snapshot?: string
+  /** For `snapshot`: whether a file without a row is a snapshot, too. @default false */
+  readonly allowEmpty?: boolean
   readonly sequence?: string
   readonly deletes?: DeletesInput
   /** @default 'history' */

@@ -90,6 +90,13 @@ export type Load =
       readonly track?: readonly string[]
       /** When a row became true, in the data. @default the commit time of the version that is loaded */
       readonly effective?: string
+      /**
+       * The column with the instant of the snapshot that a row is of: the table holds the rows of all instants, and a key that the next snapshot lacks
+       * was deleted then. In place of `effective`, `sequence`, `deletes` and `late`.
+       */
+      readonly snapshot?: string
+      /** For `snapshot`: whether a file without a row is a snapshot, after which nothing holds any more. @default false: as if it were missing */
+      readonly allowEmpty?: boolean
       /** Orders changes of one key at one effective time. */
       readonly sequence?: string
       /** `absence`: the input is the whole truth, a missing key is deleted; or a flag in the data. @default none */

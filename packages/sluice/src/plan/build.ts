@@ -8,7 +8,7 @@ import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from 
 import { findCycles, mergeOrders, waves } from './graph.ts'
 import { selectTasks } from './select.ts'
 import type { Plan, PlanInput, PlanResult, PlanTask } from './types.ts'
-import { unknownColumns } from './validate.ts'
+import { unknownColumns, unsoundSnapshots } from './validate.ts'
 
 /**
  * Builds the plan of a project as it stands. Problems of the analysis are the caller's already and do not come again.
@@ -36,6 +36,7 @@ export function buildPlan(input: PlanInput): PlanResult {
     ...cycleProblems(declared, producer),
     ...layerProblems,
     ...unknownColumns(input),
+    ...unsoundSnapshots(input),
     ...unknownApprovals(input, declared),
     ...selection.problems,
     ...approvalProblems(tasks, ordered),

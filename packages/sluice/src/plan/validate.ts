@@ -4,6 +4,7 @@ import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { checksOf, tablesOf } from '../definition/problems/declared.ts'
 import { noPlaces, type Path } from '../definition/problems/places.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { projectIndex } from '../definition/project-index.ts'
 import type { Load } from '../definition/types.ts'
 import type { PlanInput } from './types.ts'
 
@@ -46,6 +47,46 @@ export function unknownColumns(input: PlanInput): readonly Problem[] {
   )
 }
 
+/**
+ * Histories from snapshots whose instants come from a source that does not hold them all, each once: a delivery replaces the others, or a file that
+ * came with other content is there twice.
+ *
+ * @example unsoundSnapshots(input)
+ */
+export function unsoundSnapshots({ project, analysis, places = noPlaces }: PlanInput): readonly Problem[] {
+  const { loads, source } = projectIndex(project)
+  return loads.flatMap(({ target, load, pipeline }) => {
+    if (load.mode !== 'scd2' || load.snapshot === undefined) return []
+    const at = places(pipeline.file).at(['loads', target], 'snapshot')
+    return tablesBehind(`${load.from}.${load.snapshot}`, analysis).flatMap((table) => {
+      const from = source(table)?.source
+      if (from === undefined || from.kind === 'cdc') return []
+      if (from.mode === 'replace')
+        return [problem('Warehouse.SnapshotReplaced', { target, from: load.from, source: table }, { at })]
+      return from.kind === 'files' && (from.changedContent === 'append' || from.duplicateContent === 'skip')
+        ? [problem('Warehouse.SnapshotChanged', { target, source: table }, { at })]
+        : []
+    })
+  })
+}
+
+/** The tables that a column's values come through, itself first. */
+function tablesBehind(column: string, analysis: PlanInput['analysis']): readonly string[] {
+  const seen = new Set([column])
+  for (const one of seen) {
+    const [table, name] = splitColumn(one)
+    const made = analysis[table]?.columns.find((other) => other.column.toLowerCase() === name.toLowerCase())
+    for (const from of made?.from ?? []) seen.add(from)
+  }
+  return [...new Set([...seen].map((one) => splitColumn(one)[0]))]
+}
+
+/** @example splitColumn('raw.sales.quantity') // ['raw.sales', 'quantity'] */
+function splitColumn(column: string): readonly [table: string, column: string] {
+  const [layer, table, ...name] = column.split('.')
+  return [`${layer}.${table}`, name.join('.')]
+}
+
 function unknownColumn(use: ColumnUse, { columns, places = noPlaces }: PlanInput, file: string): readonly Problem[] {
   const known = (columns[use.table] ?? []).map(({ name }) => name)
   if (known.length === 0 || known.includes(use.column)) return []
@@ -77,6 +118,7 @@ function columnsOfLoad(target: string, load: Load): readonly ColumnUse[] {
     ['deletes', load.mode === 'upsert' || load.mode === 'scd2' ? [deleteColumn(load.deletes)] : []],
     ['track', load.mode === 'scd2' ? (load.track ?? []) : []],
     ['effective', load.mode === 'scd2' ? [load.effective] : []],
+    ['snapshot', load.mode === 'scd2' ? [load.snapshot] : []],
     ['sequence', load.mode === 'scd2' ? [load.sequence] : []],
     ['lookups', Object.values(lookedUp).flatMap(({ key, at }) => [...Object.keys(key), at])],
     ['distribute', isOwn(load.distribute) ? [] : [load.distribute]],

@@ -65,6 +65,8 @@ export interface TaskOutcome {
     readonly inserted: number
     readonly updated: number
     readonly deleted: number
+    /** Of a history: versions that a delete ended. They keep their rows. */
+    readonly closed?: number
     readonly total: number
   }
   /** Of a command: what it found and did. */

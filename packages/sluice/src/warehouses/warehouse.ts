@@ -42,6 +42,22 @@ export interface LoadInput {
     /** Of each file that went, the least and the greatest key, as the engine's texts. */
     readonly went: readonly { readonly min: string; readonly max: string }[]
   }
+  /** For `scd2` from snapshots: what the rows of the snapshots do not tell of them. */
+  readonly snapshots?: {
+    /** Instants of accepted snapshots that have no row at all, as text. */
+    readonly empty: readonly string[]
+    /** Rows that were refused, with a column `fields`: JSON of column → text. */
+    readonly refused: readonly {
+      readonly relation: Relation
+      /** The instant of each file, by the column `_file`. @default the column of the snapshot among the fields */
+      readonly instants?: { readonly [file: string]: string }
+    }[]
+    /** Accepted files by the column `_file` of their table, with their instants: one of which neither a row nor a refused row is there was empty. */
+    readonly deliveries?: readonly {
+      readonly relation: Relation
+      readonly instants: { readonly [file: string]: string }
+    }[]
+  }
   /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
   /** Whether drift that can lose data is approved: a mode that writes every row anew then makes the target's columns anew too. */

@@ -144,6 +144,48 @@ export const warehouseErrors = {
     exit: 1,
     explanation: 'Fault WH-08.',
   }),
+  'Warehouse.SnapshotConflict': entry<{ target: string; count: number; samples: string }>({
+    code: 'SLU6040',
+    title: 'A snapshot has two states of one key.',
+    message: ({ target, count, samples }) =>
+      `${count} keys of "${target}" have different rows in the snapshot of one instant, so it is unknown which is true. The first: ${samples}`,
+    hint: () =>
+      `${safe} All rows of an instant together are its snapshot, whatever files they came in. Keep one row of each key and instant in the model, or declare the whole key.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-08.',
+  }),
+  'Warehouse.SnapshotInstants': entry<{ target: string; column: string; table: string }>({
+    code: 'SLU6041',
+    title: 'Files cannot be placed among the snapshots.',
+    message: ({ target, column, table }) =>
+      `Files of ${table} have refused rows, or no rows, and so a say in "${target}", but "${column}" is no date, while their names hold dates: it is unknown which snapshots they are.`,
+    hint: ({ column }) => `${safe} Let "${column}" be _file_date itself, as a date. Then: sluice run`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09: a key whose row was refused is not absent.',
+  }),
+  'Warehouse.SnapshotReplaced': entry<{ target: string; from: string; source: string }>({
+    code: 'SLU6042',
+    title: 'A history from snapshots needs all of them.',
+    message: ({ target, from, source }) =>
+      `"${target}" is made of the snapshots of all instants in ${from}, but ${source} is replaced by each delivery, and holds the newest one alone.`,
+    hint: ({ source }) => `Let ${source} append: files(…, { mode: 'append' }). Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
+  'Warehouse.SnapshotChanged': entry<{ target: string; source: string }>({
+    code: 'SLU6043',
+    title: 'A source of snapshots would mix or skip files.',
+    message: ({ target, source }) =>
+      `All rows of a date are one snapshot for "${target}", but ${source} adds the rows of a file whose name it knows and whose content is new to those that it has, or skips a day that is like an earlier one: the history would be wrong.`,
+    hint: ({ source }) =>
+      `Let ${source} refuse such files: files(…, { changedContent: 'error', duplicateContent: 'append' }). A correction is then refused by name, with its file in the error folder. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',

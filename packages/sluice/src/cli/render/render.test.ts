@@ -109,6 +109,12 @@ describe('a run', () => {
     expect(summaryLines(done(event), plain, 120).join()).not.toContain('Loaded')
   })
 
+  test('what a delete closed is told apart from deleted rows: inserted less deleted makes the rows', () => {
+    const load = { inserted: 25_907, updated: 0, deleted: 0, closed: 1275, total: 25_907 }
+    const event = finished({ kind: 'load', table: 'dim_product', status: 'succeeded', load, accounting: undefined })
+    expect(outcome(event)).toContain('+25,907 ~0 -0 = 25,907 rows, 1,275 closed')
+  })
+
   test('a table that needs an approval is named, with the command that gives it', () => {
     const reason = 'its schema would change in a way that can lose data'
     const view = done(finished({ kind: 'model', table: 'stage.sales', status: 'skipped', reason }))

@@ -106,5 +106,6 @@ export function equation(rows: {
 
 /** @example loadText({ inserted: 5, updated: 1, deleted: 0, total: 9 }) // '+5 ~1 -0 = 9 rows' */
 export function loadText(load: NonNullable<Finished['load']>): string {
-  return `+${count(load.inserted)} ~${count(load.updated)} -${count(load.deleted)} = ${plural(load.total, 'row')}`
+  const closed = load.closed === undefined || load.closed === 0 ? '' : `, ${count(load.closed)} closed`
+  return `+${count(load.inserted)} ~${count(load.updated)} -${count(load.deleted)} = ${plural(load.total, 'row')}${closed}`
 }

@@ -48,7 +48,8 @@ export function upsert<const From extends string>(options: UpsertOptions<From>):
 /**
  * A slowly changing dimension of type 2: every state that a key has had, with the time from which and until which it held.
  *
- * @example scd2({ from: 'analytics.dim_product', key: 'stock_code', effective: 'file_date' })
+ * @example scd2({ from: 'analytics.dim_product', key: 'stock_code', effective: 'valid_from' })
+ * @example scd2({ from: 'analytics.prices', key: 'stock_code', snapshot: 'file_date' }) // from dated full deliveries
  */
 export function scd2<const From extends string>(options: Scd2Options<From>): LoadOf<'scd2', From> {
   return { mode: 'scd2', ...options }

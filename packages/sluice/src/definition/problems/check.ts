@@ -286,6 +286,6 @@ export function columnsOfLoad(load: Load): readonly string[] {
     named.push(...load.key)
     if (typeof load.deletes === 'object') named.push(load.deletes.column)
   }
-  if (load.mode === 'scd2') named.push(...(load.track ?? []), load.effective, load.sequence)
+  if (load.mode === 'scd2') named.push(...(load.track ?? []), load.effective, load.snapshot, load.sequence)
   return [...new Set(named.filter((name) => name !== undefined))]
 }

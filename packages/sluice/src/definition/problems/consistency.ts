@@ -1,5 +1,5 @@
 /** What no single value shows: options that do not fit each other. An option that would be ignored is refused, as a silent default would be. */
-import type { FilesInput, ProcedureInput } from '../input.ts'
+import type { FilesInput, ProcedureInput, Scd2Options } from '../input.ts'
 import type { Check, Column, CsvFormat } from '../types.ts'
 
 /** A value that does not fit the others: its key, and what it must be instead. */
@@ -77,6 +77,33 @@ export function checkMisfits(check: Check): readonly Misfit[] {
   if (min === undefined && max === undefined) return [{ key: 'min', expected: 'a bound, or a "max", or both' }]
   const bothNumbers = typeof min === 'number' && typeof max === 'number'
   return bothNumbers && min > max ? [{ key: 'max', expected: `at least ${min}, the min` }] : []
+}
+
+/**
+ * The options of a history that do not fit each other: snapshots tell their instants and what is absent, and have no late ones.
+ *
+ * @example scd2Misfits({ mode: 'scd2', from: 'a.b', key: 'k', snapshot: 'd', deletes: 'absence' }) // [{ key: 'deletes', expected: '…' }]
+ */
+export function scd2Misfits(load: Scd2Options): readonly Misfit[] {
+  if (load.snapshot === undefined) {
+    const misfits: Misfit[] = []
+    if (load.allowEmpty !== undefined) misfits.push({ key: 'allowEmpty', expected: 'left out without a "snapshot"' })
+    // What is absent has no row that could say when it went: it would be the clock of the run, amid dates of the data.
+    if (load.deletes === 'absence' && load.effective !== undefined)
+      misfits.push({
+        key: 'deletes',
+        expected: `a column that says so; or name the date of full deliveries as "snapshot" in place of "effective": an absent row does not say when it went`,
+      })
+    return misfits
+  }
+  const others = ['effective', 'sequence', 'deletes', 'late'] as const
+  const isKey = [load.key].flat().includes(load.snapshot)
+  return [
+    ...others
+      .filter((key) => load[key] !== undefined)
+      .map((key) => ({ key, expected: `left out beside "snapshot", which says it all: ${load.snapshot}` })),
+    ...(isKey ? [{ key: 'snapshot', expected: 'no part of the key, as a key is the same in all snapshots' }] : []),
+  ]
 }
 
 /**

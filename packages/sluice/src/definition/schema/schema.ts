@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { cdc, changes, lookups } from '../cdc/schema.ts'
 import { encodings } from '../encodings.ts'
 import { isParameterType, parameterMisfits } from '../parameters.ts'
-import { csvMisfits, filesMisfits } from '../problems/consistency.ts'
+import { csvMisfits, filesMisfits, scd2Misfits } from '../problems/consistency.ts'
 import { connection, procedure } from '../procedures/schema.ts'
 import { isCron } from '../schedule.ts'
 import {
@@ -131,22 +131,27 @@ const load = z.discriminatedUnion('mode', [
   strict({ mode: z.literal('incremental'), ...loadOptions, lookups, by: name }),
   strict({ mode: z.literal('append'), ...loadOptions, lookups, batch: name.optional() }),
   strict({ mode: z.literal('upsert'), ...loadOptions, lookups, key: keyColumns, deletes }),
-  strict({
-    mode: z.literal('scd2'),
-    ...loadOptions,
-    key: keyColumns,
-    track: columns.optional(),
-    effective: name.optional(),
-    sequence: name.optional(),
-    deletes,
-    late: z.enum(['history', 'reject']).optional(),
-    columns: strict({
+  consistent(
+    strict({
+      mode: z.literal('scd2'),
+      ...loadOptions,
+      key: keyColumns,
+      track: columns.optional(),
       effective: name.optional(),
-      expiry: name.optional(),
-      current: name.optional(),
-      surrogate: name.optional(),
-    }).optional(),
-  }),
+      snapshot: name.optional().meta({ description: 'The column with the instant of the snapshot that a row is of' }),
+      allowEmpty: z.boolean().optional(),
+      sequence: name.optional(),
+      deletes,
+      late: z.enum(['history', 'reject']).optional(),
+      columns: strict({
+        effective: name.optional(),
+        expiry: name.optional(),
+        current: name.optional(),
+        surrogate: name.optional(),
+      }).optional(),
+    }),
+    scd2Misfits,
+  ),
 ])
 
 const notifierOptions = {

@@ -118,6 +118,8 @@ type EventBody =
         readonly inserted: number
         readonly updated: number
         readonly deleted: number
+        /** Of a history: versions that a delete ended. They keep their rows. */
+        readonly closed?: number
         readonly total: number
       }
       readonly error?: ErrorSummary

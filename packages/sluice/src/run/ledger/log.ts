@@ -53,7 +53,7 @@ function accounting(event: Extract<RunEvent, { type: 'task.finished' }>): string
 }
 
 function loaded(event: Extract<RunEvent, { type: 'task.finished' }>): string {
-  return event.load === undefined
-    ? ''
-    : `, ${event.load.inserted} inserted, ${event.load.updated} updated, ${event.load.deleted} deleted, ${event.load.total} in all`
+  if (event.load === undefined) return ''
+  const { inserted, updated, deleted, closed = 0, total } = event.load
+  return `, ${inserted} inserted, ${updated} updated, ${deleted} deleted${closed === 0 ? '' : `, ${closed} closed`}, ${total} in all`
 }

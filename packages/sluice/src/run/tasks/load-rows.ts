@@ -34,7 +34,7 @@ export function loadColumns({ project }: TaskContext, load: Load, record: Commit
   const model = projectIndex(project).model(load.from)?.model
   if (load.mode !== 'scd2' || model?.kind !== 'changes' || model.as !== 'history') return columns
   const flag = typeof load.deletes === 'object' ? load.deletes.column : undefined
-  const named = new Set([...load.key, ...(load.track ?? []), load.effective, load.sequence, flag])
+  const named = new Set([...load.key, ...(load.track ?? []), load.effective, load.snapshot, load.sequence, flag])
   return columns.filter(({ name }) => !Object.hasOwn(historyColumns, name) || named.has(name))
 }
 

@@ -6,10 +6,11 @@ import type { Load } from '../../definition/types.ts'
 import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
-import type { LoadInput, LoadLedgerRow } from '../../warehouses/warehouse.ts'
+import type { LoadInput, LoadLedgerRow, LoadResult } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import { resolveInputs } from './inputs.ts'
 import { loadColumns, loadFiles, loadIdOf, movedFiles } from './load-rows.ts'
+import { snapshotsOf } from './snapshots.ts'
 
 /**
  * Runs a load task; a load that the ledger already has is not done again.
@@ -44,8 +45,23 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
     version: record.version,
     // What was loaded before is no work of this run.
     loaded: result.status === 'loaded' ? result.inserted + result.updated + result.deleted : 0,
-    load: { inserted: result.inserted, updated: result.updated, deleted: result.deleted, total: result.total },
+    load: loadOutcome(load, result),
   }
+}
+
+/**
+ * What a load did, for events and summaries. What a delete closes in a history keeps its row, and is no deleted one: of those there are only the
+ * versions that late changes made needless.
+ *
+ * @example loadOutcome(scd2Load, result) // { inserted: 25907, updated: 0, deleted: 0, closed: 1275, total: 25907 }
+ */
+export function loadOutcome(
+  { mode }: Pick<Load, 'mode'>,
+  { inserted, updated, deleted, vanished = 0, total }: LoadResult,
+): NonNullable<TaskOutcome['load']> {
+  return mode === 'scd2'
+    ? { inserted, updated, deleted: vanished, closed: deleted, total }
+    : { inserted, updated, deleted, total }
 }
 
 async function loadInput(
@@ -59,6 +75,7 @@ async function loadInput(
   const columns = loadColumns(context, load, record)
   const files = await loadFiles(context, load, record, growth, last)
   const moved = await movedFiles(context, load, record, last)
+  const snapshots = await snapshotsOf(context, load, record)
   return {
     loadId: loadIdOf(task, record, columns),
     target: task.table,
@@ -71,6 +88,7 @@ async function loadInput(
     rows: files.reduce((sum, { rows }) => sum + rows, 0),
     ...(record.operation !== 'replace' ? { added: batches(record, growth.fresh) } : {}),
     ...(moved === undefined ? {} : { moved }),
+    ...(snapshots === undefined ? {} : { snapshots }),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
     run: context.run,

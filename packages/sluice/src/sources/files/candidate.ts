@@ -12,6 +12,7 @@ import { runTableChecks } from '../../quality/table-checks.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { type Member, type PrepareContext, refusal } from './prepare.ts'
 import { fileContract } from './scan.ts'
+import { recordFields } from './text/record-fields.ts'
 import type { RefusedRecord } from './text/survey.ts'
 
 /** A written file of a candidate. */
@@ -105,13 +106,19 @@ function withTotal({ detail: _, ...check }: CheckResult, total: number): CheckRe
 
 async function writeQuarantine(judged: readonly Judged[], context: TakeFiles): Promise<Candidate['quarantine']> {
   const writer = quarantineWriter(context.take.session, context.take.scratch)
-  for (const { member, refused } of judged) if (refused.length > 0) addRefused(writer, member, refused)
+  for (const { member, refused } of judged) if (refused.length > 0) addRefused(writer, member, refused, context.source)
   const written = await writer.finish()
   if (written === undefined) return []
   return [{ localFile: written.localFile, rows: written.rows, reasons: written.reasons }]
 }
 
-function addRefused(writer: QuarantineWriter, member: Member, refused: readonly RefusedRecord[]): void {
+function addRefused(
+  writer: QuarantineWriter,
+  member: Member,
+  refused: readonly RefusedRecord[],
+  { columns, format }: TakeFiles['source'],
+): void {
+  const split = { ...member.survey, names: Object.keys(columns) }
   const { path } = member.input
   const descriptor = openSync(member.localFile, 'r')
   const read = (offset: number, length: number): Buffer => {
@@ -123,7 +130,8 @@ function addRefused(writer: QuarantineWriter, member: Member, refused: readonly 
     if (headerBytes > 0) writer.header(path, read(0, headerBytes))
     for (const { line, record, offset, length, reasons, text } of refused) {
       const bytes = text === undefined ? read(offset, length) : Buffer.from(text)
-      writer.add({ file: path, line, record, offset, bytes, reasons })
+      const fields = recordFields(bytes, format, split)
+      writer.add({ file: path, line, record, offset, bytes, reasons, ...(fields === undefined ? {} : { fields }) })
     }
   } finally {
     closeSync(descriptor)

@@ -93,16 +93,23 @@ function fatesSql({ dialect, target }: LoadContext, shape: Scd2Shape): string {
 }
 
 /** Leaves what the version alone cannot decide: keys with several changes, and those with an observation at that instant or after it. */
-async function leaveUnclear({ sql }: LoadContext, { keys, observations }: Scd2Shape, several: boolean): Promise<void> {
+async function leaveUnclear(context: LoadContext, { keys, observations }: Scd2Shape, several: boolean): Promise<void> {
+  const { sql } = context
   if (several) {
     await sql.run(`UPDATE sluice_moves AS m SET sluice_fate = 'left' WHERE ${keyIn(keys, 'm', 'sluice_repeated')}`)
   }
-  if ((await countOf(sql, `SELECT count(*) FROM (SELECT 1 FROM ${observations} LIMIT 1) AS o`)) > 0) {
-    await sql.run(
-      `UPDATE sluice_moves AS m SET sluice_fate = 'left' FROM ${observations} AS o
-       WHERE ${sameKey(keys, 'o', 'm')} AND o.${own.effective} >= m.${own.effective}`,
-    )
-  }
+  if ((await countOf(sql, `SELECT count(*) FROM (SELECT 1 FROM ${observations} LIMIT 1) AS o`)) === 0) return
+  // The newest observation of a key decides alike for each of its changes: a join with all of them would grow as changes times observations.
+  await create(
+    context,
+    'sluice_observed',
+    `SELECT ${columnList(keys)}, max(o.${own.effective}) AS sluice_newest FROM ${observations} AS o
+     WHERE ${keyIn(keys, 'o', 'sluice_moves')} GROUP BY ${columnList(keys)}`,
+  )
+  await sql.run(
+    `UPDATE sluice_moves AS m SET sluice_fate = 'left' FROM sluice_observed AS o
+     WHERE ${sameKey(keys, 'o', 'm')} AND o.sluice_newest >= m.${own.effective}`,
+  )
 }
 
 /** Ends the versions that held until now; how many. */

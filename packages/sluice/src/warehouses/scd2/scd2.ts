@@ -25,6 +25,7 @@ import {
   scd2Shape,
   type Tally,
 } from './shape.ts'
+import { loadSnapshots } from './snapshots.ts'
 import { writeTimelines } from './write.ts'
 
 export const scd2: LoadModeEntry = {
@@ -40,6 +41,7 @@ export const scd2: LoadModeEntry = {
   async run(context) {
     const { sql, dialect, input, target } = context
     const shape = scd2Shape(input, dialect)
+    if (shape.load.snapshot !== undefined) return loadSnapshots(context, shape)
     const putBack = await liftMembers(sql, { dialect, load: shape.load, target: input.target, instant: shape.instant })
     const incoming = await readChanges(context, shape)
     await refuseStale(context, shape)

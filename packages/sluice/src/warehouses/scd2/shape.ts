@@ -85,17 +85,18 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
   const { load, columns, target } = input
   assert(load.mode === 'scd2', 'the load is scd2')
   const flag = typeof load.deletes === 'object' ? load.deletes.column : undefined
-  requireColumns(input, [...load.key, ...(load.track ?? []), load.effective, load.sequence, flag])
+  const effective = load.effective ?? load.snapshot
+  requireColumns(input, [...load.key, ...(load.track ?? []), effective, load.sequence, flag])
   const told = addedColumns('history').map(({ name }) => name)
   const isHistory = told.every((name) => columns.some((column) => column.name === name))
   // What a history tells of each change beside the row would make every change a new version.
   const beside = isHistory ? told.filter((name) => load.track?.includes(name) !== true) : []
-  const notAttributes = new Set([...load.key, load.effective, load.sequence, flag, ...beside])
+  const notAttributes = new Set([...load.key, effective, load.sequence, flag, ...beside])
   const attributes = columns.map(({ name }) => name).filter((name) => !notAttributes.has(name))
   const tracked = attributes.filter((name) => load.track?.includes(name) ?? true)
   const reserved = new Set(Object.values(load.columns))
   for (const { name } of columns) {
-    const clash = name !== load.effective && name !== flag && reserved.has(name)
+    const clash = name !== effective && name !== flag && reserved.has(name)
     if (clash || name.startsWith('sluice_')) {
       const why = clash
         ? 'the dimension has a column of its own with this name'
@@ -107,10 +108,10 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
     const why = `it is ${type}, whose values warehouses write as different texts, and a key's text makes its surrogate: cast it in the model`
     if (['FLOAT', 'DOUBLE', 'BLOB'].includes(type)) throw sluiceError('Warehouse.Column', { target, column: name, why })
   }
-  const instant = columns.find(({ name }) => name === load.effective)?.type ?? 'TIMESTAMP'
+  const instant = columns.find(({ name }) => name === effective)?.type ?? 'TIMESTAMP'
   if (!['DATE', 'TIMESTAMP', 'TIMESTAMP WITH TIME ZONE'].includes(instant)) {
     const why = `it says when a row became true, and is ${instant}, not a date or a timestamp`
-    throw sluiceError('Warehouse.Column', { target, column: load.effective ?? '', why })
+    throw sluiceError('Warehouse.Column', { target, column: effective ?? '', why })
   }
   return {
     load,
@@ -122,7 +123,7 @@ export function scd2Shape(input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
     columns: load.columns,
     instant,
     forever: foreverSql({ dialect, instant }),
-    timed: load.effective !== undefined,
+    timed: effective !== undefined,
     observations: ownTable('scd2_observations', target, dialect),
   }
 }

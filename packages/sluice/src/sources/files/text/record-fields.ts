@@ -1,0 +1,82 @@
+/** What a refused record says of each column, as far as it can be split: who reads quarantine then knows whose row it was. */
+import type { CsvFormat, FileFormat } from '../../../definition/file-types.ts'
+import { dialectOf } from './dialect.ts'
+import { decode } from './encoding.ts'
+
+/** The columns of a source, and where they are in a record. */
+export interface RecordColumns {
+  readonly names: readonly string[]
+  /** How many fields a record has. */
+  readonly fields: number
+  readonly positions: readonly number[]
+}
+
+/**
+ * The texts of a record by column; undefined where it is not well formed. A column that the record does not tell exactly is left out.
+ *
+ * @example recordFields(Buffer.from('1,"a, b"\n'), { kind: 'csv' }, { names: ['id', 'name'], fields: 2, positions: [0, 1] }) // { id: '1', name: 'a, b' }
+ */
+export function recordFields(
+  bytes: Buffer,
+  format: FileFormat,
+  { names, fields, positions }: RecordColumns,
+): { readonly [column: string]: string | null } | undefined {
+  if (format.kind !== 'csv') return jsonFields(bytes.toString('utf8'), names)
+  const text = decode(bytes, dialectOf(format).encoding)
+  const texts = text === undefined ? undefined : splitRecord(withoutEnd(text, format.recordEnd), format)
+  if (texts?.length !== fields) return undefined
+  return Object.fromEntries(names.map((name, at) => [name, texts[positions[at]!] ?? null]))
+}
+
+function jsonFields(text: string, names: readonly string[]): { readonly [column: string]: string | null } | undefined {
+  let row: unknown
+  try {
+    row = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return undefined
+  const told = names.flatMap((name) => {
+    const value = Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined
+    // A number that JavaScript cannot hold would be another one.
+    if (value === undefined || (typeof value === 'number' && !Number.isSafeInteger(value))) return []
+    if (value === null || typeof value === 'string') return [[name, value] as const]
+    return [[name, JSON.stringify(value)] as const]
+  })
+  return Object.fromEntries(told)
+}
+
+function withoutEnd(text: string, recordEnd: string | undefined): string {
+  if (recordEnd !== undefined && text.endsWith(recordEnd)) return text.slice(0, -recordEnd.length)
+  return text.replace(/\r?\n$|\r$/, '')
+}
+
+/** The fields of one record; undefined where its quotes are no pairs. */
+function splitRecord(text: string, format: CsvFormat): (string | null)[] | undefined {
+  const { delimiter = ',', quote = '"' } = format
+  const escapeText = format.escape ?? quote
+  const found: (string | null)[] = []
+  for (let at = 0; ; ) {
+    if (quote === '' || text[at] !== quote) {
+      const end = text.indexOf(delimiter, at)
+      const raw = text.slice(at, end < 0 ? undefined : end)
+      found.push(raw === '' ? null : raw)
+      if (end < 0) return found
+      at = end + delimiter.length
+      continue
+    }
+    let value = ''
+    for (at++; ; at++) {
+      if (at >= text.length) return undefined
+      const isEscape = text[at] === escapeText && (text[at + 1] === quote || text[at + 1] === escapeText)
+      if (isEscape && at + 1 < text.length) at++
+      else if (text[at] === quote) break
+      value += text[at]
+    }
+    found.push(value)
+    at++
+    if (at === text.length) return found
+    if (!text.startsWith(delimiter, at)) return undefined
+    at += delimiter.length
+  }
+}

@@ -1,0 +1,131 @@
+/** A history from dated full files, through sources, models and the load; the case of deletes that got the clock of the run. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
+import { openProject } from '../../src/run/project.ts'
+import { makeProject } from './project.ts'
+
+const pipeline = (source: string, load: string): string => `
+name: m
+layers: [raw, stage]
+sources:
+  people:
+    kind: files
+    path: inbox/people_*.csv
+    fileDate: yyyy-MM-dd
+    columns: { id: integer, city: text, age: { type: integer, nullable: true } }
+    quarantine: { maxShare: 0.9 }
+    ${source}
+loads:
+  dim_people: { mode: scd2, from: stage.people, key: id, ${load} }
+`
+
+function project(load = 'snapshot: file_date', source = 'changedContent: error\n    duplicateContent: append') {
+  return makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.json': '{ "name": "p", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+    'pipelines/m/pipeline.yaml': pipeline(source, load),
+    'pipelines/m/stage/people.sql': 'SELECT id, city, _file_date AS file_date FROM raw.people\n',
+    'inbox/.keep': '',
+  })
+}
+
+/** Delivers files, each by its day of March 2026, and runs once. */
+async function run(root: string, files: Readonly<Record<string, string>>): Promise<unknown> {
+  for (const [name, rows] of Object.entries(files))
+    writeFileSync(join(root, `inbox/people_2026-03-${name}.csv`), `id,city,age\n${rows}`)
+  await using opened = await openProject(root)
+  const { summary } = await opened.run()
+  return summary.status
+}
+
+async function history(root: string): Promise<unknown[][]> {
+  await using session = await duckDbEngine({ memoryLimit: '1GB', threads: 1 }).open({
+    attach: { path: join(root, 'warehouse.duckdb'), name: 'w', readOnly: true },
+  })
+  const rows = await session.all(
+    `SELECT id, city, strftime(effective_date, '%d') AS d, strftime(expiry_date, '%d.%m.%Y') AS e FROM w.dim_people ORDER BY id, effective_date`,
+  )
+  return rows.map((row) => Object.values(row as object).map((value) => String(value).replace('31.12.9999', '')))
+}
+
+const [first, second, third] = ['1,Ankara,\n2,Izmir,\n', '1,Ankara,\n', '1,Ankara,\n2,Adana,\n'] as const
+const expected = [
+  ['1', 'Ankara', '01', ''],
+  ['2', 'Izmir', '01', '02.03.2026'],
+  ['2', 'Adana', '05', ''],
+]
+
+test('WH-09: who is gone is closed at the date of the file without it, whatever the clock; a return is no conflict', async () => {
+  const root = project()
+  for (const files of [{ '01': first }, { '02': second }, { '05': third }]) {
+    expect(await run(root, files)).toBe('succeeded')
+  }
+  expect(await history(root)).toEqual(expected)
+})
+
+test('WH-06: files that come in another order, or all at once, make the same history', async () => {
+  const turned = project()
+  for (const files of [{ '05': third }, { '01': first }, { '02': second }])
+    expect(await run(turned, files)).toBe('succeeded')
+  expect(await history(turned)).toEqual(expected)
+  const once = project()
+  expect(await run(once, { '01': first, '02': second, '05': third })).toBe('succeeded')
+  expect(await history(once)).toEqual(expected)
+})
+
+test('WH-09: a key whose row was refused is not absent; where its key cannot be read, that file deletes nothing', async () => {
+  const root = project()
+  await run(root, { '01': '1,Ankara,\n2,Izmir,\n3,Bursa,\n', '02': '1,Ankara,\n2,Izmir,old\n', '03': '1,Ankara,\n' })
+  expect(await history(root)).toEqual([
+    ['1', 'Ankara', '01', ''],
+    ['2', 'Izmir', '01', '03.03.2026'],
+    ['3', 'Bursa', '01', '02.03.2026'],
+  ])
+  const unreadable = project()
+  await run(unreadable, { '01': first, '02': '1,Ankara,\ntwo,Izmir,\n', '03': second })
+  expect(await history(unreadable)).toEqual([
+    ['1', 'Ankara', '01', ''],
+    ['2', 'Izmir', '01', '03.03.2026'],
+  ])
+})
+
+test('WH-09: a file that was refused whole is missing, and a file without a row is no snapshot unless that is declared', async () => {
+  const root = project()
+  await run(root, { '01': first, '03': third })
+  writeFileSync(join(root, 'inbox/people_2026-03-02.csv'), 'id,town\n1,Ankara\n')
+  await run(root, { '04': '' })
+  expect(await history(root)).toEqual([
+    ['1', 'Ankara', '01', ''],
+    ['2', 'Izmir', '01', '03.03.2026'],
+    ['2', 'Adana', '03', ''],
+  ])
+  const empty = project('snapshot: file_date, allowEmpty: true')
+  await run(empty, { '01': first, '04': '', '05': second })
+  expect(await history(empty)).toEqual([
+    ['1', 'Ankara', '01', '04.03.2026'],
+    ['1', 'Ankara', '05', ''],
+    ['2', 'Izmir', '01', '04.03.2026'],
+  ])
+})
+
+test('WH-09: a source that each delivery replaces, or an absence amid dates of the data, is refused before anything runs', async () => {
+  const replaced = project('snapshot: file_date', 'mode: replace')
+  writeFileSync(join(replaced, 'inbox/people_2026-03-01.csv'), `id,city,age\n${first}`)
+  {
+    await using opened = await openProject(replaced)
+    expect((await opened.plan()).problems.map(({ name }) => name)).toContain('Warehouse.SnapshotReplaced')
+  }
+  rmSync(replaced, { recursive: true })
+  {
+    await using opened = await openProject(project('snapshot: file_date', 'changedContent: error'))
+    expect((await opened.plan()).problems.map(({ name }) => name)).toContain('Warehouse.SnapshotChanged')
+  }
+  const dated = project('effective: file_date, deletes: absence')
+  const refused = await openProject(dated).then(
+    async (opened) => (await opened.plan()).problems.map(({ message }) => message).join(),
+    (error) => JSON.stringify(error.problems ?? error.message),
+  )
+  expect(refused).toContain('in place of')
+})
