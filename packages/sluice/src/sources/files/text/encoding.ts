@@ -37,7 +37,8 @@ function pageOf(encoding: Encoding): CodePage {
   return page
 }
 
-const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
+/** Half of a pair of UTF-16 units: no character, and nothing that UTF-8 can hold. */
+export const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
 /**
  * A delimiter's units, or `undefined` where the encoding has no such character (in UTF-16: none below U+00FF).

@@ -1,7 +1,7 @@
 /** What a refused record says of each column, as far as it can be split: who reads quarantine then knows whose row it was. */
 import type { CsvFormat, FileFormat } from '../../../definition/file-types.ts'
 import { dialectOf } from './dialect.ts'
-import { decode } from './encoding.ts'
+import { decode, loneSurrogate } from './encoding.ts'
 
 /** The columns of a source, and where they are in a record. */
 export interface RecordColumns {
@@ -40,6 +40,8 @@ function jsonFields(text: string, names: readonly string[]): { readonly [column:
     const value = Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined
     // A number that JavaScript cannot hold would be another one.
     if (value === undefined || (typeof value === 'number' && !Number.isSafeInteger(value))) return []
+    // Half of a surrogate pair is no text that could be kept.
+    if (typeof value === 'string' && loneSurrogate.test(value)) return []
     if (value === null || typeof value === 'string') return [[name, value] as const]
     return [[name, JSON.stringify(value)] as const]
   })
