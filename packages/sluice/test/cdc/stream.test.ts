@@ -163,9 +163,9 @@ test('CD-02, CD-04, CD-12, CD-20: what a server sends is read as it was committe
 })
 
 test('CD-20: a transaction that is sent before it ends and is rolled back is never seen, and nothing of it stays on disk', async () => {
-  await sql('CREATE TABLE aborted (id int PRIMARY KEY, v text)', 'CREATE PUBLICATION "eight ""p""" FOR TABLE aborted')
-  const from = await slotOf('eight')
-  const stream = await open('eight', from, 10_000)
+  await sql('CREATE TABLE aborted (id int PRIMARY KEY, v text)', 'CREATE PUBLICATION "aborted ""p""" FOR TABLE aborted')
+  const from = await slotOf('aborted')
+  const stream = await open('aborted', from, 10_000)
   const other = await server.superuserClient()
   try {
     await other.query('BEGIN')

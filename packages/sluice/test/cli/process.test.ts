@@ -66,7 +66,7 @@ loads: { orders: { mode: append, from: raw.orders } }
   expect(others.map((url) => url.replace(/.*\/node_modules\//, ''))).toEqual(['fastest-levenshtein/mod.js'])
   expect(
     own.filter((file) => /^(sql|statemachine|warehouses|quality|notifications)\/|interpreter|load\.js|take/.test(file)),
-  ).toEqual(['sql/quote.js', 'warehouses/duckdb/stamp.js'])
+  ).toEqual(['sql/quote.js', 'sql/types/lattice.js', 'sql/types/parse.js', 'warehouses/duckdb/stamp.js'])
 })
 
 test('a mistyped command loads no engine, no parser of SQL and no schema library', () => {

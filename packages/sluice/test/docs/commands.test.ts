@@ -6,8 +6,16 @@ import { expect, test } from 'vitest'
 import { commandTable } from '../../src/cli/command-table.ts'
 import { sluice } from '../acceptance/project.ts'
 
-/** Examples of the help that a project without servers cannot run, or that have no end. */
-const elsewhere = [/^sluice cdc\b/, /^sluice crawl erp\b/, /^sluice watch\b/, /^sluice runs logs\b/]
+/** Examples of the help that need a server, a run that is at work, or a definition with an environment or a parameter; and those without an end. */
+const elsewhere = [
+  /^sluice cdc\b/,
+  /^sluice crawl erp\b/,
+  /^sluice watch\b/,
+  /^sluice runs logs\b/,
+  /^sluice task\b/,
+  /--env prod/,
+  / -p since=/,
+]
 
 /** What they end with in a project that has just been run: there is nothing to retry, and nothing to deliver again. */
 const codes: { readonly [example: string]: number } = {

@@ -82,7 +82,13 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     sql: () => session,
     columnsOf: (_, table) => columnsOf(session, table),
     load: (input) => load(session, setting, input),
-    close: () => session.close().finally(closed),
+    async close() {
+      try {
+        await session.close()
+      } finally {
+        closed()
+      }
+    },
   })
 }
 
