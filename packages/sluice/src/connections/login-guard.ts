@@ -3,6 +3,7 @@ import { scryptSync } from 'node:crypto'
 import { type Clock, newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import { canonicalJson, sha256 } from '../base/json.ts'
+import { readJson } from '../storage/read-json.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Connection, ConnectionSettings, Connector } from './connection.ts'
 
@@ -43,7 +44,8 @@ export async function guardLogin<T>(
   { state, clock }: { readonly state: Storage; readonly clock: Clock },
 ): Promise<T> {
   const path = `logins/${sha256(settings.name).slice(0, 32)}.json`
-  const refusal = await readRefusal(state, path)
+  // A damaged one is no reason to keep everybody out.
+  const refusal = await readJson<Refusal>(state, path)
   if (refusal !== undefined) {
     const age = clock.now().getTime() - Date.parse(refusal.at)
     if (age >= 0 && age < heldMs && digestOf(settings, refusal.salt) === refusal.digest)
@@ -65,15 +67,4 @@ export async function guardLogin<T>(
 
 function digestOf(settings: ConnectionSettings, salt: string): string {
   return scryptSync(canonicalJson(settings), salt, 32).toString('hex')
-}
-
-async function readRefusal(state: Storage, path: string): Promise<Refusal | undefined> {
-  const bytes = await state.read(path)
-  if (bytes === undefined) return undefined
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8')) as Refusal
-  } catch {
-    // Whatever it said, it is no reason to keep everybody out.
-    return undefined
-  }
 }

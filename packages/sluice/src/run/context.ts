@@ -11,7 +11,7 @@ import type { SourceAdapter } from '../sources/source.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Warehouse } from '../warehouses/warehouse.ts'
 import type { Connections } from './connections/connections.ts'
-import type { NewRunEvent } from './ledger/events.ts'
+import type { LoadFigures, NewRunEvent } from './ledger/events.ts'
 import type { Reading } from './planning/reading.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -61,14 +61,7 @@ export interface TaskOutcome {
   /** Of a partitioned table: those that were written, beside those whose rows are as they were. */
   readonly partitions?: { readonly rewritten: number; readonly total: number }
   readonly loaded?: number
-  readonly load?: {
-    readonly inserted: number
-    readonly updated: number
-    readonly deleted: number
-    /** Of a history: versions that a delete ended. They keep their rows. */
-    readonly closed?: number
-    readonly total: number
-  }
+  readonly load?: LoadFigures
   /** Of a command: what it found and did. */
   readonly result?: Json
 }

@@ -11,6 +11,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Problem } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { Project } from '../../definition/types.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { LoadedProject } from './load.ts'
 import { type Looks, sameLooks, textDigest } from './looks.ts'
@@ -44,7 +45,7 @@ const pathOf = (environment: string | undefined): string =>
  */
 export async function loadDefinition(root: string, state: Storage, environment?: string): Promise<Definition> {
   const path = pathOf(environment)
-  const kept = parse(await state.read(path))
+  const kept = await readJson<Kept>(state, path)
   if (kept !== undefined && kept.build === build() && same(root, kept.looks)) return { ...kept, readable: kept.project }
   const { loadProject } = await import('./load.ts')
   const { looks, ...loaded } = await loadProject(root, environment)
@@ -73,14 +74,6 @@ function same(root: string, looks: Looks): boolean {
     return sameLooks(root, looks)
   } catch {
     return false
-  }
-}
-
-function parse(bytes: Uint8Array | undefined): Kept | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as Kept
-  } catch {
-    return undefined
   }
 }
 

@@ -44,6 +44,16 @@ export interface RunSummary {
   readonly error?: ErrorSummary
 }
 
+/** What a load did to the rows of its target. */
+export interface LoadFigures {
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+  /** Of a history: versions that a delete ended. They keep their rows. */
+  readonly closed?: number
+  readonly total: number
+}
+
 type EventBody =
   | {
       readonly type: 'run.started'
@@ -114,14 +124,7 @@ type EventBody =
       readonly rows?: number
       readonly accounting?: RowAccounting
       readonly partitions?: { readonly rewritten: number; readonly total: number }
-      readonly load?: {
-        readonly inserted: number
-        readonly updated: number
-        readonly deleted: number
-        /** Of a history: versions that a delete ended. They keep their rows. */
-        readonly closed?: number
-        readonly total: number
-      }
+      readonly load?: LoadFigures
       readonly error?: ErrorSummary
       readonly reason?: string
     }

@@ -11,8 +11,9 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert, type SluiceError, sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { type ProcessIdentity, processState, thisProcess } from '../../base/process-identity.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { readJson, runPath, safeName } from './paths.ts'
+import { runPath, safeName } from './paths.ts'
 
 /** How a lease is taken. */
 export interface LeaseOptions {

@@ -9,10 +9,11 @@ import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import type { Plan } from '../../plan/types.ts'
+import { type Damaged, readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { RunInfo } from '../api.ts'
 import type { RunSummary } from './events.ts'
-import { type Damaged, readJson, runPath } from './paths.ts'
+import { runPath } from './paths.ts'
 
 /** What is written when a run starts. */
 export interface RunStart {

@@ -11,11 +11,12 @@ import { sluiceError } from '../../base/errors.ts'
 import { canonicalJson } from '../../base/json.ts'
 import { thisProcess } from '../../base/process-identity.ts'
 import type { Plan, PlanTask } from '../../plan/types.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { TaskOutcome } from '../context.ts'
 import { type ErrorSummary, type EventSink, errorSummary, type NewRunEvent, type RunEvent } from './events.ts'
 import type { LagEvent } from './lag.ts'
-import { readJson, taskFolder } from './paths.ts'
+import { taskFolder } from './paths.ts'
 
 /** The outcome of a task as it is kept. */
 export interface Outcome extends TaskOutcome {

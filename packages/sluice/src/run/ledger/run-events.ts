@@ -1,11 +1,12 @@
 /** The events of a run, collected from what its attempts, its outcomes and its own steps have left, and put in order. */
 
 import type { Plan } from '../../plan/types.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { NewRunEvent, RunEvent } from './events.ts'
 import { type RunEnd, type RunStart, readEnd, readPlan, readStart } from './ledger.ts'
 import { finishedEvent, type Outcome, parseLines, plannedOutcome, readAttemptEvents, readOutcomes } from './outcome.ts'
-import { readJson, runPath } from './paths.ts'
+import { runPath } from './paths.ts'
 
 /** What a step of the run itself had to say. */
 export interface StepRecord {

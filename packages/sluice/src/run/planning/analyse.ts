@@ -4,6 +4,7 @@ import { declaredChecks, declaredColumns, sourceColumns } from '../../definition
 import type { PlacesOf } from '../../definition/problems/known-names.ts'
 import type { Model, Pipeline, Project } from '../../definition/types.ts'
 import type { Engine } from '../../engines/engine.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { build } from '../definition/cache.ts'
 import type { ProjectAnalysis } from './models.ts'
@@ -31,7 +32,7 @@ export async function analyseProject(
   if (reading.unread !== undefined && (reading.unread.incomplete || reading.unread.tables.size > 0))
     return analyse(project, engine, reading)
   const key = digest({ build: build(), project: project.pipelines.map(analysed) })
-  const kept = parse(await cache.read(path))
+  const kept = await readJson<Kept>(cache, path)
   if (kept?.key === key) return kept.result
   const result = await analyse(project, engine, reading)
   if (result.problems.every(({ severity }) => severity !== 'error'))
@@ -74,12 +75,3 @@ function analysed(pipeline: Pipeline): unknown {
 }
 
 const textOf = (model: Model): unknown => (model.kind === 'code' ? { ...model, make: model.make.toString() } : model)
-
-/** A damaged cache counts as none. */
-function parse(bytes: Uint8Array | undefined): Kept | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as Kept
-  } catch {
-    return undefined
-  }
-}

@@ -4,6 +4,7 @@
  */
 import { projectIndex } from '../../definition/project-index.ts'
 import type { TargetState } from '../../plan/types.ts'
+import { readJson } from '../../storage/read-json.ts'
 import type { ProjectContext } from '../context.ts'
 
 type States = Readonly<Record<string, TargetState>>
@@ -24,7 +25,7 @@ export async function targetStates(context: ProjectContext): Promise<States> {
   const wanted = projectIndex(context.project).loads.map(({ target }) => target)
   if (wanted.length === 0 || !(await context.warehouseExists())) return {}
   const stamp = context.warehouseStamp()
-  const kept = parse(await context.state.read(path))
+  const kept = await readJson<Kept>(context.state, path)
   const targets = stamp !== undefined && kept?.stamp === stamp ? kept.targets : await askWarehouse(context)
   // The same before and after, so that no load came in between.
   if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
@@ -39,12 +40,4 @@ async function askWarehouse(context: ProjectContext): Promise<States> {
       if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition, run }
     return newest
   })
-}
-
-function parse(bytes: Uint8Array | undefined): Kept | undefined {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as Kept
-  } catch {
-    return undefined
-  }
 }

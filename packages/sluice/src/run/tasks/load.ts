@@ -8,6 +8,7 @@ import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import type { LoadInput, LoadLedgerRow, LoadResult } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
+import type { LoadFigures } from '../ledger/events.ts'
 import { resolveInputs } from './inputs.ts'
 import { loadColumns, loadFiles, loadIdOf, movedFiles } from './load-rows.ts'
 import { snapshotsOf } from './snapshots.ts'
@@ -58,7 +59,7 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
 export function loadOutcome(
   { mode }: Pick<Load, 'mode'>,
   { inserted, updated, deleted, vanished = 0, total }: LoadResult,
-): NonNullable<TaskOutcome['load']> {
+): LoadFigures {
   return mode === 'scd2'
     ? { inserted, updated, deleted: vanished, closed: deleted, total }
     : { inserted, updated, deleted, total }

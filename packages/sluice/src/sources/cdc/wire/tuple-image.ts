@@ -77,15 +77,7 @@ export function tupleReader(): TupleReader {
     return sluiceError('Source.ChangeText', { table, column: bad?.name ?? '' })
   }
 
-  function read(
-    frame: Buffer,
-    start: number,
-    end: number,
-    relation: Relation,
-    kind: TupleKind,
-    old: Image | undefined,
-    fault: TupleFault,
-  ): Image {
+  const read: TupleReader['read'] = (frame, start, end, relation, kind, old, fault) => {
     const { columns, key } = relation
     const width = columns.length
     if (end - start < 2) fault('it ends before its values')
