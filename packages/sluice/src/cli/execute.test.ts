@@ -180,7 +180,7 @@ describe('run', () => {
     expect(out).toContain('42,481 read = 25,670 accepted + 16,324 quarantined + 487 dropped')
     expect(err).toContain('✖ inbox/bad.csv  refused')
     expect(err.trimEnd().split('\n').at(-1)).toBe(
-      'Next: read error/sales/bad.csv.report.json, mend the file, deliver it again, then  sluice run',
+      'Next: read error/sales/bad.csv.report.json, fix the file, deliver it again, then  sluice run',
     )
     expect(project.calls.findLast(([name]) => name === 'run')?.[1]).toMatchObject({
       select: ['raw.sales', 'stage.sales'],

@@ -79,7 +79,7 @@ export async function execute(
   open: Opener = openForReal,
 ): Promise<number> {
   const { stdout, stderr, stdin, env } = process
-  // Before the line is understood, `--json` anywhere in it decides how its errors are told.
+  // Before the line is understood, `--json` anywhere in it decides how its errors are reported.
   let terminal = openTerminal({ stdout, stderr, stdin, env, json: argv.includes('--json') })
   let root = process.cwd()
   let debug = argv.includes('--debug')

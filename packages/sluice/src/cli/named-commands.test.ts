@@ -52,7 +52,7 @@ function commandsIn(text: string, where: string): readonly Named[] {
       const isNeeded =
         command?.arguments?.[0]?.optional !== true && command?.arguments !== undefined && argv.length === 1
       const isCommand = specOf(bare) !== undefined && command === undefined
-      // A first word that is no command is told of, and not taken for prose.
+      // A first word that is no command is reported, and not taken for prose.
       if (!(argv.length === 0 || isValue || isNeeded || isCommand || quoted !== undefined || isName(bare))) break
       if (bare === '' || /^[—…#|&>(]/.test(bare)) break
       // What a placeholder stands for is whatever its option takes.
@@ -142,7 +142,7 @@ test('a command is found as far as it goes', () => {
   ])
   expect(found("sluice query 'SELECT 1' --format csv")).toEqual(['query SELECT 1 --format csv'])
   expect(found('Then: sluice logs')).toEqual(['logs'])
-  expect(found('mend the rows of: sluice quarantine export <table> -o refused; then')).toEqual([
+  expect(found('fix the rows of: sluice quarantine export <table> -o refused; then')).toEqual([
     'quarantine export <table> -o refused',
   ])
 })

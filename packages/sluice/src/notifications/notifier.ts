@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { TextOrReference } from '../definition/types.ts'
 
-/** What is told. */
+/** What is reported. */
 export interface Notification {
   /** Stable across repetitions: run, task, outcome. */
   readonly id: string

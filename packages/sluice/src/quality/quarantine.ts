@@ -189,7 +189,7 @@ export interface ExportedBytes {
 }
 
 /**
- * The refused records as they were delivered, each file with its header first: mend it, and deliver it again.
+ * The refused records as they were delivered, each file with its header first: fix it, and deliver it again.
  *
  * @example for await (const { file, bytes } of exportQuarantine(session, record.quarantine)) await append(file, bytes)
  * @param where a condition on the columns of {@link quarantineRelation}, such as `list_contains(reasons, 'cast:quantity')`

@@ -135,7 +135,7 @@ export interface OpenProject extends AsyncDisposable {
   stateMachines(plan: Plan): Promise<readonly StateMachine[]>
   run(options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /**
-   * Runs again and again until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is told of once.
+   * Runs again and again until the signal aborts. A run that finds nothing to do leaves no trace, and a failure is reported once.
    *
    * @throws what ends a run before it begins, such as Definition.Invalid; not Run.Busy
    */

@@ -96,7 +96,7 @@ test('a text is a value, whatever is in it', async () => {
   expect(rows).toEqual([{ note }])
 })
 
-test('unknown, wrong and missing values are told all at once, before anything runs', async () => {
+test('unknown, wrong and missing values are reported all at once, before anything runs', async () => {
   const root = shop()
   await using project = await openProject(root)
   const error = await project

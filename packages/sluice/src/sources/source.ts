@@ -105,13 +105,13 @@ export interface SourceTraits {
   readonly identity: 'inputs' | 'run' | 'version before'
   /** What becomes of refused inputs: they are put away, and the task has done its work; or they wait for somebody, and nothing has happened. */
   readonly refused: 'put away' | 'waiting'
-  /** A refused input, as it is told. */
+  /** A refused input, as it is reported. */
   readonly tell: (input: DiscoveredInput) => {
     readonly what: 'file' | 'table'
     readonly input: string
     readonly report?: string
   }
-  /** After how long the same lag is told again. @default a source without a lag */
+  /** After how long the same lag is reported again. @default a source without a lag */
   readonly lagRepeatSeconds?: number
 }
 

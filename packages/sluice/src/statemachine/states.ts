@@ -1,4 +1,4 @@
-/** Parts of states that several machines share: what is retried, and how somebody is told. */
+/** Parts of states that several machines share: what is retried, and how somebody is informed. */
 import { registry } from '../base/registry.ts'
 import type { PayloadTemplate, Retrier, TaskState } from './types.ts'
 

@@ -2,7 +2,6 @@
 export const byteLoops: { readonly [place: string]: string } = {
   'sources/cdc/wire/pgoutput.ts: pgoutputDecoder':
     'reads a message at its offset, its functions share the buffer and the relations that it knows',
-  'sources/cdc/wire/tuple-image.ts: tupleReader': 'writes the JSON of a row while it reads its bytes, into one buffer',
   'sources/files/text/file-records.ts: recordPass': 'one pass over the bytes of a file, its state in local variables',
   'sources/files/text/record-splitter.ts: recordSplitter':
     'finds the ends of records byte by byte, its state in local variables',

@@ -240,7 +240,7 @@ test('CD-05, CD-06: behind a lost slot the tables are compared, and what was mis
   await expectEqual(root, 'public.t', 'public.u')
 })
 
-test('CD-28: a publication that was dropped and made again, or a table that was out of it, is told: changes between are missing', async () => {
+test('CD-28: a publication that was dropped and made again, or a table that was out of it, is reported: changes between are missing', async () => {
   const root = await shop(['public.t', 'public.u'], [t, rows, 'CREATE TABLE u (id int PRIMARY KEY)'])
   await runProject(root)
   await sql(`ALTER PUBLICATION ${name()} DROP TABLE u`, 'INSERT INTO u VALUES (1)')
@@ -258,7 +258,7 @@ test('CD-28: a publication that was dropped and made again, or a table that was 
 })
 
 test.each(['ALL TABLES', 'TABLES IN SCHEMA public'])(
-  'CD-28: FOR %s: what changes between is told, too',
+  'CD-28: FOR %s: what changes between is reported, too',
   async (what) => {
     const root = await unpublished(['public.t'], [t, rows])
     await sql(`CREATE PUBLICATION ${name()} FOR ${what}`)
@@ -301,7 +301,7 @@ test.each(['ALL TABLES', 'TABLES IN SCHEMA public'])(
   },
 )
 
-test('CD-06: a slot that somebody else has read is ahead; the gap is told, and found', async () => {
+test('CD-06: a slot that somebody else has read is ahead; the gap is reported, and found', async () => {
   const root = await shop(['public.t'], [t, rows])
   await runProject(root)
   await sql('DELETE FROM t WHERE id = 1')

@@ -26,7 +26,7 @@ export const summary: RunSummary = {
   durationMs: 12_300,
 }
 
-/** The events of a run in which everything that can be told is told. */
+/** The events of a run in which everything that can be told is reported. */
 export function runEvents(): readonly RunEvent[] {
   const base = { v: 1, runId: '20261120T100000Z-00000001' } as const
   const time = (seconds: number): string => new Date(Date.parse(at) + seconds * 1000).toISOString()

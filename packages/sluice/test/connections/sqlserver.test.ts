@@ -90,7 +90,7 @@ test('a set that is not wanted is passed over', async () => {
   ])
 })
 
-test('SR-03: messages below class 11 are told, and do not fail', async () => {
+test('SR-03: messages below class 11 are reported, and do not fail', async () => {
   await using server = await startTdsServer({
     procedures: { p: () => [script.message('hello'), ...oneSet, script.message('careful', 50_000, 10)] },
   })
@@ -119,7 +119,7 @@ test.each([
   expect((await collect(connection, 'good')).rows).toEqual([ids('1', '2')])
 })
 
-test('SR-02: of several errors the first is told, and the others counted; an error that was only flagged is one, too', async () => {
+test('SR-02: of several errors the first is reported, and the others counted; an error that was only flagged is one, too', async () => {
   await using server = await startTdsServer({
     procedures: {
       several: () => [raise, script.error(8_134, 'Divide by zero'), script.error(3_621, 'Ended')],
@@ -252,7 +252,7 @@ test('what the sink throws ends the call as it is', async () => {
   }
 })
 
-test('SR-10: a refused login is told once, without the password; permissions name the grant', async () => {
+test('SR-10: a refused login is reported once, without the password; permissions name the grant', async () => {
   await using server = await startTdsServer({
     procedures: { 'dbo.p': () => [script.error(229, 'The EXECUTE permission was denied.', 14)] },
   })

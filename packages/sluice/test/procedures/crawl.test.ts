@@ -64,7 +64,7 @@ describe('a scripted server', () => {
     expect(definition).toContain('resultSet: 2')
   })
 
-  test('a call that fails is told; one that takes too long shows what came before', async () => {
+  test('a call that fails is reported; one that takes too long shows what came before', async () => {
     const late = sluiceError('Connection.Timeout', { procedure: 'dbo.usp_sales', seconds: 60, rows: 9 })
     const server = scriptedServer({
       'dbo.usp_sales': () => [{ columns: [arriving('id', 'bigint')], rows: [] }, { fails: late }],

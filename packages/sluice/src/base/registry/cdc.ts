@@ -112,7 +112,7 @@ export const cdcErrors = {
     title: 'The server refused a command of replication.',
     message: ({ connection, code, why }) =>
       `The server of the connection "${connection}" refused to replicate (${code}): ${why}.`,
-    hint: () => `${kept} See what is missing, and the statements that mend it: sluice doctor`,
+    hint: () => `${kept} See what is missing, and the statements that fix it: sluice doctor`,
     retry: 'terminal',
     exit: 3,
   }),
@@ -143,7 +143,7 @@ export const cdcErrors = {
     title: 'A publication does not publish what is captured.',
     message: ({ connection, publication, why }) =>
       `The publication "${publication}" of the connection "${connection}" cannot be read: ${why.join('; ')}.`,
-    hint: () => `${kept} See the statements that mend it, and run them with --yes: sluice cdc setup`,
+    hint: () => `${kept} See the statements that fix it, and run them with --yes: sluice cdc setup`,
     retry: 'terminal',
     exit: 3,
     explanation:
@@ -184,7 +184,7 @@ export const cdcErrors = {
     message: ({ slot, connection }) =>
       `The server of the connection "${connection}" has a slot "${slot}" that this project has not made (or has removed since): another project may need it.`,
     hint: () =>
-      'Nothing was read or removed. Choose another `slot` for the source; that one is removed by whoever has made it.',
+      'Nothing was read or removed. Choose another `slot` for the source; remove that one with the program that created it.',
     retry: 'terminal',
     exit: 3,
     explanation:
@@ -206,7 +206,7 @@ export const cdcErrors = {
     message: ({ table }) =>
       `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, one added with a default, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
     hint: () =>
-      'The other tables go on. See what happened: sluice cdc status. Mend what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
+      'The other tables go on. See what happened: sluice cdc status. Fix what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
     retry: 'terminal',
     exit: 1,
     explanation:
@@ -251,7 +251,7 @@ export const cdcErrors = {
     retry: 'transient',
     exit: 1,
     explanation:
-      'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is told once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
+      'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is reported once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
   }),
   'Source.RowsHidden': entry<{ table: string; connection: string }>({
     code: 'SLU3290',

@@ -103,7 +103,7 @@ export const qualityErrors = {
     message: ({ table }) =>
       `Nothing that "${table}" refused is to be delivered again: nothing was refused, all of it was delivered again, or its definition is still the one that refused it.`,
     hint: ({ table }) =>
-      `Nothing was changed. See what was refused with: sluice quarantine ${table}; then change the definition, or mend the rows of: sluice quarantine export ${table} -o refused`,
+      `Nothing was changed. See what was refused with: sluice quarantine ${table}; then change the definition, or fix the rows of: sluice quarantine export ${table} -o refused`,
     retry: 'terminal',
     exit: 2,
   }),
@@ -112,7 +112,7 @@ export const qualityErrors = {
     title: 'Refused rows of this source cannot be delivered again.',
     message: ({ table, why }) => `The refused rows of "${table}" cannot be delivered again by themselves: ${why}.`,
     hint: ({ table }) =>
-      `Nothing was changed. Take the rows out with: sluice quarantine export ${table} -o refused; mend them, and deliver them as part of a whole file.`,
+      `Nothing was changed. Take the rows out with: sluice quarantine export ${table} -o refused; fix them, and deliver them as part of a whole file.`,
     retry: 'terminal',
     exit: 2,
     explanation: 'P5: refused records are driven again once, through the way that every delivery takes.',
@@ -122,7 +122,7 @@ export const qualityErrors = {
     title: 'Too many rows were refused.',
     message: ({ what, limit, reasons }) => `"${what}" was refused as a whole: ${limit}. By reason: ${reasons}.`,
     hint: ({ of }) =>
-      `${stillSafe(of)} If so many are to be expected, raise the limit: quarantine: { maxShare: … }, then: sluice run`,
+      `${stillSafe(of)} If that many are expected, raise the limit: quarantine: { maxShare: … }, then: sluice run`,
     retry: 'terminal',
     exit: 1,
     explanation:

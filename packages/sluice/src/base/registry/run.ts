@@ -79,7 +79,7 @@ export const runErrors = {
     title: 'Tasks of the run failed.',
     message: ({ failed, skipped, kept }) =>
       `${failed.length} task${failed.length === 1 ? '' : 's'} failed (${failed.join(', ')}), ${skipped} that depend on them did not run; ${kept} are kept.`,
-    hint: () => 'What was committed stays. Mend the cause, then: sluice retry',
+    hint: () => 'What was committed stays. Fix the cause, then: sluice retry',
     retry: 'terminal',
     exit: 1,
   }),
@@ -88,7 +88,7 @@ export const runErrors = {
     title: 'Files were refused.',
     message: ({ count }) =>
       `${count} file${count === 1 ? ' was' : 's were'} refused and moved to the error folder, with a report beside ${count === 1 ? 'it' : 'them'}; everything else was published.`,
-    hint: () => 'Read the report, mend the file, put it back into the inbox, then: sluice run',
+    hint: () => 'Read the report, fix the file, put it back into the inbox, then: sluice run',
     retry: 'terminal',
     exit: 1,
   }),

@@ -170,7 +170,7 @@ const modelErrors = {
     code: 'SLU2019',
     title: 'What reads a broken table is not checked further.',
     message: ({ tables, because }) =>
-      `${tables.join(', ')} ${tables.length === 1 ? 'is' : 'are'} not checked further: the columns of ${because} are not known, because of the problems that are told of it.`,
+      `${tables.join(', ')} ${tables.length === 1 ? 'is' : 'are'} not checked further: the columns of ${because} are not known, because of the problems reported for it.`,
     hint: () => 'Correct those first, then run: sluice check',
     retry: 'terminal',
     exit: 2,

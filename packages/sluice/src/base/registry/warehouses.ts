@@ -306,7 +306,7 @@ export const warehouseErrors = {
     title: 'A dimension that is looked up is not there.',
     message: ({ target, dimension }) =>
       `The load of "${target}" looks keys up in "${dimension}", which no scd2 load has made in this warehouse yet.`,
-    hint: ({ dimension }) => `${safe} Load "${dimension}" first, or mend the load that failed. Then: sluice run`,
+    hint: ({ dimension }) => `${safe} Load "${dimension}" first, or fix the load that failed. Then: sluice run`,
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault WH-10.',
@@ -329,7 +329,7 @@ export const warehouseErrors = {
     message: ({ target, dimensions, rows, found }) =>
       `${rows} rows of "${target}" became ${found} when they looked up ${dimensions}: a key has several versions at one time there.`,
     hint: () =>
-      `${safe} Rows of the dimension were probably edited by hand: no load makes versions that overlap. Mend them. Then: sluice retry`,
+      `${safe} Rows of the dimension were probably edited by hand: no load makes versions that overlap. Fix them. Then: sluice retry`,
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault WH-17.',

@@ -87,7 +87,7 @@ async function exportRows(context: Context, reads: Reads, table: string, output:
   const written = [...files.values()].map(({ name }) => join(output ?? '', name))
   if (folder !== undefined && terminal.json) await terminal.out.json(written)
   else for (const path of written) await terminal.out.line(visible(path))
-  if (folder !== undefined) await terminal.next('mend the files, move them to the inbox, then  sluice run')
+  if (folder !== undefined) await terminal.next('fix the files, move them to the inbox, then  sluice run')
   return 0
 }
 

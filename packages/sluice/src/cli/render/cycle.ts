@@ -7,7 +7,7 @@ import { count, duration, firstLine, plural, visible } from './text.ts'
 
 type Finished = Extract<RunEvent, { type: 'task.finished' }>
 
-/** Tables that are named; of the others only their number is told. */
+/** Tables that are named; of the others only their number is reported. */
 const most = 4
 
 /**

@@ -156,7 +156,7 @@ describe('a run', () => {
       '  Slowest   raw.sales  3.2 s',
     ])
     expect(nextAfterRun(view, project)).toBe(
-      'read error/sales/bad.csv.report.json, mend the file, deliver it again, then  sluice run',
+      'read error/sales/bad.csv.report.json, fix the file, deliver it again, then  sluice run',
     )
     expect(nextAfterRun({ ...view, refused: [] }, project)).toBe('sluice quarantine raw.sales')
     const failed = { ...view, summary: { ...view.summary!, status: 'failed' as const } }

@@ -67,7 +67,7 @@ export function nextAfterRun(view: RunView, project: Project): string {
   if (failed !== undefined) return 'sluice retry'
   // A table without a version has none because its only file was refused: the file is what wants mending.
   const report = view.refused.find((file) => file.report !== undefined)?.report
-  if (report !== undefined) return `read ${visible(report)}, mend the file, deliver it again, then  sluice run`
+  if (report !== undefined) return `read ${visible(report)}, fix the file, deliver it again, then  sluice run`
   if (view.tasks.some((task) => task.status === 'failed')) return 'sluice retry'
   if (view.refused[0]?.what === 'table') return 'sluice cdc status'
   if (view.refused[0] !== undefined) return `sluice explain ${view.refused[0].error.code}`

@@ -160,7 +160,7 @@ function configuration(settings: ConnectionSettings, connector: () => Promise<So
       connectTimeout: settings.connectTimeoutSeconds * 1000,
       // Calls have their own clock, and are cut instead of being asked to stop.
       requestTimeout: 0,
-      // A refused login is told, not repeated.
+      // A refused login is reported, not repeated.
       maxRetriesOnTransientErrors: 0,
       // Fixed for each session, so that a procedure's answer depends on nothing but its parameters (SR-14). The language comes last and brings its own
       // date format with it, in which ISO dates mean what they say.

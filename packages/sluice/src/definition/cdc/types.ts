@@ -53,7 +53,7 @@ export interface LagLimits {
   readonly warnSeconds: number
   /** @default 1800 */
   readonly alertSeconds: number
-  /** A source that stays beyond a limit is told of once; after so many seconds once more. @default 86,400 */
+  /** A source that stays beyond a limit is reported once; after so many seconds once more. @default 86,400 */
   readonly repeatSeconds: number
 }
 

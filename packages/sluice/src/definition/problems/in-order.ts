@@ -1,4 +1,4 @@
-/** Problems as they are told: each once, file by file, from above. */
+/** Problems as they are reported: each once, file by file, from above. */
 import type { Problem } from '../../base/errors.ts'
 
 /**

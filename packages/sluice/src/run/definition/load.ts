@@ -132,7 +132,7 @@ async function loadAll(loading: Loading): Promise<Read> {
   const read = await readDefinition(loading, file)
   const config = read && resolveConfig(read.value, read.places, environment)
   problems.push(...(config?.problems ?? []))
-  // Pipelines are looked at even where the configuration is wrong, so that all problems are told at once.
+  // Pipelines are looked at even where the configuration is wrong, so that all problems are reported at once.
   const pipelines = await loadPipelines(loading, config?.readable?.pipelines ?? 'pipelines')
   // A key that is not known may be a misspelt one.
   const connectionsLost = config?.lost.some(([key]) => suggest(String(key), ['connections']) !== undefined) ?? true

@@ -65,7 +65,7 @@ test('runs that find nothing leave no trace, and nobody is told', async () => {
   expect(await notificationsOf(root)).toEqual(['succeeded'])
 })
 
-test('a failure is told of once, pauses grow while it lasts, and its end is told of', async () => {
+test('a failure is reported once, pauses grow while it lasts, and its end is reported', async () => {
   const root = await projectFolder()
   const deliver = (name: string, text: string) => () => writeFile(join(root, 'inbox', name), text)
   await deliver('a.csv', 'id\n1\n')()

@@ -93,7 +93,7 @@ type EventBody =
       readonly task: string
       /** Beyond a limit that it was not beyond when it was told of last. */
       readonly isNew: boolean
-      /** What is told, beyond a limit. */
+      /** What is reported, beyond a limit. */
       readonly error?: ErrorSummary
     })
   | {

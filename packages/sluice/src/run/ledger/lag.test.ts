@@ -6,11 +6,11 @@ import { systemClock } from '../../base/clock.ts'
 import { diskStorage } from '../../storage/disk/storage.ts'
 import { isLagNews, type LagEvent, rememberLag } from './lag.ts'
 
-test('CD-23: each crossing is told once, a worse one too, and one that lasts again after its time', async () => {
+test('CD-23: each crossing is reported once, a worse one too, and one that lasts again after its time', async () => {
   const root = await mkdtemp(join(tmpdir(), 'sluice-lag-'))
   const state = diskStorage(root)
   let now = Date.parse('2026-01-01T00:00:00Z')
-  /** Measures a minute later; what is news is told. */
+  /** Measures a minute later; what is news is reported. */
   const measure = async (level: LagEvent['level']): Promise<boolean> => {
     now += 60_000
     const clock = { ...systemClock, now: () => new Date(now) }

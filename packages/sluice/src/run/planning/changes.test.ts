@@ -73,7 +73,7 @@ test('a history has what happened, when, and its order; of a row that was delete
   )
 })
 
-test('every transform that cannot be used is told before anything runs', async () => {
+test('every transform that cannot be used is reported before anything runs', async () => {
   const { problems } = await analyse({
     a: 'lower(emial)',
     b: 'sum(paid)',

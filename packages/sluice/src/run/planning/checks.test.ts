@@ -44,7 +44,7 @@ export default pipeline('x', { layers: ['base', 'raw', 'stage'], sources: {
     .join('\n')
 }
 
-describe('CT-07: a check that cannot run is told before anything does, at its place', () => {
+describe('CT-07: a check that cannot run is reported before anything does, at its place', () => {
   test.each([
     ["row('this is not sql at all (')", '7:11 syntax error at or near "sql".'],
     ["row('bb > 1')", '7:11 it names a column "bb" that is not there (columns: a, b, d, p, f, u, flag). (b)'],
@@ -134,7 +134,7 @@ describe('CT-07: a check that cannot run is told before anything does, at its pl
   })
 })
 
-test('CT-07: a broken pipeline or model hides no problem of another, and what reads it is told of once', async () => {
+test('CT-07: a broken pipeline or model hides no problem of another, and what reads it is reported once', async () => {
   const problems = await problemsIn({
     'pipelines/a/pipeline.ts': `import { files, incremental, pipeline, range, row } from 'sluice'
 export default pipeline('a', {

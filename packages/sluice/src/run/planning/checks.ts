@@ -34,7 +34,7 @@ export async function checkProblems(
     for (const { check, table, path } of checksOf(pipeline)) {
       // What a table of changes refuses is judged over the change, with the transforms.
       if (pipeline.models[table]?.kind === 'changes' && isRefusing(check)) continue
-      // A column that the table has not is told as such already.
+      // A column that the table has not is reported as such already.
       const all = columns[table]
       if (all !== undefined && checkColumns(check).some((name) => !all.some((one) => one.name === name))) continue
       const misfit = await checkMisfit(session, judgedColumns(pipeline, table, check, columns), check, columns)
@@ -142,7 +142,7 @@ async function tryCheck(
 ): Promise<Misfit | undefined> {
   const other = check.kind === 'reference' ? check.to : check.kind === 'reconcile' ? check.with : undefined
   const known = other === undefined ? [] : (tables[other] ?? [])
-  // A table that is not there, or has no columns that are known, is told of elsewhere.
+  // A table that is not there, or has no columns that are known, is reported elsewhere.
   if (other !== undefined && known.length === 0) return undefined
   if (check.kind === 'reference' && check.toColumns.some((name) => !known.some((one) => one.name === name)))
     return undefined

@@ -108,7 +108,7 @@ test('IN-25: in one delivery, too, and what was taken and could not be archived 
   expect(await next()).toBe('2.csv known, 3.csv known')
 })
 
-test('IN-29: what looks like an input and is none is told, one line a reason', async () => {
+test('IN-29: what looks like an input and is none is reported, one line a reason', async () => {
   await using drop = await openDrop()
   for (const path of ['inbox/x.csv', 'inbox/_1.csv', 'inbox/_2.csv', 'inbox/_3.csv', 'inbox/_4.csv', 'error/y.csv'])
     drop.deliver(path, 'a\nx\n')

@@ -1,7 +1,7 @@
 /** What is worth knowing of a server's type before a contract is signed. Pure. */
 import type { ResultColumn } from '../../connections/connection.ts'
 
-/** Types with a trap, as servers spell them, and as what their values come; of these, the first that fits a column is told. */
+/** Types with a trap, as servers spell them, and as what their values come; of these, the first that fits a column is reported. */
 const traps: readonly { readonly server: RegExp; readonly type?: string; readonly note: string }[] = [
   {
     server: /^(datetime2|time|datetimeoffset)\(7\)/,

@@ -54,7 +54,7 @@ export async function openLoader(
   return client
 }
 
-/** The driver's other half is needed at the first row only; that it is missing is told before anything was begun. */
+/** The driver's other half is needed at the first row only; that it is missing is reported before anything was begun. */
 async function refuseMissingDriver(connection: string): Promise<void> {
   try {
     await import('pg-copy-streams')

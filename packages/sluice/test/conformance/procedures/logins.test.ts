@@ -17,7 +17,7 @@ await onEachServer('logins', (start, kind) => {
     for (const stop of stops) await stop()
   })
 
-  test('SR-10: a wrong password is told, is not tried twice, and is in no text', async () => {
+  test('SR-10: a wrong password is reported, is not tried twice, and is in no text', async () => {
     const { settings } = await start()
     const proxy = await startProxy(settings)
     const password = 'wrong-Secret-77'

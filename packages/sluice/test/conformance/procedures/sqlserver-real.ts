@@ -103,7 +103,7 @@ async function makePlace(
   throw new Error(`the user of ${variable} can make neither a database (${noDatabase}) nor a login (${noLogin})`)
 }
 
-/** Removes what was made; what is in use for a moment more is tried again, and what stays is told. */
+/** Removes what was made; what is in use for a moment more is tried again, and what stays is reported. */
 async function remove(admin: Administrator, removal: readonly string[]): Promise<void> {
   for (const sql of removal.toReversed())
     for (let attempt = 1; ; attempt++) {

@@ -17,7 +17,7 @@ test('what is not well formed has no fields', () => {
   for (const text of ['a,b\n', 'a,b,c,1\n', '"a,b,1\n', '"a"b,c,1\n']) expect(split(text)).toBeUndefined()
 })
 
-test('of a JSON record what is told exactly', () => {
+test('of a JSON record what is reported exactly', () => {
   const read = (text: string) => recordFields(Buffer.from(text), { kind: 'jsonl' }, columns)
   expect(read('{"id": 7, "name": null}\n')).toEqual({ id: '7', name: null })
   expect(read('{"id": 9007199254740993, "name": "a"}')).toEqual({ name: 'a' })
