@@ -289,10 +289,13 @@ test('CD-22: the connection stays while a slow reader takes its time, and ends a
 test('a server that goes away is a loss of the stream, which can be tried again', async () => {
   await sql('CREATE PUBLICATION "seven ""p"""')
   const stream = await open('seven', await slotOf('seven'))
-  const reading = stream.read({ take: async () => {}, isFull: () => false })
+  // Awaited from the start: the loss may come before the statement that causes it has answered.
+  const lost = expect(stream.read({ take: async () => {}, isFull: () => false })).rejects.toMatchObject({
+    ...{ name: 'Source.StreamLost', retryable: true },
+  })
   await systemClock.sleep(200)
   await sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'seven'")
-  await expect(reading).rejects.toMatchObject({ name: 'Source.StreamLost', retryable: true })
+  await lost
   stream.close()
 })
 
