@@ -33,6 +33,12 @@ describe('exit codes', () => {
       3,
     ],
     ['busy', ['run'], failing(sluiceError('Run.Busy', { owner: 'r', since: 's' })), 5],
+    [
+      'an error after which something could not be closed',
+      ['run'],
+      failing(Object.assign(new Error('close'), { suppressed: sluiceError('Run.Busy', { owner: 'r', since: 's' }) })),
+      5,
+    ],
     ['a bug', ['run'], failing(new TypeError('x is undefined')), 70],
     [
       'a failed run',

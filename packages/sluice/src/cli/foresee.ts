@@ -26,6 +26,9 @@ const refusals: { readonly [code: string]: string } = {
  */
 export function foreseen(thrown: unknown): SluiceError {
   if (isSluiceError(thrown)) return thrown
+  // What went wrong first; that something could not be closed after it follows from it, as on a full disk.
+  if (thrown instanceof Error && 'suppressed' in thrown && thrown.suppressed instanceof Error)
+    return foreseen(thrown.suppressed)
   const { code, syscall, path } = (thrown ?? {}) as NodeJS.ErrnoException
   const why = code === undefined ? undefined : refusals[code]
   if (why !== undefined && syscall !== undefined) {

@@ -7,7 +7,7 @@ export interface HashCache {
   set(key: string, sha256: string): void
   /** From now on nothing is forgotten: what is asked for is not all that there is. */
   keepAll(): void
-  /** Keeps what was asked for or added since it was opened; forgets the rest. */
+  /** Keeps what was asked for or added since it was opened; forgets the rest. Where it cannot be written, files are hashed again: no reason to fail. */
   save(): Promise<void>
 }
 
@@ -32,7 +32,8 @@ export async function openHashCache(storage: Storage): Promise<HashCache> {
       for (const [key, sha256] of kept) used.set(key, sha256)
     },
     async save() {
-      if (changed || used.size !== kept.size) await storage.write(path, JSON.stringify([...used]))
+      if (!changed && used.size === kept.size) return
+      await storage.write(path, JSON.stringify([...used])).catch(() => undefined)
     },
   }
 }
