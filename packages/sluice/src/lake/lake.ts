@@ -15,6 +15,7 @@ import {
   writeExtraction,
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
+import type { IcebergPlace, IcebergState } from './iceberg/publish.ts'
 import { knownInputs } from './record/inputs.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
 import { refusedFiles } from './record/refused.ts'
@@ -26,6 +27,7 @@ export type { NewFile, NewQuarantine, SetAside, SetAsideFile } from './commits/a
 export type { CommitInput, CommitResult } from './commits/commit.ts'
 export type { CompactInput } from './commits/compact.ts'
 export type { RollbackInput } from './commits/rollback.ts'
+export type { IcebergState } from './iceberg/publish.ts'
 export type { Merge } from './merge.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
 
@@ -66,6 +68,18 @@ export interface Lake {
   extractions(table?: string, limit?: number): Promise<readonly ExtractionLog[]>
   /** @see collectGarbage */
   collectGarbage(options: GarbageOptions): Promise<Garbage>
+  /** How far the Iceberg metadata of a table is; undefined of a table without a version, and of a lake that has no address. */
+  iceberg(table: string): Promise<IcebergState | undefined>
+  /** Writes the Iceberg metadata of a table again, from its records. */
+  syncIceberg(table: string): Promise<IcebergState | undefined>
+}
+
+/** How a lake is opened. */
+export interface LakeOptions {
+  /** Where the lake is to other readers: `file:///data/lake`. Without it, tables have no Iceberg metadata. */
+  readonly address?: string
+  /** Takes why the Iceberg metadata of a version could not be written; the version is there all the same. */
+  readonly lagging?: (table: string, why: string) => void
 }
 
 /**
@@ -73,18 +87,31 @@ export interface Lake {
  *
  * @example const lake = openLake(diskStorage('/data/lake'), systemClock)
  */
-export function openLake(storage: Storage, clock: Clock): Lake {
+export function openLake(storage: Storage, clock: Clock, { address, lagging }: LakeOptions = {}): Lake {
   const seen: VerifiedFiles = new Map()
+  const place: IcebergPlace | undefined = address === undefined ? undefined : { storage, address }
+  const current = async (table: string): Promise<CommitRecord | undefined> => {
+    for (;;) {
+      const version = await currentVersion(storage, table)
+      if (version === 0) return undefined
+      const record = await readRecord(storage, table, version)
+      // Retired between the two looks: there is a newer one.
+      if (record !== undefined) return record
+    }
+  }
+  /** After a record was created: nothing here undoes it. */
+  const published = async (record: CommitRecord): Promise<CommitRecord> => {
+    if (place === undefined) return record
+    try {
+      const { status, why } = await (await publishing()).publishIceberg(place, record)
+      if (status !== 'current') lagging?.(record.table, why ?? status)
+    } catch (error) {
+      lagging?.(record.table, error instanceof Error ? error.message : String(error))
+    }
+    return record
+  }
   return {
-    async current(table) {
-      for (;;) {
-        const version = await currentVersion(storage, table)
-        if (version === 0) return undefined
-        const record = await readRecord(storage, table, version)
-        // Retired between the two looks: there is a newer one.
-        if (record !== undefined) return record
-      }
-    },
+    current,
     record: (table, version) => readRecord(storage, table, version),
     versions: (table, damaged) => readVersions(storage, table, damaged),
     tables: () => listTables(storage),
@@ -94,7 +121,9 @@ export function openLake(storage: Storage, clock: Clock): Lake {
         import('./commits/commit.ts'),
         import('./verify.ts'),
       ])
-      return rememberAdopted(storage, seen, (through) => commit(through, clock, input))
+      const result = await rememberAdopted(storage, seen, (through) => commit(through, clock, input))
+      if (result.status === 'committed') await published(result.record)
+      return result
     },
     async compact(input) {
       const [{ compact }, { rememberAdopted }] = await Promise.all([
@@ -102,7 +131,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
         import('./verify.ts'),
       ])
       const work = async (through: Storage) => ({ record: await compact(through, clock, input) })
-      return (await rememberAdopted(storage, seen, work)).record
+      return published((await rememberAdopted(storage, seen, work)).record)
     },
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./commits/set-aside.ts')).setAside(storage, clock, input),
@@ -110,7 +139,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     async removeSetAside(files) {
       for (const { setAside } of files) await storage.remove(setAside.path)
     },
-    rollback: async (input) => (await import('./commits/rollback.ts')).rollback(storage, clock, input),
+    rollback: async (input) => published(await (await import('./commits/rollback.ts')).rollback(storage, clock, input)),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table, among) => knownInputs(storage, table, among),
     refused: (record) => refusedFiles(storage, record),
@@ -121,6 +150,21 @@ export function openLake(storage: Storage, clock: Clock): Lake {
       const tables = table === undefined ? await listTableFolders(storage) : [table]
       return (await Promise.all(tables.map((one) => listExtractions(storage, one, limit)))).flat()
     },
-    collectGarbage: async (options) => (await import('./retention.ts')).collectGarbage(storage, clock, options),
+    async collectGarbage(options) {
+      const retired = async (newest: CommitRecord, oldest: number): Promise<void> => {
+        if (place !== undefined) await (await publishing()).pruneIceberg(place, newest, oldest)
+      }
+      return (await import('./retention.ts')).collectGarbage(storage, clock, { ...options, retired })
+    },
+    async iceberg(table) {
+      const record = place && (await current(table))
+      return record && (await publishing()).icebergState(place!, record)
+    },
+    async syncIceberg(table) {
+      const record = place && (await current(table))
+      return record && (await publishing()).syncIceberg(place!, record)
+    },
   }
 }
+
+const publishing = (): Promise<typeof import('./iceberg/publish.ts')> => import('./iceberg/publish.ts')

@@ -10,6 +10,7 @@ import { isSluiceError, type SluiceError } from '../base/errors.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
 import { listExtractions } from './extractions.ts'
+import { icebergVersionOf, listMetadata } from './iceberg/publish.ts'
 import { extractionPath, tableFolder, versionPath } from './paths.ts'
 import { type PartCache, partsOf } from './record/chain.ts'
 import { removeCheckpoints, writeCheckpoint } from './record/older-inputs.ts'
@@ -34,6 +35,8 @@ export interface GarbageOptions {
   readonly skip?: ReadonlySet<string>
   /** Told of each table that is left as it is because its records cannot be read; without it, the first one is thrown. */
   readonly damaged?: (error: SluiceError) => void
+  /** Called for each table that has lost versions, with its newest record and the number of the oldest that is left. */
+  readonly retired?: (newest: CommitRecord, oldest: number) => Promise<void>
 }
 
 /** What went, or would go. */
@@ -74,6 +77,8 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
       )
       // Until its first commit, a folder may be anybody's.
       if (retired.kept.length === 0) continue
+      if (!dryRun && retired.records.length > 0)
+        await options.retired?.(retired.kept[0] as CommitRecord, retired.kept.at(-1)?.version ?? 0)
       const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
       removed.push(...swept.removed)
       foreign.push(...swept.foreign)
@@ -114,6 +119,9 @@ async function retire(
   const dropped = await readDropped(storage, table)
   for (const path of await namedFiles(storage, gone, parts))
     if (!needed.has(path)) dropped[path] ??= new Date(now).toISOString()
+  const goneVersions = new Set(gone.map(({ version }) => version))
+  for (const { path, version } of gone.length === 0 ? [] : await listMetadata(storage, table))
+    if (goneVersions.has(version)) dropped[path] ??= new Date(now).toISOString()
   const newestGone = gone[0]
   const objects: StoredObject[] = []
   for (const record of [...gone].reverse()) {
@@ -191,13 +199,16 @@ async function sweep(
   // A commit may have come in while the folder was listed; its files are young, and still they are looked at again.
   if ((await currentVersion(storage, table)) !== (kept[0]?.version ?? 0))
     for (const path of await namedFiles(storage, await readVersions(storage, table), parts)) inUse.add(path)
+  const oldest = kept.at(-1)?.version ?? 0
+  const describesKept = (name: string): boolean => (icebergVersionOf(name) ?? -1) >= oldest
   const removed: StoredObject[] = []
   const foreign: string[] = []
   for (const object of listed) {
     const name = object.path.slice(folder.length + 1)
     if (isBookkeeping(name)) continue
     if (!isCommitted(name)) foreign.push(object.path)
-    else if (!inUse.has(object.path) && unusedSince(object, dropped) <= before) removed.push(object)
+    else if (!inUse.has(object.path) && !describesKept(name) && unusedSince(object, dropped) <= before)
+      removed.push(object)
   }
   if (dryRun) return { removed, foreign }
   for (const object of removed) {
@@ -227,6 +238,7 @@ async function namedFiles(storage: Storage, records: readonly CommitRecord[], pa
 
 /** The names that commits give. */
 function isCommitted(name: string): boolean {
+  if (icebergVersionOf(name) !== undefined) return true
   return /^((data|quarantine)\/[^/]+-\d+-[0-9a-f]{8}\/([^/]+=[^/]*\/)*part-\d+\.parquet|_parts\/[0-9a-f]{64}-[0-9a-f]{8}\.json)$/.test(
     name,
   )

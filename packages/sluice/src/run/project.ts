@@ -101,7 +101,12 @@ async function wire(
   const lakeFolder = resolve(root, config.lake.path)
   const storage = diskStorage(lakeFolder, options.operations)
   const inbox = diskInbox(root)
-  const lake: Lake = openLake(storage, clock)
+  const warn = once(options.warn ?? ((message) => process.emitWarning(message, 'Sluice')))
+  const lake: Lake = openLake(storage, clock, {
+    address: `file://${lakeFolder}`,
+    lagging: (table, why) =>
+      warn(`Other engines do not see the newest version of ${table} as an Iceberg table: ${why}.`),
+  })
   const hashes = await openHashCache(state)
   const engine = lazyEngine({
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
@@ -142,7 +147,7 @@ async function wire(
     connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, below), project, engine, clock, state }),
     print: options.print ?? (() => {}),
-    warn: once(options.warn ?? ((message) => process.emitWarning(message, 'Sluice'))),
+    warn,
     isPart: () => hashes.keepAll(),
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
