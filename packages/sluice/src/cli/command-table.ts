@@ -251,9 +251,14 @@ export const commandTable = {
   },
   catalog: {
     group: 'Look',
-    summary: 'list tables, or describe one',
-    arguments: [{ name: 'table', optional: true, summary: 'a table' }],
-    examples: ['sluice catalog', 'sluice catalog raw.sales'],
+    summary: 'list tables, describe one, or write their Iceberg metadata again',
+    details:
+      'Each table of the lake is an Iceberg table, too: catalog <table> prints the address that other engines read. sync writes that metadata again: after the lake was moved, and over the commits of other writers.',
+    arguments: [
+      { name: 'action', optional: true, summary: 'a table to describe, or sync' },
+      { name: 'table', optional: true, summary: 'for sync: a table; default: all' },
+    ],
+    examples: ['sluice catalog', 'sluice catalog raw.sales', 'sluice catalog sync'],
   },
   lineage: {
     group: 'Look',

@@ -1,5 +1,6 @@
 /** What tables there are, and what is known of each. */
 import { projectIndex } from '../definition/project-index.ts'
+import type { IcebergState } from '../lake/lake.ts'
 import type { CommitRecord, Field, InputReference } from '../lake/record.ts'
 import type { ReadContext } from '../run/api.ts'
 import { definedTables } from './tables.ts'
@@ -20,6 +21,8 @@ export interface CatalogEntry {
   readonly from: readonly string[]
   readonly partitions: readonly string[]
   readonly description?: string
+  /** Where other engines find it as an Iceberg table, and how far that is. */
+  readonly iceberg?: IcebergState
 }
 
 /**
@@ -31,17 +34,20 @@ export async function describeCatalog(project: ReadContext): Promise<readonly Ca
   const records = new Map((await project.tables()).map((record) => [record.table, record]))
   const defined = definedTables(project.definition)
   const { options } = projectIndex(project.definition)
-  const lake = [...new Set([...defined.lake, ...records.keys()])].map((table): CatalogEntry => {
+  const names = [...new Set([...defined.lake, ...records.keys()])]
+  const lake = names.map(async (table): Promise<CatalogEntry> => {
     const record = records.get(table)
+    const iceberg = record === undefined ? undefined : await project.iceberg(table)
     const { description } = options(table)
     return {
       table,
       kind: 'lake',
       ...(record === undefined ? { from: [], partitions: [] } : ofRecord(record)),
       ...(description === undefined ? {} : { description }),
+      ...(iceberg === undefined ? {} : { iceberg }),
     }
   })
-  return [...lake, ...(await ofLoads(project, defined.warehouse))]
+  return [...(await Promise.all(lake)), ...(await ofLoads(project, defined.warehouse))]
 }
 
 function ofRecord(record: CommitRecord): Omit<CatalogEntry, 'table' | 'kind'> {

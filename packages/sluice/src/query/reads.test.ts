@@ -18,6 +18,7 @@ const questions: { readonly [M in Exclude<keyof Reads, 'reader'>]: (reads: Reads
   catalog: (reads) => reads.catalog(),
   versions: (reads) => reads.versions('raw.sales'),
   verify: (reads) => reads.verify('raw.sales'),
+  iceberg: (reads) => reads.iceberg('raw.sales'),
   loads: (reads) => reads.loads(),
   lineage: (reads) => reads.lineage('raw.sales'),
   quality: (reads) => reads.quality(),

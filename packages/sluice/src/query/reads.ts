@@ -35,6 +35,8 @@ export interface Reads {
   versions(table: string): Promise<readonly TableVersion[]>
   /** Compares a version's files with what was committed. @throws Lake.FileCorrupt, Query.NothingYet, Query.UnknownVersion */
   verify(table: string, version?: number): Promise<void>
+  /** Where other engines find a table of the lake as an Iceberg table; undefined of one without a version, and of the warehouse's. */
+  iceberg(table: string): ReturnType<ReadContext['iceberg']>
   /** What has been loaded into the warehouse, as its ledger has it. */
   loads(): ReturnType<ReadContext['loads']>
   /** Where a table or a column comes from and goes to. @throws Cli.UnknownName with the nearest name */
@@ -83,6 +85,7 @@ export function openReads(project: Pick<OpenProject, typeof readContext>, reader
     catalog: async () => (await import('./catalog.ts')).describeCatalog(seen),
     versions: async (table) => (await versions()).versionsOf(seen, table),
     verify: async (table, version) => (await versions()).verifyVersion(seen, table, version),
+    iceberg: (table) => seen.iceberg(table),
     loads: () => seen.loads(),
     lineage: async (name) => (await import('./lineage.ts')).lineageOf(seen, name),
     quality: async (table) => (await import('./quality.ts')).qualityOf(seen, table),

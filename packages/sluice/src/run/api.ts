@@ -4,6 +4,7 @@ import type { Setting } from '../definition/environments.ts'
 import type { GivenParameters } from '../definition/parameters.ts'
 import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
+import type { IcebergState } from '../lake/lake.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import type { Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
@@ -110,6 +111,8 @@ export interface ReadContext {
   /** Analyses by model table, with columns and types as planned. */
   analysis(): Promise<{ readonly [table: string]: SqlAnalysis }>
   loads(): Promise<readonly LoadLedgerRow[]>
+  /** Where other engines find a table of the lake, and how far that is; undefined of one without a version. */
+  iceberg(table: string): Promise<IcebergState | undefined>
   /**
    * Opens a read session: lake tables as views `<layer>.<table>` (`latest`), `<layer>.<table>__snapshot` with `_version`, `_committed_at` and
    * `_version_date`, the warehouse attached read-only as `warehouse`, and system views `sluice.runs`, `sluice.lag`, `sluice.versions`, `sluice.checks`,
@@ -164,6 +167,13 @@ export interface OpenProject extends AsyncDisposable {
   clean(options?: {
     readonly dryRun?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
+  /**
+   * Writes the Iceberg metadata of tables again, from their commit records: after the lake was moved, and over the commits of other writers.
+   *
+   * @param table by default all of the lake
+   * @example for (const { table, status } of await project.syncCatalog()) console.log(table, status)
+   */
+  syncCatalog(table?: string): Promise<readonly IcebergTable[]>
   doctor(): Promise<readonly Finding[]>
   /**
    * Frees the leases of runs whose machine is gone, one by one as `ask` says; returns those that it freed.
@@ -171,6 +181,11 @@ export interface OpenProject extends AsyncDisposable {
    * @throws Run.StillLives for a run that works on this machine
    */
   release(ask: (held: HeldLease) => Promise<boolean>): Promise<readonly HeldLease[]>
+}
+
+/** A table as other engines find it. */
+export interface IcebergTable extends IcebergState {
+  readonly table: string
 }
 
 /** What a doctor's look at one thing came to. */

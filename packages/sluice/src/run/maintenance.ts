@@ -7,7 +7,7 @@ import { projectIndex } from '../definition/project-index.ts'
 import type { Retention } from '../definition/types.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { StoredObject } from '../storage/storage.ts'
-import type { OpenProject } from './api.ts'
+import type { IcebergTable, OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
@@ -48,6 +48,20 @@ export async function release(
     freed.push(held)
   }
   return freed
+}
+
+/**
+ * Writes Iceberg metadata again; see `OpenProject.syncCatalog`.
+ *
+ * @example await syncCatalog(context, 'raw.sales')
+ */
+export async function syncCatalog({ lake }: ProjectContext, table?: string): Promise<readonly IcebergTable[]> {
+  const synced: IcebergTable[] = []
+  for (const one of table === undefined ? await lake.tables() : [table]) {
+    const state = await lake.syncIceberg(one)
+    if (state !== undefined) synced.push({ table: one, ...state })
+  }
+  return synced
 }
 
 /** Folders of other machines' processes are left alone for so long after they were written to. */

@@ -263,6 +263,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
         (await import('./read.ts')).damagedRefused(context, await lake.versions(table, warnOf)),
       verify: (record) => lake.verify(record),
       analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
+      iceberg: (table) => lake.iceberg(table),
       loads: async () =>
         (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
       openRead: async ({ signal, runs: withRuns = true } = {}) =>
@@ -285,6 +286,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
     crawlConnection: async (name, options) =>
       (await import('./crawl-connection.ts')).crawlConnection(context, name, options),
     clean: async (options) => (await maintenance()).clean(context, options),
+    syncCatalog: async (table) => (await maintenance()).syncCatalog(context, table),
     doctor: async () =>
       (await import('./doctor/doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
     release: async (ask) => (await maintenance()).release(context, ask),

@@ -257,6 +257,7 @@ export async function fakeProject(
           problems: [],
         },
       }),
+      iceberg: async () => undefined,
       loads: async () => [],
       openRead: () => openRead(lake, quarantined),
       ...reading,
@@ -296,6 +297,12 @@ export async function fakeProject(
           { procedure: 'dbo.usp_later', parameters: [], sets: [], note: 'only a call shows its columns' },
         ],
       }
+    },
+    syncCatalog: async (table) => {
+      calls.push(['syncCatalog', table])
+      return [
+        { table: table ?? 'raw.sales', status: 'current', address: 'file:///lake/raw/sales/metadata/v2.metadata.json' },
+      ]
     },
     clean: async (options) => {
       calls.push(['clean', options])

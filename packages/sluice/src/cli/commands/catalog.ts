@@ -1,17 +1,21 @@
 /** `sluice catalog` */
+import { sluiceError } from '../../base/errors.ts'
 import { type CatalogEntry, openReads, owner } from '../../query/reads.ts'
 import type { Context, Run } from '../command.ts'
 import { writeList } from '../render/rows.ts'
 import { tableText } from '../render/table.ts'
 import { bytes, count, plural, visible } from '../render/text.ts'
 
-export const run: Run<'catalog'> = async (context, { table }) => {
+export const run: Run<'catalog'> = async (context, { action, table }) => {
   const { terminal } = context
+  if (action === 'sync') return sync(context, table)
+  if (table !== undefined)
+    throw sluiceError('Cli.BadValue', { option: '<action>', value: action ?? '', expected: 'sync, or one table alone' })
   await using project = await context.openToRead()
   const reads = openReads(project, owner())
   const entries = await reads.catalog()
-  if (table !== undefined) {
-    const { kind, name } = await reads.table(table)
+  if (action !== undefined) {
+    const { kind, name } = await reads.table(action)
     await describeOne(context, entries.find((entry) => entry.table === name && entry.kind === kind)!)
     return 0
   }
@@ -37,6 +41,20 @@ export const run: Run<'catalog'> = async (context, { table }) => {
   return 0
 }
 
+async function sync(context: Context, table: string | undefined): Promise<number> {
+  const { terminal } = context
+  await using project = await context.open()
+  const name = table === undefined ? undefined : (await openReads(project, owner()).table(table)).name
+  const synced = await project.syncCatalog(name)
+  await writeList(
+    terminal,
+    [{ key: 'table' }, { key: 'status' }, { key: 'address' }],
+    synced,
+    ({ table, status, why, address }) => ({ table, status: why === undefined ? status : `${status}: ${why}`, address }),
+  )
+  return 0
+}
+
 async function describeOne({ terminal }: Context, entry: CatalogEntry): Promise<void> {
   if (terminal.json || !terminal.out.tty) {
     if (terminal.json) await terminal.out.json(entry)
@@ -52,6 +70,7 @@ async function describeOne({ terminal }: Context, entry: CatalogEntry): Promise<
     ['Run', entry.run],
     ['Made from', entry.from.length === 0 ? undefined : some(entry.from, 5)],
     ['Partitions', entry.partitions.length === 0 ? undefined : some(entry.partitions, 5)],
+    ['Iceberg', icebergText(entry.iceberg)],
     ['Is', entry.description],
   ]
   await out.line(out.paint('bold', visible(shownName(entry))))
@@ -67,6 +86,11 @@ async function describeOne({ terminal }: Context, entry: CatalogEntry): Promise<
     await out.write(`\n${tableText(columns, rows, out)}`)
   }
   await terminal.next(`sluice show ${shownName(entry)}`)
+}
+
+function icebergText(iceberg: CatalogEntry['iceberg']): string | undefined {
+  if (iceberg === undefined || iceberg.status === 'current') return iceberg?.address
+  return `${iceberg.status}: ${iceberg.why ?? ''}`
 }
 
 function shownName(entry: CatalogEntry): string {

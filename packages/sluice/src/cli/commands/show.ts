@@ -12,6 +12,7 @@ export const run: Run<'show'> = async (context, { table, limit, version, version
     await listVersions(context, reads, table, format)
     return 0
   }
+  const { kind, name } = await reads.table(table)
   const result = await reads.preview(table, {
     limit,
     signal: context.signal,
@@ -22,6 +23,9 @@ export const run: Run<'show'> = async (context, { table, limit, version, version
     format ?? defaultFormat(terminal),
     terminal.out,
   )
+  const iceberg = kind === 'lake' && version === undefined ? await reads.iceberg(name) : undefined
+  if (iceberg?.status === 'current')
+    await terminal.note(`Other engines read it as an Iceberg table: ${iceberg.address}`)
   if (result.truncated) await terminal.note(`Only the first ${plural(result.rows.length, 'row')}; --limit gives more.`)
   return 0
 }

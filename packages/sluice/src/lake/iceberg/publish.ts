@@ -7,7 +7,7 @@ import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { key } from '../fields.ts'
 import { tableFolder } from '../paths.ts'
-import { readVersions } from '../record/records.ts'
+import { currentVersion, readVersions } from '../record/records.ts'
 import type { CommitRecord } from '../record.ts'
 import { manifestList, manifestsOf } from './manifest.ts'
 import {
@@ -77,8 +77,11 @@ export async function syncIceberg(place: IcebergPlace, record: CommitRecord): Pr
     schemas: versions.map(({ schema }) => schema),
     specs: versions.flatMap(({ specs }) => specs),
   }
-  for (const { path, version } of await listMetadata(storage, record.table))
-    if (version > record.version && path.endsWith('.metadata.json')) await storage.remove(path)
+  const described = await listMetadata(storage, record.table)
+  // Asked after they were listed: of a version that has come meanwhile the record was there first.
+  const newest = await currentVersion(storage, record.table)
+  for (const { path, version } of described)
+    if (version > newest && path.endsWith('.metadata.json')) await storage.remove(path)
   return finish(place, record, parts, 'write')
 }
 

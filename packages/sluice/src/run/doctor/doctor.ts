@@ -27,6 +27,7 @@ export async function doctor(
     await disk(context),
     await engine(context),
     await lake(context),
+    ...(await iceberg(context)),
     ...(await leases(context)),
     await warehouse(context),
     secrets(missingSecrets),
@@ -107,6 +108,20 @@ async function lake(context: ProjectContext): Promise<Finding> {
     detail: damaged.join(' '),
     fix: 'Make the table again (sluice run --force --select <table>), or go back to an intact version: sluice rollback <table> <version>',
   }
+}
+
+/** Whether other engines see the newest version of every table, where they can. */
+async function iceberg({ lake }: ProjectContext): Promise<readonly Finding[]> {
+  const { records } = await (await import('../intact.ts')).intactTables(lake)
+  const late: string[] = []
+  for (const { table } of records) {
+    const state = await lake.iceberg(table)
+    if (state !== undefined && !['current', 'unsupported'].includes(state.status))
+      late.push(`${table} is ${state.status}: ${state.why ?? ''}`)
+  }
+  if (late.length === 0) return []
+  const detail = `Other engines do not read the newest version as an Iceberg table. ${late.join('. ')}`
+  return [{ name: 'Iceberg', status: 'warn', detail, fix: 'Write it again: sluice catalog sync' }]
 }
 
 /** Leases of runs that this machine cannot see: nothing says that they live. */

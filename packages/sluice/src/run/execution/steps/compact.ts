@@ -1,4 +1,7 @@
-/** Writes small files of what the run has committed to together. Where that fails, tables are as they are, and another run tries again. */
+/**
+ * Writes small files of what the run has committed to together, and what a run before could not write for other engines. Where that fails, tables are
+ * as they are, and another run tries again.
+ */
 import type { ProjectContext } from '../../context.ts'
 import { errorSummary, type RunEvent } from '../../ledger/events.ts'
 import { readOutcomes } from '../../ledger/outcome.ts'
@@ -28,5 +31,13 @@ export async function compactTables(
       tell(event)
     }
   }
+  for (const { table, action } of plan.tasks)
+    if (action === 'skip' && !ended.aborted) await describeLate(context, table).catch(() => undefined)
   await keepStep(context.state, run, 'compact', events)
+}
+
+/** A version whose writer died before its Iceberg metadata was there. */
+async function describeLate({ lake }: ProjectContext, table: string): Promise<void> {
+  const status = (await lake.iceberg(table))?.status
+  if (status === 'behind' || status === 'moved') await lake.syncIceberg(table)
 }
