@@ -41,6 +41,9 @@ export interface ParquetFormat {
 
 export type FileFormat = CsvFormat | JsonLinesFormat | ParquetFormat
 
+/** Which of the rows that share a key stays: none, or the one with the smallest or the greatest value of a column. */
+export type KeepRow<C extends string = string> = 'none' | { readonly firstBy: C } | { readonly lastBy: C }
+
 /** A source of files. */
 export interface FilesSource {
   readonly kind: 'files'
@@ -61,8 +64,8 @@ export interface FilesSource {
   readonly duplicateContent: 'skip' | 'error' | 'append'
   /** The same name with other content, after the first was committed: its rows are added, or the file is refused. @default 'append' */
   readonly changedContent: 'append' | 'error'
-  /** A key inside a file: rows that share it are all refused, or the last by a column wins and the others are refused. */
-  readonly key?: { readonly columns: readonly string[]; readonly keep: 'none' | { readonly lastBy: string } }
+  /** A key inside a file: rows that share it are all refused, or the first or last by a column wins and the others are refused. */
+  readonly key?: { readonly columns: readonly string[]; readonly keep: KeepRow }
   /** Compares a file's row count with the mean of the earlier files: outside the factors, the file is refused. */
   readonly rowCount?: {
     readonly min?: number

@@ -16,6 +16,7 @@ import type {
   EachValue,
   FilesSource,
   JsonLinesFormat,
+  KeepRow,
   LagLimits,
   Lookup,
   Notifier,
@@ -78,7 +79,7 @@ export interface FilesOptions<C extends ColumnsInput = ColumnsInput>
   readonly quarantine?: QuarantineLimits
   readonly key?: {
     readonly columns: readonly NoInfer<SourceColumn<C>>[]
-    readonly keep: 'none' | { readonly lastBy: NoInfer<SourceColumn<C>> }
+    readonly keep: KeepRow<NoInfer<SourceColumn<C>>>
   }
 }
 

@@ -79,7 +79,10 @@ const source = z.discriminatedUnion('kind', [
       quarantine,
       duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
       changedContent: z.enum(['append', 'error']).optional(),
-      key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
+      key: strict({
+        columns,
+        keep: z.union([z.literal('none'), strict({ firstBy: name }), strict({ lastBy: name })]),
+      }).optional(),
       rowCount,
       archive: z.union([belowProject, z.literal(false)]).optional(),
       error: belowProject.optional(),

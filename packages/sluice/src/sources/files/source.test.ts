@@ -406,7 +406,7 @@ describe('files as a whole', () => {
     expect(existsSync(join(drop.root, 'inbox/x.csv'))).toBe(true)
   })
 
-  test('IN-28: rows that share a key inside a file are all refused, or the last by a column wins', async () => {
+  test('IN-28: rows that share a key inside a file are all refused, or the first or last by a column wins', async () => {
     const text = 'a,b\nx,1\ny,2\nx,3\n,4\n,5\n'
     const nullable = sourceOf({ a: { type: 'text', nullable: true }, b: 'integer' })
     const none = await takeOne({ ...nullable, key: { columns: ['a'], keep: 'none' } }, text)
@@ -417,6 +417,19 @@ describe('files as a whole', () => {
     ])
     const last = await takeOne({ ...nullable, key: { columns: ['a'], keep: { lastBy: 'b' } } }, text)
     expect(last.quarantine.map(({ record }) => record)).toEqual([1])
+    const first = await takeOne({ ...nullable, key: { columns: ['a'], keep: { firstBy: 'b' } } }, text)
+    expect(first.quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[3, ['key']]])
+    // Of two rows with the same place in the order, neither is kept; one without a place is kept only where it is alone.
+    const ordered = sourceOf({ a: 'text', b: { type: 'integer', nullable: true } })
+    const tied = await takeOne(
+      { ...ordered, key: { columns: ['a'], keep: { firstBy: 'b' } } },
+      'a,b\nx,1\nx,1\nx,2\ny,\ny,3\nz,\n',
+    )
+    expect(tied.quarantine.map(({ record }) => record)).toEqual([1, 2, 3, 4])
+    expect(tied.rows.map(({ a, b }) => [a, b])).toEqual([
+      ['y', '3'],
+      ['z', null],
+    ])
   })
 
   test('IN-29: hostile names are read and escaped, links are not followed, patterns stay below the project', async () => {
