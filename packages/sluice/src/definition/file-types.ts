@@ -18,6 +18,12 @@ export interface CsvFormat {
   readonly header?: boolean
   /** @default 'utf-8' */
   readonly encoding?: Encoding
+  /** How many lines stand before the header, or before the first record. @default 0 */
+  readonly skip?: number
+  /** What a line begins with that is a comment and no record. @default there are none */
+  readonly comment?: string
+  /** How many lines end a file and are no records, or what its last line begins with; a file without them is refused as cut. @default 0 */
+  readonly footer?: number | string
   /** Rows with too few or too many fields. @default 'reject' */
   readonly ragged?: 'reject' | 'pad'
   /** Columns of the file that the contract does not have. @default 'reject' */

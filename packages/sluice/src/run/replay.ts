@@ -72,7 +72,9 @@ function notReplayable({ mode, format }: FilesSource): string | undefined {
 
 /** A replay is all refused rows, complete when it is there: limits and guards for whole files say nothing of it, nor does like content. */
 function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: FilesSource): FilesSource {
-  return { ...source, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
+  // The lines before the records come with the header; the footer was no refused row.
+  const format: FilesSource['format'] = source.format.kind === 'csv' ? { ...source.format, footer: 0 } : source.format
+  return { ...source, format, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
 }
 
 /** The source with nothing but these files in it. */

@@ -40,6 +40,8 @@ test('options that contradict each other are refused', () => {
   expect(wrong({ check: { kind: 'rowCount' } })[0]).toContain('needs a "min"')
   expect(wrong({ format: { kind: 'csv', delimiter: "'", quote: "'" } })[0]).toContain('delimiter must be free of')
   expect(wrong({ format: { kind: 'csv', delimiter: '&|\n' } })[0]).toContain('delimiter must be free of')
+  for (const comment of ['"', ',x', 'a\n'])
+    expect(wrong({ format: { kind: 'csv', comment } })[0]).toContain('comment must be a text that no row begins with')
   expect(wrong({ column: { type: 'text', optional: true } })[0]).toContain(
     'optional must be left out, or the column null',
   )

@@ -111,10 +111,21 @@ export function scd2Misfits(load: Scd2Options): readonly Misfit[] {
  *
  * @example csvMisfits({ kind: 'csv', delimiter: '"' }) // [{ key: 'delimiter', expected: '…' }]
  */
-export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: CsvFormat): readonly Misfit[] {
-  const expected = 'free of the quote and of what ends a record'
-  const taken = ['\n', '\r', recordEnd, ...(quote === '' ? [] : [quote])]
-  return taken.some((text) => delimiter.includes(text)) ? [{ key: 'delimiter', expected }] : []
+export function csvMisfits({
+  delimiter = ',',
+  quote = '"',
+  recordEnd = '\n',
+  comment = '',
+}: CsvFormat): readonly Misfit[] {
+  const ends = ['\n', '\r', recordEnd]
+  const quotes = quote === '' ? [] : [quote]
+  const misfits: Misfit[] = []
+  if ([...ends, ...quotes].some((text) => delimiter.includes(text)))
+    misfits.push({ key: 'delimiter', expected: 'free of the quote and of what ends a record' })
+  // Rows whose first field is empty or quoted would be comments.
+  if (ends.some((text) => comment.includes(text)) || [delimiter, ...quotes].some((text) => comment.startsWith(text)))
+    misfits.push({ key: 'comment', expected: 'a text that no row begins with: no quote, delimiter or line end' })
+  return misfits
 }
 
 /**

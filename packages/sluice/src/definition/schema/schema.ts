@@ -18,6 +18,7 @@ import {
   columns,
   columnType,
   consistent,
+  count,
   envReference,
   fileColumnInput,
   identifier,
@@ -48,6 +49,12 @@ const format = z.union([
         recordEnd: text.optional(),
         header: z.boolean().optional(),
         encoding: z.enum(encodings).optional(),
+        skip: count.optional().meta({ description: 'Lines before the header, or before the first record' }),
+        comment: text.optional().meta({ description: 'What a line begins with that is no record' }),
+        footer: z
+          .union([count, text])
+          .optional()
+          .meta({ description: 'How many lines end a file, or what its last line begins with' }),
         ragged: z.enum(['reject', 'pad']).optional(),
         extraColumns,
         compression,

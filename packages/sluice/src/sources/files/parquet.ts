@@ -88,6 +88,7 @@ function parquetTotals(bytes: number, records: number): FileTotals {
     records,
     blankLines: 0,
     byteOrderMark: false,
+    aside: {},
     lineEnd: 'lf',
     longest: 0,
   }

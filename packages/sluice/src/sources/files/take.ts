@@ -120,7 +120,7 @@ async function takeUnit(
     const what = unit.members.length === 1 ? printable(unit.members[0]!.input.path) : `${judged.length} files`
     assertBalanced(what, judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows), scan.accepted)
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
-    previous.push(...judged.map(({ accounting }) => accounting.read))
+    previous.push(...judged.map(({ member }) => member.survey.totals.records))
     const columns = sourceColumns(context.source).map(({ name }) => name)
     return { judged, files: acceptedFiles(scan.written, columns) }
   }
@@ -273,10 +273,12 @@ function judgeMember(member: Member, lost: readonly RefusedRecord[], source: Fil
     counter.add(reasons)
   }
   const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
-  const { records: read, bytes: total, headerBytes: header, recordBytes: records } = totals
-  const checks = judgeRows(rowsOf(member), fileContract(source), source.quarantine, counter.counts(), read, where)
+  const { records: rows, aside, bytes: total, headerBytes: header, recordBytes: records } = totals
+  const checks = judgeRows(rowsOf(member), fileContract(source), source.quarantine, counter.counts(), rows, where)
+  const dropped: { readonly [line: string]: number } = { ...aside }
+  const read = Object.values(dropped).reduce((sum, lines) => sum + lines, rows)
   const accounting: RowAccounting = {
-    ...{ read, accepted: read - refused.length, quarantined: refused.length, dropped: {} },
+    ...{ read, accepted: rows - refused.length, quarantined: refused.length, dropped },
     bytes: { total, header, records },
   }
   return { member, refused, accounting, checks }

@@ -254,7 +254,7 @@ function unitClasses(dialect: Dialect, recordEnd: RecordEnd): Uint8Array {
 export function firstRecordEnd(
   units: Uint8Array,
   limit: number,
-  dialect: Dialect,
+  dialect: Pick<Dialect, 'quote'>,
   last: boolean,
 ): RecordEnd | undefined {
   let inQuotes = false

@@ -1,5 +1,4 @@
 /** The survey of one delimited file: structure, counts and identity, before DuckDB sees anything of it. */
-import { basename } from 'node:path'
 import { sluiceError } from '../../../base/errors.ts'
 import { printable } from '../../../base/printable.ts'
 import type { FilesSource } from '../../../definition/types.ts'
@@ -129,14 +128,19 @@ export async function survey(
     tooLong: (record) => assertHeld(name, record),
     ...(sink?.pause === undefined ? {} : { pause: () => sink.pause!() }),
   }
-  const options = readOptions(source, dialect, columns, signal)
+  const options = { ...readOptions(source, dialect, columns, signal), name: printable(name) }
   const totals =
     typeof input === 'string'
       ? await readRecords(input, options, reader)
-      : readRecordsOf(printable(basename(name)), input, options, reader)
+      : readRecordsOf(printable(name), input, options, reader)
   columns ??= { fields: 0, positions: [] }
   const isUniform = totals.lineEnd !== 'mixed' && totals.lineEnd !== 'declared'
-  return { ...columns, totals, refused, isPlain: isPlain && isUniform && totals.blankLines === 0 }
+  return {
+    ...columns,
+    totals,
+    refused,
+    isPlain: isPlain && isUniform && totals.blankLines === 0 && dialect.aside === undefined,
+  }
 }
 
 function readOptions(
