@@ -432,6 +432,20 @@ describe('files as a whole', () => {
     ])
   })
 
+  test('IN-15: a date that two declared patterns read differently is refused as ambiguous', async () => {
+    const dates = sourceOf({ a: 'text', b: { type: 'date', format: ['d/M/yyyy', 'M/d/yyyy', 'yyyy-MM-dd'] } })
+    const taken = await takeOne(dates, 'a,b\nx,13/4/2024\ny,3/4/2024\nz,2024-02-29\nv,4/4/2024\nw,2023-02-29\n')
+    expect(values(taken)).toEqual([
+      ['v', '2024-04-04'],
+      ['x', '2024-04-13'],
+      ['z', '2024-02-29'],
+    ])
+    expect(taken.quarantine.map(({ line, reasons }) => [line, ...reasons])).toEqual([
+      [3, 'ambiguous:b', 'cast:b'],
+      [6, 'cast:b'],
+    ])
+  })
+
   test('IN-29: hostile names are read and escaped, links are not followed, patterns stay below the project', async () => {
     await using drop = await openDrop()
     const name = `a\n\u001b[31m$(touch x)';"\u202e.csv`
