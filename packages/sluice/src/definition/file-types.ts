@@ -66,6 +66,12 @@ export interface FilesSource {
   readonly rowNumbers?: boolean
   readonly checks: readonly Check[]
   readonly quarantine: QuarantineLimits
+  /**
+   * A file that has other columns than the contract. `freeze`: it is refused. `evolve`: the table takes new columns as text (of Parquet as what they
+   * are), and columns that may be NULL may be absent. `quarantine`: its rows are refused one by one, whatever `quarantine` limits, and can be
+   * replayed once the contract fits. @default 'freeze'
+   */
+  readonly drift?: 'freeze' | 'evolve' | 'quarantine'
   /** The same content under another name. @default 'skip' */
   readonly duplicateContent: 'skip' | 'error' | 'append'
   /** The same name with other content, after the first was committed: its rows are added, or the file is refused. @default 'append' */

@@ -62,6 +62,7 @@ export interface FilesOptions<C extends ColumnsInput = ColumnsInput>
       | 'mode'
       | 'fileDate'
       | 'rowNumbers'
+      | 'drift'
       | 'duplicateContent'
       | 'changedContent'
       | 'rowCount'

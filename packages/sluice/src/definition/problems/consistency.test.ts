@@ -60,3 +60,17 @@ test('options that fit are taken', () => {
   expect(wrong({ format: { kind: 'csv', header: false } })).toEqual([])
   expect(wrong({ fileDate: 'yyyyMMdd' })).toEqual([])
 })
+
+test('what becomes of other columns is declared once, and only of files that name theirs', () => {
+  const drift = (more: object): string[] =>
+    resolvePipeline(
+      {
+        name: 'p',
+        sources: { s: { kind: 'files', path: 'in/a.csv', columns: { a: 'text' }, drift: 'evolve', ...more } },
+      },
+      { places: noPlaces('p.ts'), sqlFiles: [] },
+    ).problems.map(({ message }) => message)
+  expect(drift({})).toEqual([])
+  expect(drift({ format: { kind: 'csv', header: false } })[0]).toContain('drift must be left out')
+  expect(drift({ format: { kind: 'csv', extraColumns: 'ignore' } })[0]).toContain('drift must be freeze or quarantine')
+})

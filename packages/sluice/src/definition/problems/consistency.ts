@@ -133,9 +133,18 @@ export function csvMisfits({
  *
  * @example filesMisfits({ columns: { a: { type: 'text', aliases: ['b'] } }, format: { kind: 'csv', header: false } }) // [{ key: 'columns', … }]
  */
-export function filesMisfits({ columns, format }: Pick<FilesInput, 'columns' | 'format'>): readonly Misfit[] {
+export function filesMisfits({
+  columns,
+  format,
+  drift = 'freeze',
+}: Pick<FilesInput, 'columns' | 'format' | 'drift'>): readonly Misfit[] {
+  const ignores = typeof format === 'object' && format.extraColumns === 'ignore'
+  if (drift === 'evolve' && ignores)
+    return [{ key: 'drift', expected: "freeze or quarantine beside extraColumns: 'ignore', or extraColumns left out" }]
   const isNamed = typeof format === 'string' || format?.kind !== 'csv' || format.header !== false
   if (isNamed) return []
+  if (drift !== 'freeze')
+    return [{ key: 'drift', expected: 'left out, as files without a header have no names of columns' }]
   const isByName = (column: unknown): boolean =>
     typeof column === 'object' && column !== null && ('aliases' in column || 'optional' in column)
   const expected = 'free of aliases and optional, as files without a header have no names of columns'

@@ -84,6 +84,10 @@ const source = z.discriminatedUnion('kind', [
       rowNumbers: z.boolean().optional(),
       checks: z.array(checkInput).optional(),
       quarantine,
+      drift: z
+        .enum(['freeze', 'evolve', 'quarantine'])
+        .optional()
+        .meta({ description: 'What becomes of a file with other columns. Default: freeze, it is refused' }),
       duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
       changedContent: z.enum(['append', 'error']).optional(),
       key: strict({

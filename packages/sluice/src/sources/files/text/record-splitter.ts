@@ -17,6 +17,7 @@ export type RecordProblem =
   | 'lineEnd'
   | 'json'
   | 'severalObjects'
+  | 'drift'
 
 /** One record's place; one object is used for all records of a splitter. */
 export interface SplitRecord {
