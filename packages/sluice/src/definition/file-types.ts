@@ -28,15 +28,15 @@ export interface CsvFormat {
   readonly ragged?: 'reject' | 'pad'
   /** Columns of the file that the contract does not have. @default 'reject' */
   readonly extraColumns?: 'reject' | 'ignore'
-  /** @default by the first bytes: gzip is unpacked under any name */
-  readonly compression?: 'none' | 'gzip'
+  /** `zstd` needs Node 22.15 or later. @default by the first bytes: gzip and zstd are unpacked under any name */
+  readonly compression?: 'none' | 'gzip' | 'zstd'
 }
 
 /** JSON Lines: one object a line. */
 export interface JsonLinesFormat {
   readonly kind: 'jsonl'
   readonly extraColumns?: 'reject' | 'ignore'
-  readonly compression?: 'none' | 'gzip'
+  readonly compression?: 'none' | 'gzip' | 'zstd'
 }
 
 /** Parquet: types must be those of the contract, or widen to them without loss. */

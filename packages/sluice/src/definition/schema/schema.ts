@@ -36,7 +36,7 @@ import {
 } from './parts.ts'
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
-const compression = z.enum(['none', 'gzip']).optional()
+const compression = z.enum(['none', 'gzip', 'zstd']).optional()
 const format = z.union([
   z.enum(['csv', 'jsonl', 'parquet']),
   z.discriminatedUnion('kind', [

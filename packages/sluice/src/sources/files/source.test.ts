@@ -316,7 +316,7 @@ describe('files as a whole', () => {
       [texts, hex('504b0304'), 'a zip file', 'Unpack'],
       [texts, hex('425a6839314159265359'), 'a bzip2 file', 'Unpack'],
       [texts, hex('fd377a585a00'), 'an xz file', 'Unpack'],
-      [texts, hex('28b52ffd'), 'a zstd file', 'Unpack'],
+      [unpacked, hex('28b52ffd'), 'a zstd file', "leave out compression: 'none'"],
       [texts, hex('d0cf11e0a1b11ae1'), 'an Excel file', 'convert'],
       [texts, hex('50415231'), 'a parquet file', "format: { kind: 'parquet' }"],
       [texts, gzipSync(hex('504b0304')), 'a zip file', 'Unpack'],
