@@ -48,8 +48,11 @@ export interface Column {
   readonly optional?: boolean
   /** Which texts mean NULL, exactly as written. @default the empty, unquoted field */
   readonly nulls?: readonly string[]
-  /** Dates and times: the one accepted pattern, in Unicode letters (`M/d/yyyy H:mm`). @default ISO 8601 */
-  readonly format?: string
+  /**
+   * Dates and times: the accepted pattern, in Unicode letters (`M/d/yyyy H:mm`), or several. A text that two of them read as different times is
+   * refused. @default ISO 8601
+   */
+  readonly format?: string | readonly string[]
   /** Timestamps: the IANA zone that the text is written in. Needed to turn local text into `timestamptz`. */
   readonly zone?: string
   /** What to do with a local time that a zone has twice. @default 'reject' */

@@ -266,8 +266,8 @@ function fillFormat(format: FormatInput | undefined, path: string): FileFormat |
 }
 
 function kindOf(path: string): FileFormat['kind'] | undefined {
-  if (/\.csv(\.gz)?$/i.test(path)) return 'csv'
-  if (/\.(jsonl|ndjson)(\.gz)?$/i.test(path)) return 'jsonl'
+  if (/\.csv(\.gz|\.zst)?$/i.test(path)) return 'csv'
+  if (/\.(jsonl|ndjson)(\.gz|\.zst)?$/i.test(path)) return 'jsonl'
   return /\.parquet$/i.test(path) ? 'parquet' : undefined
 }
 

@@ -18,19 +18,25 @@ export interface CsvFormat {
   readonly header?: boolean
   /** @default 'utf-8' */
   readonly encoding?: Encoding
+  /** How many lines stand before the header, or before the first record. @default 0 */
+  readonly skip?: number
+  /** What a line begins with that is a comment and no record. @default there are none */
+  readonly comment?: string
+  /** How many lines end a file and are no records, or what its last line begins with; a file without them is refused as cut. @default 0 */
+  readonly footer?: number | string
   /** Rows with too few or too many fields. @default 'reject' */
   readonly ragged?: 'reject' | 'pad'
   /** Columns of the file that the contract does not have. @default 'reject' */
   readonly extraColumns?: 'reject' | 'ignore'
-  /** @default by the first bytes: gzip is unpacked under any name */
-  readonly compression?: 'none' | 'gzip'
+  /** `zstd` needs Node 22.15 or later. @default by the first bytes: gzip and zstd are unpacked under any name */
+  readonly compression?: 'none' | 'gzip' | 'zstd'
 }
 
 /** JSON Lines: one object a line. */
 export interface JsonLinesFormat {
   readonly kind: 'jsonl'
   readonly extraColumns?: 'reject' | 'ignore'
-  readonly compression?: 'none' | 'gzip'
+  readonly compression?: 'none' | 'gzip' | 'zstd'
 }
 
 /** Parquet: types must be those of the contract, or widen to them without loss. */
@@ -40,6 +46,9 @@ export interface ParquetFormat {
 }
 
 export type FileFormat = CsvFormat | JsonLinesFormat | ParquetFormat
+
+/** Which of the rows that share a key stays: none, or the one with the smallest or the greatest value of a column. */
+export type KeepRow<C extends string = string> = 'none' | { readonly firstBy: C } | { readonly lastBy: C }
 
 /** A source of files. */
 export interface FilesSource {
@@ -57,12 +66,18 @@ export interface FilesSource {
   readonly rowNumbers?: boolean
   readonly checks: readonly Check[]
   readonly quarantine: QuarantineLimits
+  /**
+   * A file that has other columns than the contract. `freeze`: it is refused. `evolve`: the table takes new columns as text (of Parquet as what they
+   * are), and columns that may be NULL may be absent. `quarantine`: its rows are refused one by one, whatever `quarantine` limits, and can be
+   * replayed once the contract fits. @default 'freeze'
+   */
+  readonly drift?: 'freeze' | 'evolve' | 'quarantine'
   /** The same content under another name. @default 'skip' */
   readonly duplicateContent: 'skip' | 'error' | 'append'
   /** The same name with other content, after the first was committed: its rows are added, or the file is refused. @default 'append' */
   readonly changedContent: 'append' | 'error'
-  /** A key inside a file: rows that share it are all refused, or the last by a column wins and the others are refused. */
-  readonly key?: { readonly columns: readonly string[]; readonly keep: 'none' | { readonly lastBy: string } }
+  /** A key inside a file: rows that share it are all refused, or the first or last by a column wins and the others are refused. */
+  readonly key?: { readonly columns: readonly string[]; readonly keep: KeepRow }
   /** Compares a file's row count with the mean of the earlier files: outside the factors, the file is refused. */
   readonly rowCount?: {
     readonly min?: number

@@ -16,6 +16,7 @@ import type {
   EachValue,
   FilesSource,
   JsonLinesFormat,
+  KeepRow,
   LagLimits,
   Lookup,
   Notifier,
@@ -61,6 +62,7 @@ export interface FilesOptions<C extends ColumnsInput = ColumnsInput>
       | 'mode'
       | 'fileDate'
       | 'rowNumbers'
+      | 'drift'
       | 'duplicateContent'
       | 'changedContent'
       | 'rowCount'
@@ -78,7 +80,7 @@ export interface FilesOptions<C extends ColumnsInput = ColumnsInput>
   readonly quarantine?: QuarantineLimits
   readonly key?: {
     readonly columns: readonly NoInfer<SourceColumn<C>>[]
-    readonly keep: 'none' | { readonly lastBy: NoInfer<SourceColumn<C>> }
+    readonly keep: KeepRow<NoInfer<SourceColumn<C>>>
   }
 }
 

@@ -1,4 +1,4 @@
-/** Dates and times: one declared pattern, a real calendar, a real clock, no guessed zone (faults IN-15, IN-16). */
+/** Dates and times: declared patterns, a real calendar, a real clock, no guessed zone (faults IN-15, IN-16). */
 import type { Column } from '../definition/types.ts'
 import { quoteText } from '../sql/quote.ts'
 import { type DatePattern, datePattern, yearRegex } from './pattern.ts'
@@ -50,14 +50,15 @@ export function castTime(column: Column, type: TimeType, given: string): TypeCas
   const read = column.format === undefined ? isoReading(column, type, text) : patternReading(column, type, text)
   if (typeof read === 'string') return read
   const local = read.value
-  const matches = `regexp_full_match(${text}, ${quoteText(read.regex)})`
-  const base = (value: string): string => `${matches} AND ${value} IS NOT NULL`
+  const base = (value: string): string => `${read.matches(value)} AND ${value} IS NOT NULL`
+  const oneMeaning = read.oneMeaning === undefined ? {} : { oneMeaning: read.oneMeaning }
   if (column.zone === undefined) {
     const range = column.format === undefined ? ranges[type] : undefined
     return {
       type: duckDbType[type],
       value: local,
       valid: base,
+      ...oneMeaning,
       ...(range === undefined
         ? {}
         : { usual: (value: string) => `${value}::VARCHAR = ${text} AND ${value} BETWEEN ${range[0]} AND ${range[1]}` }),
@@ -69,6 +70,7 @@ export function castTime(column: Column, type: TimeType, given: string): TypeCas
       type: duckDbType[type],
       value: local,
       valid: (value) => `${base(value)} AND coalesce(${existsInZone(value, zone)}, false)`,
+      ...oneMeaning,
     }
   }
   const zoned = zonedTime(local, zone, column.overlap ?? 'reject')
@@ -76,29 +78,49 @@ export function castTime(column: Column, type: TimeType, given: string): TypeCas
     type: duckDbType[type],
     value: zoned.value,
     valid: () => `${base(local)} AND coalesce(${zoned.valid}, false)`,
+    ...oneMeaning,
   }
 }
 
 interface Reading {
-  readonly regex: string
+  /** Whether the text is of a pattern; `value` stands for the value. */
+  readonly matches: (value: string) => string
   readonly value: string
+  readonly oneMeaning?: string
 }
+
+const isOf = (text: string, regex: string): string => `regexp_full_match(${text}, ${quoteText(regex)})`
 
 function isoReading(column: Column, type: TimeType, text: string): Reading {
   const local = type === 'timestamptz' && column.zone !== undefined ? 'timestamp' : type
   const regex = { date: isoDate, time: isoTime, timestamp: isoLocal, timestamptz: isoInstant }[local]
-  return { regex, value: `TRY_CAST(${text} AS ${duckDbType[local]})` }
+  return { matches: () => isOf(text, regex), value: `TRY_CAST(${text} AS ${duckDbType[local]})` }
 }
 
+/** A text of several patterns has a value only where all that read it agree: of the others nobody can say which was meant. */
 function patternReading(column: Column, type: TimeType, text: string): Reading | string {
-  const pattern = datePattern(column.format ?? '')
+  const readings: Reading[] = []
+  for (const format of [column.format ?? ''].flat()) {
+    const reading = oneReading(format, column, type, text)
+    if (typeof reading === 'string') return reading
+    readings.push(reading)
+  }
+  if (readings.length === 1) return readings[0]!
+  const values = readings.map(({ matches, value }) => `CASE WHEN ${matches(value)} THEN ${value} END`)
+  const agree = (value: string): string => values.map((one) => `coalesce(${one} = ${value}, true)`).join(' AND ')
+  const value = `coalesce(${values.join(', ')})`
+  return { value, matches: agree, oneMeaning: agree(value) }
+}
+
+function oneReading(format: string, column: Column, type: TimeType, text: string): Reading | string {
+  const pattern = datePattern(format)
   if (typeof pattern === 'string') return pattern
   const why = mismatch(column, type, pattern)
-  if (why !== undefined) return `the pattern "${column.format}" ${why}`
+  if (why !== undefined) return `the pattern "${format}" ${why}`
   const given = pattern.zulu ? `CASE WHEN suffix(${text}, 'Z') THEN ${text}[:-2] || '+00:00' ELSE ${text} END` : text
   const parsed = `try_strptime(${given}, ${quoteText(pattern.strptime)})`
   return {
-    regex: pattern.regex,
+    matches: () => isOf(text, pattern.regex),
     value: type === 'date' || type === 'time' ? `CAST(${parsed} AS ${duckDbType[type]})` : parsed,
   }
 }

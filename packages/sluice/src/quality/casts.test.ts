@@ -216,6 +216,27 @@ const cases: readonly Case[] = [
     refuses: ['2024022', '20230229'],
   },
   {
+    name: 'IN-15: several patterns, of which each text has one meaning',
+    column: { type: 'date', format: ['dd.MM.yyyy', 'yyyy-MM-dd', 'd MMM yyyy'] },
+    takes: { '03.04.2024': '2024-04-03', '2024-02-29': '2024-02-29', '5 Jan 2024': '2024-01-05' },
+    refuses: ['3.4.2024', '30.02.2024', '2023-02-29', '03/04/2024', ''],
+  },
+  {
+    name: 'IN-15: a text that two patterns read as different dates is refused, one that they read alike is not',
+    column: { type: 'date', format: ['M/d/yyyy', 'd/M/yyyy'] },
+    takes: { '4/4/2024': '2024-04-04', '13/4/2024': '2024-04-13', '4/13/2024': '2024-04-13' },
+    refuses: ['3/4/2024', '03/04/2024', '13/13/2024', '30/2/2024'],
+  },
+  {
+    name: 'IN-16: several patterns of local times in a zone',
+    column: {
+      ...{ type: 'timestamptz', format: ['d/M/yyyy H:mm', 'yyyy-MM-dd HH:mm:ss', 'M/d/yyyy H:mm'] },
+      zone: 'Europe/London',
+    },
+    takes: { '31/3/2024 3:30': '2024-03-31 02:30:00+00', '2024-01-05 10:00:01': '2024-01-05 10:00:01+00' },
+    refuses: ['31/3/2024 1:30', '1/2/2024 10:00', '27/10/2024 1:30'],
+  },
+  {
     name: 'IN-15: times',
     column: { type: 'time' },
     takes: { '23:59:59.999999': '23:59:59.999999', '10:30': '10:30:00', '00:00:00.1000000': '00:00:00.1' },
@@ -423,6 +444,7 @@ test.each<[string, Column]>([
   ['an offset and a zone', { type: 'timestamptz', format: 'yyyy-MM-dd HH:mmXXX', zone: 'UTC' }],
   ['an offset for a timestamp', { type: 'timestamp', format: 'yyyy-MM-dd HH:mmXXX' }],
   ['an unknown letter', { type: 'date', format: 'YYYY-MM-dd' }],
+  ['an unknown letter in one of several', { type: 'date', format: ['yyyy-MM-dd', 'YYYY-MM-dd'] }],
   ['minutes for months', { type: 'date', format: 'yyyy-mm-dd' }],
   ['digits that run into each other', { type: 'date', format: 'yyyyMd' }],
   ['h without a', { type: 'time', format: 'h:mm' }],

@@ -45,6 +45,7 @@ export function castColumn(name: string, column: Column, text: string): ColumnCa
       cast.usual === undefined
         ? valid(typed)
         : `CASE WHEN ${cast.usual(typed)} THEN true WHEN ${operand} IS NULL THEN true ELSE ${cast.valid(typed)} END`,
+    ...(cast.oneMeaning === undefined ? {} : { oneMeaning: `(${operand} IS NULL OR (${cast.oneMeaning}))` }),
     present: `(${operand} IS NOT NULL)`,
   }
 }

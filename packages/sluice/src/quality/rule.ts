@@ -31,6 +31,8 @@ export interface TypeCast {
    * that proves nothing.
    */
   readonly usual?: (value: string) => string
+  /** Whether all readings of the text are one value; a part of `valid`. Left out where there is one reading. */
+  readonly oneMeaning?: string
 }
 
 /** How one column's text becomes its value. */
@@ -48,6 +50,8 @@ export interface ColumnCast {
    * @default `valid`
    */
   readonly validTyped?: string
+  /** Whether the text has one meaning, where its column declares several patterns: the reason of a text that has two is told by it. */
+  readonly oneMeaning?: string
   /** Whether the value is present: the implicit not-null rule of a column that is not nullable. */
   readonly present: string
 }

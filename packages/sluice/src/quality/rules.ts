@@ -83,7 +83,9 @@ export function rowRules(
 
 function castRules(cast: ColumnCast): RowRule[] {
   const rule = { columns: [cast.name], severity: 'error', action: 'quarantine' } as const
+  const { oneMeaning } = cast
   return [
+    ...(oneMeaning === undefined ? [] : [{ ...rule, name: `ambiguous:${cast.name}`, kind: 'cast', valid: oneMeaning }]),
     { ...rule, name: `cast:${cast.name}`, kind: 'cast', valid: cast.validTyped ?? cast.valid },
     ...(cast.nullable ? [] : [{ ...rule, name: `required:${cast.name}`, kind: 'required', valid: cast.present }]),
   ]

@@ -303,7 +303,9 @@ async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesCon
   while (version !== undefined && filesOf(version).length === 0) version = await lake.record(table, version.version - 1)
   const files = filesOf(version)
   // What a newer delivery superseded was never read, and has no bytes in the account.
-  const rows = files.flatMap(({ accounting }) => (accounting.bytes === undefined ? [] : [accounting.read]))
+  const rows = files.flatMap(({ accounting: { accepted, quarantined, bytes } }) =>
+    bytes === undefined ? [] : [accepted + quarantined],
+  )
   return {
     current: files.map(({ path, sha256: id }) => ({ path, id })),
     ...(rows.length === 0 ? {} : { previousRows: rows }),

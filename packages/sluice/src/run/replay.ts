@@ -6,7 +6,7 @@
  */
 
 import { posix } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import { projectIndex } from '../definition/project-index.ts'
@@ -72,7 +72,9 @@ function notReplayable({ mode, format }: FilesSource): string | undefined {
 
 /** A replay is all refused rows, complete when it is there: limits and guards for whole files say nothing of it, nor does like content. */
 function onItsOwn({ ready: _ready, rowCount: _rowCount, ...source }: FilesSource): FilesSource {
-  return { ...source, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
+  // The lines before the records come with the header; the footer was no refused row.
+  const format: FilesSource['format'] = source.format.kind === 'csv' ? { ...source.format, footer: 0 } : source.format
+  return { ...source, format, quarantine: { maxShare: 1 }, duplicateContent: 'append' }
 }
 
 /** The source with nothing but these files in it. */
@@ -94,7 +96,7 @@ async function deliver(
   refused: readonly QuarantineFile[],
 ): Promise<readonly string[]> {
   const known = new Set((await context.lake.knownInputs(table)).values())
-  const isPacked = source.format.kind !== 'parquet' && source.format.compression === 'gzip'
+  const declared = source.format.kind === 'parquet' ? undefined : source.format.compression
   await using session = await context.engine.open()
   const paths: string[] = []
   const versions = [...new Set(refused.map(({ addedIn }) => addedIn))].map((version) => ({
@@ -122,15 +124,23 @@ async function deliver(
     }
     for (const [path, pieces] of contents) {
       const content = Buffer.concat(pieces)
-      await context.inbox.put(path, /\.gz$/i.test(path) || isPacked ? gzipSync(content) : content)
+      await context.inbox.put(path, packed(content, path, declared))
     }
   }
   return paths
 }
 
+/** What its name or its format promises is unpacked when it is taken. */
+function packed(content: Buffer, path: string, declared: 'none' | 'gzip' | 'zstd' | undefined): Uint8Array {
+  if (declared === 'gzip' || /\.gz$/i.test(path)) return zlib.gzipSync(content)
+  const { zstdCompressSync } = zlib as { readonly zstdCompressSync?: (content: Buffer) => Buffer }
+  const isZstd = declared === 'zstd' || (declared === undefined && /\.zst$/i.test(path))
+  return isZstd && zstdCompressSync !== undefined ? zstdCompressSync(content) : content
+}
+
 /** The name says what it is: what this version refused of this file. */
 function replayPath(file: string, version: number): string {
-  const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz)?)$/is.exec(posix.basename(file)) ?? ['', file, '']
+  const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz|\.zst)?)$/is.exec(posix.basename(file)) ?? ['', file, '']
   const id = `${version}-${sha256(file).slice(0, 8)}`
   return posix.join(posix.dirname(file), `${stem!.replace(/\.replay-\d+-[0-9a-f]{8}$/, '')}.replay-${id}${end}`)
 }

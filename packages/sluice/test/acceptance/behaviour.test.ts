@@ -172,15 +172,21 @@ test('LK-13: rollback makes a new version with the old content; what reads it is
 })
 
 test('quarantine is replayed through the definition of today, once', async () => {
-  const root = makeProject(base)
+  // Lines before the header come with what is delivered again, and a footer does not.
+  const definition = base['pipelines/shop/pipeline.yaml'].replace(
+    'quarantine: {',
+    'format: { kind: csv, skip: 1, footer: END }\n    quarantine: {',
+  )
+  const root = makeProject({
+    ...base,
+    'pipelines/shop/pipeline.yaml': definition,
+    'inbox/orders_1.csv': `Orders\n${base['inbox/orders_1.csv']}END\n`,
+  })
   await run(root)
   write(
     root,
     'pipelines/shop/pipeline.yaml',
-    base['pipelines/shop/pipeline.yaml'].replace(
-      "amount: 'decimal(10,2)'",
-      "amount: { type: 'decimal(10,2)', nullable: true, nulls: ['', x] }",
-    ),
+    definition.replace("amount: 'decimal(10,2)'", "amount: { type: 'decimal(10,2)', nullable: true, nulls: ['', x] }"),
   )
   await expect(opened(makeProject(base), (project) => project.replayQuarantine('raw.orders'))).rejects.toMatchObject({
     name: 'Quality.NothingToReplay',
@@ -193,6 +199,30 @@ test('quarantine is replayed through the definition of today, once', async () =>
   ])
   await opened(root, (project) => project.replayQuarantine('raw.orders'))
   expect(await rows(root, 'SELECT count(*) AS n FROM raw.orders')).toEqual([{ n: '3' }])
+})
+
+test('IN-10: a table that takes new columns of files keeps them, and its models and loads follow', async () => {
+  const root = makeProject({
+    ...base,
+    'pipelines/shop/pipeline.yaml': base['pipelines/shop/pipeline.yaml'].replace(
+      'quarantine: {',
+      'drift: evolve\n    quarantine: {',
+    ),
+    'pipelines/shop/stage/orders.sql': 'SELECT * FROM raw.orders\n',
+  })
+  await run(root)
+  write(root, 'inbox/orders_2.csv', 'id,city,amount,note\n4,Oslo,1.00,hi\n')
+  await run(root)
+  write(root, 'inbox/orders_3.csv', 'id,city,amount\n5,Oslo,2.00\n')
+  expect((await run(root)).summary.status).toBe('succeeded')
+  expect(await rows(root, 'SELECT id, note FROM warehouse.orders ORDER BY id')).toEqual([
+    ...[1, 2].map((id) => ({ id, note: null })),
+    ...[
+      { id: 4, note: 'hi' },
+      { id: 5, note: null },
+    ],
+  ])
+  expect(new Set(Object.values(statuses((await run(root)).events)))).toEqual(new Set(['unchanged']))
 })
 
 test('a check of action quarantine keeps a model’s refused rows apart, and counts them', async () => {

@@ -95,7 +95,7 @@ export const sourceErrors = {
   'Source.ArchiveCorrupt': entry<{ file: string; why: string }>({
     code: 'SLU3010',
     title: 'A compressed file is damaged.',
-    message: ({ file, why }) => `"${file}" is not an intact gzip file: ${why}. Nothing of it was published.`,
+    message: ({ file, why }) => `"${file}" is not an intact compressed file: ${why}. Nothing of it was published.`,
     hint: () => inErrorFolder,
     retry: 'terminal',
     exit: 1,
@@ -111,7 +111,16 @@ export const sourceErrors = {
     retry: 'terminal',
     exit: 1,
     explanation:
-      'Files are recognised by their first bytes, not by their names. gzip is unpacked under any name; zip, bzip2, xz, zstd, lz4 and 7z are not.',
+      'Files are recognised by their first bytes, not by their names. gzip and zstd are unpacked under any name; zip, bzip2, xz, lz4 and 7z are not.',
+  }),
+  'Source.ZstdUnavailable': entry<{ file: string; node: string }>({
+    code: 'SLU3071',
+    title: 'A file is packed with zstd, and this Node cannot unpack it.',
+    message: ({ file, node }) =>
+      `"${file}" is packed with zstd, which Node ${node} cannot unpack; nothing of it was published.`,
+    hint: () => 'Run Sluice with Node 22.15 or later, or deliver the file as gzip. It is kept in the error folder.',
+    retry: 'terminal',
+    exit: 1,
   }),
   'Source.FileDate': entry<{ file: string; pattern: string }>({
     code: 'SLU3011',

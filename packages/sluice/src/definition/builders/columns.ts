@@ -33,13 +33,16 @@ export function decimal(precision: number, scale: number, options: ColumnOptions
   return { type: `decimal(${precision},${scale})`, ...options }
 }
 
+/** One accepted pattern, or several. */
+type Patterns = string | readonly string[]
+
 /**
- * A date and time without a zone, in the one accepted pattern (Unicode letters). `zone` says where the clock hung that wrote it: times that this zone
+ * A date and time without a zone, in the accepted pattern (Unicode letters), or in one of several. `zone` says where the clock hung that wrote it: times that this zone
  * skips are refused, and times that it has twice need `overlap`.
  *
  * @example timestamp('M/d/yyyy H:mm', { zone: 'Europe/London' })
  */
-export function timestamp(format?: string, options: ColumnOptions = {}): Column {
+export function timestamp(format?: Patterns, options: ColumnOptions = {}): Column {
   return { type: 'timestamp', ...(format === undefined ? {} : { format }), ...options }
 }
 
@@ -48,16 +51,17 @@ export function timestamp(format?: string, options: ColumnOptions = {}): Column 
  *
  * @example timestamptz('yyyy-MM-dd HH:mm:ss', { zone: 'Europe/Istanbul', overlap: 'earlier' })
  */
-export function timestamptz(format?: string, options: ColumnOptions = {}): Column {
+export function timestamptz(format?: Patterns, options: ColumnOptions = {}): Column {
   return { type: 'timestamptz', ...(format === undefined ? {} : { format }), ...options }
 }
 
 /**
- * A date, in the one accepted pattern (Unicode letters).
+ * A date, in the accepted pattern (Unicode letters), or in one of several.
  *
  * @example date('dd.MM.yyyy')
+ * @example date(['dd.MM.yyyy', 'yyyy-MM-dd'])
  */
-export function date(format?: string, options: ColumnOptions = {}): Column {
+export function date(format?: Patterns, options: ColumnOptions = {}): Column {
   return { type: 'date', ...(format === undefined ? {} : { format }), ...options }
 }
 

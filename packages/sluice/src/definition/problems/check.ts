@@ -240,7 +240,7 @@ function keyOf(source: Source): readonly string[] {
   if (source.kind === 'procedure') return source.key ?? []
   if (source.kind === 'cdc' || source.key === undefined) return []
   const { columns, keep } = source.key
-  return keep === 'none' ? columns : [...columns, keep.lastBy]
+  return keep === 'none' ? columns : [...columns, ...Object.values(keep)]
 }
 
 function tableColumnNames(pipeline: Pipeline, context: CheckContext): void {

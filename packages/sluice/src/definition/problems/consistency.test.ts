@@ -40,6 +40,8 @@ test('options that contradict each other are refused', () => {
   expect(wrong({ check: { kind: 'rowCount' } })[0]).toContain('needs a "min"')
   expect(wrong({ format: { kind: 'csv', delimiter: "'", quote: "'" } })[0]).toContain('delimiter must be free of')
   expect(wrong({ format: { kind: 'csv', delimiter: '&|\n' } })[0]).toContain('delimiter must be free of')
+  for (const comment of ['"', ',x', 'a\n'])
+    expect(wrong({ format: { kind: 'csv', comment } })[0]).toContain('comment must be a text that no row begins with')
   expect(wrong({ column: { type: 'text', optional: true } })[0]).toContain(
     'optional must be left out, or the column null',
   )
@@ -57,4 +59,18 @@ test('options that fit are taken', () => {
   expect(wrong({ column: { type: 'text', nullable: true, optional: true, aliases: ['b'] }, format: 'csv' })).toEqual([])
   expect(wrong({ format: { kind: 'csv', header: false } })).toEqual([])
   expect(wrong({ fileDate: 'yyyyMMdd' })).toEqual([])
+})
+
+test('what becomes of other columns is declared once, and only of files that name theirs', () => {
+  const drift = (more: object): string[] =>
+    resolvePipeline(
+      {
+        name: 'p',
+        sources: { s: { kind: 'files', path: 'in/a.csv', columns: { a: 'text' }, drift: 'evolve', ...more } },
+      },
+      { places: noPlaces('p.ts'), sqlFiles: [] },
+    ).problems.map(({ message }) => message)
+  expect(drift({})).toEqual([])
+  expect(drift({ format: { kind: 'csv', header: false } })[0]).toContain('drift must be left out')
+  expect(drift({ format: { kind: 'csv', extraColumns: 'ignore' } })[0]).toContain('drift must be freeze or quarantine')
 })

@@ -111,10 +111,21 @@ export function scd2Misfits(load: Scd2Options): readonly Misfit[] {
  *
  * @example csvMisfits({ kind: 'csv', delimiter: '"' }) // [{ key: 'delimiter', expected: '…' }]
  */
-export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: CsvFormat): readonly Misfit[] {
-  const expected = 'free of the quote and of what ends a record'
-  const taken = ['\n', '\r', recordEnd, ...(quote === '' ? [] : [quote])]
-  return taken.some((text) => delimiter.includes(text)) ? [{ key: 'delimiter', expected }] : []
+export function csvMisfits({
+  delimiter = ',',
+  quote = '"',
+  recordEnd = '\n',
+  comment = '',
+}: CsvFormat): readonly Misfit[] {
+  const ends = ['\n', '\r', recordEnd]
+  const quotes = quote === '' ? [] : [quote]
+  const misfits: Misfit[] = []
+  if ([...ends, ...quotes].some((text) => delimiter.includes(text)))
+    misfits.push({ key: 'delimiter', expected: 'free of the quote and of what ends a record' })
+  // Rows whose first field is empty or quoted would be comments.
+  if (ends.some((text) => comment.includes(text)) || [delimiter, ...quotes].some((text) => comment.startsWith(text)))
+    misfits.push({ key: 'comment', expected: 'a text that no row begins with: no quote, delimiter or line end' })
+  return misfits
 }
 
 /**
@@ -122,9 +133,18 @@ export function csvMisfits({ delimiter = ',', quote = '"', recordEnd = '\n' }: C
  *
  * @example filesMisfits({ columns: { a: { type: 'text', aliases: ['b'] } }, format: { kind: 'csv', header: false } }) // [{ key: 'columns', … }]
  */
-export function filesMisfits({ columns, format }: Pick<FilesInput, 'columns' | 'format'>): readonly Misfit[] {
+export function filesMisfits({
+  columns,
+  format,
+  drift = 'freeze',
+}: Pick<FilesInput, 'columns' | 'format' | 'drift'>): readonly Misfit[] {
+  const ignores = typeof format === 'object' && format.extraColumns === 'ignore'
+  if (drift === 'evolve' && ignores)
+    return [{ key: 'drift', expected: "freeze or quarantine beside extraColumns: 'ignore', or extraColumns left out" }]
   const isNamed = typeof format === 'string' || format?.kind !== 'csv' || format.header !== false
   if (isNamed) return []
+  if (drift !== 'freeze')
+    return [{ key: 'drift', expected: 'left out, as files without a header have no names of columns' }]
   const isByName = (column: unknown): boolean =>
     typeof column === 'object' && column !== null && ('aliases' in column || 'optional' in column)
   const expected = 'free of aliases and optional, as files without a header have no names of columns'

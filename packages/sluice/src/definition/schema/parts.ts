@@ -69,7 +69,10 @@ export const columnShape = {
   nullable: z.boolean().optional(),
   from: name.optional().meta({ description: "The column's name in the file, where it differs" }),
   nulls: z.array(z.string()).optional().meta({ description: 'Texts that mean NULL, exactly as written' }),
-  format: text.optional().meta({ description: 'The one accepted pattern of dates and times' }),
+  format: z
+    .union([text, z.array(text).min(1)])
+    .optional()
+    .meta({ description: 'The accepted pattern of dates and times, or several' }),
   zone: zone.optional(),
   overlap: z.enum(['reject', 'earlier', 'later']).optional(),
   fraction: z

@@ -18,6 +18,7 @@ import {
   columns,
   columnType,
   consistent,
+  count,
   envReference,
   fileColumnInput,
   identifier,
@@ -35,7 +36,7 @@ import {
 } from './parts.ts'
 
 const extraColumns = z.enum(['reject', 'ignore']).optional()
-const compression = z.enum(['none', 'gzip']).optional()
+const compression = z.enum(['none', 'gzip', 'zstd']).optional()
 const format = z.union([
   z.enum(['csv', 'jsonl', 'parquet']),
   z.discriminatedUnion('kind', [
@@ -48,6 +49,12 @@ const format = z.union([
         recordEnd: text.optional(),
         header: z.boolean().optional(),
         encoding: z.enum(encodings).optional(),
+        skip: count.optional().meta({ description: 'Lines before the header, or before the first record' }),
+        comment: text.optional().meta({ description: 'What a line begins with that is no record' }),
+        footer: z
+          .union([count, text])
+          .optional()
+          .meta({ description: 'How many lines end a file, or what its last line begins with' }),
         ragged: z.enum(['reject', 'pad']).optional(),
         extraColumns,
         compression,
@@ -77,9 +84,16 @@ const source = z.discriminatedUnion('kind', [
       rowNumbers: z.boolean().optional(),
       checks: z.array(checkInput).optional(),
       quarantine,
+      drift: z
+        .enum(['freeze', 'evolve', 'quarantine'])
+        .optional()
+        .meta({ description: 'What becomes of a file with other columns. Default: freeze, it is refused' }),
       duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
       changedContent: z.enum(['append', 'error']).optional(),
-      key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
+      key: strict({
+        columns,
+        keep: z.union([z.literal('none'), strict({ firstBy: name }), strict({ lastBy: name })]),
+      }).optional(),
       rowCount,
       archive: z.union([belowProject, z.literal(false)]).optional(),
       error: belowProject.optional(),

@@ -1,12 +1,12 @@
 /** What rows must be: the one contract of files, calls, changes and models. Pure. */
-import type { Check } from '../../definition/types.ts'
+import type { Check, KeepRow } from '../../definition/types.ts'
 import type { ColumnCast, RowRule } from '../rule.ts'
 import { checkNames, isRowCheck, rowRules, type TypedColumn } from '../rules.ts'
 
 /** A key whose duplicates are refused row by row: a rule that no row breaks alone. */
 export interface RowKey extends RowRule {
-  /** Of rows that share the key, the one with the greatest value here is kept. @default none is */
-  readonly lastBy?: string
+  /** Which of the rows that share the key stays. @default 'none' */
+  readonly keep?: KeepRow
 }
 
 /** What is asked of rows. */
@@ -23,7 +23,7 @@ export interface RowContract {
 export interface ContractOptions {
   readonly checks: readonly Check[]
   /** A declared key, whose reason is `key`. */
-  readonly key?: { readonly columns: readonly string[]; readonly lastBy?: string }
+  readonly key?: { readonly columns: readonly string[]; readonly keep?: KeepRow }
   /**
    * Which checks refuse rows: all of one row and of a unique key (a source), all of one row (changes), or those of one row whose action says so (a
    * model).
@@ -61,11 +61,11 @@ export function rowContract(
 function rowKey(
   name: string,
   columns: readonly string[],
-  { lastBy, maxShare, maxCount }: Pick<RowKey, 'lastBy' | 'maxShare' | 'maxCount'>,
+  { keep, maxShare, maxCount }: Pick<RowKey, 'keep' | 'maxShare' | 'maxCount'>,
 ): RowKey {
   return {
     ...{ name, kind: 'unique', columns, valid: 'true', severity: 'error', action: 'quarantine' },
-    ...(lastBy === undefined ? {} : { lastBy }),
+    ...(keep === undefined ? {} : { keep }),
     ...(maxShare === undefined ? {} : { maxShare }),
     ...(maxCount === undefined ? {} : { maxCount }),
   }

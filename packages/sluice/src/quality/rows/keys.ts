@@ -86,13 +86,15 @@ export async function anyTwice(
  *
  * @example brokenSql(key, '"_sluice_file"')
  */
-export function brokenSql({ columns, lastBy }: RowKey, file: string): string {
+export function brokenSql({ columns, keep = 'none' }: RowKey, file: string): string {
   const same = `PARTITION BY ${[file, ...columns.map(quoteIdentifier)].join(', ')}`
   const isTwice = `count(*) OVER (${same}) > 1`
-  if (lastBy === undefined) return `(${presentSql(columns)} AND ${isTwice})`
-  const by = quoteIdentifier(lastBy)
-  const isLast = `rank() OVER (${same} ORDER BY ${by} DESC NULLS LAST) = 1 AND count(*) OVER (${same}, ${by}) = 1`
-  return `(${presentSql(columns)} AND ${isTwice} AND NOT (${isLast}))`
+  if (keep === 'none') return `(${presentSql(columns)} AND ${isTwice})`
+  const [by, order] =
+    'firstBy' in keep ? [quoteIdentifier(keep.firstBy), 'ASC'] : [quoteIdentifier(keep.lastBy), 'DESC']
+  // A row without a value is neither first nor last, and of two that share the value nobody can say which of them it is.
+  const isKept = `rank() OVER (${same} ORDER BY ${by} ${order} NULLS LAST) = 1 AND count(*) OVER (${same}, ${by}) = 1`
+  return `(${presentSql(columns)} AND ${isTwice} AND NOT (${isKept}))`
 }
 
 const presentSql = (columns: readonly string[]): string =>

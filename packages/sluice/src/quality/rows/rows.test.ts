@@ -28,10 +28,14 @@ const checks: Check[] = [
 const names = (of: readonly { readonly name?: string }[]): readonly (string | undefined)[] => of.map(({ name }) => name)
 
 test('a contract says which checks refuse rows, and which are asked of those that are accepted', () => {
-  const source = rowContract(casts, { checks, key: { columns: ['id'], lastBy: 'name' }, refuses: 'rows and keys' })
+  const source = rowContract(casts, {
+    checks,
+    key: { columns: ['id'], keep: { lastBy: 'name' } },
+    refuses: 'rows and keys',
+  })
   expect(names(source.rules)).toEqual(['cast:id', 'required:id', 'cast:name', 'notNull:name', 'range:id'])
   expect(source.keys).toMatchObject([
-    { name: 'key', columns: ['id'], lastBy: 'name' },
+    { name: 'key', columns: ['id'], keep: { lastBy: 'name' } },
     { name: 'unique:id', columns: ['id'], maxShare: 0.5 },
   ])
   expect(names(source.rest)).toEqual(['length:name', 'unique:name', 'rowCount'])

@@ -1,4 +1,6 @@
 /** Gathers what the planner reads: committed tables, loaded targets, what sources have. The planner itself is pure. */
+
+import { grownSource } from '../../definition/grown.ts'
 import { inOrder } from '../../definition/problems/in-order.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Source } from '../../definition/types.ts'
@@ -30,9 +32,10 @@ export interface Planning extends PlanResult {
  * @throws Run.ParametersInvalid with everything that is wrong with them
  */
 export async function planProject(
-  context: ProjectContext,
+  declared: ProjectContext,
   options: PlanOptions & { readonly anyParameters?: boolean } = {},
 ): Promise<Planning> {
+  const context = await withGrownSources(declared)
   const given = await readParameters(context.project, options.parameters)
   const { project } = await withParameters(context, given.values)
   const reading = { root: context.root, ...context.reading }
@@ -61,6 +64,27 @@ export async function planProject(
   const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   if (options.anyParameters !== true) await assertParameters(given, plan, project)
   return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
+}
+
+/** The project with the columns that files have brought to its tables, where a source takes them. */
+async function withGrownSources(context: ProjectContext): Promise<ProjectContext> {
+  const { project, lake } = context
+  const growing = projectIndex(project).sources.filter(
+    ({ source }) => source.kind === 'files' && source.drift === 'evolve',
+  )
+  if (growing.length === 0) return context
+  const fields = new Map(
+    await Promise.all(
+      growing.map(async ({ table, source }) => [source, (await lake.current(table))?.fields ?? []] as const),
+    ),
+  )
+  const pipelines = project.pipelines.map((pipeline) => ({
+    ...pipeline,
+    sources: Object.fromEntries(
+      Object.entries(pipeline.sources).map(([name, source]) => [name, grownSource(source, fields.get(source) ?? [])]),
+    ),
+  }))
+  return { ...context, project: { ...project, pipelines } }
 }
 
 async function newestRecords({ project, lake }: ProjectContext): Promise<readonly CommitRecord[]> {

@@ -4,6 +4,7 @@ import { crashPoint } from '../../base/crash.ts'
 import { assert, isSluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import { declaredChecks, sourceColumns, withChecks } from '../../definition/columns.ts'
+import { grownSource } from '../../definition/grown.ts'
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Check, Source } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
@@ -37,7 +38,9 @@ import { assertChecks, type PublishOptions, publish } from './publish.ts'
  */
 export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const { task, emit, lake } = context
-  const { source, comparisons } = sourceOf(context)
+  const current = await lake.current(task.table)
+  const { source: declared, comparisons } = sourceOf(context)
+  const source = grownSource(declared, current?.fields ?? [])
   const { openSource } = task.replay === undefined ? context : await replayOf(context, task.replay)
   const adapter = await openSource(task.table, source)
   const { traits } = adapter
@@ -46,7 +49,6 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
   const take = discovered.filter(({ decision }) => decision === 'take' || decision === 'refuse')
   const known = discovered.filter((input) => input.decision === 'known')
   for (const message of passedInWords(discovered)) emit({ type: 'task.warning', task: task.id, message })
-  const current = await lake.current(task.table)
 
   const done =
     take.length === 0

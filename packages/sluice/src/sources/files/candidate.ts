@@ -81,7 +81,7 @@ function reference(input: DiscoveredInput, accounting: RowAccounting): InputRefe
 
 /** A file reports a cast only where it refused something, but it was asked of the rows of every file. */
 function mergeChecks(judged: readonly Judged[]): readonly CheckResult[] {
-  const total = judged.reduce((rows, { accounting }) => rows + accounting.read, 0)
+  const total = judged.reduce((rows, { member }) => rows + member.survey.totals.records, 0)
   const byName = new Map<string, CheckResult>()
   for (const check of judged.flatMap(({ checks }) => checks)) {
     const other = byName.get(check.name)

@@ -7,6 +7,7 @@ import type { Session } from '../../engines/engine.ts'
 import { copyExact } from '../../engines/parquet-exact.ts'
 import { type FileColumn, readColumns, readFooter, readUnpackedBytes } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
+import { tooManyRefused } from '../../quality/rows/judge.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { floatingColumns } from '../../quality/rules.ts'
 import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
@@ -34,17 +35,17 @@ export async function surveyParquet(
   exactCopy: string,
 ): Promise<{ readonly survey: Survey; readonly scan: Pick<ScanInput, 'relation' | 'casts'> }> {
   const name = printable(path)
-  assertFooter(name, localFile, bytes)
-  await assertUnpacked(session, name, localFile, bytes, source)
-  const [columns, described, rows] = await readable(name, async () => {
-    const own = await readColumns(session, localFile)
+  const columns = await parquetColumns(session, path, localFile, bytes, source)
+  const [described, rows] = await readable(name, async () => {
     const read = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
-    return [own, read, (await readFooter(session, localFile)).rows] as const
+    return [read, (await readFooter(session, localFile)).rows] as const
   })
   const extra = source.format.kind === 'parquet' ? (source.format.extraColumns ?? 'reject') : 'reject'
   const found = columns.map((column) => column.name)
   assertNames(name, found)
-  const positions = mapHeader(name, found, source.columns, extra)
+  const drift: string[] = []
+  const differs = source.drift === 'quarantine' ? (reasons: readonly string[]) => drift.push(...reasons) : undefined
+  const positions = mapHeader(name, found, source.columns, extra, undefined, differs)
   const cut = positions.flatMap((place) => columns[place] ?? []).filter((column) => column.isCut)
   // Beside the values as the engine reads them, a copy has them whole.
   const read = cut.length === 0 ? localFile : exactCopy
@@ -57,7 +58,13 @@ export async function surveyParquet(
     )
   const casts = Object.entries(source.columns).map(([column, contract], place) => {
     const at = positions[place]!
-    return parquetCast(name, column, contract, columns[at], described[at]?.type ?? '')
+    try {
+      return parquetCast(name, column, contract, columns[at], described[at]?.type ?? '')
+    } catch (error) {
+      if (differs === undefined || !isSluiceError(error, 'Source.ColumnType')) throw error
+      drift.push(`columnType:${column}`)
+      return (text: string) => castColumn(name, { type: 'text' }, text)
+    }
   })
   const floats = floatingColumns(described)
   const texts = found.map((column, place) => {
@@ -73,11 +80,48 @@ export async function surveyParquet(
     fields: found.length,
     positions,
     totals: parquetTotals(bytes, rows),
-    refused: [],
+    refused: drift.length === 0 ? [] : await allRefused(session, name, localFile, rows, drift),
     isPlain: true,
   }
   return { survey, scan: { relation, casts: placed } }
 }
+
+/**
+ * The columns of a Parquet file, whose footer is judged first.
+ *
+ * @throws Source.Format, Source.CompressionLimit
+ */
+export async function parquetColumns(
+  session: Session,
+  path: string,
+  localFile: string,
+  bytes: number,
+  source: FilesSource,
+): Promise<readonly FileColumn[]> {
+  const name = printable(path)
+  assertFooter(name, localFile, bytes)
+  await assertUnpacked(session, name, localFile, bytes, source)
+  return await readable(name, () => readColumns(session, localFile))
+}
+
+/** All rows of a file whose columns are not those of the contract. */
+function allRefused(
+  session: Session,
+  name: string,
+  localFile: string,
+  rows: number,
+  reasons: readonly string[],
+): Promise<readonly RefusedRecord[]> {
+  if (rows > mostRefused) {
+    const why = `its ${rows} rows have other columns (${reasons.join(', ')}), and at most ${mostRefused} are held of one file`
+    throw tooManyRefused({ what: name, of: 'file' }, why)
+  }
+  const all = Array.from({ length: rows }, (_, at) => ({ file: 0, record: at + 1, reasons }))
+  return locateParquet(session, localFile, all)
+}
+
+/** Refused rows of Parquet are held as texts. */
+const mostRefused = 100_000
 
 function parquetTotals(bytes: number, records: number): FileTotals {
   return {
@@ -88,6 +132,7 @@ function parquetTotals(bytes: number, records: number): FileTotals {
     records,
     blankLines: 0,
     byteOrderMark: false,
+    aside: {},
     lineEnd: 'lf',
     longest: 0,
   }

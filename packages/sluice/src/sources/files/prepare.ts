@@ -15,6 +15,7 @@ import { gunzipFile, gunzipLimits } from './text/gunzip.ts'
 import { isVerbatim, type NormalisedWriter, normalisedWriter, readCsvSql } from './text/normalised.ts'
 import { type FileKind, kindInWords, kindOfFile } from './text/recognise.ts'
 import { type FileColumns, type GoodRecords, type Survey, survey, textsOf } from './text/survey.ts'
+import { unzstdFile } from './text/zstd.ts'
 
 /** A file that is part of a unit. */
 export interface Member {
@@ -153,26 +154,28 @@ export async function openInput(input: DiscoveredInput, number: number, context:
   if (bytes > limits.maxBytes) throw sluiceError('Source.TooLarge', { file: name, bytes, limit: limits.maxBytes })
   const opened = await inbox.open(found)
   if (opened === undefined) throw sluiceError('Source.InputChanged', { file: name })
-  if (!isPackedText(name, opened.file, source.format))
-    return { input, localFile: opened.file, identity, bytes, isDelivered: true }
+  const packing = packingOf(name, opened.file, source.format)
+  if (packing === undefined) return { input, localFile: opened.file, identity, bytes, isDelivered: true }
   await assertDelivered(input, identity, opened.file, bytes)
   const localFile = join(scratch, `unpacked-${number}`)
-  await gunzipFile(name, opened.file, localFile, bytes, limits, signal)
+  const unpack = packing === 'gzip' ? gunzipFile : unzstdFile
+  await unpack(name, opened.file, localFile, bytes, limits, signal)
   assertKind(name, kindOfFile(localFile), source.format)
   return { input, localFile, identity, bytes: statSync(localFile).size, isDelivered: false }
 }
 
 /**
- * Whether a file is gzip and is to be unpacked: its first bytes say so, or its name or its format promise it.
+ * What a file of text is packed with: its first bytes say so, or its name or its format promise it.
  *
  * @throws Source.FileKind, Source.EncodingDetected
  */
-function isPackedText(name: string, localFile: string, format: FileFormat): boolean {
+function packingOf(name: string, localFile: string, format: FileFormat): 'gzip' | 'zstd' | undefined {
   const kind = kindOfFile(localFile)
-  const compression = format.kind === 'parquet' ? 'none' : format.compression
-  if (kind === 'gzip' && compression !== 'none') return true
+  const declared = format.kind === 'parquet' ? 'none' : format.compression
+  if ((kind === 'gzip' || kind === 'zstd') && declared !== 'none') return kind
   assertKind(name, kind, format)
-  return compression === 'gzip' || (compression === undefined && /\.gz$/i.test(name))
+  if (declared === 'none') return undefined
+  return declared ?? (/\.gz$/i.test(name) ? 'gzip' : /\.zst$/i.test(name) ? 'zstd' : undefined)
 }
 
 /** @throws Source.FileKind, Source.EncodingDetected where a file is recognised for what its format does not take */
@@ -186,7 +189,7 @@ function assertKind(file: string, kind: FileKind | undefined, format: FileFormat
   const accept =
     kind === 'parquet'
       ? "declare format: { kind: 'parquet' } for a source of such files"
-      : kind === 'gzip' && format.kind !== 'parquet' && format.compression === 'none'
+      : (kind === 'gzip' || kind === 'zstd') && format.kind !== 'parquet' && format.compression === 'none'
         ? "leave out compression: 'none'"
         : undefined
   throw sluiceError('Source.FileKind', { file, kind: kindInWords(kind), declared: format.kind, accept })

@@ -57,10 +57,9 @@ export function fileContract(source: FilesSource, input?: Pick<ScanInput, 'posit
       castColumn(name, column, textColumnSql(input?.positions[place] ?? place)),
     )
   const { checks, key } = source
-  const keep = key === undefined || key.keep === 'none' ? {} : { lastBy: key.keep.lastBy }
   const contract = rowContract(casts, {
     checks,
-    ...(key === undefined ? {} : { key: { columns: key.columns, ...keep } }),
+    ...(key === undefined ? {} : { key }),
     refuses: 'rows and keys',
   })
   // Thousands of small files share it.

@@ -316,7 +316,7 @@ describe('files as a whole', () => {
       [texts, hex('504b0304'), 'a zip file', 'Unpack'],
       [texts, hex('425a6839314159265359'), 'a bzip2 file', 'Unpack'],
       [texts, hex('fd377a585a00'), 'an xz file', 'Unpack'],
-      [texts, hex('28b52ffd'), 'a zstd file', 'Unpack'],
+      [unpacked, hex('28b52ffd'), 'a zstd file', "leave out compression: 'none'"],
       [texts, hex('d0cf11e0a1b11ae1'), 'an Excel file', 'convert'],
       [texts, hex('50415231'), 'a parquet file', "format: { kind: 'parquet' }"],
       [texts, gzipSync(hex('504b0304')), 'a zip file', 'Unpack'],
@@ -406,7 +406,7 @@ describe('files as a whole', () => {
     expect(existsSync(join(drop.root, 'inbox/x.csv'))).toBe(true)
   })
 
-  test('IN-28: rows that share a key inside a file are all refused, or the last by a column wins', async () => {
+  test('IN-28: rows that share a key inside a file are all refused, or the first or last by a column wins', async () => {
     const text = 'a,b\nx,1\ny,2\nx,3\n,4\n,5\n'
     const nullable = sourceOf({ a: { type: 'text', nullable: true }, b: 'integer' })
     const none = await takeOne({ ...nullable, key: { columns: ['a'], keep: 'none' } }, text)
@@ -417,6 +417,33 @@ describe('files as a whole', () => {
     ])
     const last = await takeOne({ ...nullable, key: { columns: ['a'], keep: { lastBy: 'b' } } }, text)
     expect(last.quarantine.map(({ record }) => record)).toEqual([1])
+    const first = await takeOne({ ...nullable, key: { columns: ['a'], keep: { firstBy: 'b' } } }, text)
+    expect(first.quarantine.map(({ record, reasons }) => [record, reasons])).toEqual([[3, ['key']]])
+    // Of two rows with the same place in the order, neither is kept; one without a place is kept only where it is alone.
+    const ordered = sourceOf({ a: 'text', b: { type: 'integer', nullable: true } })
+    const tied = await takeOne(
+      { ...ordered, key: { columns: ['a'], keep: { firstBy: 'b' } } },
+      'a,b\nx,1\nx,1\nx,2\ny,\ny,3\nz,\n',
+    )
+    expect(tied.quarantine.map(({ record }) => record)).toEqual([1, 2, 3, 4])
+    expect(tied.rows.map(({ a, b }) => [a, b])).toEqual([
+      ['y', '3'],
+      ['z', null],
+    ])
+  })
+
+  test('IN-15: a date that two declared patterns read differently is refused as ambiguous', async () => {
+    const dates = sourceOf({ a: 'text', b: { type: 'date', format: ['d/M/yyyy', 'M/d/yyyy', 'yyyy-MM-dd'] } })
+    const taken = await takeOne(dates, 'a,b\nx,13/4/2024\ny,3/4/2024\nz,2024-02-29\nv,4/4/2024\nw,2023-02-29\n')
+    expect(values(taken)).toEqual([
+      ['v', '2024-04-04'],
+      ['x', '2024-04-13'],
+      ['z', '2024-02-29'],
+    ])
+    expect(taken.quarantine.map(({ line, reasons }) => [line, ...reasons])).toEqual([
+      [3, 'ambiguous:b', 'cast:b'],
+      [6, 'cast:b'],
+    ])
   })
 
   test('IN-29: hostile names are read and escaped, links are not followed, patterns stay below the project', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import { printable } from '../../base/printable.ts'
 import { sourceColumns } from '../../definition/columns.ts'
+import { grownSource } from '../../definition/grown.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { RowAccounting } from '../../lake/record.ts'
 import { addAccounting, assertBalanced, noRows } from '../../quality/accounting.ts'
@@ -14,10 +15,12 @@ import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Candidate, DiscoveredInput, RefusedInput, TakeContext } from '../source.ts'
 import { finishCandidate, type Judged, rowsOf, type TakeFiles, type TakenUnit } from './candidate.ts'
 import { type FilesContext, smallFileBytes } from './discover.ts'
+import { grownByFiles } from './grow.ts'
 import { assertReadable, locateParquet } from './parquet.ts'
 import { assertUnchanged, copiedUnit, type Member, prepareUnits, refusal, type Unit } from './prepare.ts'
 import { fileContract, type ScanResult, scanRows } from './scan.ts'
 import type { Dialect } from './text/dialect.ts'
+import { isOfDrift, namesInWords } from './text/header.ts'
 import { type LocateOptions, locateByTexts, locateNumbered } from './text/locate.ts'
 import { carried } from './text/normalised.ts'
 import { assertHeld, type RefusedRecord } from './text/survey.ts'
@@ -37,15 +40,16 @@ export async function takeFiles(
   const refused: RefusedInput[] = []
   const folder = join(take.scratch, 'files')
   mkdirSync(folder, { recursive: true })
-  const files: TakeFiles = {
+  const given: TakeFiles = {
     ...context,
-    source,
+    source: grownSource(source, take.current?.fields ?? []),
     take,
     session: take.session,
     scratch: folder,
     signal: take.signal,
     progress: (bytes, rows, input) => take.progress({ bytes, rows, input }),
   }
+  const files = source.drift === 'evolve' ? { ...given, source: await grownByFiles(wanted, given) } : given
   // A table that is its newest delivery alone reads only that; where it is refused, the one before it stands in.
   const rounds = source.mode === 'replace' ? [...wanted].reverse().map((input) => [input]) : [wanted]
   const superseded: DiscoveredInput[] = []
@@ -56,9 +60,10 @@ export async function takeFiles(
   }
   if (taken.length === 0) return { candidate: undefined, refused }
   const finished = await finishCandidate(taken, superseded, files)
-  return Array.isArray(finished)
-    ? { candidate: undefined, refused: [...refused, ...finished] }
-    : { candidate: finished as Candidate, refused }
+  if (!('fields' in finished)) return { candidate: undefined, refused: [...refused, ...finished] }
+  const more = Object.keys(files.source.columns).filter((name) => !Object.hasOwn(given.source.columns, name))
+  const news = more.length === 0 ? [] : [`Files brought new columns, which the table takes: ${namesInWords(more)}.`]
+  return { candidate: { ...finished, warnings: [...finished.warnings, ...news] }, refused }
 }
 
 async function takeRound(
@@ -120,7 +125,7 @@ async function takeUnit(
     const what = unit.members.length === 1 ? printable(unit.members[0]!.input.path) : `${judged.length} files`
     assertBalanced(what, judged.map(({ accounting }) => accounting).reduce(addAccounting, noRows), scan.accepted)
     if (accepted !== scan.accepted) throw sluiceError('Internal', { why: 'the accounting of a unit was asserted' })
-    previous.push(...judged.map(({ accounting }) => accounting.read))
+    previous.push(...judged.map(({ member }) => member.survey.totals.records))
     const columns = sourceColumns(context.source).map(({ name }) => name)
     return { judged, files: acceptedFiles(scan.written, columns) }
   }
@@ -268,15 +273,27 @@ function judgeMember(member: Member, lost: readonly RefusedRecord[], source: Fil
   const { totals } = member.survey
   const refused = [...member.survey.refused, ...lost].sort((a, b) => a.record - b.record)
   const counter = refusedCounter()
+  let drifted = 0
   for (const { reasons, line, offset, length } of refused) {
     assertHeld(member.input.path, { line, offset, bytes: length })
-    counter.add(reasons)
+    // What the columns of a file refuse is no fault of the rows: it counts for no limit.
+    if (isOfDrift(reasons)) drifted++
+    else counter.add(reasons)
   }
   const where = refused[0] === undefined ? '' : ` (the first at line ${refused[0].line})`
-  const { records: read, bytes: total, headerBytes: header, recordBytes: records } = totals
-  const checks = judgeRows(rowsOf(member), fileContract(source), source.quarantine, counter.counts(), read, where)
+  const { records: rows, aside, bytes: total, headerBytes: header, recordBytes: records } = totals
+  const checks = judgeRows(
+    rowsOf(member),
+    fileContract(source),
+    source.quarantine,
+    counter.counts(),
+    rows - drifted,
+    where,
+  )
+  const dropped: { readonly [line: string]: number } = { ...aside }
+  const read = Object.values(dropped).reduce((sum, lines) => sum + lines, rows)
   const accounting: RowAccounting = {
-    ...{ read, accepted: read - refused.length, quarantined: refused.length, dropped: {} },
+    ...{ read, accepted: rows - refused.length, quarantined: refused.length, dropped },
     bytes: { total, header, records },
   }
   return { member, refused, accounting, checks }

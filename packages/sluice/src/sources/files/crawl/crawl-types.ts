@@ -45,7 +45,9 @@ const patternShape = (pattern: string): string =>
     return letters === 'MMM' ? '[A-Za-z]{3}' : letters.length === 1 ? '\\d{1,2}' : `\\d{${letters.length}}`
   })
 
-const shaped = (column: Column): Candidate => ({ column, shape: new RegExp(`^${patternShape(column.format!)}$`) })
+const shaped = (type: 'date' | 'timestamp', format: string): Candidate => ({
+  ...{ column: { type, format }, shape: new RegExp(`^${patternShape(format)}$`) },
+})
 
 /** Types in the order in which they are proposed: the first that holds every value. */
 const candidates: readonly Candidate[] = [
@@ -54,11 +56,9 @@ const candidates: readonly Candidate[] = [
   { column: { type: 'bigint' }, shape: /^[+-]?\d+$/ },
   { column: { type: 'decimal(38,0)' }, shape: /^[+-]?\d+$/ },
   { column: { type: 'date' }, shape: /^\d{4}-\d\d-\d\d$/ },
-  ...datePatterns.map((format) => shaped({ type: 'date', format })),
+  ...datePatterns.map((format) => shaped('date', format)),
   { column: { type: 'timestamp' }, shape: /^\d{4}-\d\d-\d\d[T ]\d\d:/ },
-  ...datePatterns.flatMap((date) =>
-    ['H:mm', 'H:mm:ss'].map((time) => shaped({ type: 'timestamp', format: `${date} ${time}` })),
-  ),
+  ...datePatterns.flatMap((date) => ['H:mm', 'H:mm:ss'].map((time) => shaped('timestamp', `${date} ${time}`))),
   { column: { type: 'time' }, shape: /^\d\d:\d\d/ },
   { column: { type: 'uuid' }, shape: /^[\da-f]{8}-[\da-f]{4}-/i },
 ]
@@ -197,12 +197,12 @@ function propose(name: string, evidence: Evidence): ProposedColumn {
   return made({ type: 'text' })
 }
 
-function ambiguityOf(column: Column, holds: (at: number) => boolean): string | undefined {
-  if (column.format === undefined) return undefined
+function ambiguityOf({ type, format }: Column, holds: (at: number) => boolean): string | undefined {
+  if (typeof format !== 'string') return undefined
   for (const [american, european] of ambiguous) {
-    if (!column.format.startsWith(american)) continue
-    const other = column.format.replace(american, european)
-    const at = candidates.findIndex(({ column: { type, format } }) => type === column.type && format === other)
+    if (!format.startsWith(american)) continue
+    const other = format.replace(american, european)
+    const at = candidates.findIndex(({ column }) => column.type === type && column.format === other)
     if (at >= 0 && holds(at)) return `ambiguous: every value is also a date as ${other}; decide which it is`
   }
   return undefined

@@ -18,6 +18,7 @@ import { gunzipFile, gunzipLimits } from '../text/gunzip.ts'
 import { JsonLineProblem, objectMembers } from '../text/json-line.ts'
 import { kindInWords, kindOfFile } from '../text/recognise.ts'
 import { sniffCsv } from '../text/sniff.ts'
+import { unzstdFile } from '../text/zstd.ts'
 import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
 import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
 
@@ -107,7 +108,7 @@ interface Guess {
 
 async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
   const kind = kindOfFile(file.file)
-  if (kind !== undefined && !['gzip', 'parquet', 'utf-16le', 'utf-16be'].includes(kind)) {
+  if (kind !== undefined && !['gzip', 'zstd', 'parquet', 'utf-16le', 'utf-16be'].includes(kind)) {
     const declared = 'CSV, JSON Lines or Parquet'
     throw sluiceError('Source.FileKind', {
       file: printable(file.path),
@@ -116,11 +117,11 @@ async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
       accept: undefined,
     })
   }
-  const isPacked = kind === 'gzip'
-  const readable = isPacked ? join(scratch, 'sample') : file.file
-  if (isPacked) await gunzipFile(printable(file.path), file.file, readable, file.bytes, gunzipLimits)
+  const unpack = kind === 'gzip' ? gunzipFile : kind === 'zstd' ? unzstdFile : undefined
+  const readable = unpack === undefined ? file.file : join(scratch, 'sample')
+  await unpack?.(printable(file.path), file.file, readable, file.bytes, gunzipLimits)
   const sample = readSample(readable)
-  const name = file.path.toLowerCase().replace(/\.gz$/i, '')
+  const name = file.path.toLowerCase().replace(/\.(?:gz|zst)$/i, '')
   if (name.endsWith('.parquet') || sample.subarray(0, 4).toString('latin1') === 'PAR1') {
     return { format: { kind: 'parquet' }, columns: [], notes: [] }
   }

@@ -1,6 +1,7 @@
 /** How the bytes of a delimited file are written: every choice is explicit, none is guessed from data. */
 import { sluiceError } from '../../../base/errors.ts'
 import type { CsvFormat, JsonLinesFormat } from '../../../definition/types.ts'
+import { type AsideLines, asideLines } from './aside.ts'
 import { type Encoding, encode, unitBytes } from './encoding.ts'
 
 /**
@@ -22,6 +23,8 @@ export interface Dialect {
   readonly escape: number
   /** `undefined`: as the first line shows. */
   readonly recordEnd: RecordEnd | undefined
+  /** Lines that are declared to be no records. */
+  readonly aside?: AsideLines | undefined
 }
 
 /**
@@ -62,6 +65,7 @@ export function dialectOf(format: CsvFormat | JsonLinesFormat): Dialect {
     quote,
     escape: quote === -1 || escapeText === '' ? -1 : units('escape', escapeText, 1)[0]!,
     recordEnd: format.recordEnd === undefined ? undefined : declaredEnd(units('recordEnd', format.recordEnd)),
+    aside: asideLines(format, units),
   }
 }
 

@@ -1,4 +1,5 @@
 /** A file's records as they are read: what one is, its limits, and what is known of all of them. */
+import type { AsideCounts } from './aside.ts'
 import type { Dialect } from './dialect.ts'
 import type { RecordProblem } from './record-splitter.ts'
 
@@ -50,6 +51,8 @@ export interface FileTotals {
   readonly recordBytes: number
   readonly records: number
   readonly blankLines: number
+  /** Lines that are declared to be no records; they are none of `records`. */
+  readonly aside: AsideCounts
   readonly byteOrderMark: boolean
   /** How records end: `mixed` where LF and CRLF both do. */
   readonly lineEnd: 'lf' | 'crlf' | 'mixed' | 'cr' | 'declared'
@@ -71,6 +74,8 @@ export interface RecordReader {
 /** How a file is read. */
 export interface ReadOptions {
   readonly dialect: Dialect
+  /** What errors call the file. @default its path */
+  readonly name?: string
   readonly limits?: RecordLimits
   /** How many fields a record has; a header decides instead, where there is one. `undefined`: any number. */
   readonly fields?: number

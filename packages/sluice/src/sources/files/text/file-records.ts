@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { sluiceError } from '../../../base/errors.ts'
 import { printable } from '../../../base/printable.ts'
+import { asideReader } from './aside.ts'
 import { bytesPerUnit, type RecordEnd } from './dialect.ts'
 import { byteOrderMark, decode, toUnits } from './encoding.ts'
 import { fieldTexts } from './field-texts.ts'
@@ -19,7 +20,7 @@ import { firstRecordEnd, recordSplitter } from './record-splitter.ts'
  * @throws Source.EncodingDetected where a byte order mark contradicts the declared encoding
  */
 export async function readRecords(file: string, options: ReadOptions, reader: RecordReader): Promise<FileTotals> {
-  const pass = recordPass(file, options, reader)
+  const pass = recordPass(options.name ?? file, options, reader)
   const handle = await open(file, 'r')
   const hash = options.isProven === true ? undefined : createHash('sha256')
   const chunkBytes = options.chunkBytes ?? 1024 * 1024
@@ -82,6 +83,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
   let hasMark = false
   let started = false
   let headerDone = !dialect.header
+  const aside = dialect.aside === undefined ? undefined : asideReader(dialect.aside)
   let sawLf = false
   let sawCrlf = false
   /** Where a record too long to hold began, while its end is looked for. */
@@ -138,7 +140,9 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
   }
 
   function takeUnits(bytes: Buffer, units: Uint8Array, limit: number, last: boolean): number {
-    recordEnd ??= firstRecordEnd(units, limit, dialect, last || limit * size > limits.maxRecordBytes)
+    // Quotes mean nothing in a line that comes before the records.
+    const quotes = aside?.isNext(units, 0, limit) === true ? { quote: -1 } : dialect
+    recordEnd ??= firstRecordEnd(units, limit, quotes, last || limit * size > limits.maxRecordBytes)
     if (recordEnd === undefined) return 0
     splitter ??= recordSplitter(dialect, recordEnd)
     const { record } = splitter
@@ -156,6 +160,14 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
         finishSkipped(found.ended)
         continue
       }
+      const isHead = !headerDone || aside?.isBefore() === true
+      const past = aside?.pass(units, from, limit, last, recordEnd) ?? 'no'
+      if (past === 'more' && (limit - from) * size <= limits.maxRecordBytes) return from
+      if (typeof past === 'number') {
+        setAside(units, from, past, isHead)
+        from = past
+        continue
+      }
       if (!split(units, from, limit, last)) {
         if ((limit - from) * size <= limits.maxRecordBytes) return from
         skipping = { offset, line, inQuotes: false, atFieldStart: true }
@@ -166,6 +178,20 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
       from = record.next
     }
     return from
+  }
+
+  /** A line that is no record; before the header its bytes are the header's. */
+  function setAside(units: Uint8Array, from: number, next: number, isHead: boolean): void {
+    const length = (next - from) * size
+    line += typeof recordEnd === 'string' ? 1 : countLines(units, from, next)
+    offset += length
+    if (isHead) headerBytes += length
+    else recordBytes += length
+  }
+
+  function give(record: FileRecord): void {
+    if (aside === undefined) reader.record(record)
+    else aside.record(record, (one) => reader.record(one))
   }
 
   function emit(
@@ -211,7 +237,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
     if (length > longest) longest = length
     if (current.problem === undefined) judge(checkEach, record.ends, record.fields, from)
     current.ordinal = ++records
-    reader.record(current)
+    give(current)
   }
 
   function judge(checkEach: boolean, ends: readonly number[], fields: number, from: number): void {
@@ -282,12 +308,13 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
     recordBytes += current.length
     longest = Math.max(longest, current.length)
     current.ordinal = ++records
-    reader.record(current)
+    give(current)
   }
 
   function end(sha256: string): FileTotals {
     // A record too long to hold may end with the file.
     if (skipping !== undefined) finishSkipped(false)
+    const counts = aside?.end(file) ?? {}
     const lineEnd =
       recordEnd === 'cr'
         ? 'cr'
@@ -303,8 +330,9 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
       sha256,
       headerBytes,
       recordBytes,
-      records,
+      records: records - (counts.footer ?? 0),
       blankLines,
+      aside: counts,
       byteOrderMark: hasMark,
       lineEnd,
       longest,

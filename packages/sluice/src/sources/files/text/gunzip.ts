@@ -5,8 +5,14 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
 
+/** How far a file may grow. */
+export interface UnpackLimits {
+  readonly maxBytes: number
+  readonly maxRatio: number
+}
+
 /** The defaults of `limits`. */
-export const gunzipLimits = { maxBytes: 20 * 1024 ** 3, maxRatio: 200 }
+export const gunzipLimits: UnpackLimits = { maxBytes: 20 * 1024 ** 3, maxRatio: 200 }
 
 /** Below this the ratio says nothing. */
 const ratioFloor = 1024 * 1024
@@ -21,12 +27,41 @@ export async function gunzipFile(
   from: string,
   to: string,
   bytes: number,
-  limits: { readonly maxBytes: number; readonly maxRatio: number },
+  limits: UnpackLimits,
   signal?: AbortSignal,
 ): Promise<void> {
   const gunzip = createGunzip()
+  try {
+    await pipeline(
+      createReadStream(from),
+      gunzip,
+      meterOf(name, bytes, limits),
+      createWriteStream(to, { flags: 'wx' }),
+      {
+        ...(signal === undefined ? {} : { signal }),
+      },
+    )
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (isSluiceError(error) || !String((error as NodeJS.ErrnoException).code).startsWith('Z_')) throw error
+    throw sluiceError('Source.ArchiveCorrupt', { file: name, why: (error as Error).message }, { cause: error })
+  }
+  // zlib stops in silence at bytes that are no further member.
+  if (gunzip.bytesWritten !== bytes) {
+    const why = `${bytes - gunzip.bytesWritten} bytes follow its end`
+    throw sluiceError('Source.ArchiveCorrupt', { file: name, why })
+  }
+}
+
+/**
+ * Lets unpacked bytes pass, within limits.
+ *
+ * @example await pipeline(packed, decoder, meterOf(name, bytes, limits), file)
+ * @param bytes of the packed file
+ */
+export function meterOf(name: string, bytes: number, limits: UnpackLimits): Transform {
   let written = 0
-  const meter = new Transform({
+  return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       written += chunk.length
       const over =
@@ -38,18 +73,4 @@ export async function gunzipFile(
       done(over === undefined ? null : sluiceError('Source.CompressionLimit', { file: name, limit: over }), chunk)
     },
   })
-  try {
-    await pipeline(createReadStream(from), gunzip, meter, createWriteStream(to, { flags: 'wx' }), {
-      ...(signal === undefined ? {} : { signal }),
-    })
-  } catch (error) {
-    signal?.throwIfAborted()
-    if (isSluiceError(error) || !String((error as NodeJS.ErrnoException).code).startsWith('Z_')) throw error
-    throw sluiceError('Source.ArchiveCorrupt', { file: name, why: (error as Error).message }, { cause: error })
-  }
-  // zlib stops in silence at bytes that are no further member.
-  if (gunzip.bytesWritten !== bytes) {
-    const why = `${bytes - gunzip.bytesWritten} bytes follow its end`
-    throw sluiceError('Source.ArchiveCorrupt', { file: name, why })
-  }
 }

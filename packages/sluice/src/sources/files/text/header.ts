@@ -18,6 +18,7 @@ export function namesInFile(name: string, { from = name, aliases = [] }: Column)
  *
  * @example mapHeader('x.csv', ['b', 'a'], { a: { type: 'text' }, b: { type: 'text' } }, 'reject') // [1, 0]
  * @param delimiter of a file whose header is text: where another one fits, the refusal says so
+ * @param differs takes what is missing or new, where that does not refuse the file
  * @throws Source.Header, Source.ColumnMissing, Source.ColumnExtra
  */
 export function mapHeader(
@@ -26,6 +27,7 @@ export function mapHeader(
   columns: { readonly [column: string]: Column },
   extra: 'reject' | 'ignore',
   delimiter?: string,
+  differs?: (reasons: readonly string[]) => void,
 ): readonly number[] {
   const wanted = Object.entries(columns).map(([name, column]) => namesInFile(name, column))
   const expected = wanted.flat()
@@ -50,15 +52,39 @@ export function mapHeader(
   if (several !== undefined) fail(`${namesInWords(several)} are names of one column`)
   const required = Object.values(columns).map(({ optional }) => optional !== true)
   const missing = wanted.flatMap(([name], place) => (required[place] && present[place]!.length === 0 ? [name!] : []))
-  if (missing.length > 0) {
+  if (missing.length > 0 && differs === undefined) {
     throw sluiceError('Source.ColumnMissing', { file, missing: namesInWords(missing), found: namesInWords(found) })
   }
   const known = new Set(expected.map(composed))
   const more = found.filter((name) => !known.has(composed(name)))
-  if (more.length > 0 && extra === 'reject') {
+  const extras = extra === 'reject' ? more : []
+  if (extras.length > 0 && differs === undefined) {
     throw sluiceError('Source.ColumnExtra', { file, extra: namesInWords(more) })
   }
+  if (missing.length + extras.length > 0) differs?.(driftReasons(missing, extras))
   return present.map(([name]) => (name === undefined ? -1 : places.get(composed(name))!))
+}
+
+/**
+ * The reason of a row with a column that its contract does not have.
+ *
+ * @example newColumn('discount') // 'newColumn:discount'
+ */
+export const newColumn = (name: string): string => `newColumn:${beginning(name)}`
+
+/** What a row says of a header that drifted: a few names, as they come with each row. */
+function driftReasons(missing: readonly string[], extras: readonly string[]): readonly string[] {
+  const reasons = [...missing.map((name) => `missingColumn:${beginning(name)}`), ...extras.map(newColumn)]
+  return reasons.slice(0, said.names)
+}
+
+/**
+ * Whether a row was refused for the columns of its file, and not for itself.
+ *
+ * @example isOfDrift(['newColumn:discount']) // true
+ */
+export function isOfDrift([reason = '']: readonly string[]): boolean {
+  return /^(?:missingColumn|newColumn|columnType):/.test(reason)
 }
 
 const composed = (name: string): string => name.normalize('NFC')

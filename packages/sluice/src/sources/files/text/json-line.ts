@@ -1,6 +1,6 @@
 /** One line of JSON Lines as texts: numbers keep every digit, because they are never made into JavaScript's numbers. */
 import type { Column } from '../../../definition/types.ts'
-import { namesInFile, namesInWords } from './header.ts'
+import { namesInFile, namesInWords, newColumn } from './header.ts'
 
 const maxDepth = 64
 
@@ -8,9 +8,12 @@ const maxDepth = 64
 export class JsonLineProblem {
   readonly detail: string
   readonly kind: 'json' | 'encoding' | 'severalObjects'
-  constructor(detail: string, kind: JsonLineProblem['kind'] = 'json') {
+  /** The reason that a refused row carries. @default made from its kind */
+  readonly reason: string | undefined
+  constructor(detail: string, kind: JsonLineProblem['kind'] = 'json', reason?: string) {
     this.detail = detail
     this.kind = kind
+    this.reason = reason
   }
 }
 
@@ -20,11 +23,13 @@ export class JsonLineProblem {
  * Texts are unescaped, numbers and nested values are kept as they are written, NULL and absent keys are NULL. In a column of JSON a text stays
  * the JSON text that it is, so that "12" does not become a number.
  *
+ * @param isDrift whether a key that is not in the contract is a drift of the source, and no fault of the line
  * @example jsonLineReader({ n: { type: 'bigint' } }, 'reject')('{"n":9007199254740993}') // ['9007199254740993']
  */
 export function jsonLineReader(
   columns: { readonly [column: string]: Column },
   extra: 'reject' | 'ignore',
+  isDrift = false,
 ): (line: string) => readonly (string | null)[] | JsonLineProblem {
   const entries = Object.entries(columns)
   const places = new Map(
@@ -51,7 +56,10 @@ export function jsonLineReader(
         if (value !== null && raw.startsWith('"') && !isWhole(value)) return halved(key)
         const { type, nulls } = entries[place]![1]
         texts[place] = type === 'json' && value !== null && nulls?.includes(value) !== true ? raw : value
-      } else if (extra === 'reject') return new JsonLineProblem(`the key ${namesInWords([key])} is not in the contract`)
+      } else if (extra === 'reject') {
+        const detail = `the key ${namesInWords([key])} is not in the contract`
+        return new JsonLineProblem(detail, 'json', isDrift ? newColumn(key) : undefined)
+      }
     }
     return texts.map((text) => text ?? null)
   }

@@ -25,6 +25,8 @@ const beginnings: readonly (readonly [FileKind, string])[] = [
   ['bzip2', '425a683[1-9]177245385090'],
   ['xz', 'fd377a585a00'],
   ['zstd', '28b52ffd'],
+  // A frame that may be skipped: parallel packers begin with one.
+  ['zstd', '5[0-9a-f]2a4d18'],
   ['lz4', '04224d18'],
   ['7z', '377abcaf271c'],
   ['parquet', '50415231'],

@@ -17,6 +17,7 @@ export type RecordProblem =
   | 'lineEnd'
   | 'json'
   | 'severalObjects'
+  | 'drift'
 
 /** One record's place; one object is used for all records of a splitter. */
 export interface SplitRecord {
@@ -254,7 +255,7 @@ function unitClasses(dialect: Dialect, recordEnd: RecordEnd): Uint8Array {
 export function firstRecordEnd(
   units: Uint8Array,
   limit: number,
-  dialect: Dialect,
+  dialect: Pick<Dialect, 'quote'>,
   last: boolean,
 ): RecordEnd | undefined {
   let inQuotes = false

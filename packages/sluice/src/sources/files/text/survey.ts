@@ -1,5 +1,4 @@
 /** The survey of one delimited file: structure, counts and identity, before DuckDB sees anything of it. */
-import { basename } from 'node:path'
 import { sluiceError } from '../../../base/errors.ts'
 import { printable } from '../../../base/printable.ts'
 import type { FilesSource } from '../../../definition/types.ts'
@@ -85,6 +84,10 @@ export async function survey(
   let columns = columnsWithoutHeader(source, dialect)
   if (columns !== undefined) sink?.columns?.(columns)
   const judge = dialect.kind === 'jsonl' ? jsonJudge(source) : undefined
+  let drift: readonly string[] | undefined
+  const differs = (reasons: readonly string[]): void => {
+    drift = reasons
+  }
 
   const reader: RecordReader = {
     header(names) {
@@ -97,16 +100,23 @@ export async function survey(
         throw sluiceError('Source.Header', { file, why, expected: '', found: namesInWords(names) })
       }
       const delimiter = source.format.kind === 'csv' ? (source.format.delimiter ?? ',') : undefined
-      columns = { fields: names.length, positions: mapHeader(file, names, source.columns, extra, delimiter) }
+      const aside = source.drift === 'quarantine' ? differs : undefined
+      columns = { fields: names.length, positions: mapHeader(file, names, source.columns, extra, delimiter, aside) }
       sink?.columns?.(columns)
       return names.length
     },
     record(record) {
       let detail: string | undefined
+      let reason: string | undefined
       if (record.problem === undefined && judge !== undefined) {
         const problem = judge(record)
         detail = problem?.detail
         record.problem = problem?.kind
+        reason = problem?.reason
+      }
+      if (drift !== undefined && record.problem === undefined) {
+        record.problem = 'drift'
+        detail = drift.join(', ')
       }
       if (record.problem === undefined) {
         if (record.fields !== columns!.fields) isPlain = false
@@ -124,19 +134,25 @@ export async function survey(
         throw tooManyRefused({ what: printable(name), of: 'file' }, `${count}, more than are held of one file`)
       }
       const what = detail ?? describeProblem(record, columns!.fields)
-      refused.push(refusedRecord(record, [`structure:${record.problem}`], what))
+      const reasons = record.problem === 'drift' ? drift! : [reason ?? `structure:${record.problem}`]
+      refused.push(refusedRecord(record, reasons, what))
     },
     tooLong: (record) => assertHeld(name, record),
     ...(sink?.pause === undefined ? {} : { pause: () => sink.pause!() }),
   }
-  const options = readOptions(source, dialect, columns, signal)
+  const options = { ...readOptions(source, dialect, columns, signal), name: printable(name) }
   const totals =
     typeof input === 'string'
       ? await readRecords(input, options, reader)
-      : readRecordsOf(printable(basename(name)), input, options, reader)
+      : readRecordsOf(printable(name), input, options, reader)
   columns ??= { fields: 0, positions: [] }
   const isUniform = totals.lineEnd !== 'mixed' && totals.lineEnd !== 'declared'
-  return { ...columns, totals, refused, isPlain: isPlain && isUniform && totals.blankLines === 0 }
+  return {
+    ...columns,
+    totals,
+    refused,
+    isPlain: isPlain && isUniform && totals.blankLines === 0 && dialect.aside === undefined,
+  }
 }
 
 function readOptions(
@@ -171,7 +187,7 @@ function columnsWithoutHeader(source: FilesSource, dialect: Dialect): FileColumn
 
 function jsonJudge(source: FilesSource): (record: FileRecord) => JsonLineProblem | undefined {
   const extra = source.format.kind === 'jsonl' ? (source.format.extraColumns ?? 'reject') : 'reject'
-  const read = jsonLineReader(source.columns, extra)
+  const read = jsonLineReader(source.columns, extra, source.drift === 'quarantine')
   return (record) => {
     const texts = read(record.bytes.toString('utf8'))
     if (texts instanceof JsonLineProblem) return texts
@@ -211,6 +227,8 @@ function describeProblem(record: FileRecord, expected: number): string {
       return 'a quote stands inside a field without quotes, or text follows a closing quote'
     case 'encoding':
       return `bytes that are not of the declared encoding: ${record.bytes.subarray(0, 64).toString('hex')}`
+    case 'drift':
+      return 'its file has other columns'
     case 'control':
       return 'a NUL character'
     case 'tooLarge':
