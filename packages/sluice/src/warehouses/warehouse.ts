@@ -57,6 +57,10 @@ export interface LoadInput {
       readonly relation: Relation
       readonly instants: { readonly [file: string]: string }
     }[]
+    /** Instants of snapshots that count however few keys they have, see {@link HeldSnapshot}. */
+    readonly accepted?: readonly string[]
+    /** Whether the whole history is made again, whatever is known of the snapshots. */
+    readonly whole?: boolean
   }
   /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
@@ -66,6 +70,15 @@ export interface LoadInput {
   readonly attempt: number
   readonly fencingToken: number
   readonly signal?: AbortSignal
+}
+
+/** A snapshot that does not count: it has too few keys to be believed, and nobody has accepted it. */
+export interface HeldSnapshot {
+  /** As the engine writes it: `2026-03-02`. */
+  readonly instant: string
+  readonly keys: number
+  /** The keys of the last snapshot before it that counts. */
+  readonly before: number
 }
 
 /** What a load did. */
@@ -85,6 +98,8 @@ export interface LoadResult {
   readonly total: number
   /** Versions that late changes of this load made vanish; facts that found them look up again. */
   readonly vanished?: number
+  /** Of a history from snapshots: those that are held. */
+  readonly held?: readonly HeldSnapshot[]
   /** Members that this load inferred in the dimensions that it looks up. */
   readonly inferred?: number
   /** What the surrogates that were looked up depend on, as a digest. */

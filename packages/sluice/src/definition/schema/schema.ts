@@ -140,6 +140,7 @@ const load = z.discriminatedUnion('mode', [
       effective: name.optional(),
       snapshot: name.optional().meta({ description: 'The column with the instant of the snapshot that a row is of' }),
       allowEmpty: z.boolean().optional(),
+      minShareOfPrevious: z.number().min(0).max(1).optional(),
       sequence: name.optional(),
       deletes,
       late: z.enum(['history', 'reject']).optional(),
