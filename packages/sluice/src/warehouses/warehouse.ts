@@ -6,6 +6,7 @@
  */
 import type { Load } from '../definition/types.ts'
 import type { Relation } from '../lake/relation.ts'
+import type { HeldSnapshot } from '../plan/types.ts'
 
 /** A column to be loaded: name and the engine's type. */
 export interface LoadColumn {
@@ -57,7 +58,7 @@ export interface LoadInput {
       readonly relation: Relation
       readonly instants: { readonly [file: string]: string }
     }[]
-    /** Instants of snapshots that count however few keys they have, see {@link HeldSnapshot}. */
+    /** Instants of snapshots that count however few keys they have. */
     readonly accepted?: readonly string[]
     /** Whether the whole history is made again, whatever is known of the snapshots. */
     readonly whole?: boolean
@@ -70,15 +71,6 @@ export interface LoadInput {
   readonly attempt: number
   readonly fencingToken: number
   readonly signal?: AbortSignal
-}
-
-/** A snapshot that does not count: it has too few keys to be believed, and nobody has accepted it. */
-export interface HeldSnapshot {
-  /** As the engine writes it: `2026-03-02`. */
-  readonly instant: string
-  readonly keys: number
-  /** The keys of the last snapshot before it that counts. */
-  readonly before: number
 }
 
 /** What a load did. */

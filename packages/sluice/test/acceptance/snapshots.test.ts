@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
 import { openProject } from '../../src/run/project.ts'
+import { commandLine } from '../cli/command-line.ts'
 import { makeProject } from './project.ts'
 
 const pipeline = (source: string, load: string): string => `
@@ -128,4 +129,66 @@ test('WH-09: a source that each delivery replaces, or an absence amid dates of t
     (error) => JSON.stringify(error.problems ?? error.message),
   )
   expect(refused).toContain('in place of')
+})
+
+test('WH-09: a truncated file is held, said in the run and the plan, and counts once it is accepted; in any order', async () => {
+  const [many, few, two] = ['1,A,\n2,A,\n3,A,\n', '1,A,\n', '1,A,\n2,A,\n']
+  const whole = project()
+  await run(whole, { '01': many, '02': few, '03': two })
+  const late = project()
+  for (const files of [{ '03': two }, { '02': few }, { '01': many }]) await run(late, files)
+  const held = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', ''],
+    ['3', 'A', '01', '03.03.2026'],
+  ]
+  const counts = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'A', '03', ''],
+    ['3', 'A', '01', '02.03.2026'],
+  ]
+  for (const root of [whole, late]) {
+    expect(await history(root)).toEqual(held)
+    await using opened = await openProject(root)
+    const { plan } = await opened.plan()
+    const load = plan.tasks.find(({ id }) => id === 'load:dim_people')
+    expect(load).toMatchObject({ action: 'skip' })
+    expect(load?.warnings.join()).toContain(
+      '2026-03-02 has 1 key, the one before it has 3. If it is right: sluice accept dim_people 2026-03-02',
+    )
+    expect((await commandLine(opened, ['accept'])).out).toContain('2026-03-02')
+    expect((await commandLine(opened, ['accept', 'dim_people', '2026-03-03', '--yes'])).err).toContain('SLU6045')
+    expect(await commandLine(opened, ['accept', 'dim_people', '2026-03-02', '--yes'])).toMatchObject({ code: 0 })
+    expect(await history(root)).toEqual(held)
+    const planned = (await opened.plan()).plan.tasks.find(({ id }) => id === 'load:dim_people')
+    expect(planned).toMatchObject({ action: 'run', warnings: [], detail: 'accepted: the snapshot of 2026-03-02' })
+    expect((await opened.run()).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+    expect(await history(root)).toEqual(counts)
+    expect((await opened.plan()).plan.tasks.every(({ action }) => action === 'skip')).toBe(true)
+  }
+})
+
+test('WH-09: the run that holds a snapshot warns of it, and of nothing once it has been corrected', async () => {
+  const root = project()
+  await run(root, { '01': '1,A,\n2,A,\n3,A,\n' })
+  writeFileSync(join(root, 'inbox/people_2026-03-02.csv'), 'id,city,age\n1,A,\n')
+  await using opened = await openProject(root)
+  const messages: string[] = []
+  const { summary } = await opened.run({
+    onEvent: (event) => void (event.type === 'task.warning' && messages.push(event.message)),
+  })
+  expect(summary).toMatchObject({ status: 'succeeded', warnings: 1 })
+  expect(messages).toEqual([
+    'a snapshot is held, as if it had not come: 2026-03-02 has 1 key, the one before it has 3. If it is right: sluice accept dim_people 2026-03-02',
+  ])
+  // The rest of the day came in a file of its own.
+  writeFileSync(join(root, 'inbox/people_2026-03-02_b.csv'), 'id,city,age\n2,B,\n')
+  expect((await opened.run()).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+  expect(await history(root)).toEqual([
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'B', '02', ''],
+    ['3', 'A', '01', '02.03.2026'],
+  ])
 })

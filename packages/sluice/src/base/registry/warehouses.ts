@@ -186,6 +186,16 @@ export const warehouseErrors = {
     exit: 2,
     explanation: 'Fault WH-09.',
   }),
+  'Warehouse.SnapshotNotHeld': entry<{ target: string; instant: string; held: readonly string[] }>({
+    code: 'SLU6045',
+    title: 'No snapshot of this instant is held.',
+    message: ({ target, instant, held }) =>
+      `"${target}" holds no snapshot of ${instant}.${held.length === 0 ? '' : ` It holds: ${held.slice(0, 12).join(', ')}${held.length > 12 ? ', …' : ''}.`}`,
+    hint: () => 'A snapshot is held by the load that finds it. See those that are held: sluice accept',
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
   'Warehouse.Scd2Invariant': entry<{ target: string; broken: string }>({
     code: 'SLU6014',
     title: 'The dimension would break an invariant.',

@@ -9,6 +9,7 @@ import { quarantineRelation } from '../../quality/quarantine.ts'
 import { fileDateOf } from '../../sources/files/file-date.ts'
 import type { LoadInput } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
+import { acceptedInstants } from '../ledger/accepted.ts'
 
 type Snapshots = NonNullable<LoadInput['snapshots']>
 
@@ -19,7 +20,7 @@ type Snapshots = NonNullable<LoadInput['snapshots']>
  * @throws Warehouse.SnapshotInstants where the instants are no dates, and files have refused rows or none
  */
 export async function snapshotsOf(
-  context: Pick<TaskContext, 'project' | 'lake' | 'task'>,
+  context: Pick<TaskContext, 'project' | 'lake' | 'task' | 'state'>,
   load: Load,
   record: CommitRecord,
 ): Promise<Snapshots | undefined> {
@@ -51,7 +52,8 @@ export async function snapshotsOf(
     if (files.length > 0) refused.push({ relation: quarantineRelation(files), instants })
     if (allowEmpty) deliveries.push({ relation: relationOf(made), instants })
   }
-  return { empty: [], refused, deliveries }
+  const accepted = await acceptedInstants(context.state, context.task.table)
+  return { empty: [], refused, deliveries, accepted, whole: context.task.reason === 'forced' }
 }
 
 /** The version, and those of other tables that it was made from, each once. */

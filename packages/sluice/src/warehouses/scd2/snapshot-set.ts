@@ -2,7 +2,7 @@
  * What a set of snapshots means, by what is known of each: which of them count, and where the history has to be made again. Pure, so that neither
  * the order in which they came nor their batches make a difference.
  */
-import type { HeldSnapshot } from '../warehouse.ts'
+import type { HeldSnapshot } from '../../plan/types.ts'
 
 /** What is known of the snapshot of an instant. */
 export interface Snapshot {
