@@ -78,7 +78,7 @@ const source = z.discriminatedUnion('kind', [
       checks: z.array(checkInput).optional(),
       quarantine,
       duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
-      changedContent: z.enum(['append', 'error']).optional(),
+      changedContent: z.enum(['append', 'error', 'replace']).optional(),
       key: strict({ columns, keep: z.union([z.literal('none'), strict({ lastBy: name })]) }).optional(),
       rowCount,
       archive: z.union([belowProject, z.literal(false)]).optional(),

@@ -44,13 +44,15 @@ async function emptySql({ staging, input }: LoadContext, { instant }: Scd2Shape)
   const parts = empty.map((date) => `SELECT CAST(${quoteText(date)} AS ${instant})`)
   for (const { relation, instants } of deliveries) {
     if (Object.keys(instants).length === 0) continue
-    const seen = [relation, ...refused.flatMap((one) => (one.instants === undefined ? [] : [one.relation]))]
-    const lacks = await Promise.all(
-      seen.map(
-        async (of) => `d.file NOT IN (SELECT _file FROM ${await staging.lake.from(of)} AS q WHERE _file IS NOT NULL)`,
-      ),
+    const seen = [`SELECT _file FROM ${await staging.lake.from(relation)} AS q WHERE _file IS NOT NULL`]
+    for (const one of refused) {
+      if (one.instants === undefined || Object.keys(one.instants).length === 0) continue
+      const rows = `${await staging.lake.from(one.relation)} AS q`
+      seen.push(`SELECT d.file FROM ${rows} JOIN ${filesSql(one.instants, instant)} ON q._file = d.file`)
+    }
+    parts.push(
+      `SELECT d.taken FROM ${filesSql(instants, instant)} WHERE ${seen.map((rows) => `d.file NOT IN (${rows})`).join(' AND ')}`,
     )
-    parts.push(`SELECT d.taken FROM ${filesSql(instants, instant)} WHERE ${lacks.join(' AND ')}`)
   }
   return parts.length === 0 ? `SELECT CAST(NULL AS ${instant}) WHERE 1 = 0` : parts.join(' UNION ALL ')
 }
