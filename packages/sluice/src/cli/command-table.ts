@@ -208,6 +208,17 @@ export const commandTable = {
     ],
     examples: ['sluice rollback stage.sales 3 --yes'],
   },
+  accept: {
+    group: 'Run',
+    summary: 'take a snapshot that is held because it has too few keys',
+    details:
+      'A history from daily files holds a file that looks truncated: it counts as if it had not come. Once accepted, it counts from the next load on. Without an instant, those that are held are listed.',
+    arguments: [
+      { name: 'table', optional: true, summary: 'a target of the warehouse: dim_price' },
+      { name: 'instant', optional: true, summary: 'the date of the snapshot, as the warning says it' },
+    ],
+    examples: ['sluice accept', 'sluice accept dim_price 2026-03-02 --yes'],
+  },
   clean: {
     group: 'Run',
     summary: 'remove what no kept version needs',

@@ -57,6 +57,7 @@ const functions: { readonly [N in CommandName]: () => Promise<{ readonly run: Ru
   runs: () => import('./commands/runs.ts'),
   task: () => import('./commands/task.ts'),
   rollback: () => import('./commands/rollback.ts'),
+  accept: () => import('./commands/accept.ts'),
   clean: () => import('./commands/clean.ts'),
   query: () => import('./commands/query.ts'),
   show: () => import('./commands/show.ts'),

@@ -74,8 +74,11 @@ export interface FilesSource {
   readonly drift?: 'freeze' | 'evolve' | 'quarantine'
   /** The same content under another name. @default 'skip' */
   readonly duplicateContent: 'skip' | 'error' | 'append'
-  /** The same name with other content, after the first was committed: its rows are added, or the file is refused. @default 'append' */
-  readonly changedContent: 'append' | 'error'
+  /**
+   * The same name with other content, after the first was committed: its rows are added, or the file is refused, or it takes the place of the
+   * earlier one. @default 'append'
+   */
+  readonly changedContent: 'append' | 'error' | 'replace'
   /** A key inside a file: rows that share it are all refused, or the first or last by a column wins and the others are refused. */
   readonly key?: { readonly columns: readonly string[]; readonly keep: KeepRow }
   /** Compares a file's row count with the mean of the earlier files: outside the factors, the file is refused. */

@@ -253,6 +253,8 @@ export interface Scd2Options<From extends string = string> extends LoadOptions<F
   readonly snapshot?: string
   /** For `snapshot`: whether a file without a row is a snapshot, too. @default false */
   readonly allowEmpty?: boolean
+  /** For `snapshot`: one with fewer keys than this share of the one before is held until `sluice accept` takes it; 0 takes all. @default 0.5 */
+  readonly minShareOfPrevious?: number
   readonly sequence?: string
   readonly deletes?: DeletesInput
   /** @default 'history' */

@@ -97,6 +97,11 @@ export type Load =
       readonly snapshot?: string
       /** For `snapshot`: whether a file without a row is a snapshot, after which nothing holds any more. @default false: as if it were missing */
       readonly allowEmpty?: boolean
+      /**
+       * For `snapshot`: the least share of the keys of the snapshot before. One with fewer is held: it does not count until it is accepted by hand.
+       * @default 0.5
+       */
+      readonly minShareOfPrevious?: number
       /** Orders changes of one key at one effective time. */
       readonly sequence?: string
       /** `absence`: the input is the whole truth, a missing key is deleted; or a flag in the data. @default none */

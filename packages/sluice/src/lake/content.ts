@@ -94,8 +94,12 @@ export function sameContent(
   return content !== undefined && content === addContents(after) && countRows(before) === countRows(after)
 }
 
-/** The two sums, as columns `first` and `second` of an aggregate over rows that have these columns. */
-function contentSql(columns: readonly { readonly name: string; readonly type: string }[]): string {
+/**
+ * The two sums, as columns `first` and `second` of an aggregate over rows that have these columns.
+ *
+ * @example `SELECT day, ${contentSql([{ name: 'id', type: 'INTEGER' }])} FROM sales GROUP BY day`
+ */
+export function contentSql(columns: readonly { readonly name: string; readonly type: string }[]): string {
   const values = columns.flatMap(({ name, type }) => hashed(quoteIdentifier(name), type)).join(', ')
   // Hashed once more: `hash` of several columns ends with an XOR, and sums of those miss values that rows of a table have swapped.
   return `sum(hash(hash(${values})))::VARCHAR AS first, sum(hash(hash(1, ${values})))::VARCHAR AS second`

@@ -16,10 +16,10 @@ import {
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
 import type { IcebergPlace, IcebergState } from './iceberg/publish.ts'
-import { knownInputs } from './record/inputs.ts'
+import { knownInputs, takenInputs } from './record/inputs.ts'
 import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
 import { refusedFiles } from './record/refused.ts'
-import type { CommitRecord, QuarantineFile } from './record.ts'
+import type { CommitRecord, KnownInput, QuarantineFile } from './record.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
 import type { VerifiedFiles } from './verify.ts'
 
@@ -58,6 +58,8 @@ export interface Lake {
   verify(record: CommitRecord): Promise<void>
   /** sha256 to path of every input that the table holds; of these identities alone, few parts of that are read. */
   knownInputs(table: string, among?: readonly string[]): Promise<Map<string, string>>
+  /** @see takenInputs */
+  takenInputs(table: string): Promise<readonly KnownInput[]>
   /** @see refusedFiles */
   refused(record: CommitRecord): Promise<readonly QuarantineFile[]>
   /** Writes the log of a run's extraction of a table durably, in place of what it said before. */
@@ -142,6 +144,7 @@ export function openLake(storage: Storage, clock: Clock, { address, lagging }: L
     rollback: async (input) => published(await (await import('./commits/rollback.ts')).rollback(storage, clock, input)),
     verify: async (record) => (await import('./verify.ts')).verify(storage, record, seen),
     knownInputs: (table, among) => knownInputs(storage, table, among),
+    takenInputs: (table) => takenInputs(storage, table),
     refused: (record) => refusedFiles(storage, record),
     writeExtraction: (log) => writeExtraction(storage, log),
     extraction: (table, run) =>

@@ -6,8 +6,9 @@ import { changeInWords, isRisky } from './classify.ts'
 import { type Decision, decide, isApproved } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
 import { findCycles, mergeOrders, waves } from './graph.ts'
+import { heldInWords } from './held.ts'
 import { selectTasks } from './select.ts'
-import type { Plan, PlanInput, PlanResult, PlanTask } from './types.ts'
+import type { Plan, PlanInput, PlanResult, PlanTask, TableState, TargetState } from './types.ts'
 import { unknownColumns, unsoundSnapshots } from './validate.ts'
 
 /**
@@ -159,7 +160,7 @@ function planTask(
     columns,
     schemaChanges: decision.schemaChanges,
     lineage,
-    warnings: [...task.warnings, ...(intake?.passed ?? [])],
+    warnings: [...task.warnings, ...(intake?.passed ?? []), ...heldInWords(table, heldOf(state))],
     timeoutSeconds,
     ...(kind === 'load' && isApproved(table, input.options.approve) ? { approved: true } : {}),
     ...(state === undefined ? {} : { current: state.version }),
@@ -168,6 +169,9 @@ function planTask(
     ...(intake === undefined ? {} : { intake }),
   }
 }
+
+const heldOf = (state: TableState | TargetState | undefined): NonNullable<TargetState['held']> =>
+  state !== undefined && 'held' in state ? state.held : []
 
 /** Shown where the task runs, or would if it were approved. */
 const rewriteOf = (

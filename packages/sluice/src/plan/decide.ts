@@ -122,6 +122,8 @@ function wantedOutcome(
   const state = task.kind === 'model' ? input.tables[task.table] : input.targets[task.table]
   if (state === undefined) return ['run', 'first-run', task.kind === 'load' ? 'nothing loaded yet' : 'no version yet']
   if (state.definition !== task.definition) return ['run', 'changed-definition', changeInWords(state, task)]
+  const accepted = 'accepted' in state ? state.accepted : []
+  if (accepted.length > 0) return ['run', 'new-input', `accepted: the snapshot of ${accepted.join(', ')}`]
   const moved = movedInputs(state, inputs)
   if (moved.length > 0) return ['run', 'new-input', moved.join(', ')]
   if (remade.length > 0)

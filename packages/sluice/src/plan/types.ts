@@ -10,7 +10,7 @@ import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
 export type TaskKind = 'ingest' | 'model' | 'load'
 
 /** What a command does, as the one task of a run. */
-export type CommandKind = 'rollback' | 'resnapshot' | 'accept'
+export type CommandKind = 'rollback' | 'resnapshot' | 'accept' | 'accept-snapshot'
 
 /** A column as planned or as committed. */
 export interface PlanColumn {
@@ -123,12 +123,25 @@ export interface TableState {
   readonly rewriteBytes?: number
 }
 
+/** A snapshot that does not count: it has too few keys to be believed, and nobody has accepted it. */
+export interface HeldSnapshot {
+  /** As the engine writes it: `2026-03-02`. */
+  readonly instant: string
+  readonly keys: number
+  /** The keys of the last snapshot before it that counts. */
+  readonly before: number
+}
+
 /** What the planner knows of a load's target. */
 export interface TargetState {
   readonly version: number
   readonly definition: string
   /** Whose load it was. */
   readonly run?: string
+  /** The snapshots that it held and that nobody has accepted since. */
+  readonly held?: readonly HeldSnapshot[]
+  /** The instants of those that were accepted since. */
+  readonly accepted?: readonly string[]
 }
 
 /** Everything that `buildPlan` reads; no I/O of its own. */

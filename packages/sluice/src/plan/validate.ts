@@ -63,8 +63,12 @@ export function unsoundSnapshots({ project, analysis, places = noPlaces }: PlanI
       if (from === undefined || from.kind === 'cdc') return []
       if (from.mode === 'replace')
         return [problem('Warehouse.SnapshotReplaced', { target, from: load.from, source: table }, { at })]
-      return from.kind === 'files' && (from.changedContent === 'append' || from.duplicateContent === 'skip')
-        ? [problem('Warehouse.SnapshotChanged', { target, source: table }, { at })]
+      if (from.kind !== 'files') return []
+      if (from.changedContent === 'append' || from.duplicateContent === 'skip')
+        return [problem('Warehouse.SnapshotChanged', { target, source: table }, { at })]
+      // A name without a date comes again with each day, and would take the place of the day before.
+      return from.changedContent === 'replace' && from.fileDate === undefined
+        ? [problem('Warehouse.SnapshotOverwritten', { target, source: table }, { at })]
         : []
     })
   })

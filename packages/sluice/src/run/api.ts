@@ -6,7 +6,7 @@ import type { Project } from '../definition/types.ts'
 import type { Session } from '../engines/engine.ts'
 import type { IcebergState } from '../lake/lake.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
-import type { Plan, PlanResult } from '../plan/types.ts'
+import type { HeldSnapshot, Plan, PlanResult } from '../plan/types.ts'
 import type { SqlAnalysis } from '../sql/analysis.ts'
 import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
@@ -157,6 +157,10 @@ export interface OpenProject extends AsyncDisposable {
   retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Makes version N+1 with the content of an earlier version. */
   rollback(table: string, version: number): Promise<CommitRecord>
+  /** Snapshots that the last loads held, and nobody has accepted yet. */
+  held(): Promise<readonly (HeldSnapshot & { readonly target: string })[]>
+  /** Takes a held snapshot of a target's history: it counts from the next load on. @throws Warehouse.SnapshotNotHeld */
+  accept(target: string, instant: string): Promise<void>
   /** Reads quarantined files of a source again, through today's definition. */
   replayQuarantine(table: string, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Proposes a contract for foreign files, as a definition to review and a diff against the source that is there. */

@@ -6,12 +6,12 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { type Problem, sluiceError } from '../base/errors.ts'
 import { inOrder } from '../definition/problems/in-order.ts'
 import { stateBelow, stateFolder } from '../definition/state.ts'
-import type { Project } from '../definition/types.ts'
+import type { FilesSource, Project } from '../definition/types.ts'
 import type { DuckDbOptions } from '../engines/duckdb/engine.ts'
 import type { Engine } from '../engines/engine.ts'
 import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
-import type { CommitRecord } from '../lake/record.ts'
+import type { CommitRecord, KnownInput } from '../lake/record.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
 import type { FileOperations } from '../storage/disk/file-operations.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
@@ -138,7 +138,12 @@ async function wire(
     engine,
     openSource: async (table, source) => {
       if (source.kind === 'files')
-        return filesSource(table, source, { inbox, clock, hashCache: hashes, ...(await deliveredBefore(lake, table)) })
+        return filesSource(table, source, {
+          inbox,
+          clock,
+          hashCache: hashes,
+          ...(await deliveredBefore(lake, table, source)),
+        })
       if (source.kind === 'cdc')
         return (await import('./cdc/open.ts')).openChanges(table, source, { root, project, clock, lake, state })
       const { openProcedure } = await import('./connections/connections.ts')
@@ -281,6 +286,14 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
       const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })
       return (await lake.record(table, made.version as number)) as CommitRecord
     },
+    held: async () => {
+      const { targetStates } = await import('./planning/target-states.ts')
+      const states = Object.entries(await targetStates(context))
+      return states.flatMap(([target, { held = [] }]) => held.map((one) => ({ target, ...one })))
+    },
+    accept: async (target, instant) => {
+      await (await execution()).executeCommand(context, { kind: 'accept-snapshot', table: target, instant })
+    },
     replayQuarantine: async (table, options) => (await execution()).executeRun(context, { ...options, replay: table }),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
     crawlConnection: async (name, options) =>
@@ -294,8 +307,19 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
   }
 }
 
+/** What came under each name, oldest first. */
+function contentsOf(taken: readonly KnownInput[]): ReadonlyMap<string, readonly string[]> {
+  const contents = new Map<string, string[]>()
+  for (const [id, path] of taken) contents.set(path, [...(contents.get(path) ?? []), id])
+  return contents
+}
+
 /** The files that a source took last, and their rows, for its guard. */
-async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesContext, 'previousRows' | 'current'>> {
+async function deliveredBefore(
+  lake: Lake,
+  table: string,
+  { changedContent }: FilesSource,
+): Promise<Pick<FilesContext, 'previousRows' | 'current' | 'contents'>> {
   const filesOf = (version: CommitRecord | undefined) =>
     version?.inputs.flatMap((input) => (input.kind === 'file' ? [input] : [])) ?? []
   let version = await lake.current(table)
@@ -309,5 +333,6 @@ async function deliveredBefore(lake: Lake, table: string): Promise<Pick<FilesCon
   return {
     current: files.map(({ path, sha256: id }) => ({ path, id })),
     ...(rows.length === 0 ? {} : { previousRows: rows }),
+    ...(changedContent === 'replace' ? { contents: contentsOf(await lake.takenInputs(table)) } : {}),
   }
 }

@@ -95,7 +95,11 @@ async function deliver(
   source: FilesSource,
   refused: readonly QuarantineFile[],
 ): Promise<readonly string[]> {
-  const known = new Set((await context.lake.knownInputs(table)).values())
+  const taken = new Map((await context.lake.takenInputs(table)).map(([, path, version]) => [path, version]))
+  const known = new Set(taken.keys())
+  // What another file has taken the place of is not delivered again.
+  const isReplaced = (file: string, version: number): boolean =>
+    source.changedContent === 'replace' && (taken.get(file) ?? 0) > version
   const declared = source.format.kind === 'parquet' ? undefined : source.format.compression
   await using session = await context.engine.open()
   const paths: string[] = []
@@ -106,7 +110,10 @@ async function deliver(
   for (const { version, quarantine } of versions) {
     const rows = await session.from(quarantineRelation(quarantine))
     const found = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM ${rows}`)
-    const places = found.map(({ _file }) => replayPath(_file, version)).filter((path) => !known.has(path))
+    const places = found
+      .filter(({ _file }) => !isReplaced(_file, version))
+      .map(({ _file }) => replayPath(_file, version))
+      .filter((path) => !known.has(path))
     if (!places.every((path) => takesPath(onItsOwn(source), path)))
       throw sluiceError('Quality.NotReplayable', {
         table,
@@ -117,6 +124,7 @@ async function deliver(
   for (const { version, quarantine } of versions) {
     const contents = new Map<string, Uint8Array[]>()
     for await (const { file, bytes } of exportQuarantine(session, quarantine)) {
+      if (isReplaced(file, version)) continue
       const path = replayPath(file, version)
       const pieces = contents.get(path)
       if (pieces !== undefined) pieces.push(bytes)

@@ -30,6 +30,10 @@ export interface DiscoveredInput {
     /** Refused as a whole: to the error folder, with a report. */
     | 'refuse'
   readonly reason?: string
+  /** Of content that is back under a name: the identity of what it comes after, which is a part of its own. */
+  readonly after?: string
+  /** The delivered files whose rows are to leave the table when this one comes in. */
+  readonly replaces?: readonly string[]
   /** The name of the registry's error, for refusals. */
   readonly error?: string
 }

@@ -6,6 +6,7 @@
  */
 import type { Load } from '../definition/types.ts'
 import type { Relation } from '../lake/relation.ts'
+import type { HeldSnapshot } from '../plan/types.ts'
 
 /** A column to be loaded: name and the engine's type. */
 export interface LoadColumn {
@@ -57,6 +58,10 @@ export interface LoadInput {
       readonly relation: Relation
       readonly instants: { readonly [file: string]: string }
     }[]
+    /** Instants of snapshots that count however few keys they have. */
+    readonly accepted?: readonly string[]
+    /** Whether the whole history is made again, whatever is known of the snapshots. */
+    readonly whole?: boolean
   }
   /** The `scd2` loads that make the dimensions of the load's lookups, by their targets. */
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
@@ -85,6 +90,8 @@ export interface LoadResult {
   readonly total: number
   /** Versions that late changes of this load made vanish; facts that found them look up again. */
   readonly vanished?: number
+  /** Of a history from snapshots: those that are held. */
+  readonly held?: readonly HeldSnapshot[]
   /** Members that this load inferred in the dimensions that it looks up. */
   readonly inferred?: number
   /** What the surrogates that were looked up depend on, as a digest. */

@@ -3,7 +3,9 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { duckDbEngine } from '../../src/engines/duckdb/engine.ts'
+import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
+import { commandLine } from '../cli/command-line.ts'
 import { makeProject } from './project.ts'
 
 const pipeline = (source: string, load: string): string => `
@@ -128,4 +130,154 @@ test('WH-09: a source that each delivery replaces, or an absence amid dates of t
     (error) => JSON.stringify(error.problems ?? error.message),
   )
   expect(refused).toContain('in place of')
+})
+
+test('WH-09: a truncated file is held, said in the run and the plan, and counts once it is accepted; in any order', async () => {
+  const [many, few, two] = ['1,A,\n2,A,\n3,A,\n', '1,A,\n', '1,A,\n2,A,\n']
+  const whole = project()
+  await run(whole, { '01': many, '02': few, '03': two })
+  const late = project()
+  for (const files of [{ '03': two }, { '02': few }, { '01': many }]) await run(late, files)
+  const held = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', ''],
+    ['3', 'A', '01', '03.03.2026'],
+  ]
+  const counts = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'A', '03', ''],
+    ['3', 'A', '01', '02.03.2026'],
+  ]
+  for (const root of [whole, late]) {
+    expect(await history(root)).toEqual(held)
+    await using opened = await openProject(root)
+    const { plan } = await opened.plan()
+    const load = plan.tasks.find(({ id }) => id === 'load:dim_people')
+    expect(load).toMatchObject({ action: 'skip' })
+    expect(load?.warnings.join()).toContain(
+      '2026-03-02 has 1 key, the one before it has 3. If it is right: sluice accept dim_people 2026-03-02',
+    )
+    expect((await commandLine(opened, ['accept'])).out).toContain('2026-03-02')
+    expect((await commandLine(opened, ['accept', 'dim_people', '2026-03-03', '--yes'])).err).toContain('SLU6045')
+    expect(await commandLine(opened, ['accept', 'dim_people', '2026-03-02', '--yes'])).toMatchObject({ code: 0 })
+    expect(await history(root)).toEqual(held)
+    const planned = (await opened.plan()).plan.tasks.find(({ id }) => id === 'load:dim_people')
+    expect(planned).toMatchObject({ action: 'run', warnings: [], detail: 'accepted: the snapshot of 2026-03-02' })
+    expect((await opened.run()).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+    expect(await history(root)).toEqual(counts)
+    expect((await opened.plan()).plan.tasks.every(({ action }) => action === 'skip')).toBe(true)
+  }
+})
+
+test('WH-09: the run that holds a snapshot warns of it, and of nothing once it has been corrected', async () => {
+  const root = project()
+  await run(root, { '01': '1,A,\n2,A,\n3,A,\n' })
+  writeFileSync(join(root, 'inbox/people_2026-03-02.csv'), 'id,city,age\n1,A,\n')
+  await using opened = await openProject(root)
+  const messages: string[] = []
+  const { summary } = await opened.run({
+    onEvent: (event) => void (event.type === 'task.warning' && messages.push(event.message)),
+  })
+  expect(summary).toMatchObject({ status: 'succeeded', warnings: 1 })
+  expect(messages).toEqual([
+    'a snapshot is held, as if it had not come: 2026-03-02 has 1 key, the one before it has 3. If it is right: sluice accept dim_people 2026-03-02',
+  ])
+  // The rest of the day came in a file of its own.
+  writeFileSync(join(root, 'inbox/people_2026-03-02_b.csv'), 'id,city,age\n2,B,\n')
+  expect((await opened.run()).summary).toMatchObject({ status: 'succeeded', warnings: 0 })
+  expect(await history(root)).toEqual([
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'B', '02', ''],
+    ['3', 'A', '01', '02.03.2026'],
+  ])
+})
+
+test('WH-09: a file of the same name takes the place of the earlier one, also when it is what it was before; another name adds to the date', async () => {
+  const root = project('snapshot: file_date', 'changedContent: replace\n    duplicateContent: append')
+  // Id 3 was refused at first, and is not in the correction: it is absent then.
+  const [wrong, right] = ['1,A,\n2,B,\n3,C,old\n', '1,A,\n2,C,\n']
+  await run(root, { '01': '1,A,\n2,A,\n3,A,\n', '02': wrong, '04': '1,A,\n4,E,\n' })
+  const asWrong = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'B', '02', '04.03.2026'],
+    ['3', 'A', '01', '04.03.2026'],
+    ['4', 'E', '04', ''],
+  ]
+  const asRight = [
+    ['1', 'A', '01', ''],
+    ['2', 'A', '01', '02.03.2026'],
+    ['2', 'C', '02', '04.03.2026'],
+    ['3', 'A', '01', '02.03.2026'],
+    ['4', 'E', '04', ''],
+  ]
+  expect(await history(root)).toEqual(asWrong)
+  for (const [content, expected] of [
+    [right, asRight],
+    [wrong, asWrong],
+    [right, asRight],
+    [right, asRight],
+  ] as const) {
+    expect(await run(root, { '02': content })).toBe('succeeded')
+    expect(await history(root)).toEqual(expected)
+  }
+  // One that is refused whole takes no place.
+  writeFileSync(join(root, 'inbox/people_2026-03-02.csv'), 'id,town\n1,A\n')
+  await run(root, {})
+  expect(await history(root)).toEqual(asRight)
+  await run(root, { '02_more': '3,D,\n' })
+  expect(await history(root)).toEqual([
+    ...asRight.slice(0, 3),
+    ['3', 'A', '01', '02.03.2026'],
+    ['3', 'D', '02', '04.03.2026'],
+    ['4', 'E', '04', ''],
+  ])
+  await using opened = await openProject(root)
+  const record = (await opened[readContext].versions('raw.people'))[0]
+  expect(record).toMatchObject({ rows: 8 })
+  const again = project('snapshot: file_date', 'changedContent: replace\n    duplicateContent: append')
+  await run(again, { '01': '1,A,\n2,A,\n3,A,\n', '02': right, '02_more': '3,D,\n', '04': '1,A,\n4,E,\n' })
+  expect(await history(again)).toEqual(await history(root))
+})
+
+test('WH-09: an empty file is a snapshot of the version that has it, and of no earlier one; with a name that has no date nothing takes a place', async () => {
+  const root = project('snapshot: file_date, allowEmpty: true', 'changedContent: replace\n    duplicateContent: append')
+  await run(root, { '01': first, '03': second })
+  writeFileSync(join(root, 'inbox/people_2026-03-02.csv'), 'id,city,age\n')
+  {
+    // The raw table is ahead of what the dimension is made from.
+    await using opened = await openProject(root)
+    await opened.run({ select: ['raw.people'] })
+    await opened.run({ select: ['dim_people'], force: true })
+  }
+  expect(await history(root)).toEqual([
+    ['1', 'Ankara', '01', ''],
+    ['2', 'Izmir', '01', '03.03.2026'],
+  ])
+  await run(root, {})
+  expect(await history(root)).toEqual([
+    ['1', 'Ankara', '01', '02.03.2026'],
+    ['1', 'Ankara', '03', ''],
+    ['2', 'Izmir', '01', '02.03.2026'],
+  ])
+  await run(root, { '02': first })
+  expect(await history(root)).toEqual([
+    ['1', 'Ankara', '01', ''],
+    ['2', 'Izmir', '01', '03.03.2026'],
+  ])
+  const dateless = makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.json': '{ "name": "p", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+    'pipelines/m/pipeline.yaml': pipeline(
+      'changedContent: replace\n    duplicateContent: append',
+      'snapshot: file_date',
+    )
+      .replace('    fileDate: yyyy-MM-dd\n', '')
+      .replace('city: text', 'city: text, day: date'),
+    'pipelines/m/stage/people.sql': 'SELECT id, city, day AS file_date FROM raw.people\n',
+  })
+  await using opened = await openProject(dateless)
+  expect((await opened.plan()).problems.map(({ name }) => name)).toContain('Warehouse.SnapshotOverwritten')
 })

@@ -266,6 +266,8 @@ export async function fakeProject(
       calls.push(['rollback', table, version])
       return { ...record(table, 3, 2), operation: 'rollback', rollbackOf: version }
     },
+    held: async () => [{ target: 'dim_price', instant: '2026-03-02', keys: 40, before: 100 }],
+    accept: async (target, instant) => void calls.push(['accept', target, instant]),
     replayQuarantine: (table, options) => running('replay', table, options),
     crawl: async (path) => ({
       files: [{ path, bytes: 1024, rows: 10 }],

@@ -181,7 +181,28 @@ export const warehouseErrors = {
     message: ({ target, source }) =>
       `All rows of a date are one snapshot for "${target}", but ${source} adds the rows of a file whose name it knows and whose content is new to those that it has, or skips a day that is like an earlier one: the history would be wrong.`,
     hint: ({ source }) =>
-      `Let ${source} refuse such files: files(…, { changedContent: 'error', duplicateContent: 'append' }). A correction is then refused by name, with its file in the error folder. Then: sluice check`,
+      `Let a file of the same name take the place of the earlier one: files(…, { changedContent: 'replace', duplicateContent: 'append' }) in ${source}; or 'error', which refuses a correction by name, with its file in the error folder. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
+  'Warehouse.SnapshotOverwritten': entry<{ target: string; source: string }>({
+    code: 'SLU6046',
+    title: 'A file of another day would take the place of a snapshot.',
+    message: ({ target, source }) =>
+      `A file of ${source} takes the place of the earlier one of its name, and no date of the name says which snapshot of "${target}" it is: a name that comes every day would leave the newest day alone.`,
+    hint: ({ source }) =>
+      `Declare the date in the name: files(…, { fileDate: 'yyyy-MM-dd' }) in ${source}; or refuse what comes again: changedContent: 'error'. Then: sluice check`,
+    retry: 'terminal',
+    exit: 2,
+    explanation: 'Fault WH-09.',
+  }),
+  'Warehouse.SnapshotNotHeld': entry<{ target: string; instant: string; held: readonly string[] }>({
+    code: 'SLU6045',
+    title: 'No snapshot of this instant is held.',
+    message: ({ target, instant, held }) =>
+      `"${target}" holds no snapshot of ${instant}.${held.length === 0 ? '' : ` It holds: ${held.slice(0, 12).join(', ')}${held.length > 12 ? ', …' : ''}.`}`,
+    hint: () => 'A snapshot is held by the load that finds it. See those that are held: sluice accept',
     retry: 'terminal',
     exit: 2,
     explanation: 'Fault WH-09.',

@@ -171,7 +171,7 @@ loads:
       "19:80 tables.stage.g.changes.columns must be free of "_op", which Sluice adds to a history, not an object.",
       "25:47 loads.fact.lookups.customer_sk.key must be at least one column, not an empty object.",
       "25:73 loads.fact.lookups.customer_sk.missing must be one of infer, fail, not "wait". (fail)",
-      "26:46 loads.dim has a key "lookups" that Sluice does not know. Allowed: mode, from, distribute, sort, description, timeoutSeconds, key, track, effective, snapshot, allowEmpty, sequence, deletes, late, columns.",
+      "26:46 loads.dim has a key "lookups" that Sluice does not know. Allowed: mode, from, distribute, sort, description, timeoutSeconds, key, track, effective, snapshot, allowEmpty, minShareOfPrevious, sequence, deletes, late, columns.",
     ]
   `)
 })

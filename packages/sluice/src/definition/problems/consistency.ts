@@ -87,7 +87,8 @@ export function checkMisfits(check: Check): readonly Misfit[] {
 export function scd2Misfits(load: Scd2Options): readonly Misfit[] {
   if (load.snapshot === undefined) {
     const misfits: Misfit[] = []
-    if (load.allowEmpty !== undefined) misfits.push({ key: 'allowEmpty', expected: 'left out without a "snapshot"' })
+    for (const key of ['allowEmpty', 'minShareOfPrevious'] as const)
+      if (load[key] !== undefined) misfits.push({ key, expected: 'left out without a "snapshot"' })
     // What is absent has no row that could say when it went: it would be the clock of the run, amid dates of the data.
     if (load.deletes === 'absence' && load.effective !== undefined)
       misfits.push({

@@ -89,7 +89,7 @@ const source = z.discriminatedUnion('kind', [
         .optional()
         .meta({ description: 'What becomes of a file with other columns. Default: freeze, it is refused' }),
       duplicateContent: z.enum(['skip', 'error', 'append']).optional(),
-      changedContent: z.enum(['append', 'error']).optional(),
+      changedContent: z.enum(['append', 'error', 'replace']).optional(),
       key: strict({
         columns,
         keep: z.union([z.literal('none'), strict({ firstBy: name }), strict({ lastBy: name })]),
@@ -154,6 +154,7 @@ const load = z.discriminatedUnion('mode', [
       effective: name.optional(),
       snapshot: name.optional().meta({ description: 'The column with the instant of the snapshot that a row is of' }),
       allowEmpty: z.boolean().optional(),
+      minShareOfPrevious: z.number().min(0).max(1).optional(),
       sequence: name.optional(),
       deletes,
       late: z.enum(['history', 'reject']).optional(),

@@ -41,6 +41,20 @@ export async function knownInputs(
 }
 
 /**
+ * Every committed input with the version that took it, oldest first.
+ *
+ * @example await takenInputs(storage, 'raw.sales') // [[sha256, 'inbox/sales_1.csv', 1]]
+ * @throws Lake.RecordCorrupt
+ */
+export async function takenInputs(storage: Storage, table: string): Promise<readonly KnownInput[]> {
+  const version = await currentVersion(storage, table)
+  const record = version === 0 ? undefined : await readRecord(storage, table, version)
+  if (record === undefined) return []
+  const known = [...(await readChain(storage, await chainOf(storage, record))), ...ownInputs(record)]
+  return known.sort(([, , a], [, , b]) => a - b)
+}
+
+/**
  * What a version that follows this one knows.
  *
  * @example const known = await carryInputs(storage, clock, parent, ownInputs(parent))

@@ -36,6 +36,7 @@ const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) =>
   load: async (context) => (await import('../tasks/load.ts')).runLoad(context),
   rollback: async (context) => (await import('../tasks/rollback.ts')).runRollback(context),
   resnapshot: async (context) => (await import('../cdc/resnapshot.ts')).runResnapshot(context),
+  'accept-snapshot': async (context) => (await import('../tasks/accept-snapshot.ts')).runAcceptSnapshot(context),
   accept: async (context) => (await import('../cdc/accept.ts')).runAccept(context),
 }
 

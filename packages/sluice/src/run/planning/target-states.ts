@@ -6,6 +6,7 @@ import { projectIndex } from '../../definition/project-index.ts'
 import type { TargetState } from '../../plan/types.ts'
 import { readJson } from '../../storage/read-json.ts'
 import type { ProjectContext } from '../context.ts'
+import { acceptedInstants } from '../ledger/accepted.ts'
 
 type States = Readonly<Record<string, TargetState>>
 
@@ -30,14 +31,37 @@ export async function targetStates(context: ProjectContext): Promise<States> {
   // The same before and after, so that no load came in between.
   if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
     await context.state.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
-  return Object.fromEntries(Object.entries(targets).filter(([target]) => wanted.includes(target)))
+  const known = Object.entries(targets).filter(([target]) => wanted.includes(target))
+  return Object.fromEntries(
+    await Promise.all(
+      known.map(async ([target, state]) => [target, await withAccepted(context, target, state)] as const),
+    ),
+  )
+}
+
+/** What the last load held may have been accepted since. */
+async function withAccepted(
+  { state }: Pick<ProjectContext, 'state'>,
+  target: string,
+  loaded: TargetState,
+): Promise<TargetState> {
+  if (loaded.held === undefined) return loaded
+  const accepted = new Set(await acceptedInstants(state, target))
+  const { held, ...rest } = loaded
+  return {
+    ...rest,
+    held: held.filter(({ instant }) => !accepted.has(instant)),
+    accepted: held.flatMap(({ instant }) => (accepted.has(instant) ? [instant] : [])),
+  }
 }
 
 async function askWarehouse(context: ProjectContext): Promise<States> {
   return context.withWarehouse(async (warehouse) => {
     const newest: Record<string, TargetState> = {}
-    for (const { target, version, definition, run } of await warehouse.ledger({}))
-      if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition, run }
+    // Newest first: of several loads of a version the last one says what there is.
+    for (const { target, version, definition, run, result } of await warehouse.ledger({}))
+      if ((newest[target]?.version ?? -1) < version)
+        newest[target] = { version, definition, run, ...(result.held === undefined ? {} : { held: result.held }) }
     return newest
   })
 }

@@ -29,6 +29,7 @@ import { relatedTables } from './check.ts'
 import { projectReach } from './confine.ts'
 import { isIntact } from './keep.ts'
 import { assertChecks, type PublishOptions, publish } from './publish.ts'
+import { withoutEarlier } from './replace-files.ts'
 
 /**
  * Runs an ingest task: discover, take, commit, acknowledge. A file that a commit contains already is only acknowledged again, which is how a run
@@ -209,7 +210,11 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   await using session = await context.engine.open({ signal: context.signal })
   await session.confine(projectReach(context))
   const scratch = await context.scratch('taken')
-  const { candidate, refused, more } = await adapter.take(inputs, {
+  const {
+    candidate: made,
+    refused,
+    more,
+  } = await adapter.take(inputs, {
     session,
     scratch,
     signal: context.signal,
@@ -220,7 +225,8 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     attempt: context.attempt,
     current,
   })
-  if (candidate === undefined) return { refused }
+  if (made === undefined) return { refused }
+  const candidate = await withoutEarlier(context, session, made, { inputs, current })
   const stays = staysOf(candidate, traits, current)
   const results = await compare(context, session, candidate, comparisons, stays)
   const checked = { ...candidate, checks: [...candidate.checks, ...results] }
@@ -250,12 +256,14 @@ const callKey = ({ task, run }: TaskContext): string => digest({ definition: tas
 
 function publishOptions(
   context: TaskContext,
-  { inputs }: Candidate,
-  { operation, identity }: SourceTraits,
+  { inputs, kept }: Candidate,
+  { identity, ...traits }: SourceTraits,
   current: CommitRecord | undefined,
 ): Pick<PublishOptions, 'taskKey' | 'operation' | 'expectedParent'> {
   const { definition } = context.task
   const expectedParent = current?.version ?? 0
+  // Who says which files stay replaces the others.
+  const operation = kept === undefined ? traits.operation : 'replace'
   if (identity === 'run') return { taskKey: callKey(context), operation, expectedParent }
   const taken = inputs.flatMap((input) => (input.kind === 'file' ? [input.sha256] : [])).sort()
   const key = { definition, ...(identity === 'inputs' ? { inputs: taken } : {}) }
@@ -270,7 +278,7 @@ function staysOf(
   { operation }: SourceTraits,
   current: CommitRecord | undefined,
 ): readonly DataFile[] {
-  if (operation === 'append') return current?.files ?? []
+  if (operation === 'append' && kept === undefined) return current?.files ?? []
   const paths = new Set(kept)
   return current?.files.filter(({ path }) => paths.has(path)) ?? []
 }

@@ -13,16 +13,20 @@ import type { TaskContext } from '../context.ts'
 /**
  * The identity of the load of a version.
  *
+ * @param accepted Of snapshots: the instants that were accepted by hand.
  * @example loadIdOf(task, load, record, columns) === ledgerRow.loadId // this very version was loaded by this very definition
  */
 export function loadIdOf(
   { definition, table: target }: TaskContext['task'],
   record: CommitRecord,
   columns: readonly LoadColumn[],
+  accepted: readonly string[] = [],
 ): string {
   const { table, run, committedAt } = record
   // A lake that was made anew counts from 1 again, and its versions are others.
-  return digest({ load: definition, target, table, version: rowsVersion(record), made: [run, committedAt], columns })
+  const made = [run, committedAt]
+  const taken = accepted.length === 0 ? {} : { accepted }
+  return digest({ load: definition, target, table, version: rowsVersion(record), made, columns, ...taken })
 }
 
 /**

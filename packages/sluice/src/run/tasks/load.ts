@@ -6,6 +6,7 @@ import type { Load } from '../../definition/types.ts'
 import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
+import { heldInWords } from '../../plan/held.ts'
 import type { LoadInput, LoadLedgerRow, LoadResult } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import type { LoadFigures } from '../ledger/events.ts'
@@ -41,6 +42,8 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
       message: `${result.rejected} changes came too late for the declared order and were not loaded`,
     })
   }
+  for (const message of heldInWords(task.table, result.held ?? []))
+    emit({ type: 'task.warning', task: task.id, message })
   return {
     status: result.status === 'loaded' ? 'succeeded' : 'unchanged',
     version: record.version,
@@ -78,7 +81,7 @@ async function loadInput(
   const moved = await movedFiles(context, load, record, last)
   const snapshots = await snapshotsOf(context, load, record)
   return {
-    loadId: loadIdOf(task, record, columns),
+    loadId: loadIdOf(task, record, columns, snapshots?.accepted),
     target: task.table,
     load,
     definition: task.definition,

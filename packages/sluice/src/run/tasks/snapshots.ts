@@ -9,6 +9,7 @@ import { quarantineRelation } from '../../quality/quarantine.ts'
 import { fileDateOf } from '../../sources/files/file-date.ts'
 import type { LoadInput } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
+import { acceptedInstants } from '../ledger/accepted.ts'
 
 type Snapshots = NonNullable<LoadInput['snapshots']>
 
@@ -19,7 +20,7 @@ type Snapshots = NonNullable<LoadInput['snapshots']>
  * @throws Warehouse.SnapshotInstants where the instants are no dates, and files have refused rows or none
  */
 export async function snapshotsOf(
-  context: Pick<TaskContext, 'project' | 'lake' | 'task'>,
+  context: Pick<TaskContext, 'project' | 'lake' | 'task' | 'state'>,
   load: Load,
   record: CommitRecord,
 ): Promise<Snapshots | undefined> {
@@ -43,15 +44,43 @@ export async function snapshotsOf(
         column: snapshot,
         table: made.table,
       })
-    const instants: { [file: string]: string } = {}
-    for (const path of (await context.lake.knownInputs(made.table)).values()) {
-      const date = fileDateOf(basename(path), source.fileDate)
-      if (date !== undefined) instants[path] = date
-    }
-    if (files.length > 0) refused.push({ relation: quarantineRelation(files), instants })
-    if (allowEmpty) deliveries.push({ relation: relationOf(made), instants })
+    const delivered = await deliveredIn(context, made, source.fileDate)
+    const instantsOf = (some: readonly Delivered[]): { readonly [file: string]: string } =>
+      Object.fromEntries(some.map(({ path, date }) => [path, date]))
+    if (source.changedContent === 'replace') {
+      // What was refused of a file is of no account once another one has taken its place.
+      for (const version of new Set(files.map(({ addedIn }) => addedIn)))
+        refused.push({
+          relation: quarantineRelation(files.filter(({ addedIn }) => addedIn === version)),
+          instants: instantsOf(delivered.filter((one) => one.version <= version)),
+        })
+    } else if (files.length > 0) refused.push({ relation: quarantineRelation(files), instants: instantsOf(delivered) })
+    if (allowEmpty) deliveries.push({ relation: relationOf(made), instants: instantsOf(delivered) })
   }
-  return { empty: [], refused, deliveries }
+  const accepted = await acceptedInstants(context.state, context.task.table)
+  return { empty: [], refused, deliveries, accepted, whole: context.task.reason === 'forced' }
+}
+
+/** A file of a version. */
+interface Delivered {
+  readonly path: string
+  readonly date: string
+  /** The version that took what came under this name last. */
+  readonly version: number
+}
+
+/** The files that a version was made of, with the dates of their names. What came after it is not in it. */
+async function deliveredIn(
+  { lake }: Pick<TaskContext, 'lake'>,
+  { table, version }: CommitRecord,
+  pattern: string,
+): Promise<readonly Delivered[]> {
+  const found = new Map<string, Delivered>()
+  for (const [, path, taken] of await lake.takenInputs(table)) {
+    const date = fileDateOf(basename(path), pattern)
+    if (date !== undefined && taken <= version) found.set(path, { path, date, version: taken })
+  }
+  return [...found.values()]
 }
 
 /** The version, and those of other tables that it was made from, each once. */

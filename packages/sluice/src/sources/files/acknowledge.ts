@@ -6,7 +6,7 @@ import { printable } from '../../base/printable.ts'
 import type { FilesSource } from '../../definition/types.ts'
 import type { Move } from '../../inbox/inbox.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
-import { duplicateIdentity, type FilesContext, identityOf } from './discover.ts'
+import { type FilesContext, identityOf, isIdentityOf } from './discover.ts'
 
 /** Moves what was taken or known to the archive, and what was refused to the error folder. */
 export async function acknowledgeFiles(
@@ -38,7 +38,7 @@ async function movesOf(
     const delivery = await context.inbox.stat(input.path)
     if (delivery === undefined || delivery.bytes !== input.bytes) continue
     const sha256 = await identityOf(delivery, context)
-    if (sha256 === undefined || (sha256 !== input.id && duplicateIdentity(sha256, input.path) !== input.id)) continue
+    if (sha256 === undefined || !isIdentityOf(input, sha256)) continue
     const own = reports?.get(input)
     moves.push({ delivery, sha256, ...where, ...(own === undefined ? {} : { reports: own }) })
   }

@@ -35,6 +35,8 @@ export interface FilesContext {
   readonly previousRows?: readonly number[]
   /** The files that the current version was made from: of a table that is its newest delivery, the delivery it is. */
   readonly current?: readonly { readonly path: string; readonly id: string }[]
+  /** Where a file takes the place of the earlier one of its name: what came under each name, oldest first. */
+  readonly contents?: ReadonlyMap<string, readonly string[]>
   readonly hashCache?: HashCache
 }
 
@@ -59,7 +61,7 @@ export async function discoverFiles(
   for await (const file of context.inbox.list(source.path, pass))
     if (isInput(file.path, source)) decided.push(await discoverFile(file, source, context))
   decided.sort((a, b) => compare(a.fileDate ?? '', b.fileDate ?? '') || compare(a.path, b.path))
-  return [...decide(decided, source, known, context.current ?? []), ...passed]
+  return [...decide(decided, source, known, context), ...passed]
 }
 
 /**
@@ -100,7 +102,7 @@ function decide(
   files: readonly DiscoveredInput[],
   source: FilesSource,
   known: ReadonlyMap<string, string>,
-  current: NonNullable<FilesContext['current']>,
+  { current = [], contents = new Map() }: Pick<FilesContext, 'current' | 'contents'>,
 ): readonly DiscoveredInput[] {
   const knownNames = new Set(known.values())
   const replaces = source.mode === 'replace'
@@ -121,6 +123,8 @@ function decide(
   })
 
   function decideOne(file: DiscoveredInput, same: string | undefined): DiscoveredInput {
+    const before = replaces ? [] : (contents.get(file.path) ?? [])
+    if (before.length > 0) return correction(file, before, { known, contents })
     if (same === file.path) return takenBefore(file, same)
     const isNew = same !== undefined && isNews(file)
     if (same !== undefined && !isNew) return duplicate(file, same)
@@ -167,6 +171,37 @@ function decide(
   }
 }
 
+/**
+ * A file under a name that is known, where it takes the place of what came under it before. Content that was there once and is back has an identity
+ * that says after what.
+ */
+function correction(
+  file: DiscoveredInput,
+  before: readonly string[],
+  {
+    known,
+    contents,
+  }: { readonly known: ReadonlyMap<string, string>; readonly contents: ReadonlyMap<string, readonly string[]> },
+): DiscoveredInput {
+  const { id, path } = file
+  const newest = before.at(-1) as string
+  const taken = { ...file, id: newest, ...(before.length < 2 ? {} : { after: before.at(-2) as string }) }
+  if (isIdentityOf(taken, id)) return { ...taken, decision: 'known', reason: 'taken before' }
+  return {
+    ...file,
+    ...(known.has(id) ? { id: duplicateIdentity(id, `${path}\n${newest}`), after: newest } : {}),
+    reason: 'it takes the place of the earlier file of its name',
+    replaces: [path, ...replaysOf(path, [...contents.keys()])],
+  }
+}
+
+/** The files that delivered refused rows of a file again, see `run/replay.ts`, and those of these. */
+function replaysOf(path: string, all: readonly string[]): readonly string[] {
+  const mark = `-${sha256(path).slice(0, 8)}`
+  const own = all.filter((one) => one !== path && /\.replay-\d+(-[0-9a-f]{8})/.exec(one)?.[1] === mark)
+  return own.flatMap((one) => [one, ...replaysOf(one, all)])
+}
+
 /** Whether a file has the content of another one, which may have been taken again on purpose. */
 function isContentOf({ id, path }: DiscoveredInput, other: { readonly path: string; readonly id: string }): boolean {
   return [id, duplicateIdentity(id, other.path)].includes(other.id) || duplicateIdentity(other.id, path) === id
@@ -176,6 +211,16 @@ function isContentOf({ id, path }: DiscoveredInput, other: { readonly path: stri
 function takenAgain(file: DiscoveredInput, same: string): DiscoveredInput {
   const id = duplicateIdentity(file.id, file.path)
   return { ...file, id, reason: `the same content as ${same}, taken again as declared` }
+}
+
+/**
+ * Whether an input is this content: its identity is the content's own, or that of content that is taken again on purpose.
+ *
+ * @example isIdentityOf(input, sha256)
+ */
+export function isIdentityOf({ id, path, after }: DiscoveredInput, contentSha256: string): boolean {
+  const again = after === undefined ? [] : [duplicateIdentity(contentSha256, `${path}\n${after}`)]
+  return [contentSha256, duplicateIdentity(contentSha256, path), ...again].includes(id)
 }
 
 /** The identity of content that is taken again under another name. */

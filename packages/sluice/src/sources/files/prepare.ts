@@ -7,7 +7,7 @@ import type { FileFormat, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { Inbox } from '../../inbox/inbox.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
-import { duplicateIdentity, type FilesContext, hashFile, smallFileBytes } from './discover.ts'
+import { type FilesContext, hashFile, isIdentityOf, smallFileBytes } from './discover.ts'
 import { surveyParquet } from './parquet.ts'
 import { directColumns, type ScanInput } from './scan.ts'
 import { type Dialect, dialectOf } from './text/dialect.ts'
@@ -197,7 +197,7 @@ function assertKind(file: string, kind: FileKind | undefined, format: FileFormat
 
 /** @throws Source.InputChanged where the content is no longer what was discovered (IN-24) */
 function assertIdentity(input: DiscoveredInput, contentSha256: string): void {
-  const isSame = input.id === contentSha256 || input.id === duplicateIdentity(contentSha256, input.path)
+  const isSame = isIdentityOf(input, contentSha256)
   if (!isSame) throw sluiceError('Source.InputChanged', { file: printable(input.path) })
 }
 
