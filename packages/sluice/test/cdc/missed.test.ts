@@ -152,3 +152,44 @@ test('a table that could not be read for a while is stale when it can be read ag
   expect((await runProject(root)).errors).toEqual([])
   await expectEqual(root, 'public.t', 'public.u')
 })
+
+test('CD-16, CD-17, CD-18: what changes rows and sends no change: each table is named at the next run, before anything changes in it', async () => {
+  const statements = {
+    typed: "ALTER TABLE typed ALTER n TYPE text USING n || 'x'",
+    filled: 'ALTER TABLE filled ADD c int NOT NULL DEFAULT 7',
+    again: 'ALTER TABLE again DROP n, ADD n int',
+    times: 'ALTER TABLE times ALTER n TYPE int USING n * 100',
+    moods: "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+    away: 'ALTER TABLE away RENAME TO elsewhere; ALTER TABLE elsewhere ADD c int NOT NULL DEFAULT 7',
+    same: 'ALTER TABLE same ADD c int; VACUUM FULL same',
+  }
+  const names = Object.keys(statements)
+  const root = await shop(
+    names.map((one) => `public.${one}`),
+    [
+      "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+      ...names.flatMap((one) => [
+        `CREATE TABLE ${one} (id int PRIMARY KEY, v text, n int, m mood)`,
+        `INSERT INTO ${one} SELECT i, 'v', i ${one === 'moods' ? ", 'sad'" : ''} FROM generate_series(1, 3) i`,
+      ]),
+    ],
+  )
+  // The others would be stale by the type, too.
+  for (const one of names) if (one !== 'moods') await sql(`ALTER TABLE ${one} DROP m`)
+  expect((await runProject(root)).errors).toEqual([])
+  for (const one of Object.values(statements).flatMap((some) => some.split('; '))) await sql(one)
+  const { errors } = await runProject(root)
+  const said = errors.map((one) => `${one.name} ${/public\.\w+/.exec(one.message)?.[0]}`).sort()
+  expect(said).toEqual([
+    'Source.TableStale public.again',
+    'Source.TableStale public.moods',
+    'Source.TableStale public.times',
+    'Source.TableWaits public.away',
+    'Source.TableWaits public.filled',
+    'Source.TableWaits public.typed',
+  ])
+  await sql('ALTER TABLE elsewhere RENAME TO away')
+  await control(root, (log) => log.resnapshot())
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, ...names.map((one) => `public.${one}`))
+})

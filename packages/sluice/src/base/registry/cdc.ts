@@ -206,7 +206,7 @@ export const cdcErrors = {
     message: ({ table }) =>
       `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, one added with a default, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
     hint: () =>
-      'The other tables go on. See what happened: sluice cdc status. Fix what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
+      'The other tables go on. See what happened: sluice cdc status. Fix what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, or has another type, earlier rows differ: sluice cdc resnapshot brings their values',
     retry: 'terminal',
     exit: 1,
     explanation:
@@ -296,7 +296,7 @@ export const cdcErrors = {
     retry: 'terminal',
     exit: 1,
     explanation:
-      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. It is told with each run until it is compared.',
+      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. A column that is dropped and added again under its name, values that are rewritten by ALTER COLUMN TYPE ... USING, and another name of a value of an enumeration change rows without a change of any row: they are found by the catalog. It is reported with each run until it is compared.',
   }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',

@@ -12,9 +12,11 @@ import { whyWaiting } from '../../sources/cdc/accept.ts'
 import type { SlotState } from '../../sources/cdc/continuity.ts'
 import { forgetKept, isOwnSlot, keptTables, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
+import { type Inspection, inspect } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
+import { missedByLayout } from '../../sources/cdc/layout.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { dropStatements, type Statement } from '../../sources/cdc/statements.ts'
 import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext } from '../context.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
@@ -43,11 +45,11 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
     status: ({ signal = never } = {}) => withServer(controlled, signal, (client) => status(controlled, client)),
     setup: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) =>
-        change(source, client, (await inspect(client, source)).statements, apply),
+        change(source, client, (await inspected(controlled, client)).statements, apply),
       ),
     drop: ({ apply, signal = never }) =>
       withServer(controlled, signal, async (client) => {
-        const found = await inspect(client, source)
+        const found = await inspected(controlled, client)
         await assertOwnSlot(controlled, found.slot)
         const dropped = await change(source, client, dropStatements(source, found), apply)
         if (apply) await dropKept(controlled)
@@ -108,14 +110,20 @@ async function withServer<T>(
   })
 }
 
+/** What the server has, for what the log knows of it. */
+async function inspected({ context, table, source }: Controlled, client: pg.Client): Promise<Inspection> {
+  const record = await context.lake.current(table)
+  return inspect(client, source, record?.watermark === undefined ? undefined : readCursor(record.watermark))
+}
+
 async function status({ context, table, source }: Controlled, client: pg.Client): Promise<CdcStatus> {
-  const inspection = await inspect(client, source)
   const { rows } = await client.query<{ at: string }>(
     'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS at',
   )
   const server = parseLsn(rows[0]!.at)
   const record = await context.lake.current(table)
   const cursor = record?.watermark === undefined ? undefined : readCursor(record.watermark)
+  const inspection = await inspect(client, source, cursor)
   const { slot } = inspection
   const lag =
     cursor === undefined
@@ -229,6 +237,9 @@ function tablesOf(
     if (known !== captured.digests.get(table))
       return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
     if (cursor.stale?.[table] !== undefined) return { table, status: 'stale', detail: cursor.stale[table] }
+    const [before, now] = [cursor.layouts?.[table], captured.layouts.get(table)]
+    const missed = before === undefined || now === undefined ? [] : missedByLayout(before, now)
+    if (missed.length > 0) return { table, status: 'stale', detail: missed.join('; ') }
     return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
   })
 }

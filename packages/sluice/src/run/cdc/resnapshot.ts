@@ -114,6 +114,7 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
     ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
     waiting: cursor.waiting.filter((table) => !chosen.has(table)),
     relations: { ...cursor.relations, ...Object.fromEntries(picked(ids)) },
+    layouts: { ...cursor.layouts, ...Object.fromEntries(picked(captured.layouts)) },
     leaves: {
       ...cursor.leaves,
       ...Object.fromEntries(picked(leaves).map(([table, now]) => [table, cursorLeaves(now, [])])),

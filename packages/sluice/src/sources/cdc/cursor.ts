@@ -1,5 +1,6 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
+import type { Layout } from './layout.ts'
 import type { Leaves } from './leaves.ts'
 import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
 import type { Micros } from './wire/pgoutput.ts'
@@ -22,6 +23,8 @@ export interface Cursor {
   readonly waiting: readonly string[]
   /** The server's own numbers of the tables, by table: a name may be another table's for a while. Older cursors have none. */
   readonly relations?: { readonly [table: string]: number }
+  /** Columns of the tables as the catalog had them when they were last looked at; see `layout.ts`. */
+  readonly layouts?: { readonly [table: string]: Layout }
   /** Partitions of partitioned tables when they were last looked at; see `leaves.ts`. */
   readonly leaves?: { readonly [table: string]: Leaves }
   /** Tables that must be compared as a whole, since changes of them were missed, and why. */

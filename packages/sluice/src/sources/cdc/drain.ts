@@ -12,6 +12,7 @@ import type { CdcContext } from './context.ts'
 import { readSlot } from './continuity.ts'
 import { type Cursor, writeCursor } from './cursor.ts'
 import { idleBytes } from './lag.ts'
+import { missedByLayout } from './layout.ts'
 import { cursorLeaves, type Leaf, missedByLeaves } from './leaves.ts'
 import { type ChangeLogWriter, type CopyPoint, changeLogWriter, type WrittenLog } from './log-writer.ts'
 import { type Captured, relationNames } from './preflight.ts'
@@ -111,10 +112,15 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
         isFull,
         until: until?.position ?? server.position,
       })
-      const log = await writer.finish()
-      crashPoint('sources.cdc.after_read')
       isMore = ended === 'full' && !isBeyond
       const position = isMore ? stream.position : (until?.position ?? stream.position)
+      // What the catalog was asked before the stream is in the stream by now, or no row has changed since.
+      if (!isMore && until === undefined)
+        for (const { relation } of captured.tables)
+          if (writer.shapes.get(relation.table) === from.shapes[relation.table])
+            await writer.addUnsaid(relation, position)
+      const log = await writer.finish()
+      crashPoint('sources.cdc.after_read')
       const { effectiveAt, accounting } = log
       const waiting = [...log.waiting].sort()
       for (const [name, xids] of log.truncatedBy) truncatedBy.set(name, [...(truncatedBy.get(name) ?? []), ...xids])
@@ -164,7 +170,7 @@ function knownOf(
   { captured, refused, leaves }: Opened,
   cursor: Cursor,
   truncatedBy: ReadonlyMap<string, readonly number[]> | undefined,
-): Required<Pick<Cursor, 'relations' | 'leaves' | 'stale'>> {
+): Required<Pick<Cursor, 'relations' | 'layouts' | 'leaves' | 'stale'>> {
   const relations = Object.fromEntries(captured.tables.map(({ relation }) => [relation.table, relation.id]))
   const stale: Record<string, string> = { ...cursor.stale }
   const known: Record<string, NonNullable<Cursor['leaves']>[string]> = { ...cursor.leaves }
@@ -172,6 +178,15 @@ function knownOf(
   for (const table of Object.keys(cursor.published))
     if (!captured.digests.has(table))
       stale[table] ??= refused.get(table)?.message.replace(/\.$/, '') ?? 'it was not captured for a while'
+  const layouts: Record<string, NonNullable<Cursor['layouts']>[string]> = { ...cursor.layouts }
+  for (const { relation } of captured.tables) {
+    const { table } = relation
+    const [before, now] = [layouts[table], captured.layouts.get(table)]
+    if (now === undefined) continue
+    const missed = before === undefined ? [] : missedByLayout(before, now)
+    if (missed.length > 0) stale[table] ??= missed.join('; ')
+    layouts[table] = now
+  }
   if (truncatedBy !== undefined)
     for (const [table, now] of leaves) {
       if (!captured.digests.has(table)) continue
@@ -180,7 +195,7 @@ function knownOf(
       if (missed.length > 0) stale[table] ??= missed.join('; ')
       known[table] = cursorLeaves(now, xids)
     }
-  return { relations: { ...cursor.relations, ...relations }, leaves: known, stale }
+  return { relations: { ...cursor.relations, ...relations }, layouts, leaves: known, stale }
 }
 
 /** Tables that are not read, and those that are, but have missed something. @example refusedOf(opened, cursor.stale ?? {}) */
@@ -248,7 +263,10 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
     types: captured.types,
     effectiveAt: cursor.effectiveAt,
     waiting: new Set(cursor.waiting),
-    waits: shapeJudge({ client: opened.client, take, ...(shapes && { copied: shapes }) }),
+    waits: shapeJudge({
+      ...{ client: opened.client, take, ...(shapes && { copied: shapes }) },
+      relations: new Map(captured.tables.map(({ relation }) => [relation.table, relation.id])),
+    }),
     truncate: source.truncate,
     ...(copied && { copied }),
   })

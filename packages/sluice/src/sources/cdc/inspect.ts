@@ -1,15 +1,13 @@
 /** Looks at everything that a log of changes needs of its server, one by one, and says what mends it; changes nothing. */
-import { statfs } from 'node:fs/promises'
-import { join } from 'node:path'
 import type pg from 'pg'
 import type { CdcSource } from '../../definition/types.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { readSlot, type SlotState } from './continuity.ts'
+import type { Cursor } from './cursor.ts'
 import { mib } from './lag.ts'
 import { type Captured, capturedTables } from './preflight.ts'
-import { accessOf, accessSql, type TableAccess } from './published-tables.ts'
+import { type Facts, type FoundTable, factsOf, tablesOf } from './server-facts.ts'
 import { openTransactions } from './slot-wait.ts'
-import { parseTableName } from './wire/relation.ts'
+import { publicationStatements, type Statement, serverStatements, tableStatements } from './statements.ts'
 
 /** How something stands. */
 export interface Finding {
@@ -17,26 +15,6 @@ export interface Finding {
   readonly status: 'ok' | 'warn' | 'fail'
   readonly detail: string
   readonly fix?: string
-}
-
-/** A statement for the server. */
-export interface Statement {
-  readonly why: string
-  readonly sql: string
-  /** Whether this user may do it; otherwise an administrator must. */
-  readonly allowed: boolean
-}
-
-/** A captured table, as the server has it. */
-export interface FoundTable {
-  readonly table: string
-  readonly exists: boolean
-  readonly isPublished: boolean
-  readonly isPartitioned: boolean
-  readonly isOwned: boolean
-  readonly access: TableAccess
-  /** Whether something names its rows. */
-  readonly hasIdentity: boolean
 }
 
 /** What was found. */
@@ -49,84 +27,15 @@ export interface Inspection {
   readonly slot: SlotState | undefined
 }
 
-interface Facts {
-  readonly user: string
-  readonly version: number
-  readonly walLevel: string
-  readonly isSuperuser: boolean
-  readonly mayReplicate: boolean
-  readonly mayCreate: boolean
-  readonly keepSize: string
-  /** Bytes that are free where the server writes its log; undefined where that cannot be seen from here. */
-  readonly freeDisk: number | undefined
-  readonly freeSlots: number
-  readonly freeSenders: number
-}
-
-const factsSql = `
-  SELECT current_user AS user, current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level,
-    r.rolsuper AS superuser,
-    r.rolsuper OR r.rolreplication OR EXISTS (SELECT 1 FROM pg_roles g WHERE g.rolname = 'rds_replication' AND pg_has_role(current_user, g.oid, 'member')) AS replicate,
-    has_database_privilege(current_database(), 'CREATE') AS create,
-    current_setting('max_slot_wal_keep_size') AS keep,
-    (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS folder,
-    current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots,
-    current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS senders
-  FROM pg_roles r WHERE r.rolname = current_user`
-
-async function factsOf(client: pg.Client): Promise<Facts> {
-  const { rows } = await client.query<{ [column: string]: string }>(factsSql)
-  const row = rows[0]!
-  return {
-    ...{ user: row['user']!, version: Number(row['version']), walLevel: row['wal_level']!, keepSize: row['keep']! },
-    ...{
-      isSuperuser: row['superuser'] === 't',
-      mayReplicate: row['replicate'] === 't',
-      mayCreate: row['create'] === 't',
-    },
-    ...{ freeSlots: Number(row['slots']), freeSenders: Number(row['senders']) },
-    freeDisk: isHere(client) ? await freeBytes(row['folder']) : undefined,
-  }
-}
-
-const isHere = ({ host }: pg.Client): boolean => /^(localhost|127\..*|::1|\/.*)$/.test(host)
-
-/** A server in a container has its folder elsewhere. */
-async function freeBytes(folder: string | undefined): Promise<number | undefined> {
-  if (folder == null) return undefined
-  const found = await statfs(join(folder, 'pg_wal')).catch(() => undefined)
-  return found === undefined ? undefined : found.bavail * found.bsize
-}
-
-async function tablesOf(client: pg.Client, source: CdcSource, captured: Captured): Promise<readonly FoundTable[]> {
-  const found: FoundTable[] = []
-  for (const table of source.tables) {
-    const { schema, name } = parseTableName(table)
-    const { rows } = await client.query<{ [column: string]: string }>(
-      `SELECT c.relkind = 'p' AS partitioned, pg_has_role(c.relowner, 'USAGE') AS owned, ${accessSql},
-         c.relreplident = 'f' OR EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND
-           CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END) AS named
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
-      [schema, name],
-    )
-    const is = (column: string): boolean => rows[0]?.[column] === 't'
-    found.push({
-      ...{ table, exists: rows.length > 0, isPublished: captured.digests.has(table), isPartitioned: is('partitioned') },
-      ...{ isOwned: is('owned'), hasIdentity: is('named') },
-      access: accessOf((rows[0] ?? {}) as Parameters<typeof accessOf>[0]),
-    })
-  }
-  return found
-}
-
 /**
  * Looks.
  *
- * @example const { findings, statements } = await inspect(client, source)
+ * @example const { findings, statements } = await inspect(client, source, cursor)
+ * @param cursor the log's, by which tables are known that have another name now
  */
-export async function inspect(client: pg.Client, source: CdcSource): Promise<Inspection> {
+export async function inspect(client: pg.Client, source: CdcSource, cursor?: Cursor): Promise<Inspection> {
   const facts = await factsOf(client)
-  const captured = await capturedTables(client, source)
+  const captured = await capturedTables(client, source, cursor)
   const tables = await tablesOf(client, source, captured)
   const slot = await readSlot(client, source.slot)
   const open = slot === undefined ? await openTransactions(client) : []
@@ -252,148 +161,4 @@ function slotFinding(slot: SlotState): Finding {
   if (slot.walStatus === 'unreserved')
     return { name, status: 'warn', detail, fix: 'It is about to be lost: run now, and raise max_slot_wal_keep_size.' }
   return { name, status: 'ok', detail }
-}
-
-function serverStatements({ walLevel, mayReplicate, isSuperuser, user }: Facts): readonly Statement[] {
-  return [
-    ...(walLevel === 'logical'
-      ? []
-      : [
-          {
-            why: 'Changes are in the log only then; the server must be started again',
-            ...{ sql: `ALTER SYSTEM SET wal_level = 'logical'`, allowed: isSuperuser },
-          },
-        ]),
-    ...(mayReplicate
-      ? []
-      : [{ why: 'To read changes', sql: `ALTER ROLE ${quoteIdentifier(user)} REPLICATION`, allowed: false }]),
-  ]
-}
-
-const quoted = (table: string): string => {
-  const { schema, name } = parseTableName(table)
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
-}
-
-function publicationStatements(
-  { publication }: CdcSource,
-  { isSuperuser, mayCreate }: Facts,
-  { misfits, exists, isOwned: isOurs }: Captured,
-  tables: readonly FoundTable[],
-): readonly Statement[] {
-  const there = tables.filter((table) => table.exists)
-  if (misfits.length === 0 || there.length === 0) return []
-  const name = quoteIdentifier(publication)
-  const allowed = isSuperuser || (there.every(({ isOwned }) => isOwned) && (exists ? isOurs : mayCreate))
-  const viaRoot = there.some(({ isPartitioned }) => isPartitioned)
-  if (!exists) {
-    const list = there.map(({ table }) => quoted(table)).join(', ')
-    const options = viaRoot ? ' WITH (publish_via_partition_root = true)' : ''
-    return [{ why: 'What is captured', sql: `CREATE PUBLICATION ${name} FOR TABLE ${list}${options}`, allowed }]
-  }
-  const isSilent = misfits.some((misfit) => /publish (insert|update|delete|truncate)$/.test(misfit))
-  // A partitioned table that is in the publication already is published as its partitions.
-  const missing = there.filter(({ isPublished, isPartitioned }) => !isPublished && !isPartitioned)
-  const roots = there.filter(({ isPublished, isPartitioned }) => !isPublished && isPartitioned)
-  return [
-    ...(isSilent
-      ? [
-          {
-            why: 'Everything that happens to a row',
-            ...{ sql: `ALTER PUBLICATION ${name} SET (publish = 'insert, update, delete, truncate')`, allowed },
-          },
-        ]
-      : []),
-    ...(roots.length === 0
-      ? []
-      : [
-          {
-            why: 'Partitioned tables under their own names',
-            ...{ sql: `ALTER PUBLICATION ${name} SET (publish_via_partition_root = true)`, allowed },
-          },
-        ]),
-    ...(missing.length === 0
-      ? []
-      : [
-          {
-            why: 'What is captured',
-            ...{
-              sql: `ALTER PUBLICATION ${name} ADD TABLE ${missing.map(({ table }) => quoted(table)).join(', ')}`,
-              allowed,
-            },
-          },
-        ]),
-  ]
-}
-
-function tableStatements({ user, isSuperuser }: Facts, tables: readonly FoundTable[]): readonly Statement[] {
-  const bypass = {
-    why: 'Row-level security hides rows from this user, and a copy needs all of them',
-    ...{ sql: `ALTER ROLE ${quoteIdentifier(user)} BYPASSRLS`, allowed: isSuperuser },
-  }
-  const perTable = tables
-    .filter(({ exists }) => exists)
-    .flatMap(({ table, access, hasIdentity, isOwned }) => {
-      const allowed = isSuperuser || isOwned
-      return [
-        ...(access.schema
-          ? []
-          : [
-              {
-                why: 'For the first copy',
-                sql: `GRANT USAGE ON SCHEMA ${quoteIdentifier(parseTableName(table).schema)} TO ${quoteIdentifier(user)}`,
-                allowed: isSuperuser,
-              },
-            ]),
-        ...(access.rows
-          ? []
-          : [
-              {
-                why: 'For the first copy',
-                sql: `GRANT SELECT ON ${quoted(table)} TO ${quoteIdentifier(user)}`,
-                allowed,
-              },
-            ]),
-        ...(hasIdentity
-          ? []
-          : [
-              {
-                why: 'Nothing else names its rows; a primary key is better',
-                ...{ sql: `ALTER TABLE ${quoted(table)} REPLICA IDENTITY FULL`, allowed },
-              },
-            ]),
-      ]
-    })
-  const isFiltered = tables.some(({ exists, access }) => exists && access.isFiltered)
-  return [...new Map(perTable.map((one) => [one.sql, one])).values(), ...(isFiltered ? [bypass] : [])]
-}
-
-/**
- * What removes from the server what a log has there: the slot first, since it makes the server keep its log.
- *
- * @example const statements = dropStatements(source, await inspect(client, source))
- */
-export function dropStatements(
-  { slot, publication }: CdcSource,
-  found: Pick<Inspection, 'slot' | 'captured'>,
-): readonly Statement[] {
-  return [
-    ...(found.slot === undefined
-      ? []
-      : [
-          {
-            why: 'The server keeps its log for it',
-            ...{ sql: `SELECT pg_drop_replication_slot(${quoteText(slot)})`, allowed: true },
-          },
-        ]),
-    ...(found.captured.exists
-      ? [
-          {
-            why: 'Nobody else reads it, if it was made for this',
-            sql: `DROP PUBLICATION ${quoteIdentifier(publication)}`,
-            allowed: found.captured.isOwned,
-          },
-        ]
-      : []),
-  ]
 }

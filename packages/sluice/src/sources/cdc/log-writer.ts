@@ -59,8 +59,12 @@ export interface ChangeLogWriter {
   addCopied(row: CopiedRow): boolean
   /** The shape of a table that is copied. */
   addShape(relation: Relation, at: Point): void
+  /** The shape that the catalog has of a table, where the stream has brought no change since it got it. */
+  addUnsaid(relation: Relation, lsn: Lsn): Promise<void>
   /** Hands rows to the engine. */
   drain(): Promise<void>
+  /** Digests of the shapes that the log holds so far. */
+  readonly shapes: ReadonlyMap<string, string>
   /** Rows so far. */
   readonly rows: number
   /** Bytes of images so far. */
@@ -184,7 +188,18 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       const shape = newShape(relation)
       if (shape !== undefined) copy({ table: relation.table, op: 'R', image: textImage(shape), at })
     },
+    async addUnsaid(relation, lsn) {
+      const { table } = relation
+      const shape = newShape(relation)
+      if (shape === undefined) return
+      if (await options.waits?.(table, shape)) waiting.add(table)
+      const committedAt = effectiveAt
+      effectiveAt = later(committedAt, effectiveAt)
+      const stamp = stampOf(0, { lsn, committedAt }, effectiveAt)
+      parts.add(waiting.has(table) ? waitingName(table) : table, 'R', stamp, number(), undefined, textImage(shape))
+    },
     drain: parts.drain,
+    shapes,
     get rows() {
       return parts.rows
     },

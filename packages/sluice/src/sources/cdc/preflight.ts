@@ -4,6 +4,7 @@ import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
+import { type Layout, layoutsOf } from './layout.ts'
 import { type Published, type PublishedTable, publishedTables, type TableAccess } from './published-tables.ts'
 import { parseTableName } from './wire/relation.ts'
 
@@ -15,6 +16,8 @@ export interface Captured extends Published {
   readonly isOwned: boolean
   /** What is published of each: digests for the cursor. */
   readonly digests: ReadonlyMap<string, string>
+  /** Columns of the captured tables, as the catalog has them. */
+  readonly layouts: ReadonlyMap<string, Layout>
   /** Published tables that the source does not capture: what changes in them is sent for nothing. */
   readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
@@ -68,6 +71,7 @@ export async function capturedTables(
         types: new Map(),
         keys: new Map(),
         digests: new Map(),
+        layouts: new Map(),
         beside: [],
         unpublished: new Map(),
         renamed: new Map(),
@@ -100,7 +104,14 @@ export async function capturedTables(
   ]
   const unpublished = new Map<string, { readonly exists: boolean }>()
   for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
-  const known = { tables, beside, digests: new Map(digests), misfits, unpublished, renamed }
+  const byId = await layoutsOf(
+    client,
+    tables.map(({ relation }) => relation.id),
+  )
+  const layouts = new Map(
+    tables.flatMap(({ relation: { id, table } }) => (byId.has(id) ? [[table, byId.get(id)!] as const] : [])),
+  )
+  const known = { tables, layouts, beside, digests: new Map(digests), misfits, unpublished, renamed }
   return { ...published, ...known, exists: true, isOwned: isOn(owned) }
 }
 

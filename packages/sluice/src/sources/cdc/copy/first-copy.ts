@@ -77,6 +77,7 @@ export function firstCopy(opened: Opened): Capture {
         effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),
         waiting: [],
         relations: Object.fromEntries(held.map((one) => [one.table, one.relation])),
+        layouts: Object.fromEntries(held.flatMap((one) => (one.layout === undefined ? [] : [[one.table, one.layout]]))),
         leaves: Object.fromEntries([...opened.leaves].map(([name, leaves]) => [name, cursorLeaves(leaves, [])])),
       }
       const copied = { ...copiedOf(opened, held, cursor), warnings }
@@ -237,6 +238,7 @@ async function copyTables(
         files,
         mark,
         relation: relation.id,
+        ...(captured.layouts.has(table) && { layout: captured.layouts.get(table)! }),
         published: captured.digests.get(table)!,
         partitionBy,
       }
