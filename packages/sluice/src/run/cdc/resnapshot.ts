@@ -14,9 +14,9 @@ import { isOwnSlot, readMark, writeMark } from '../../sources/cdc/copy/kept-copy
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { cursorLeaves, type Leaf } from '../../sources/cdc/leaves.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { cursorLeaves, type Leaf } from '../../sources/cdc/server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {

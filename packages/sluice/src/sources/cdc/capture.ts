@@ -11,9 +11,9 @@ import { isOwnSlot, readMark } from './copy/kept-copy.ts'
 import { type Cursor, readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { lagOf, sourceLag } from './lag.ts'
-import { type Leaf, leavesOf } from './leaves.ts'
 import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
 import { readingClient } from './reading.ts'
+import { type Leaf, leavesOf } from './server/leaves.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**

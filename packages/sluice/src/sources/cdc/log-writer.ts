@@ -124,13 +124,6 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     return shape
   }
 
-  /** Tables whose copies have what is committed here. */
-  function copiedAfter(endLsn: Lsn): ReadonlySet<string> | undefined {
-    if (options.copied === undefined) return undefined
-    const later = [...options.copied].filter(([, at]) => at.lsn >= endLsn)
-    return new Set(later.map(([table]) => table))
-  }
-
   /** Time has come as far as the copies that were made before: all of them, at the end. */
   function passCopies(endLsn?: Lsn): void {
     for (const at of options.copied?.values() ?? [])
@@ -141,7 +134,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     const { xid, endLsn, committedAt } = transaction
     passCopies(endLsn)
     effectiveAt = later(committedAt, effectiveAt)
-    const copied = copiedAfter(endLsn)
+    const copied = copiedAfter(options.copied, endLsn)
     const stamp = stampOf(xid, { lsn: endLsn, committedAt }, effectiveAt)
     let seq = 0
     const row = (table: string, op: LogOperation, old?: Image, now?: Image): boolean =>
@@ -208,13 +201,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     },
     async finish() {
       const files = await parts.finish()
-      const { rows } = parts
       passCopies()
-      const dropped: Record<string, number> = {
-        ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
-        ...(inCopy === 0 ? {} : { 'in the copy of its table': inCopy }),
-      }
-      const accounting = { read: rows + uncaptured + inCopy, accepted: rows, quarantined: 0, dropped }
+      const accounting = accountingOf(parts.rows, uncaptured, inCopy)
       assertBalanced(
         'the change log',
         accounting,
@@ -232,6 +220,21 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       }
     },
   }
+}
+
+/** Tables whose copies have what is committed here. */
+function copiedAfter(copied: ChangeLogOptions['copied'], endLsn: Lsn): ReadonlySet<string> | undefined {
+  if (copied === undefined) return undefined
+  const later = [...copied].filter(([, at]) => at.lsn >= endLsn)
+  return new Set(later.map(([table]) => table))
+}
+
+function accountingOf(rows: number, uncaptured: number, inCopy: number): RowAccounting {
+  const dropped: Record<string, number> = {
+    ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
+    ...(inCopy === 0 ? {} : { 'in the copy of its table': inCopy }),
+  }
+  return { read: rows + uncaptured + inCopy, accepted: rows, quarantined: 0, dropped }
 }
 
 /** So that no two transactions share an instant, whatever the server's clock does. @example later(committedAt, effectiveAt) */

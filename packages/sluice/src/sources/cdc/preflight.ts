@@ -4,8 +4,8 @@ import { type SluiceError, sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
-import { type Layout, layoutsOf } from './layout.ts'
 import { type Published, type PublishedTable, publishedTables, type TableAccess } from './published-tables.ts'
+import { type Layout, layoutsOf } from './server/layout.ts'
 import { parseTableName } from './wire/relation.ts'
 
 /** The captured tables, as they are published. */

@@ -2,10 +2,10 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
-import type { CdcSource } from '../../definition/types.ts'
-import type { Captured } from './preflight.ts'
-import { accessOf, accessSql, type TableAccess } from './published-tables.ts'
-import { parseTableName } from './wire/relation.ts'
+import type { CdcSource } from '../../../definition/types.ts'
+import type { Captured } from '../preflight.ts'
+import { accessOf, accessSql, type TableAccess } from '../published-tables.ts'
+import { parseTableName } from '../wire/relation.ts'
 
 /** A captured table, as the server has it. */
 export interface FoundTable {

@@ -3,8 +3,8 @@
  * and the stream says nothing of it. So the set of partitions, and the files that their rows are in, are compared between readings.
  */
 import type pg from 'pg'
-import { quoteIdentifier } from '../../sql/quote.ts'
-import type { PublishedTable } from './published-tables.ts'
+import { quoteIdentifier } from '../../../sql/quote.ts'
+import type { PublishedTable } from '../published-tables.ts'
 
 /** The partitions of a table that have rows. */
 export interface Leaves {

@@ -1,10 +1,10 @@
 /** Statements that make a server ready for a log of changes, and those that remove what the log has there. */
-import type { CdcSource } from '../../definition/types.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { SlotState } from './continuity.ts'
-import type { Captured } from './preflight.ts'
-import type { Facts, FoundTable } from './server-facts.ts'
-import { parseTableName } from './wire/relation.ts'
+import type { CdcSource } from '../../../definition/types.ts'
+import { quoteIdentifier, quoteText } from '../../../sql/quote.ts'
+import type { SlotState } from '../continuity.ts'
+import type { Captured } from '../preflight.ts'
+import { parseTableName } from '../wire/relation.ts'
+import type { Facts, FoundTable } from './facts.ts'
 
 /** A statement for the server. */
 export interface Statement {

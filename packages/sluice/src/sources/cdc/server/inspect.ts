@@ -1,12 +1,12 @@
 /** Looks at everything that a log of changes needs of its server, one by one, and says what mends it; changes nothing. */
 import type pg from 'pg'
-import type { CdcSource } from '../../definition/types.ts'
-import { readSlot, type SlotState } from './continuity.ts'
-import type { Cursor } from './cursor.ts'
-import { mib } from './lag.ts'
-import { type Captured, capturedTables } from './preflight.ts'
-import { type Facts, type FoundTable, factsOf, tablesOf } from './server-facts.ts'
-import { openTransactions } from './slot-wait.ts'
+import type { CdcSource } from '../../../definition/types.ts'
+import { readSlot, type SlotState } from '../continuity.ts'
+import type { Cursor } from '../cursor.ts'
+import { mib } from '../lag.ts'
+import { type Captured, capturedTables } from '../preflight.ts'
+import { openTransactions } from '../slot-wait.ts'
+import { type Facts, type FoundTable, factsOf, tablesOf } from './facts.ts'
 import { publicationStatements, type Statement, serverStatements, tableStatements } from './statements.ts'
 
 /** How something stands. */
