@@ -22,10 +22,10 @@ export interface Captured extends Published {
   readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
-  /** Captured tables that are not published, and whether the server has them. */
   /** Captured tables that have another name now, and that name. */
   readonly renamed: ReadonlyMap<string, string>
-  readonly unpublished: ReadonlyMap<string, { readonly exists: boolean }>
+  /** Captured tables that are not published, and what the server has under that name: `a table`, `a view`. */
+  readonly unpublished: ReadonlyMap<string, { readonly found: string | undefined }>
 }
 
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
@@ -102,8 +102,8 @@ export async function capturedTables(
     ...operations.filter((one) => !isOn(options[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  const unpublished = new Map<string, { readonly exists: boolean }>()
-  for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
+  const unpublished = new Map<string, { readonly found: string | undefined }>()
+  for (const table of missing) unpublished.set(table, { found: await tableKind(client, table) })
   const byId = await layoutsOf(
     client,
     tables.map(({ relation }) => relation.id),
@@ -151,13 +151,46 @@ export function relationNames({ tables }: Pick<Captured, 'tables'>): (id: number
   return (id, table) => byId.get(id) ?? (taken.has(table) ? `${table} (${id})` : table)
 }
 
-async function tableExists(client: pg.Client, table: string): Promise<boolean> {
+/** Rows that a query of a captured table has and its changes have not. */
+export interface RowsLeftOut {
+  readonly table: string
+  /** In words. */
+  readonly why: string
+  /** Whether the publication says so. */
+  readonly isDeclared: boolean
+}
+
+/**
+ * Looks for rows that a query of a captured table has and its changes have not.
+ *
+ * @example rowsLeftOut(source, captured) // [{ table: 'public.t', why: 'only rows where (id < 3) are published', isDeclared: true }]
+ */
+export function rowsLeftOut(
+  { tables: captured }: Pick<CdcSource, 'tables'>,
+  { tables }: Pick<Captured, 'tables'>,
+): readonly RowsLeftOut[] {
+  return tables.flatMap(({ relation: { table }, rowFilter, children }): RowsLeftOut[] => {
+    const others = children.filter((child) => !captured.includes(child))
+    const inherited = `rows of tables that inherit from it (${others.join(', ')}) are not in its changes: capture those tables, too`
+    return [
+      ...(rowFilter === undefined
+        ? []
+        : [{ table, why: `only rows where ${rowFilter} are published`, isDeclared: true }]),
+      ...(others.length === 0 ? [] : [{ table, why: inherited, isDeclared: false }]),
+    ]
+  })
+}
+
+async function tableKind(client: pg.Client, table: string): Promise<string | undefined> {
   const { schema, name } = parseTableName(table)
-  const { rows } = await client.query(
-    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
+  const { rows } = await client.query<{ kind: string }>(
+    `SELECT CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table'
+       ELSE CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'a table' END END AS kind
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
     [schema, name],
   )
-  return rows.length > 0
+  return rows[0]?.kind
 }
 
 /**
@@ -180,10 +213,12 @@ export function tableRefusals(
     sluiceError('Source.PublicationUnfit', { connection, publication, why })
   if (!captured.exists || captured.misfits.length > captured.unpublished.size) throw unfit(captured.misfits)
   const refused = new Map<string, SluiceError>()
-  for (const [table, { exists }] of captured.unpublished)
+  for (const [table, { found }] of captured.unpublished)
     refused.set(
       table,
-      exists ? unfit([`it does not publish ${table}`]) : sluiceError('Source.TableMissing', { table, connection }),
+      found === 'a table'
+        ? unfit([`it does not publish ${table}`])
+        : sluiceError('Source.TableMissing', { table, connection, ...(found && { found }) }),
     )
   for (const { relation, access } of captured.tables) {
     const { table } = relation

@@ -4,7 +4,7 @@ import type { CdcSource } from '../../../definition/types.ts'
 import { readSlot, type SlotState } from '../continuity.ts'
 import type { Cursor } from '../cursor.ts'
 import { mib } from '../lag.ts'
-import { type Captured, capturedTables } from '../preflight.ts'
+import { type Captured, capturedTables, type RowsLeftOut, rowsLeftOut } from '../preflight.ts'
 import { openTransactions } from '../slot-wait.ts'
 import { type Facts, type FoundTable, factsOf, tablesOf } from './facts.ts'
 import { publicationStatements, type Statement, serverStatements, tableStatements } from './statements.ts'
@@ -46,6 +46,7 @@ export async function inspect(client: pg.Client, source: CdcSource, cursor?: Cur
       publicationFinding(source, captured),
       diskFinding(source, facts),
       ...tables.flatMap((table) => tableFindings(table)),
+      ...rowsLeftOut(source, captured).map(leftOutFinding),
       ...(slot === undefined ? [] : [slotFinding(slot)]),
       ...(open.length === 0 ? [] : [openFinding(open)]),
     ],
@@ -140,6 +141,12 @@ function tableFindings({ table, exists, access, hasIdentity }: FoundTable): read
   return wrong.length === 0
     ? []
     : [{ name: table, status: 'fail', detail: wrong.join('; '), fix: 'Run the statements of: sluice cdc setup' }]
+}
+
+function leftOutFinding({ table, why, isDeclared }: RowsLeftOut): Finding {
+  return isDeclared
+    ? { name: table, status: 'ok', detail: why }
+    : { name: table, status: 'warn', detail: why, fix: 'Add them to `tables` of the source and to the publication.' }
 }
 
 /** A slot begins where all of them have ended. */
