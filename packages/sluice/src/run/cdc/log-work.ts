@@ -7,7 +7,9 @@ import type { Session } from '../../engines/engine.ts'
 import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
+import { readMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
+import { settledNames } from '../../sources/cdc/server/names.ts'
 import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
@@ -62,11 +64,12 @@ export async function workOnLog<T>(
   source: CdcSource,
   work: (log: LogWork) => Promise<T>,
 ): Promise<T> {
-  const { lake, run, attempt, fencingToken, fence, signal } = context
+  const { lake, run, attempt, fencingToken, fence, signal, state } = context
   const { table } = context.task
+  const mark = await readMark(state, table)
   return viewLog(context, table, signal, (view) =>
     work({
-      ...{ ...view, context, source },
+      ...{ ...view, context, source: settledNames(source, view.cursor, mark) },
       async commit(what, { files, inputs, rows, cursor }, parent) {
         const { version } = parent ?? (await lake.current(table)) ?? view.current
         const { record } = await lake.commit({

@@ -48,14 +48,13 @@ interface Server {
  */
 export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> {
   const { task, signal } = context
-  const source = sourceOf(context, task.table)
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
-  return workOnLog(context, source, (work) =>
-    cdcSettings(context, source, async (settings) => {
+  return workOnLog(context, sourceOf(context, task.table), (work) =>
+    cdcSettings(context, work.source, async (settings) => {
       const client = await readingClient(settings, signal)
       const walsender = await replicationClient(settings, signal)
       try {
-        const captured = await capturedTables(client, source, work.cursor)
+        const captured = await capturedTables(client, work.source, work.cursor)
         const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
         const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
@@ -109,7 +108,8 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   const picked = <T>(all: ReadonlyMap<string, T>): readonly (readonly [string, T])[] =>
     [...all].filter(([table]) => chosen.has(table))
   const next: Cursor = {
-    ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline, slot: source.slot },
+    ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline },
+    ...{ slot: source.slot, publication: source.publication },
     published: { ...cursor.published, ...Object.fromEntries(digests) },
     ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
     waiting: cursor.waiting.filter((table) => !chosen.has(table)),

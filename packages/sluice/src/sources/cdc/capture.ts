@@ -14,6 +14,7 @@ import { lagOf, sourceLag } from './lag.ts'
 import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
 import { readingClient } from './reading.ts'
 import { type Leaf, leavesOf } from './server/leaves.ts'
+import { settledNames } from './server/names.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
@@ -23,7 +24,7 @@ import { identifyServer, replicationClient } from './wire/stream.ts'
  */
 export async function openCapture(
   table: string,
-  source: CdcSource,
+  declared: CdcSource,
   context: CdcContext,
   { signal, current, scratch, measured }: TakeContext,
   until?: Until,
@@ -33,6 +34,8 @@ export async function openCapture(
   let walsender: pg.Client | undefined
   try {
     const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
+    const mark = await readMark(context.state, table)
+    const source = settledNames(declared, cursor, mark)
     // Before the server's position, so that whatever is seen here is in the stream up to it.
     const published = await capturedTables(client, source, cursor)
     const leaves = await partitionLeaves(client, published, cursor)
@@ -40,7 +43,7 @@ export async function openCapture(
     const server = await identifyServer(walsender)
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
-      if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, table), cursor))
+      if (slot !== undefined && !isOwnSlot(slot, mark, cursor))
         throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
       assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
       const lag = lagOf({

@@ -13,6 +13,8 @@ export interface Cursor {
   readonly system: string
   readonly timeline: number
   readonly slot: string
+  /** What is read. Older cursors do not say it. */
+  readonly publication?: string
   /** Digests of what the publication publishes, by table. */
   readonly published: { readonly [table: string]: string }
   /** Digests of the shapes that the log holds already, by table. */

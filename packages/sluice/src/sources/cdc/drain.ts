@@ -137,7 +137,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
         return { candidate: undefined, refused }
       next = {
         ...cursor,
-        slot: source.slot,
+        ...{ slot: source.slot, publication: source.publication },
         position,
         shapes: Object.fromEntries(log.shapes),
         effectiveAt,

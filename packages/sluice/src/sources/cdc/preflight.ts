@@ -12,6 +12,8 @@ import { parseTableName } from './wire/relation.ts'
 export interface Captured extends Published {
   /** Whether the publication is there. */
   readonly exists: boolean
+  /** The server's number of it; undefined where it is not there. */
+  readonly oid: string | undefined
   /** Whether this user may alter and drop it. */
   readonly isOwned: boolean
   /** What is published of each: digests for the cursor. */
@@ -31,7 +33,7 @@ export interface Captured extends Published {
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
 
 // What was altered and altered back has lost what happened between: `xmin` tells, where the content is the same again.
-const publicationSql = `SELECT xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
+const publicationSql = `SELECT oid, xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
     to_jsonb(p) ->> 'pubviaroot' AS pubviaroot, pg_has_role(pubowner, 'USAGE') AS owned FROM pg_publication p WHERE pubname = $1`
 
 const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattrs' AS attributes
@@ -63,7 +65,7 @@ export async function capturedTables(
 ): Promise<Captured> {
   const { publication } = source
   const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
-  const { owned = null, ...options } = rows[0] ?? {}
+  const { owned = null, oid, ...options } = rows[0] ?? {}
   if (rows.length === 0)
     return {
       ...{
@@ -76,6 +78,7 @@ export async function capturedTables(
         unpublished: new Map(),
         renamed: new Map(),
         exists: false,
+        oid: undefined,
         isOwned: false,
       },
       misfits: [`there is no publication "${publication}"`],
@@ -112,7 +115,7 @@ export async function capturedTables(
     tables.flatMap(({ relation: { id, table } }) => (byId.has(id) ? [[table, byId.get(id)!] as const] : [])),
   )
   const known = { tables, layouts, beside, digests: new Map(digests), misfits, unpublished, renamed }
-  return { ...published, ...known, exists: true, isOwned: isOn(owned) }
+  return { ...published, ...known, exists: true, oid: oid ?? undefined, isOwned: isOn(owned) }
 }
 
 /** Published tables under the names that the source has for them. */

@@ -73,7 +73,7 @@ export function firstCopy(opened: Opened): Capture {
         position: from,
         system: opened.server.system,
         timeline: opened.server.timeline,
-        slot: opened.source.slot,
+        ...{ slot: opened.source.slot, publication: opened.source.publication },
         published: Object.fromEntries(opened.captured.digests),
         shapes: Object.fromEntries(held.map((one) => [one.table, shapeDigest(one.shape)])),
         effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),

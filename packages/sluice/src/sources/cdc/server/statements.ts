@@ -5,6 +5,7 @@ import type { SlotState } from '../continuity.ts'
 import type { Captured } from '../preflight.ts'
 import { parseTableName } from '../wire/relation.ts'
 import type { Facts, FoundTable } from './facts.ts'
+import type { PublicationMark } from './names.ts'
 
 /** A statement for the server. */
 export interface Statement {
@@ -134,11 +135,13 @@ export function tableStatements({ user, isSuperuser }: Facts, tables: readonly F
 /**
  * What removes from the server what a log has there: the slot first, since it makes the server keep its log.
  *
- * @example const statements = dropStatements(source, await inspect(client, source))
+ * @param made the publication that the project has made: another may be read by another project
+ * @example const statements = dropStatements(source, await inspect(client, source), mark)
  */
 export function dropStatements(
   { slot, publication }: CdcSource,
   found: { readonly slot: SlotState | undefined; readonly captured: Captured },
+  made: PublicationMark | undefined,
 ): readonly Statement[] {
   return [
     ...(found.slot === undefined
@@ -149,10 +152,10 @@ export function dropStatements(
             ...{ sql: `SELECT pg_drop_replication_slot(${quoteText(slot)})`, allowed: true },
           },
         ]),
-    ...(found.captured.exists
+    ...(found.captured.exists && made?.publication === publication && made.oid === found.captured.oid
       ? [
           {
-            why: 'Nobody else reads it, if it was made for this',
+            why: 'This project has made it',
             sql: `DROP PUBLICATION ${quoteIdentifier(publication)}`,
             allowed: found.captured.isOwned,
           },
