@@ -53,6 +53,8 @@ export interface Opened {
   /** Partitions of partitioned tables, as they were before the server was asked how far it is. */
   readonly leaves: ReadonlyMap<string, readonly Leaf[]>
   readonly until?: Until
+  /** Measures how far behind the log was, once it is known since when. @default it was measured before */
+  readonly measure?: (behindSince?: Date) => Promise<void>
   /** Tables that were copied and are in no version yet. */
   readonly copied?: ReadonlyMap<string, CopyPoint & { readonly shape: string }>
 }
@@ -90,6 +92,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
   let next = from
   let isMore = false
   const truncatedBy = new Map<string, readonly number[]>()
+  const lag = lagOnce(opened)
   return {
     async take(take) {
       const writer = await openWriter(opened, take, cursor)
@@ -105,13 +108,15 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
             isBeyond = true
             return transaction.close()
           }
+          lag.saw(transaction.committedAt)
           await writer.add(transaction)
           transactions++
           take.progress({ rows: writer.rows, bytes: writer.bytes })
         },
         isFull,
         until: until?.position ?? server.position,
-      })
+      }).catch((error: unknown) => lag.failed(error))
+      await lag.read()
       isMore = ended === 'full' && !isBeyond
       const position = isMore ? stream.position : (until?.position ?? stream.position)
       // What the catalog was asked before the stream is in the stream by now, or no row has changed since.
@@ -239,6 +244,31 @@ async function readOn(
         ...{ slot: source.slot, position: printLsn(stream.position), server: printLsn(server.position) },
         seconds: waitMs / 1000,
       })
+  }
+}
+
+/** Measures the lag once, by the first change that was read. */
+function lagOnce({ measure, context }: Pick<Opened, 'measure' | 'context'>): {
+  saw(committedAt: bigint): void
+  read(): Promise<void>
+  failed(error: unknown): Promise<never>
+} {
+  let oldest: Date | undefined
+  let isDone = measure === undefined
+  const once = async (behindSince: Date | undefined): Promise<void> => {
+    if (isDone) return
+    isDone = true
+    await measure?.(behindSince)
+  }
+  return {
+    saw(committedAt) {
+      oldest ??= new Date(Number(committedAt / 1000n))
+    },
+    read: () => once(oldest ?? context.clock.now()),
+    async failed(error) {
+      await once(oldest)
+      throw error
+    },
   }
 }
 
