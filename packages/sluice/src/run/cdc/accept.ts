@@ -1,7 +1,7 @@
 /** Takes shapes and truncations that paused captured tables as they are, from the same position on. */
 import type { Json } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from '../context.ts'
 import type { Command } from '../execution/command-plan.ts'
 import type { CdcAccepted } from './api.ts'

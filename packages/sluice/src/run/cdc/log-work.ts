@@ -1,6 +1,7 @@
 /** Work on a log of changes by a command: what is there, and how more is committed to it. */
 import { sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
@@ -10,7 +11,6 @@ import { relationOf } from '../../lake/relation.ts'
 import { readMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
 import { settledNames } from '../../sources/cdc/server/names.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
 

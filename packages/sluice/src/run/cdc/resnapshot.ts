@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
@@ -18,7 +19,6 @@ import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/
 import { readingClient } from '../../sources/cdc/reading.ts'
 import { cursorLeaves, type Leaf } from '../../sources/cdc/server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {
   type CreatedSlot,
   identifyServer,

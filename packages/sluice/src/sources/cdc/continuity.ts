@@ -1,8 +1,8 @@
 /** Whether the stream can go on where the cursor is: the same server, the same slot, and nothing between the two that will never come again. */
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
+import { type Lsn, parseLsn, printLsn } from '../../changes/lsn.ts'
 import type { Cursor } from './cursor.ts'
-import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
 import type { ServerIdentity } from './wire/stream.ts'
 
 /** A slot, as the server sees it. */

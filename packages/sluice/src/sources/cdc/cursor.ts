@@ -1,8 +1,8 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
+import { type Lsn, parseLsn, printLsn } from '../../changes/lsn.ts'
 import type { Layout } from './server/layout.ts'
 import type { Leaves } from './server/leaves.ts'
-import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
 import type { Micros } from './wire/pgoutput.ts'
 
 /** A position, and what it is a position of. */

@@ -1,9 +1,9 @@
 /** How far a log is behind its server, in bytes of the server's own log and in seconds, and what the server keeps for it (CD-23). */
 import { sluiceError } from '../../base/errors.ts'
+import type { Lsn } from '../../changes/lsn.ts'
 import type { CdcSource, LagLimits } from '../../definition/cdc/types.ts'
 import type { SourceLag } from '../source.ts'
 import type { SlotState } from './continuity.ts'
-import type { Lsn } from './wire/lsn.ts'
 
 /** How far behind. */
 export interface Lag {

@@ -1,6 +1,8 @@
 /**
  * Writes the change log: one row a change of any table, in one log, so that one commit moves all tables to the same transaction boundary.
  */
+
+import { type Lsn, printLsn } from '../../changes/lsn.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { WrittenFile } from '../../engines/engine.ts'
 import type { NewFile } from '../../lake/lake.ts'
@@ -12,7 +14,6 @@ import { type LogOperation, type LogPartsOptions, logParts, type Stamp } from '.
 import type { Transaction } from './transactions.ts'
 import { waitingName } from './waiting.ts'
 import { type Image, textImage } from './wire/image.ts'
-import { type Lsn, printLsn } from './wire/lsn.ts'
 import type { Micros } from './wire/pgoutput.ts'
 import { type Relation, relationShape } from './wire/relation.ts'
 

@@ -7,6 +7,7 @@
  */
 import { crashPoint } from '../../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
+import { compareLsn, parseLsn } from '../../../changes/lsn.ts'
 import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { logColumns } from '../../../definition/columns.ts'
 import { completeFile } from '../../../engines/parquet-footer.ts'
@@ -19,7 +20,6 @@ import { rowsLeftOut } from '../preflight.ts'
 import type { PublishedTable } from '../published-tables.ts'
 import { cursorLeaves, unsentLeaves } from '../server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../slot-wait.ts'
-import { compareLsn, parseLsn } from '../wire/lsn.ts'
 import type { CreatedSlot } from '../wire/stream.ts'
 import { copyLog } from './copy-log.ts'
 import {

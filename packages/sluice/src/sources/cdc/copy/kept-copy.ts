@@ -4,6 +4,7 @@
  */
 import { isSluiceError } from '../../../base/errors.ts'
 import { canonicalJson } from '../../../base/json.ts'
+import { type Lsn, parseLsn, printLsn } from '../../../changes/lsn.ts'
 import type { CdcSource } from '../../../definition/types.ts'
 import type { Lake, SetAsideFile } from '../../../lake/lake.ts'
 import { encodePart } from '../../../lake/paths.ts'
@@ -12,7 +13,6 @@ import type { Storage } from '../../../storage/storage.ts'
 import type { SlotState } from '../continuity.ts'
 import type { Captured } from '../preflight.ts'
 import { type Layout, missedByLayout } from '../server/layout.ts'
-import { type Lsn, parseLsn, printLsn } from '../wire/lsn.ts'
 import { relationShape } from '../wire/relation.ts'
 import type { ServerIdentity } from '../wire/stream.ts'
 
