@@ -97,6 +97,7 @@ export default pipeline('shop', {
         'public.refunds',
         'public.reviews',
       ],
+      publication: 'sluice_shop',
       heartbeatSeconds: 10,
     }),
   },

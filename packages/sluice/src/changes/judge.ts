@@ -8,6 +8,7 @@ import { openScan, ruleGroup, typedSql } from '../quality/rows/scan.ts'
 import type { ColumnCast, RowRule } from '../quality/rule.ts'
 import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 import { jsonPointer, keyPartSql } from './log-rows.ts'
+import { printLsn } from './lsn.ts'
 
 /** What rows must be. */
 export interface RowShape {
@@ -32,6 +33,8 @@ export const own = {
 
 /** Judges changes. */
 export interface Judge extends Pick<RowContract, 'rules' | 'rest'> {
+  /** The first change that was refused, in words; empty where none was. */
+  readonly firstRefused: () => string
   /** The columns of an accepted row, without its {@link own}. */
   readonly columns: readonly EngineColumn[]
   /**
@@ -52,6 +55,8 @@ export interface JudgeOptions {
   readonly carries: boolean
 }
 
+const words = { _position: 'at', _committed_at: 'committed at' } as const
+
 const text = (place: number): string => `sluice_c${place}`
 
 /** A value's text as casts read it: PostgreSQL writes `t` and `f`, and `\x` before hexadecimal digits. */
@@ -63,17 +68,30 @@ function plainText({ type, trueValues, falseValues, encoding = 'hex' }: Column, 
   return sql
 }
 
+/** Whose changes they are. */
+export interface ChangesOf {
+  readonly table: string
+  /** Whether their places are positions of a server's log; those of files are places of files. */
+  readonly hasPositions: boolean
+}
+
+/** The instant of a commit, to the microsecond. @example instant('1767225600000001') // '2026-01-01T00:00:00.000001Z' */
+function instant(micros: string): string {
+  const digits = (BigInt(micros) % 1_000_000n).toString().padStart(6, '0')
+  return `${new Date(Number(BigInt(micros) / 1000n)).toISOString().slice(0, 20)}${digits}Z`
+}
+
 /**
  * Makes a judge. A delete has the columns of its key alone, and obeys by them: it is not lost for what a row was.
  *
- * @example const judge = await openJudge(session, shape, quarantine, 'public.customers')
+ * @example const judge = await openJudge(session, shape, quarantine, { table: 'public.customers', hasPositions: true })
  * @throws Quality.ColumnInvalid, Engine.Failed where a transform is no SQL over the row
  */
 export async function openJudge(
   session: Session,
   shape: RowShape,
   quarantine: QuarantineWriter,
-  table: string,
+  { table, hasPositions }: ChangesOf,
 ): Promise<Judge> {
   const names = Object.keys(shape.columns)
   const isKey = (name: string | undefined): boolean => name !== undefined && shape.key.includes(name)
@@ -114,13 +132,26 @@ export async function openJudge(
 
   // Checks of a row that could not be cast say nothing: its transforms are not made.
   const groups = [{ ...accepts, predicate: 'sluice_is_cast', masks: castMasks }, obeys]
-  const carried = [own.op, own.lsn, own.seq, 'sluice_image', ...names.map((_, place) => text(place))]
+  const at = `epoch_us(${own.committedAt})`
+  let first: string | undefined
+  const carried = [own.op, own.lsn, own.seq, at, 'sluice_image', ...names.map((_, place) => text(place))]
   const good = openScan(
     session,
     groups,
     carried.map((name) => `${name}::VARCHAR`),
-    (reasons, [op, lsn, seq, image, ...texts]) => {
-      const fields = { _op: op ?? null, ...Object.fromEntries(names.map((name, at) => [name, texts[at] ?? null])) }
+    (reasons, [op, lsn, seq, committedAt, image, ...texts]) => {
+      const place = {
+        ...(hasPositions && { _position: printLsn(BigInt(lsn!)) }),
+        ...(committedAt != null && { _committed_at: instant(committedAt) }),
+      }
+      first ??= `the first ${Object.entries(place)
+        .map(([name, text]) => `${words[name as keyof typeof place]} ${text}`)
+        .join(', ')}`
+      const fields = {
+        _op: op ?? null,
+        ...place,
+        ...Object.fromEntries(names.map((name, at) => [name, texts[at] ?? null])),
+      }
       const bytes = image == null ? {} : { bytes: Buffer.from(image) }
       quarantine.add({
         ...{ file: table, line: 0, record: Number(seq), offset: Number(lsn) },
@@ -129,6 +160,7 @@ export async function openJudge(
     },
   )
   return {
+    firstRefused: () => first ?? '',
     columns,
     rules,
     rest,

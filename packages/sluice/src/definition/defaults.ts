@@ -1,6 +1,7 @@
 /** What stands where nothing was written. Every default of a definition is in this file, and nowhere else. */
 
 import { type Problem, problem } from '../base/errors.ts'
+import { digest } from '../base/json.ts'
 import { capturedName } from './cdc/rules.ts'
 import type {
   CdcInput,
@@ -95,11 +96,13 @@ function fillConnection(input: ConnectionInput): ConnectionConfig {
 /**
  * Completes a checked pipeline; its models are still only those in code.
  *
+ * @param project the project's name, which is in names that others on a server see
  * @example fillPipeline({ name: 'retail' }, noPlaces('pipeline.ts')).pipeline.layers // ['raw', 'stage', 'analytics']
  */
 export function fillPipeline(
   input: PipelineInput,
   places: Places,
+  project?: string,
 ): { readonly pipeline: Pipeline; readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   const { schedule, sources: written = {} } = input
@@ -111,7 +114,7 @@ export function fillPipeline(
     return fillColumn(source.columns[column]!).type
   }
   const sources = mapValues<SourceInput, Source>(written, (source, table) => {
-    if (source.kind === 'cdc') return fillCdc(table, source)
+    if (source.kind === 'cdc') return fillCdc(table, source, project)
     return source.kind === 'procedure' ? fillProcedure(source, typeOf) : fillFiles(table, source, places, problems)
   })
   const pipeline: Pipeline = {
@@ -188,12 +191,24 @@ function fillParameter(
   return { $each: { ...value.$each, type: type ?? typeOf(table, column) ?? 'text' } }
 }
 
-function fillCdc(table: string, input: CdcInput): CdcSource {
+/** A name that all who use a server share: of one spelling whatever is quoted, and within what the server allows. */
+function serverName(project: string, table: string): string {
+  const name = `sluice_${project}_${table}`.toLowerCase().replace(/[^a-z0-9_]/g, '_')
+  return name.length <= 63 ? name : `${name.slice(0, 54)}_${digest({ project, table }).slice(0, 8)}`
+}
+
+function fillCdc(table: string, input: CdcInput, project: string | undefined): CdcSource {
+  const former = {
+    ...(input.slot === undefined && { slot: `sluice_${table.toLowerCase()}`.slice(0, 63) }),
+    ...(input.publication === undefined && { publication: `sluice_${table}`.slice(0, 63) }),
+  }
+  const name = project === undefined ? undefined : serverName(project, table)
   return {
     ...input,
     tables: input.tables.map(capturedName),
-    slot: input.slot ?? `sluice_${table.toLowerCase()}`.slice(0, 63),
-    publication: input.publication ?? `sluice_${table}`.slice(0, 63),
+    slot: input.slot ?? name ?? former.slot!,
+    publication: input.publication ?? name ?? former.publication!,
+    ...(name !== undefined && Object.keys(former).length > 0 && { formerNames: former }),
     partitionBy: input.partitionBy ?? 'day',
     truncate: input.truncate ?? 'apply',
     snapshot: { connections: input.snapshot?.connections ?? 2, chunkPages: input.snapshot?.chunkPages ?? 8192 },

@@ -53,6 +53,8 @@ export function resolveConfig(
 /** What a pipeline is resolved with. */
 export interface PipelineSurroundings {
   readonly places: Places
+  /** The project's name, where it is known. */
+  readonly project?: string
   /** The SQL files that lie beside it. */
   readonly sqlFiles: readonly SqlFile[]
   /** The lists of procedures that it names, by file name. */
@@ -85,7 +87,7 @@ export function resolvePipeline(raw: unknown, at: PipelineSurroundings): Resolve
   if (sound === undefined || layersLost === true)
     return { problems: wrong, places: written, unread: { tables: new Set(), incomplete: true } }
   const places = placesAround(written, sound.lost)
-  const filled = fillPipeline(sound.value as PipelineInput, places)
+  const filled = fillPipeline(sound.value as PipelineInput, places, at.project)
   const models = modelsOf(filled.pipeline, at.sqlFiles, places)
   const problems = [...wrong, ...filled.problems, ...models.problems]
   const readable = { ...filled.pipeline, models: models.models }

@@ -12,6 +12,9 @@ export interface QuarantinedRow {
   /** From 1. */
   readonly line: number | string
   readonly reasons: readonly string[]
+  /** Of a change: where it is in the server's log, and when it was committed. */
+  readonly position?: string
+  readonly committedAt?: string
   /** The record as it was delivered; bytes that are no UTF-8 appear as U+FFFD. */
   readonly text: string
 }
@@ -57,8 +60,15 @@ export async function quarantineOf(
   for (const one of found) {
     // Bytes go through hex: a BLOB as JSON would be DuckDB's own escapes.
     const rows = await session
-      .all<{ _file: string; _line: number | string; reasons: string[]; bytes: string }>(
-        'SELECT _file, _line, reasons, hex(_bytes) AS bytes FROM sluice.quarantine WHERE "table" = $1 ORDER BY version DESC, _file, _record LIMIT $2',
+      .all<{
+        _file: string
+        _line: number | string
+        reasons: string[]
+        position: string | null
+        at: string | null
+        bytes: string
+      }>(
+        "SELECT _file, _line, reasons, CASE WHEN _line = 0 THEN fields ->> '/_position' END AS position, CASE WHEN _line = 0 THEN fields ->> '/_committed_at' END AS at, hex(_bytes) AS bytes FROM sluice.quarantine WHERE \"table\" = $1 ORDER BY version DESC, _file, _record LIMIT $2",
         [one.table, options.samples],
       )
       .catch(async (error: unknown) => {
@@ -70,6 +80,8 @@ export async function quarantineOf(
       file: row._file,
       line: row._line,
       reasons: row.reasons,
+      ...(row.position !== null && { position: row.position }),
+      ...(row.at !== null && { committedAt: row.at }),
       text: Buffer.from(row.bytes, 'hex')
         .toString('utf8')
         .replace(/\r?\n$|\r$/, ''),

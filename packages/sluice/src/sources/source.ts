@@ -67,7 +67,7 @@ export interface SourceLag {
   readonly slot: string
   /** Of the server's log, between what was committed here and its end. */
   readonly bytes: number
-  /** Since the last commit here; absent where too little has happened since to speak of. */
+  /** Since the oldest change that is not committed here; 0 where there is none; absent where the reading failed before that was known. */
   readonly seconds?: number
   /** Bytes of its log that the server keeps for the slot: what its disk has to bear. */
   readonly keptBytes: number

@@ -65,6 +65,17 @@ test('CD-23: lag and what the server keeps are figures of the run, a warning, an
   ])
 })
 
+test('CD-23: below 16 MiB the lag has its seconds, too: those of the oldest change, and 0 where there is none', async () => {
+  const root = await lateShop()
+  await runProject(root)
+  await sql("INSERT INTO t VALUES (1, 'v')")
+  await new Promise((done) => setTimeout(done, 300))
+  const [flowing] = (await runProject(root)).summary.lag ?? []
+  expect(flowing).toMatchObject({ level: 'ok' })
+  expect(flowing?.seconds).toBeGreaterThan(0.2)
+  expect((await runProject(root)).events.filter(({ type }) => type === 'source.lag')).toMatchObject([{ seconds: 0 }])
+})
+
 test('CD-23: a watch tells each crossing once, and again after it has caught up', async () => {
   const root = await lateShop()
   await runProject(root)

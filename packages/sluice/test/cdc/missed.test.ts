@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { cursorOf, runProject } from './project.ts'
-import { expectEqual, name, shop, sql } from './shop.ts'
+import { expectEqual, name, shop, sql, unpublished } from './shop.ts'
 
 async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
   await using project = await openProject(root)
@@ -151,4 +151,93 @@ test('a table that could not be read for a while is stale when it can be read ag
   })
   expect((await runProject(root)).errors).toEqual([])
   await expectEqual(root, 'public.t', 'public.u')
+})
+
+test('CD-16, CD-17, CD-18: what changes rows and sends no change: each table is named at the next run, before anything changes in it', async () => {
+  const statements = {
+    typed: "ALTER TABLE typed ALTER n TYPE text USING n || 'x'",
+    filled: 'ALTER TABLE filled ADD c int NOT NULL DEFAULT 7',
+    again: 'ALTER TABLE again DROP n, ADD n int',
+    times: 'ALTER TABLE times ALTER n TYPE int USING n * 100',
+    moods: "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+    away: 'ALTER TABLE away RENAME TO elsewhere; ALTER TABLE elsewhere ADD c int NOT NULL DEFAULT 7',
+    same: 'ALTER TABLE same ADD c int; VACUUM FULL same',
+  }
+  const names = Object.keys(statements)
+  const root = await shop(
+    names.map((one) => `public.${one}`),
+    [
+      "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+      ...names.flatMap((one) => [
+        `CREATE TABLE ${one} (id int PRIMARY KEY, v text, n int, m mood)`,
+        `INSERT INTO ${one} SELECT i, 'v', i ${one === 'moods' ? ", 'sad'" : ''} FROM generate_series(1, 3) i`,
+      ]),
+    ],
+  )
+  // The others would be stale by the type, too.
+  for (const one of names) if (one !== 'moods') await sql(`ALTER TABLE ${one} DROP m`)
+  expect((await runProject(root)).errors).toEqual([])
+  for (const one of Object.values(statements).flatMap((some) => some.split('; '))) await sql(one)
+  const { errors } = await runProject(root)
+  const said = errors.map((one) => `${one.name} ${/public\.\w+/.exec(one.message)?.[0]}`).sort()
+  expect(said).toEqual([
+    'Source.TableStale public.again',
+    'Source.TableStale public.moods',
+    'Source.TableStale public.times',
+    'Source.TableWaits public.away',
+    'Source.TableWaits public.filled',
+    'Source.TableWaits public.typed',
+  ])
+  await sql('ALTER TABLE elsewhere RENAME TO away')
+  await control(root, (log) => log.resnapshot())
+  expect((await runProject(root)).errors).toEqual([])
+  await expectEqual(root, ...names.map((one) => `public.${one}`))
+})
+
+test('rows of which no change is ever sent are named: partitions that are unlogged or foreign, tables that inherit, a row filter, a view', async () => {
+  const root = await unpublished(
+    ['public.u', 'public.f', 'public.parent', 'public.few', 'public.v'],
+    [
+      ...['u', 'f'].flatMap((one) => [
+        `CREATE TABLE ${one} (id int, v text) PARTITION BY RANGE (id)`,
+        `ALTER TABLE ${one} REPLICA IDENTITY FULL`,
+        `CREATE TABLE ${one}_1 PARTITION OF ${one} FOR VALUES FROM (0) TO (10)`,
+      ]),
+      'CREATE UNLOGGED TABLE u_2 PARTITION OF u FOR VALUES FROM (10) TO (20)',
+      'CREATE FOREIGN DATA WRAPPER nothing',
+      'CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing',
+      'CREATE TABLE parent (id int PRIMARY KEY)',
+      'CREATE TABLE child () INHERITS (parent)',
+      'CREATE TABLE few (id int PRIMARY KEY)',
+      'CREATE VIEW v AS SELECT 1 AS id',
+    ],
+  )
+  await sql(
+    `CREATE PUBLICATION ${name()} FOR TABLE u, f, ONLY parent, few WHERE (id < 3) WITH (publish_via_partition_root = true)`,
+  )
+  const refused = async () => {
+    const { errors, events } = await runProject(root)
+    const warnings = events.flatMap((event) => (event.type === 'task.warning' ? [event.message] : []))
+    return { refused: errors.map(({ message }) => message).sort(), warnings }
+  }
+  expect(await refused()).toEqual({
+    refused: [
+      expect.stringMatching(/^Rows of public.u .*partition public.u_2 is unlogged/),
+      expect.stringMatching(/sends no changes of public.v: it is a view/),
+    ],
+    warnings: [
+      'public.few: only rows where (id < 3) are published',
+      expect.stringMatching(/^public.parent: rows of tables that inherit from it \(public.child\)/),
+    ],
+  })
+  await sql('CREATE FOREIGN TABLE f_2 PARTITION OF f FOR VALUES FROM (10) TO (20) SERVER elsewhere')
+  expect((await refused()).refused).toEqual([
+    expect.stringMatching(/^Rows of public.f .*partition public.f_2 is a foreign table/),
+    expect.stringMatching(/^Rows of public.u .*partition public.u_2 is unlogged/),
+    expect.stringMatching(/sends no changes of public.v: it is a view/),
+  ])
+  const { findings } = await control(root, (log) => log.status())
+  expect(findings.filter(({ detail }) => /inherit/.test(detail))).toMatchObject([
+    { name: 'public.parent', status: 'warn' },
+  ])
 })

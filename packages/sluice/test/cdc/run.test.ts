@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
-import { printLsn } from '../../src/sources/cdc/wire/lsn.ts'
+import { printLsn } from '../../src/changes/lsn.ts'
 import { cursorOf, fold, lakeOf, logOf, runProject } from './project.ts'
 import { client, confirmed, expectEqual, name, server, shop, sql } from './shop.ts'
 

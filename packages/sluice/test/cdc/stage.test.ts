@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { openReads, owner } from '../../src/query/reads.ts'
 import { openProject } from '../../src/run/project.ts'
 import { addTables, lakeOf, rowsOf, runProject } from './project.ts'
 import { client, name, shop, sql } from './shop.ts'
@@ -198,4 +199,26 @@ test('CD-14: a first copy of a table without a primary key, where two rows have 
   const keyed = tables.replaceAll(`key: 'id'`, `key: ['id', 'v']`).replaceAll(`nullable('text')`, `'text'`)
   addTables(root, keyed)
   expect((await runProject(root)).errors.map(({ name }) => name)).toEqual(['Changes.KeyMissing', 'Changes.KeyMissing'])
+})
+
+test('a refused change says where it is in the log of the server, and when it was committed: in quarantine, and in messages', async () => {
+  const root = await shop(['public.t'], ['CREATE TABLE t (id int PRIMARY KEY, v text)'])
+  const typed = (limits: string) =>
+    `{ 'stage.t': changes('raw.shop', 'public.t', { key: 'id', columns: { id: 'integer', v: 'integer' }, quarantine: ${limits} }) }`
+  addTables(root, typed('{ maxShare: 0, minRows: 1 }'))
+  expect((await runProject(root)).errors).toEqual([])
+  await sql("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+  const [stopped] = (await runProject(root)).errors
+  const [change] = await rowsOf(
+    root,
+    "SELECT _position AS position, strftime(_committed_at::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%fZ') AS at FROM raw.shop WHERE _op = 'I' LIMIT 1",
+  )
+  expect(stopped!.message).toContain(`cast:v 2; the first at ${change!['position']}, committed at ${change!['at']}.`)
+  addTables(root, typed('{ maxShare: 1 }'))
+  expect((await runProject(root)).errors).toEqual([])
+  await using project = await openProject(root)
+  const [found] = await openReads(project, owner()).quarantine('stage.t', { samples: 1 })
+  expect(found!.samples).toMatchObject([
+    { file: 'public.t', position: change!['position'], committedAt: change!['at'] },
+  ])
 })

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import { type Lsn, parseLsn } from '../../src/changes/lsn.ts'
 import type { ConnectionSettings } from '../../src/connections/connection.ts'
 import { readSlot } from '../../src/sources/cdc/continuity.ts'
 import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
-import { type Lsn, parseLsn } from '../../src/sources/cdc/wire/lsn.ts'
 import { pgoutputDecoder } from '../../src/sources/cdc/wire/pgoutput.ts'
 import {
   type ChangeStream,

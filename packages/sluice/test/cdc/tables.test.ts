@@ -1,10 +1,10 @@
 /** What may be wrong with one captured table, and is not wrong with the others. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { addTables, cursorOf, fold, logOf, rowsOf, runProject } from './project.ts'
-import { expectEqual, name, server, shop, sql } from './shop.ts'
+import { expectEqual, name, server, shop, sql, unpublished } from './shop.ts'
 
 async function control<T>(root: string, work: (log: CdcControl) => Promise<T>): Promise<T> {
   await using project = await openProject(root)
@@ -183,10 +183,9 @@ test('CD-07: a slot of another project is neither read, replaced nor removed, al
   await sql(`SELECT pg_drop_replication_slot('${name()}')`)
 
   expect((await runProject(root)).errors).toEqual([])
-  expect(await drop(false)).toMatchObject({ statements: [{}, {}] })
+  expect(await drop(false)).toMatchObject({ statements: [{}] })
   await sql(`SELECT pg_drop_replication_slot('${name()}')`)
   await drop(true)
-  await sql(`CREATE PUBLICATION ${name()} FOR TABLE t`)
   await make()
   await expect(drop(true)).rejects.toMatchObject(foreign)
   expect((await runProject(root)).errors).toMatchObject([foreign])
@@ -241,4 +240,35 @@ test('CD-16: a column added with a default: it is said that earlier rows differ,
   expect((await runProject(root)).errors).toEqual([])
   expect(await control(root, (log) => log.resnapshot())).toMatchObject({ tables: [{ updated: 10 }] })
   await expectEqual(root, 'public.t')
+})
+
+test('former default names are respected without another copy; a publication that another has made is not dropped, one of our own is', async () => {
+  const root = await unpublished(['public.t'], [t, filled('t')])
+  const pipeline = `${root}/pipelines/shop/pipeline.ts`
+  const [given] = /slot: '\w+', publication: '\w+',/.exec(readFileSync(pipeline, 'utf8'))!
+  edit(pipeline, given, "slot: 'sluice_shop', publication: 'sluice_shop',")
+  await sql('CREATE PUBLICATION sluice_shop FOR TABLE t')
+  expect((await runProject(root)).errors).toEqual([])
+  const copied = (await logOf(root)).length
+  edit(pipeline, "slot: 'sluice_shop', publication: 'sluice_shop',", '')
+  await sql("UPDATE t SET v = 'x' WHERE id = 1")
+  expect((await runProject(root)).errors).toEqual([])
+  expect(await logOf(root)).toHaveLength(copied + 1)
+  expect(await cursorOf(root)).toMatchObject({ slot: 'sluice_shop', publication: 'sluice_shop' })
+  expect(await control(root, (log) => log.status())).toMatchObject({ slot: 'sluice_shop', publication: 'sluice_shop' })
+
+  const { statements } = await control(root, (log) => log.drop({ apply: true }))
+  expect(statements.map((one) => one.sql)).toEqual(["SELECT pg_drop_replication_slot('sluice_shop')"])
+
+  edit(`${root}/sluice.config.ts`, "name: 'shop'", "name: 'other'")
+  rmSync(`${root}/lake`, { recursive: true })
+  rmSync(`${root}/.sluice`, { recursive: true })
+  const made = await control(root, (log) => log.setup({ apply: true }))
+  expect(made.statements[0]!.sql).toContain('CREATE PUBLICATION "sluice_other_shop"')
+  expect((await runProject(root)).errors).toEqual([])
+  const dropped = await control(root, (log) => log.drop({ apply: true }))
+  expect(dropped.statements.map((one) => one.sql)).toEqual([
+    "SELECT pg_drop_replication_slot('sluice_other_shop')",
+    'DROP PUBLICATION "sluice_other_shop"',
+  ])
 })

@@ -31,7 +31,7 @@ export async function fold(
 ): Promise<{ readonly files: readonly WrittenFile[]; readonly read: number; readonly refused: number }> {
   mkdirSync(folder)
   const quarantine = quarantineWriter(session, folder)
-  const judge = await openJudge(session, shape, quarantine, table)
+  const judge = await openJudge(session, shape, quarantine, { table, hasPositions: true })
   const parts = log.parts.filter(({ files }) => files.length > 0)
   const names = judge.columns.map(({ name }) => quoteIdentifier(name))
   const all = [...log.before, ...parts.flatMap(({ files }) => files)]

@@ -206,7 +206,7 @@ export const cdcErrors = {
     message: ({ table }) =>
       `The table ${table} has changed in a way that its earlier rows do not follow (a dropped or retyped column, one added with a default, another key, a TRUNCATE): its changes are kept in the log, and wait.`,
     hint: () =>
-      'The other tables go on. See what happened: sluice cdc status. Fix what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, earlier rows differ: sluice cdc resnapshot brings their values',
+      'The other tables go on. See what happened: sluice cdc status. Fix what the definition says of the table, then take what waits: sluice cdc accept, then sluice run. Where a column was added with a default, or has another type, earlier rows differ: sluice cdc resnapshot brings their values',
     retry: 'terminal',
     exit: 1,
     explanation:
@@ -253,6 +253,18 @@ export const cdcErrors = {
     explanation:
       'Fault CD-23. A slot makes the server keep its log until it is read. Beyond a limit of `lag.warn...` this is a warning of the run; beyond one of `lag.alert...` it is told to the notifiers too, as `alert`, and the run does not fail by it. Either is reported once until the log has caught up, and again after `lag.repeatSeconds`. Where the server limits what slots keep (max_slot_wal_keep_size), a quarter of it is a warning, and none left is an alert.',
   }),
+  'Source.ServerBehind': entry<{ connection: string; position: string; found: string }>({
+    code: 'SLU3224',
+    title: 'A server is behind what was committed from it.',
+    message: ({ connection, position, found }) =>
+      `The server of the connection "${connection}" is at ${found}, and changes up to ${position} are committed: it was put back to an earlier state, and what happens on it next would be taken for what is known already.`,
+    hint: () =>
+      'What was committed stays as it is. Where the server stays as it is now, capture it into a log of another name; or compare once it has passed that position: sluice cdc resnapshot',
+    retry: 'terminal',
+    exit: 3,
+    explanation:
+      'Fault CD-08. A snapshot of a disk or of a machine that is restored brings the slot along, with the system identifier and the timeline as they were: only the position says that it is another past.',
+  }),
   'Source.RowsHidden': entry<{ table: string; connection: string }>({
     code: 'SLU3290',
     title: 'Row-level security hides rows of a captured table.',
@@ -276,11 +288,13 @@ export const cdcErrors = {
     exit: 3,
     explanation: 'USAGE of the schema and SELECT of the table are needed for copies; the stream needs neither.',
   }),
-  'Source.TableMissing': entry<{ table: string; connection: string }>({
+  'Source.TableMissing': entry<{ table: string; connection: string; found?: string }>({
     code: 'SLU3292',
     title: 'A captured table is not there.',
-    message: ({ table, connection }) =>
-      `The server of the connection "${connection}" has no table ${table}: it was dropped, renamed or never there.`,
+    message: ({ table, connection, found }) =>
+      found === undefined
+        ? `The server of the connection "${connection}" has no table ${table}: it was dropped, renamed or never there.`
+        : `The server of the connection "${connection}" sends no changes of ${table}: it is ${found}.`,
     hint: () =>
       'What was committed of it stays as it is; other tables go on. Correct `tables` of the source, or take the table out of it. One that was made again is compared by: sluice cdc resnapshot <source> <table>',
     retry: 'terminal',
@@ -296,7 +310,7 @@ export const cdcErrors = {
     retry: 'terminal',
     exit: 1,
     explanation:
-      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. It is told with each run until it is compared.',
+      'Partitions that are attached, detached, dropped or truncated by themselves change rows of a table that is published as one, and the server publishes nothing of it. A table that another one has taken the name of, or that was not read for a while, has missed what happened meanwhile. A column that is dropped and added again under its name, values that are rewritten by ALTER COLUMN TYPE ... USING, and another name of a value of an enumeration change rows without a change of any row: they are found by the catalog. It is reported with each run until it is compared.',
   }),
   'Source.ServerUnfit': entry<{ table: string; what: string; detail: string }>({
     code: 'SLU3240',

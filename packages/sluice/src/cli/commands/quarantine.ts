@@ -54,10 +54,16 @@ function blockOf(one: TableQuarantine, columns: number, paint: Context['terminal
     `${paint('bold', visible(one.table))}  ${plural(one.rows, 'row')} in quarantine`,
     ...reasons.map(([reason, rows]) => `  ${count(rows).padStart(widest)}  ${visible(reason)}`),
     ...one.samples.flatMap((row) => [
-      `  ${paint('cyan', `${visible(row.file)}:${row.line}`)}  ${visible(row.reasons.join(', '))}`,
+      `  ${paint('cyan', visible(placeOf(row)))}  ${visible(row.reasons.join(', '))}`,
       `    ${cut(visible(row.text), Math.max(40, columns) - 5)}`,
     ]),
   ]
+}
+
+/** A row of a file has a line; a change has a position and a time. */
+function placeOf({ file, line, position, committedAt }: TableQuarantine['samples'][number]): string {
+  if (committedAt === undefined) return `${file}:${line}`
+  return `${file}${position === undefined ? '' : ` at ${position}`}, committed at ${committedAt}`
 }
 
 /** To stdout, or one file for each delivered file into a folder. */

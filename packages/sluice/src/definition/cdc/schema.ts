@@ -26,8 +26,8 @@ export const cdc = consistent(
     kind: z.literal('cdc'),
     connection: name.meta({ description: "The connection's name in sluice.config" }),
     tables: z.array(capturedTable).min(1).meta({ description: 'The captured tables: public.customers' }),
-    slot: slot.optional().meta({ description: 'The replication slot. Default: sluice_<source>' }),
-    publication: identifier.optional().meta({ description: 'The publication. Default: sluice_<source>' }),
+    slot: slot.optional().meta({ description: 'The replication slot. Default: sluice_<project>_<source>' }),
+    publication: identifier.optional().meta({ description: 'The publication. Default: sluice_<project>_<source>' }),
     partitionBy: z.enum(['day', 'hour']).optional(),
     truncate: z.enum(['apply', 'pause']).optional(),
     snapshot: strict({

@@ -11,10 +11,12 @@ export interface CdcSource {
   readonly connection: string
   /** The captured tables, as the server knows them: `public.customers`. A part with a dot or a quote in it is quoted: `"a.b".c`. */
   readonly tables: readonly string[]
-  /** The replication slot; no other source and no other project reads it. @default 'sluice_<source>' */
+  /** The replication slot; no other source and no other project reads it. @default 'sluice_<project>_<source>' */
   readonly slot: string
-  /** The publication. @default 'sluice_<source>' */
+  /** The publication. @default 'sluice_<project>_<source>' */
   readonly publication: string
+  /** Default names of before the project was in them: a log that began under them goes on with them. @default none where both are given */
+  readonly formerNames?: { readonly slot?: string; readonly publication?: string }
   /** How the log's files are split: by the day or the hour of the commit, in UTC. @default 'day' */
   readonly partitionBy: 'day' | 'hour'
   /** A TRUNCATE deletes every row of its table, or stops the source until it is accepted. @default 'apply' */

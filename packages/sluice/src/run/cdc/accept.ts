@@ -1,7 +1,7 @@
 /** Takes shapes and truncations that paused captured tables as they are, from the same position on. */
 import type { Json } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import { whyWaiting, writeAccepted } from '../../sources/cdc/accept.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import type { ProjectContext, TaskContext, TaskOutcome } from '../context.ts'
 import type { Command } from '../execution/command-plan.ts'
 import type { CdcAccepted } from './api.ts'
@@ -29,9 +29,8 @@ async function waitingIn({ session, cursor, log }: LogView, captured: string | u
 export async function runAccept(context: TaskContext): Promise<TaskOutcome> {
   const { table, command } = context.task
   const { captured } = command as Extract<Command, { kind: 'accept' }>
-  const source = sourceOf(context, table)
-  return workOnLog(context, source, async (work) => {
-    const { session, cursor, log, commit, current } = work
+  return workOnLog(context, sourceOf(context, table), async (work) => {
+    const { session, cursor, log, commit, current, source } = work
     const accepted = await waitingIn(work, captured)
     const result = accepted as unknown as Json
     const tables = accepted.map((one) => one.table)

@@ -2,7 +2,7 @@
 
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
-import type { ConnectionSettings } from '../../connections/connection.ts'
+import { parseLsn, printLsn } from '../../changes/lsn.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import { capturedName } from '../../definition/cdc/rules.ts'
 import type { CdcSource } from '../../definition/types.ts'
@@ -12,10 +12,13 @@ import { whyWaiting } from '../../sources/cdc/accept.ts'
 import type { SlotState } from '../../sources/cdc/continuity.ts'
 import { forgetKept, isOwnSlot, keptTables, readMark, writeMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { dropStatements, type Inspection, inspect, type Statement } from '../../sources/cdc/inspect.ts'
 import { lagOf } from '../../sources/cdc/lag.ts'
+import { capturedTables } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
-import { parseLsn, printLsn } from '../../sources/cdc/wire/lsn.ts'
+import { type Inspection, inspect } from '../../sources/cdc/server/inspect.ts'
+import { missedByLayout } from '../../sources/cdc/server/layout.ts'
+import { readPublicationMark, settledNames, writePublicationMark } from '../../sources/cdc/server/names.ts'
+import { dropStatements, type Statement } from '../../sources/cdc/server/statements.ts'
 import type { ProjectContext } from '../context.ts'
 import type { CdcAccepted, CdcChange, CdcControl, CdcFinding, CdcResnapshot, CdcStatus, CdcTable } from './api.ts'
 import { unpublishedColumns } from './declared.ts'
@@ -40,19 +43,10 @@ export function cdcControl(context: ProjectContext, table: string): CdcControl {
   const source = sourceOf(context, table)
   const controlled: Controlled = { context, table, source }
   return {
-    status: ({ signal = never } = {}) => withServer(controlled, signal, (client) => status(controlled, client)),
+    status: ({ signal = never } = {}) => withServer(controlled, signal, (client, known) => status(known, client)),
     setup: ({ apply, signal = never }) =>
-      withServer(controlled, signal, async (client) =>
-        change(source, client, (await inspect(client, source)).statements, apply),
-      ),
-    drop: ({ apply, signal = never }) =>
-      withServer(controlled, signal, async (client) => {
-        const found = await inspect(client, source)
-        await assertOwnSlot(controlled, found.slot)
-        const dropped = await change(source, client, dropStatements(source, found), apply)
-        if (apply) await dropKept(controlled)
-        return dropped
-      }),
+      withServer(controlled, signal, (client, known) => setup(known, client, apply)),
+    drop: ({ apply, signal = never }) => withServer(controlled, signal, (client, known) => drop(known, client, apply)),
     resnapshot: (options = {}) => resnapshot(controlled, options),
     accept: (options) => accept(controlled, options),
   }
@@ -93,29 +87,62 @@ async function accept(
   return result as unknown as readonly CdcAccepted[]
 }
 
+/** What is controlled, under the names that its log goes on with. */
+interface Known extends Controlled {
+  readonly record: CommitRecord | undefined
+  readonly cursor: Cursor | undefined
+}
+
+async function known({ context, table, source: declared }: Controlled): Promise<Known> {
+  const record = await context.lake.current(table)
+  const cursor = record?.watermark === undefined ? undefined : readCursor(record.watermark)
+  const source = settledNames(declared, cursor, await readMark(context.state, table))
+  return { context, table, source, record, cursor }
+}
+
 async function withServer<T>(
-  { context, source }: Controlled,
+  controlled: Controlled,
   signal: AbortSignal,
-  work: (client: pg.Client, settings: ConnectionSettings) => Promise<T>,
+  work: (client: pg.Client, known: Known) => Promise<T>,
 ): Promise<T> {
+  const { context, source } = controlled
   return cdcSettings(context as CdcProject, source, async (settings) => {
     const client = await readingClient(settings, signal)
     try {
-      return await work(client, settings)
+      return await work(client, await known(controlled))
     } finally {
       dropPostgres(client)
     }
   })
 }
 
-async function status({ context, table, source }: Controlled, client: pg.Client): Promise<CdcStatus> {
-  const inspection = await inspect(client, source)
+/** A publication that is made here is this project's. */
+async function setup({ context, table, source, cursor }: Known, client: pg.Client, apply: boolean): Promise<CdcChange> {
+  const { statements, captured } = await inspect(client, source, cursor)
+  const made = await change(source, client, statements, apply)
+  if (apply && !captured.exists) {
+    const { oid } = await capturedTables(client, source, cursor)
+    if (oid !== undefined) await writePublicationMark(context.state, table, { publication: source.publication, oid })
+  }
+  return made
+}
+
+async function drop(log: Known, client: pg.Client, apply: boolean): Promise<CdcChange> {
+  const { context, table, source, cursor } = log
+  const found = await inspect(client, source, cursor)
+  await assertOwnSlot(log, found.slot)
+  const mark = await readPublicationMark(context.state, table)
+  const dropped = await change(source, client, dropStatements(source, found, mark), apply)
+  if (apply) await dropKept(log)
+  return dropped
+}
+
+async function status({ context, table, source, record, cursor }: Known, client: pg.Client): Promise<CdcStatus> {
   const { rows } = await client.query<{ at: string }>(
     'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS at',
   )
   const server = parseLsn(rows[0]!.at)
-  const record = await context.lake.current(table)
-  const cursor = record?.watermark === undefined ? undefined : readCursor(record.watermark)
+  const inspection = await inspect(client, source, cursor)
   const { slot } = inspection
   const lag =
     cursor === undefined
@@ -229,6 +256,9 @@ function tablesOf(
     if (known !== captured.digests.get(table))
       return { table, status: 'stale', detail: 'its publication was altered: changes may be missing' }
     if (cursor.stale?.[table] !== undefined) return { table, status: 'stale', detail: cursor.stale[table] }
+    const [before, now] = [cursor.layouts?.[table], captured.layouts.get(table)]
+    const missed = before === undefined || now === undefined ? [] : missedByLayout(before, now)
+    if (missed.length > 0) return { table, status: 'stale', detail: missed.join('; ') }
     return { table, status: cursor.waiting.includes(table) ? 'paused' : 'captured' }
   })
 }

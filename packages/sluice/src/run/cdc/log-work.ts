@@ -1,14 +1,16 @@
 /** Work on a log of changes by a command: what is there, and how more is committed to it. */
 import { sluiceError } from '../../base/errors.ts'
 import { digest } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { completeFile } from '../../engines/parquet-footer.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
+import { readMark } from '../../sources/cdc/copy/kept-copy.ts'
 import { type Cursor, readCursor, writeCursor } from '../../sources/cdc/cursor.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
+import { settledNames } from '../../sources/cdc/server/names.ts'
 import type { Candidate } from '../../sources/source.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
 
@@ -62,11 +64,12 @@ export async function workOnLog<T>(
   source: CdcSource,
   work: (log: LogWork) => Promise<T>,
 ): Promise<T> {
-  const { lake, run, attempt, fencingToken, fence, signal } = context
+  const { lake, run, attempt, fencingToken, fence, signal, state } = context
   const { table } = context.task
+  const mark = await readMark(state, table)
   return viewLog(context, table, signal, (view) =>
     work({
-      ...{ ...view, context, source },
+      ...{ ...view, context, source: settledNames(source, view.cursor, mark) },
       async commit(what, { files, inputs, rows, cursor }, parent) {
         const { version } = parent ?? (await lake.current(table)) ?? view.current
         const { record } = await lake.commit({

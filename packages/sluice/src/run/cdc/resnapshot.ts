@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { Json } from '../../base/json.ts'
+import { printLsn } from '../../changes/lsn.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CommitRecord } from '../../lake/record.ts'
@@ -14,11 +15,10 @@ import { isOwnSlot, readMark, writeMark } from '../../sources/cdc/copy/kept-copy
 import { copyStage, writeMissed } from '../../sources/cdc/copy/resnapshot.ts'
 import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
-import { cursorLeaves, type Leaf } from '../../sources/cdc/leaves.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { cursorLeaves, type Leaf } from '../../sources/cdc/server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
-import { printLsn } from '../../sources/cdc/wire/lsn.ts'
 import {
   type CreatedSlot,
   identifyServer,
@@ -48,14 +48,13 @@ interface Server {
  */
 export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> {
   const { task, signal } = context
-  const source = sourceOf(context, task.table)
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
-  return workOnLog(context, source, (work) =>
-    cdcSettings(context, source, async (settings) => {
+  return workOnLog(context, sourceOf(context, task.table), (work) =>
+    cdcSettings(context, work.source, async (settings) => {
       const client = await readingClient(settings, signal)
       const walsender = await replicationClient(settings, signal)
       try {
-        const captured = await capturedTables(client, source, work.cursor)
+        const captured = await capturedTables(client, work.source, work.cursor)
         const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
         const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
@@ -109,11 +108,13 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
   const picked = <T>(all: ReadonlyMap<string, T>): readonly (readonly [string, T])[] =>
     [...all].filter(([table]) => chosen.has(table))
   const next: Cursor = {
-    ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline, slot: source.slot },
+    ...{ position: slot.consistentPoint, system: identity.system, timeline: identity.timeline },
+    ...{ slot: source.slot, publication: source.publication },
     published: { ...cursor.published, ...Object.fromEntries(digests) },
     ...{ shapes: missed.shapes, effectiveAt: missed.effectiveAt },
     waiting: cursor.waiting.filter((table) => !chosen.has(table)),
     relations: { ...cursor.relations, ...Object.fromEntries(picked(ids)) },
+    layouts: { ...cursor.layouts, ...Object.fromEntries(picked(captured.layouts)) },
     leaves: {
       ...cursor.leaves,
       ...Object.fromEntries(picked(leaves).map(([table, now]) => [table, cursorLeaves(now, [])])),

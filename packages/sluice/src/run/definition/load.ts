@@ -14,7 +14,7 @@ import type { Unread } from '../../definition/problems/sound-part.ts'
 import { suggest } from '../../definition/problems/suggest.ts'
 import { type ListFile, listFilesOf } from '../../definition/procedures/lists.ts'
 import { resolveConfig, resolvePipeline } from '../../definition/resolve.ts'
-import type { Pipeline, Project } from '../../definition/types.ts'
+import type { Pipeline, Project, ProjectConfig } from '../../definition/types.ts'
 import { contained } from './contain.ts'
 import { folderDigest, type Looks, textDigest } from './looks.ts'
 import { settledImports } from './settled-code.ts'
@@ -133,7 +133,7 @@ async function loadAll(loading: Loading): Promise<Read> {
   const config = read && resolveConfig(read.value, read.places, environment)
   problems.push(...(config?.problems ?? []))
   // Pipelines are looked at even where the configuration is wrong, so that all problems are reported at once.
-  const pipelines = await loadPipelines(loading, config?.readable?.pipelines ?? 'pipelines')
+  const pipelines = await loadPipelines(loading, config?.readable)
   // A key that is not known may be a misspelt one.
   const connectionsLost = config?.lost.some(([key]) => suggest(String(key), ['connections']) !== undefined) ?? true
   return config?.readable === undefined
@@ -141,7 +141,8 @@ async function loadAll(loading: Loading): Promise<Read> {
     : { readable: { config: config.readable, pipelines }, connectionsLost }
 }
 
-async function loadPipelines(loading: Loading, folder: string): Promise<readonly Pipeline[]> {
+async function loadPipelines(loading: Loading, config: ProjectConfig | undefined): Promise<readonly Pipeline[]> {
+  const folder = config?.pipelines ?? 'pipelines'
   const names = (await entries(loading, folder))
     .filter((entry) => entry.isDirectory() && !/^[._]/.test(entry.name) && entry.name !== 'node_modules')
     .map((entry) => entry.name)
@@ -150,7 +151,7 @@ async function loadPipelines(loading: Loading, folder: string): Promise<readonly
   if (names.length === 0) loading.problems.push(problem('Definition.NoPipeline', { folder }, { severity: 'warning' }))
   const pipelines: Pipeline[] = []
   for (const name of names) {
-    const pipeline = await loadPipeline(loading, `${folder}/${name}`)
+    const pipeline = await loadPipeline(loading, `${folder}/${name}`, config?.name)
     if (pipeline === undefined) loading.unread.push({ tables: new Set(), incomplete: true })
     else pipelines.push(pipeline)
   }
@@ -158,7 +159,11 @@ async function loadPipelines(loading: Loading, folder: string): Promise<readonly
 }
 
 /** A pipeline as far as it can be read; undefined where it cannot. */
-async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline | undefined> {
+async function loadPipeline(
+  loading: Loading,
+  folder: string,
+  project: string | undefined,
+): Promise<Pipeline | undefined> {
   const file = await definitionFile(loading, folder, 'pipeline')
   if (file === 'ambiguous') return undefined
   if (file === undefined) {
@@ -169,7 +174,10 @@ async function loadPipeline(loading: Loading, folder: string): Promise<Pipeline 
   const sqlFiles = await readSqlFiles(loading, folder)
   if (read === undefined) return undefined
   const lists = await readLists(loading, folder, listFilesOf(read.value), read.places)
-  const { readable, unread, problems, places } = resolvePipeline(read.value, { places: read.places, sqlFiles, lists })
+  const { readable, unread, problems, places } = resolvePipeline(read.value, {
+    ...{ places: read.places, sqlFiles, lists },
+    ...(project !== undefined && { project }),
+  })
   loading.places.set(file, places)
   loading.problems.push(...problems)
   loading.unread.push(unread)

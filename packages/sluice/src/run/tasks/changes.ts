@@ -155,7 +155,9 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const scratch = await context.scratch('folded')
   const quarantine = quarantineWriter(session, scratch)
   const columns = model.dms === undefined ? model.columns : dmsColumns(model.columns)
-  const judge = await openJudge(session, { ...model, columns }, quarantine, model.table ?? model.from)
+  const judge = await openJudge(session, { ...model, columns }, quarantine, {
+    ...{ table: model.table ?? model.from, hasPositions: model.dms === undefined },
+  })
   const names = judge.columns.map(({ name }) => quoteIdentifier(name))
   const select = [...names, ...(model.as === 'history' ? historySelect : foldedSelect)].join(', ')
   // Files of DMS may have come in another order than theirs.
@@ -180,7 +182,14 @@ async function makeCandidate(making: Making): Promise<ModelCandidate> {
   const refused = await quarantine.finish()
   const rows: RowsOf = { what: model.table ?? model.from, of: 'changes' }
   const limits = { minRows: 100, ...model.quarantine }
-  const checks = judgeRows(rows, { ...judge, keys: [] }, limits, quarantine.counts(), folded.read)
+  const checks = judgeRows(
+    rows,
+    { ...judge, keys: [] },
+    limits,
+    quarantine.counts(),
+    folded.read,
+    `; ${judge.firstRefused()}`,
+  )
   const made = await (model.as === 'history' ? historyOf : currentOf)(making, judge, folded.files, scratch)
   const lost = folded.superseded === 0 ? {} : { 'value not held': folded.superseded }
   const candidate: ModelCandidate = {

@@ -10,10 +10,11 @@ import { firstCopy } from './copy/first-copy.ts'
 import { isOwnSlot, readMark } from './copy/kept-copy.ts'
 import { type Cursor, readCursor } from './cursor.ts'
 import { type Capture, drain, type Opened, type Until } from './drain.ts'
-import { lagOf, sourceLag } from './lag.ts'
-import { type Leaf, leavesOf } from './leaves.ts'
+import { idleBytes, lagOf, sourceLag } from './lag.ts'
 import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
 import { readingClient } from './reading.ts'
+import { type Leaf, leavesOf } from './server/leaves.ts'
+import { settledNames } from './server/names.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
 
 /**
@@ -23,7 +24,7 @@ import { identifyServer, replicationClient } from './wire/stream.ts'
  */
 export async function openCapture(
   table: string,
-  source: CdcSource,
+  declared: CdcSource,
   context: CdcContext,
   { signal, current, scratch, measured }: TakeContext,
   until?: Until,
@@ -33,27 +34,41 @@ export async function openCapture(
   let walsender: pg.Client | undefined
   try {
     const cursor = current?.watermark === undefined ? undefined : readCursor(current.watermark)
+    const mark = await readMark(context.state, table)
+    const source = settledNames(declared, cursor, mark)
     // Before the server's position, so that whatever is seen here is in the stream up to it.
     const published = await capturedTables(client, source, cursor)
     const leaves = await partitionLeaves(client, published, cursor)
     walsender = await replicationClient(settings, signal)
     const server = await identifyServer(walsender)
+    let measure: Opened['measure']
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
-      if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, table), cursor))
+      if (slot !== undefined && !isOwnSlot(slot, mark, cursor))
         throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
       assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
-      const lag = lagOf({
-        ...{ position: cursor.position, server: server.position, slot, limits: source.lag },
-        ...{ committedAt: new Date(current!.committedAt), now: context.clock.now() },
-      })
-      await measured?.(sourceLag(source, lag))
+      measure = async (behindSince) => {
+        const lag = lagOf({
+          ...{ position: cursor.position, server: server.position, slot, limits: source.lag },
+          ...{
+            committedAt: new Date(current!.committedAt),
+            now: context.clock.now(),
+            ...(behindSince && { behindSince }),
+          },
+        })
+        await measured?.(sourceLag(source, lag))
+      }
+      // Much is reported before it is read; of little, what is read says since when it is there.
+      if (Number(server.position - cursor.position) >= idleBytes) {
+        await measure()
+        measure = undefined
+      }
     }
     const refused = tableRefusals(source, published, cursor, until?.except)
     const captured = readable(published, refused)
     const opened: Opened = { table, source, context, settings, client, walsender, server, captured, refused, leaves }
     if (cursor === undefined) return firstCopy(opened)
-    return await drain({ ...opened, ...(until && { until }) }, cursor, scratch, signal)
+    return await drain({ ...opened, ...(until && { until }), ...(measure && { measure }) }, cursor, scratch, signal)
   } catch (error) {
     dropPostgres(client)
     if (walsender !== undefined) dropPostgres(walsender)

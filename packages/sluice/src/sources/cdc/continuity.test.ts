@@ -57,6 +57,13 @@ test('CD-07: a slot that is being read is left to its reader', () => {
   expect(answer({ slot: { activePid: '4711' } })).toMatch(/^Source.SlotBusy: .*4711/)
 })
 
+test('CD-08: a server that was put back to an earlier state is behind what was committed: its next changes would be skipped', () => {
+  expect(answer({ server: { position: 0x1_0000_00ffn }, slot: { confirmed: 0x1_0000_0000n } })).toMatch(
+    /^Source.ServerBehind: .*1\/FF.*1\/100/,
+  )
+  expect(answer({ server: { position: 0x1_0000_0100n } })).toBe('goes on')
+})
+
 test('CD-08: another server, or another timeline, is told from the one that was read', () => {
   expect(answer({ server: { system: '7400000000000000002' } })).toMatch(/^Source.ServerChanged: .*0002/)
   expect(answer({ server: { timeline: 2 } })).toMatch(/^Source.ServerChanged: .*timeline 2/)

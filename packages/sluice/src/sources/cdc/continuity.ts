@@ -1,8 +1,8 @@
 /** Whether the stream can go on where the cursor is: the same server, the same slot, and nothing between the two that will never come again. */
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
+import { type Lsn, parseLsn, printLsn } from '../../changes/lsn.ts'
 import type { Cursor } from './cursor.ts'
-import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
 import type { ServerIdentity } from './wire/stream.ts'
 
 /** A slot, as the server sees it. */
@@ -52,7 +52,7 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
  * Refuses to go on where something may be missing.
  *
  * @example assertContinuous('shop', cursor, await identifyServer(walsender), await readSlot(client, cursor.slot))
- * @throws Source.ServerChanged, Source.SlotLost, Source.SlotAhead, Source.SlotBusy
+ * @throws Source.ServerChanged, Source.ServerBehind, Source.SlotLost, Source.SlotAhead, Source.SlotBusy
  */
 export function assertContinuous(
   connection: string,
@@ -67,6 +67,8 @@ export function assertContinuous(
       `the server ${system}, timeline ${timeline}`
     throw sluiceError('Source.ServerChanged', { connection, expected: name(cursor), found: name(server) })
   }
+  if (server.position < cursor.position)
+    throw sluiceError('Source.ServerBehind', { connection, position, found: printLsn(server.position) })
   const lost = (why: string): Error => sluiceError('Source.SlotLost', { slot, why, position })
   if (state === undefined) throw lost('it does not exist')
   if (state.plugin !== 'pgoutput') throw lost(`it was made for ${state.plugin}, not for pgoutput`)

@@ -1,7 +1,8 @@
 /** How far a source has been read: it is in the commit record of what was read, so that neither moves without the other. */
 import { digest } from '../../base/json.ts'
-import type { Leaves } from './leaves.ts'
-import { type Lsn, parseLsn, printLsn } from './wire/lsn.ts'
+import { type Lsn, parseLsn, printLsn } from '../../changes/lsn.ts'
+import type { Layout } from './server/layout.ts'
+import type { Leaves } from './server/leaves.ts'
 import type { Micros } from './wire/pgoutput.ts'
 
 /** A position, and what it is a position of. */
@@ -12,6 +13,8 @@ export interface Cursor {
   readonly system: string
   readonly timeline: number
   readonly slot: string
+  /** What is read. Older cursors do not say it. */
+  readonly publication?: string
   /** Digests of what the publication publishes, by table. */
   readonly published: { readonly [table: string]: string }
   /** Digests of the shapes that the log holds already, by table. */
@@ -22,6 +25,8 @@ export interface Cursor {
   readonly waiting: readonly string[]
   /** The server's own numbers of the tables, by table: a name may be another table's for a while. Older cursors have none. */
   readonly relations?: { readonly [table: string]: number }
+  /** Columns of the tables as the catalog had them when they were last looked at; see `layout.ts`. */
+  readonly layouts?: { readonly [table: string]: Layout }
   /** Partitions of partitioned tables when they were last looked at; see `leaves.ts`. */
   readonly leaves?: { readonly [table: string]: Leaves }
   /** Tables that must be compared as a whole, since changes of them were missed, and why. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import { crashPoint } from '../../base/crash.ts'
 import { type SluiceError, sluiceError } from '../../base/errors.ts'
+import { type Lsn, printLsn } from '../../changes/lsn.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import type { CdcSource } from '../../definition/types.ts'
@@ -12,13 +13,13 @@ import type { CdcContext } from './context.ts'
 import { readSlot } from './continuity.ts'
 import { type Cursor, writeCursor } from './cursor.ts'
 import { idleBytes } from './lag.ts'
-import { cursorLeaves, type Leaf, missedByLeaves } from './leaves.ts'
 import { type ChangeLogWriter, type CopyPoint, changeLogWriter, type WrittenLog } from './log-writer.ts'
 import { type Captured, relationNames } from './preflight.ts'
+import { missedByLayout } from './server/layout.ts'
+import { cursorLeaves, type Leaf, missedByLeaves } from './server/leaves.ts'
 import { shapeJudge } from './shape-change.ts'
 import { type Assembler, transactionAssembler } from './transactions.ts'
 import { refusedTable, waitingTables } from './waiting.ts'
-import { type Lsn, printLsn } from './wire/lsn.ts'
 import { pgoutputDecoder } from './wire/pgoutput.ts'
 import { type ChangeStream, openStream, type ServerIdentity } from './wire/stream.ts'
 
@@ -52,6 +53,8 @@ export interface Opened {
   /** Partitions of partitioned tables, as they were before the server was asked how far it is. */
   readonly leaves: ReadonlyMap<string, readonly Leaf[]>
   readonly until?: Until
+  /** Measures how far behind the log was, once it is known since when. @default it was measured before */
+  readonly measure?: (behindSince?: Date) => Promise<void>
   /** Tables that were copied and are in no version yet. */
   readonly copied?: ReadonlyMap<string, CopyPoint & { readonly shape: string }>
 }
@@ -89,6 +92,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
   let next = from
   let isMore = false
   const truncatedBy = new Map<string, readonly number[]>()
+  const lag = lagOnce(opened)
   return {
     async take(take) {
       const writer = await openWriter(opened, take, cursor)
@@ -104,17 +108,24 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
             isBeyond = true
             return transaction.close()
           }
+          lag.saw(transaction.committedAt)
           await writer.add(transaction)
           transactions++
           take.progress({ rows: writer.rows, bytes: writer.bytes })
         },
         isFull,
         until: until?.position ?? server.position,
-      })
-      const log = await writer.finish()
-      crashPoint('sources.cdc.after_read')
+      }).catch((error: unknown) => lag.failed(error))
+      await lag.read()
       isMore = ended === 'full' && !isBeyond
       const position = isMore ? stream.position : (until?.position ?? stream.position)
+      // What the catalog was asked before the stream is in the stream by now, or no row has changed since.
+      if (!isMore && until === undefined)
+        for (const { relation } of captured.tables)
+          if (writer.shapes.get(relation.table) === from.shapes[relation.table])
+            await writer.addUnsaid(relation, position)
+      const log = await writer.finish()
+      crashPoint('sources.cdc.after_read')
       const { effectiveAt, accounting } = log
       const waiting = [...log.waiting].sort()
       for (const [name, xids] of log.truncatedBy) truncatedBy.set(name, [...(truncatedBy.get(name) ?? []), ...xids])
@@ -131,7 +142,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
         return { candidate: undefined, refused }
       next = {
         ...cursor,
-        slot: source.slot,
+        ...{ slot: source.slot, publication: source.publication },
         position,
         shapes: Object.fromEntries(log.shapes),
         effectiveAt,
@@ -164,7 +175,7 @@ function knownOf(
   { captured, refused, leaves }: Opened,
   cursor: Cursor,
   truncatedBy: ReadonlyMap<string, readonly number[]> | undefined,
-): Required<Pick<Cursor, 'relations' | 'leaves' | 'stale'>> {
+): Required<Pick<Cursor, 'relations' | 'layouts' | 'leaves' | 'stale'>> {
   const relations = Object.fromEntries(captured.tables.map(({ relation }) => [relation.table, relation.id]))
   const stale: Record<string, string> = { ...cursor.stale }
   const known: Record<string, NonNullable<Cursor['leaves']>[string]> = { ...cursor.leaves }
@@ -172,6 +183,15 @@ function knownOf(
   for (const table of Object.keys(cursor.published))
     if (!captured.digests.has(table))
       stale[table] ??= refused.get(table)?.message.replace(/\.$/, '') ?? 'it was not captured for a while'
+  const layouts: Record<string, NonNullable<Cursor['layouts']>[string]> = { ...cursor.layouts }
+  for (const { relation } of captured.tables) {
+    const { table } = relation
+    const [before, now] = [layouts[table], captured.layouts.get(table)]
+    if (now === undefined) continue
+    const missed = before === undefined ? [] : missedByLayout(before, now)
+    if (missed.length > 0) stale[table] ??= missed.join('; ')
+    layouts[table] = now
+  }
   if (truncatedBy !== undefined)
     for (const [table, now] of leaves) {
       if (!captured.digests.has(table)) continue
@@ -180,7 +200,7 @@ function knownOf(
       if (missed.length > 0) stale[table] ??= missed.join('; ')
       known[table] = cursorLeaves(now, xids)
     }
-  return { relations: { ...cursor.relations, ...relations }, leaves: known, stale }
+  return { relations: { ...cursor.relations, ...relations }, layouts, leaves: known, stale }
 }
 
 /** Tables that are not read, and those that are, but have missed something. @example refusedOf(opened, cursor.stale ?? {}) */
@@ -227,6 +247,31 @@ async function readOn(
   }
 }
 
+/** Measures the lag once, by the first change that was read. */
+function lagOnce({ measure, context }: Pick<Opened, 'measure' | 'context'>): {
+  saw(committedAt: bigint): void
+  read(): Promise<void>
+  failed(error: unknown): Promise<never>
+} {
+  let oldest: Date | undefined
+  let isDone = measure === undefined
+  const once = async (behindSince: Date | undefined): Promise<void> => {
+    if (isDone) return
+    isDone = true
+    await measure?.(behindSince)
+  }
+  return {
+    saw(committedAt) {
+      oldest ??= new Date(Number(committedAt / 1000n))
+    },
+    read: () => once(oldest ?? context.clock.now()),
+    async failed(error) {
+      await once(oldest)
+      throw error
+    },
+  }
+}
+
 /** Waits a moment for the server to have heard: after that the slot is where the cursor is, for whoever looks. What it did not hear it hears from the next run. */
 async function confirmed({ client, context, source }: Opened, cursor: Cursor): Promise<void> {
   for (let i = 0; i < 100; i++) {
@@ -248,7 +293,10 @@ async function openWriter(opened: Opened, take: TakeContext, cursor: Cursor): Pr
     types: captured.types,
     effectiveAt: cursor.effectiveAt,
     waiting: new Set(cursor.waiting),
-    waits: shapeJudge({ client: opened.client, take, ...(shapes && { copied: shapes }) }),
+    waits: shapeJudge({
+      ...{ client: opened.client, take, ...(shapes && { copied: shapes }) },
+      relations: new Map(captured.tables.map(({ relation }) => [relation.table, relation.id])),
+    }),
     truncate: source.truncate,
     ...(copied && { copied }),
   })

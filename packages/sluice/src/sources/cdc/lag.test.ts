@@ -16,6 +16,14 @@ test('CD-23: a log that nothing has happened to since is not late, however long 
   expect(sourceLag(of, lagOf(given()))).toEqual({ ...of, bytes: 1000, keptBytes: 2000, level: 'ok' })
 })
 
+test('CD-23: where little is unread, the seconds are those of its oldest change, and pass no limit', () => {
+  const behindSince = new Date('2026-01-01T00:00:30Z')
+  expect(lagOf(given({ behindSince }))).toMatchObject({ seconds: 570, level: 'ok' })
+  expect(lagOf(given({ behindSince: now }))).toMatchObject({ seconds: 0, level: 'ok' })
+  // A server whose clock is ahead.
+  expect(lagOf(given({ behindSince: new Date('2026-01-01T00:11:00Z') })).seconds).toBe(0)
+})
+
 test('CD-23: bytes, kept bytes and seconds each have their limits', () => {
   const late = lagOf(given({ server: 17n << 20n }))
   expect(late).toMatchObject({ seconds: 600, level: 'warn', passed: ['lag.warnSeconds (300 s)'] })

@@ -1,15 +1,18 @@
 /** How far a log is behind its server, in bytes of the server's own log and in seconds, and what the server keeps for it (CD-23). */
 import { sluiceError } from '../../base/errors.ts'
+import type { Lsn } from '../../changes/lsn.ts'
 import type { CdcSource, LagLimits } from '../../definition/cdc/types.ts'
 import type { SourceLag } from '../source.ts'
 import type { SlotState } from './continuity.ts'
-import type { Lsn } from './wire/lsn.ts'
 
 /** How far behind. */
 export interface Lag {
   /** Between what was committed here and the server's end. */
   readonly bytes: number
-  /** Since the last commit here; undefined where less has happened since than the cursor moves for by itself. */
+  /**
+   * Since the oldest change that is not committed here; since the last commit here, where much is unread; undefined where little is, and nobody has
+   * looked whether a change is in it.
+   */
   readonly seconds: number | undefined
   /** What the server keeps for the slot. */
   readonly keptBytes: number
@@ -26,6 +29,8 @@ export interface LagInput {
   readonly slot: Pick<SlotState, 'keptBytes' | 'safeBytes' | 'walStatus'> | undefined
   /** When the cursor was committed. */
   readonly committedAt: Date
+  /** When the oldest change was made that is not committed here; now, where there is none. @default not known */
+  readonly behindSince?: Date
   readonly now: Date
   readonly limits: LagLimits
 }
@@ -38,15 +43,20 @@ export const idleBytes = 16 << 20
  *
  * @example lagOf({ position: cursor.position, server: identity.position, slot, committedAt, now, limits: source.lag })
  */
-export function lagOf({ position, server, slot, committedAt, now, limits }: LagInput): Lag {
+export function lagOf({ position, server, slot, committedAt, behindSince, now, limits }: LagInput): Lag {
   const bytes = Math.max(0, Number(server - position))
-  const seconds = bytes < idleBytes ? undefined : Math.max(0, (now.getTime() - committedAt.getTime()) / 1000)
+  const isMuch = bytes >= idleBytes
+  const since = behindSince ?? (isMuch ? committedAt : undefined)
+  const seconds = since === undefined ? undefined : Math.max(0, (now.getTime() - since.getTime()) / 1000)
   const keptBytes = slot?.keptBytes ?? 0
   const passedOf = (level: 'warn' | 'alert'): readonly string[] => [
     ...(Math.max(bytes, keptBytes) > limits[`${level}Bytes`]
       ? [`lag.${level}Bytes (${mib(limits[`${level}Bytes`])})`]
       : []),
-    ...((seconds ?? 0) > limits[`${level}Seconds`] ? [`lag.${level}Seconds (${limits[`${level}Seconds`]} s)`] : []),
+    // Little is read at once: how seldom that is, is the schedule's.
+    ...(isMuch && (seconds ?? 0) > limits[`${level}Seconds`]
+      ? [`lag.${level}Seconds (${limits[`${level}Seconds`]} s)`]
+      : []),
     ...(isEndangered(level, slot)
       ? [`max_slot_wal_keep_size of the server (${mib(slot?.safeBytes ?? 0)} are left)`]
       : []),

@@ -1,6 +1,8 @@
 /**
  * Writes the change log: one row a change of any table, in one log, so that one commit moves all tables to the same transaction boundary.
  */
+
+import { type Lsn, printLsn } from '../../changes/lsn.ts'
 import { logColumns } from '../../definition/columns.ts'
 import type { WrittenFile } from '../../engines/engine.ts'
 import type { NewFile } from '../../lake/lake.ts'
@@ -12,7 +14,6 @@ import { type LogOperation, type LogPartsOptions, logParts, type Stamp } from '.
 import type { Transaction } from './transactions.ts'
 import { waitingName } from './waiting.ts'
 import { type Image, textImage } from './wire/image.ts'
-import { type Lsn, printLsn } from './wire/lsn.ts'
 import type { Micros } from './wire/pgoutput.ts'
 import { type Relation, relationShape } from './wire/relation.ts'
 
@@ -59,8 +60,12 @@ export interface ChangeLogWriter {
   addCopied(row: CopiedRow): boolean
   /** The shape of a table that is copied. */
   addShape(relation: Relation, at: Point): void
+  /** The shape that the catalog has of a table, where the stream has brought no change since it got it. */
+  addUnsaid(relation: Relation, lsn: Lsn): Promise<void>
   /** Hands rows to the engine. */
   drain(): Promise<void>
+  /** Digests of the shapes that the log holds so far. */
+  readonly shapes: ReadonlyMap<string, string>
   /** Rows so far. */
   readonly rows: number
   /** Bytes of images so far. */
@@ -120,13 +125,6 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     return shape
   }
 
-  /** Tables whose copies have what is committed here. */
-  function copiedAfter(endLsn: Lsn): ReadonlySet<string> | undefined {
-    if (options.copied === undefined) return undefined
-    const later = [...options.copied].filter(([, at]) => at.lsn >= endLsn)
-    return new Set(later.map(([table]) => table))
-  }
-
   /** Time has come as far as the copies that were made before: all of them, at the end. */
   function passCopies(endLsn?: Lsn): void {
     for (const at of options.copied?.values() ?? [])
@@ -137,7 +135,7 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     const { xid, endLsn, committedAt } = transaction
     passCopies(endLsn)
     effectiveAt = later(committedAt, effectiveAt)
-    const copied = copiedAfter(endLsn)
+    const copied = copiedAfter(options.copied, endLsn)
     const stamp = stampOf(xid, { lsn: endLsn, committedAt }, effectiveAt)
     let seq = 0
     const row = (table: string, op: LogOperation, old?: Image, now?: Image): boolean =>
@@ -184,7 +182,18 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       const shape = newShape(relation)
       if (shape !== undefined) copy({ table: relation.table, op: 'R', image: textImage(shape), at })
     },
+    async addUnsaid(relation, lsn) {
+      const { table } = relation
+      const shape = newShape(relation)
+      if (shape === undefined) return
+      if (await options.waits?.(table, shape)) waiting.add(table)
+      const committedAt = effectiveAt
+      effectiveAt = later(committedAt, effectiveAt)
+      const stamp = stampOf(0, { lsn, committedAt }, effectiveAt)
+      parts.add(waiting.has(table) ? waitingName(table) : table, 'R', stamp, number(), undefined, textImage(shape))
+    },
     drain: parts.drain,
+    shapes,
     get rows() {
       return parts.rows
     },
@@ -193,13 +202,8 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
     },
     async finish() {
       const files = await parts.finish()
-      const { rows } = parts
       passCopies()
-      const dropped: Record<string, number> = {
-        ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
-        ...(inCopy === 0 ? {} : { 'in the copy of its table': inCopy }),
-      }
-      const accounting = { read: rows + uncaptured + inCopy, accepted: rows, quarantined: 0, dropped }
+      const accounting = accountingOf(parts.rows, uncaptured, inCopy)
       assertBalanced(
         'the change log',
         accounting,
@@ -217,6 +221,21 @@ export async function changeLogWriter(options: ChangeLogOptions): Promise<Change
       }
     },
   }
+}
+
+/** Tables whose copies have what is committed here. */
+function copiedAfter(copied: ChangeLogOptions['copied'], endLsn: Lsn): ReadonlySet<string> | undefined {
+  if (copied === undefined) return undefined
+  const later = [...copied].filter(([, at]) => at.lsn >= endLsn)
+  return new Set(later.map(([table]) => table))
+}
+
+function accountingOf(rows: number, uncaptured: number, inCopy: number): RowAccounting {
+  const dropped: Record<string, number> = {
+    ...(uncaptured === 0 ? {} : { 'table is not captured': uncaptured }),
+    ...(inCopy === 0 ? {} : { 'in the copy of its table': inCopy }),
+  }
+  return { read: rows + uncaptured + inCopy, accepted: rows, quarantined: 0, dropped }
 }
 
 /** So that no two transactions share an instant, whatever the server's clock does. @example later(committedAt, effectiveAt) */

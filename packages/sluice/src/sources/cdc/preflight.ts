@@ -5,30 +5,35 @@ import { digest } from '../../base/json.ts'
 import type { CdcSource } from '../../definition/types.ts'
 import type { Cursor } from './cursor.ts'
 import { type Published, type PublishedTable, publishedTables, type TableAccess } from './published-tables.ts'
+import { type Layout, layoutsOf } from './server/layout.ts'
 import { parseTableName } from './wire/relation.ts'
 
 /** The captured tables, as they are published. */
 export interface Captured extends Published {
   /** Whether the publication is there. */
   readonly exists: boolean
+  /** The server's number of it; undefined where it is not there. */
+  readonly oid: string | undefined
   /** Whether this user may alter and drop it. */
   readonly isOwned: boolean
   /** What is published of each: digests for the cursor. */
   readonly digests: ReadonlyMap<string, string>
+  /** Columns of the captured tables, as the catalog has them. */
+  readonly layouts: ReadonlyMap<string, Layout>
   /** Published tables that the source does not capture: what changes in them is sent for nothing. */
   readonly beside: readonly string[]
   /** What a log needs and the publication does not do, in words. */
   readonly misfits: readonly string[]
-  /** Captured tables that are not published, and whether the server has them. */
   /** Captured tables that have another name now, and that name. */
   readonly renamed: ReadonlyMap<string, string>
-  readonly unpublished: ReadonlyMap<string, { readonly exists: boolean }>
+  /** Captured tables that are not published, and what the server has under that name: `a table`, `a view`. */
+  readonly unpublished: ReadonlyMap<string, { readonly found: string | undefined }>
 }
 
 const operations = ['insert', 'update', 'delete', 'truncate'] as const
 
 // What was altered and altered back has lost what happened between: `xmin` tells, where the content is the same again.
-const publicationSql = `SELECT xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
+const publicationSql = `SELECT oid, xmin, pubinsert, pubupdate, pubdelete, to_jsonb(p) ->> 'pubtruncate' AS pubtruncate,
     to_jsonb(p) ->> 'pubviaroot' AS pubviaroot, pg_has_role(pubowner, 'USAGE') AS owned FROM pg_publication p WHERE pubname = $1`
 
 const columnListsSql = `SELECT r.prrelid AS oid, r.xmin, to_jsonb(r) ->> 'prattrs' AS attributes
@@ -60,7 +65,7 @@ export async function capturedTables(
 ): Promise<Captured> {
   const { publication } = source
   const { rows } = await client.query<{ [column: string]: string | null }>(publicationSql, [publication])
-  const { owned = null, ...options } = rows[0] ?? {}
+  const { owned = null, oid, ...options } = rows[0] ?? {}
   if (rows.length === 0)
     return {
       ...{
@@ -68,10 +73,12 @@ export async function capturedTables(
         types: new Map(),
         keys: new Map(),
         digests: new Map(),
+        layouts: new Map(),
         beside: [],
         unpublished: new Map(),
         renamed: new Map(),
         exists: false,
+        oid: undefined,
         isOwned: false,
       },
       misfits: [`there is no publication "${publication}"`],
@@ -98,10 +105,17 @@ export async function capturedTables(
     ...operations.filter((one) => !isOn(options[`pub${one}`])).map((one) => `it does not publish ${one}`),
     ...missing.map((table) => `it does not publish ${table}`),
   ]
-  const unpublished = new Map<string, { readonly exists: boolean }>()
-  for (const table of missing) unpublished.set(table, { exists: await tableExists(client, table) })
-  const known = { tables, beside, digests: new Map(digests), misfits, unpublished, renamed }
-  return { ...published, ...known, exists: true, isOwned: isOn(owned) }
+  const unpublished = new Map<string, { readonly found: string | undefined }>()
+  for (const table of missing) unpublished.set(table, { found: await tableKind(client, table) })
+  const byId = await layoutsOf(
+    client,
+    tables.map(({ relation }) => relation.id),
+  )
+  const layouts = new Map(
+    tables.flatMap(({ relation: { id, table } }) => (byId.has(id) ? [[table, byId.get(id)!] as const] : [])),
+  )
+  const known = { tables, layouts, beside, digests: new Map(digests), misfits, unpublished, renamed }
+  return { ...published, ...known, exists: true, oid: oid ?? undefined, isOwned: isOn(owned) }
 }
 
 /** Published tables under the names that the source has for them. */
@@ -140,13 +154,46 @@ export function relationNames({ tables }: Pick<Captured, 'tables'>): (id: number
   return (id, table) => byId.get(id) ?? (taken.has(table) ? `${table} (${id})` : table)
 }
 
-async function tableExists(client: pg.Client, table: string): Promise<boolean> {
+/** Rows that a query of a captured table has and its changes have not. */
+export interface RowsLeftOut {
+  readonly table: string
+  /** In words. */
+  readonly why: string
+  /** Whether the publication says so. */
+  readonly isDeclared: boolean
+}
+
+/**
+ * Looks for rows that a query of a captured table has and its changes have not.
+ *
+ * @example rowsLeftOut(source, captured) // [{ table: 'public.t', why: 'only rows where (id < 3) are published', isDeclared: true }]
+ */
+export function rowsLeftOut(
+  { tables: captured }: Pick<CdcSource, 'tables'>,
+  { tables }: Pick<Captured, 'tables'>,
+): readonly RowsLeftOut[] {
+  return tables.flatMap(({ relation: { table }, rowFilter, children }): RowsLeftOut[] => {
+    const others = children.filter((child) => !captured.includes(child))
+    const inherited = `rows of tables that inherit from it (${others.join(', ')}) are not in its changes: capture those tables, too`
+    return [
+      ...(rowFilter === undefined
+        ? []
+        : [{ table, why: `only rows where ${rowFilter} are published`, isDeclared: true }]),
+      ...(others.length === 0 ? [] : [{ table, why: inherited, isDeclared: false }]),
+    ]
+  })
+}
+
+async function tableKind(client: pg.Client, table: string): Promise<string | undefined> {
   const { schema, name } = parseTableName(table)
-  const { rows } = await client.query(
-    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`,
+  const { rows } = await client.query<{ kind: string }>(
+    `SELECT CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table'
+       ELSE CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'a table' END END AS kind
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`,
     [schema, name],
   )
-  return rows.length > 0
+  return rows[0]?.kind
 }
 
 /**
@@ -169,10 +216,12 @@ export function tableRefusals(
     sluiceError('Source.PublicationUnfit', { connection, publication, why })
   if (!captured.exists || captured.misfits.length > captured.unpublished.size) throw unfit(captured.misfits)
   const refused = new Map<string, SluiceError>()
-  for (const [table, { exists }] of captured.unpublished)
+  for (const [table, { found }] of captured.unpublished)
     refused.set(
       table,
-      exists ? unfit([`it does not publish ${table}`]) : sluiceError('Source.TableMissing', { table, connection }),
+      found === 'a table'
+        ? unfit([`it does not publish ${table}`])
+        : sluiceError('Source.TableMissing', { table, connection, ...(found && { found }) }),
     )
   for (const { relation, access } of captured.tables) {
     const { table } = relation

@@ -15,6 +15,8 @@ export interface PublishedTable {
   readonly primaryKey: readonly string[]
   /** The publication's row filter, as SQL of the server's own making. */
   readonly rowFilter: string | undefined
+  /** Tables that inherit from it (INHERITS): their rows are read with its own by a query, and are not in its changes. */
+  readonly children: readonly string[]
   readonly access: TableAccess
 }
 
@@ -45,6 +47,7 @@ interface Row {
   readonly identity: string
   readonly pages: string
   readonly row_filter: string | null
+  readonly children: string | null
   readonly columns: string
   readonly usable: string
   readonly selectable: string
@@ -80,7 +83,10 @@ export function accessOf({
 const catalogSql = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind, c.relreplident AS identity,
     pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
-    to_jsonb(p) ->> 'rowfilter' AS row_filter, ${accessSql},
+    to_jsonb(p) ->> 'rowfilter' AS row_filter,
+    (SELECT json_agg(json_build_array(kn.nspname, k.relname) ORDER BY kn.nspname, k.relname) FROM pg_inherits i JOIN pg_class k ON k.oid = i.inhrelid
+      JOIN pg_namespace kn ON kn.oid = k.relnamespace WHERE i.inhparent = c.oid AND c.relkind = 'r')::text AS children,
+    ${accessSql},
     (SELECT json_agg(json_build_object(
         'name', a.attname, 'typeOid', a.atttypid::bigint, 'typeModifier', a.atttypmod,
         'typeName', CASE WHEN t.oid >= 10000 THEN t.typname END, 'typeSchema', CASE WHEN t.oid >= 10000 THEN tn.nspname END,
@@ -132,6 +138,9 @@ export async function publishedTables(client: pg.Client, publication: string): P
       ...{ relation, schema: row.schema, name: row.name, isPartitioned: row.relkind === 'p', primaryKey },
       pages: Number(row.pages),
       rowFilter: row.row_filter ?? undefined,
+      children: (JSON.parse(row.children ?? '[]') as [string, string][]).map(([schema, name]) =>
+        tableName(schema, name),
+      ),
       access: accessOf(row),
     }
   })

@@ -5,7 +5,6 @@ import { relationOf } from '../../lake/relation.ts'
 import { quoteText } from '../../sql/quote.ts'
 import type { TakeContext } from '../source.ts'
 import { waitingName } from './waiting.ts'
-import { parseTableName } from './wire/relation.ts'
 
 /** What became of a shape. */
 export interface ShapeChange {
@@ -78,6 +77,8 @@ function isWider(typeOid: number, from: number, to: number): boolean {
 export interface ShapeJudgeContext {
   readonly client: pg.Client
   readonly take: Pick<TakeContext, 'session' | 'current'>
+  /** The server's numbers of the tables, by their names here: they may have other names there. */
+  readonly relations: ReadonlyMap<string, number>
   /** Shapes of copied rows that are in no version yet, by table. @default none */
   readonly copied?: ReadonlyMap<string, string>
 }
@@ -85,7 +86,7 @@ export interface ShapeJudgeContext {
 /**
  * Makes a judge of new shapes: whether a table waits from here on (CD-16, CD-17).
  *
- * @example const waits = shapeJudge({ client, take })
+ * @example const waits = shapeJudge({ client, take, relations })
  */
 export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: string) => Promise<boolean> {
   const last = new Map(context.copied)
@@ -93,7 +94,10 @@ export function shapeJudge(context: ShapeJudgeContext): (table: string, shape: s
     const before = last.get(table) ?? (await lastShape(context, table))
     last.set(table, shape)
     if (before === undefined) return false
-    return compareShapes(before, shape, await filledColumns(context.client, table)).kind === 'breaking'
+    return (
+      compareShapes(before, shape, await filledColumns(context.client, context.relations.get(table))).kind ===
+      'breaking'
+    )
   }
 }
 
@@ -111,13 +115,11 @@ async function lastShape(
 }
 
 /** Columns that rows may have a value of since the column was added: those with a default, or that cannot be NULL. */
-async function filledColumns(client: pg.Client, table: string): Promise<ReadonlySet<string>> {
-  const { schema, name } = parseTableName(table)
+async function filledColumns(client: pg.Client, relation: number | undefined): Promise<ReadonlySet<string>> {
   const { rows } = await client.query<{ name: string }>(
-    `SELECT a.attname AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+    `SELECT a.attname AS name FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
        AND (a.atthasdef OR a.atthasmissing OR a.attnotnull OR a.attidentity <> '')`,
-    [schema, name],
+    [relation],
   )
   return new Set(rows.map((row) => row.name))
 }

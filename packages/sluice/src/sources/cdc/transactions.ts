@@ -5,8 +5,8 @@
  * committed before comes again after a crash of either side, and is known by its position: the server's slot is not the truth, the cursor is.
  */
 import { assert, sluiceError } from '../../base/errors.ts'
+import type { Lsn } from '../../changes/lsn.ts'
 import { type Spool, type SpoolLimits, spoolPool } from './spool.ts'
-import type { Lsn } from './wire/lsn.ts'
 import { bearsTransaction, type Decoder, type Message, type Micros } from './wire/pgoutput.ts'
 
 /** What may be in a transaction. */

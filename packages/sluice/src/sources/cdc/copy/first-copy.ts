@@ -7,6 +7,7 @@
  */
 import { crashPoint } from '../../../base/crash.ts'
 import { isSluiceError, sluiceError } from '../../../base/errors.ts'
+import { compareLsn, parseLsn } from '../../../changes/lsn.ts'
 import { dropPostgres } from '../../../connections/postgres/connect.ts'
 import { logColumns } from '../../../definition/columns.ts'
 import { completeFile } from '../../../engines/parquet-footer.ts'
@@ -15,10 +16,10 @@ import type { Candidate, TakeContext } from '../../source.ts'
 import { readSlot } from '../continuity.ts'
 import { type Cursor, shapeDigest } from '../cursor.ts'
 import { type Capture, candidateOf, drain, type Opened, refusedOf } from '../drain.ts'
-import { cursorLeaves } from '../leaves.ts'
+import { rowsLeftOut } from '../preflight.ts'
 import type { PublishedTable } from '../published-tables.ts'
+import { cursorLeaves, unsentLeaves } from '../server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../slot-wait.ts'
-import { compareLsn, parseLsn } from '../wire/lsn.ts'
 import type { CreatedSlot } from '../wire/stream.ts'
 import { copyLog } from './copy-log.ts'
 import {
@@ -60,7 +61,8 @@ export function firstCopy(opened: Opened): Capture {
     async take(take) {
       if (stream !== undefined) return stream.take(take)
       const begun = await begin(opened, take)
-      const warnings = [...begun.warnings]
+      const leftOut = rowsLeftOut(opened.source, opened.captured).map(({ table, why }) => `${table}: ${why}`)
+      const warnings = [...begun.warnings, ...leftOut]
       const held = [...begun.held, ...(await copyTables(opened, take, begun, warnings))]
       crashPoint('sources.cdc.after_copy')
       const from = parseLsn(begun.mark.copy!.point)
@@ -71,16 +73,18 @@ export function firstCopy(opened: Opened): Capture {
         position: from,
         system: opened.server.system,
         timeline: opened.server.timeline,
-        slot: opened.source.slot,
+        ...{ slot: opened.source.slot, publication: opened.source.publication },
         published: Object.fromEntries(opened.captured.digests),
         shapes: Object.fromEntries(held.map((one) => [one.table, shapeDigest(one.shape)])),
         effectiveAt: last(held.map(({ effectiveAt }) => effectiveAt)),
         waiting: [],
         relations: Object.fromEntries(held.map((one) => [one.table, one.relation])),
+        layouts: Object.fromEntries(held.flatMap((one) => (one.layout === undefined ? [] : [[one.table, one.layout]]))),
+        stale: unsentTables(opened),
         leaves: Object.fromEntries([...opened.leaves].map(([name, leaves]) => [name, cursorLeaves(leaves, [])])),
       }
       const copied = { ...copiedOf(opened, held, cursor), warnings }
-      if (until === from) return { candidate: copied, refused: refusedOf(opened, {}) }
+      if (until === from) return { candidate: copied, refused: refusedOf(opened, cursor.stale ?? {}) }
       // Time begins anew, and passes each copy at its point.
       stream = await drain(
         {
@@ -109,6 +113,12 @@ export function firstCopy(opened: Opened): Capture {
       dropPostgres(walsender)
     },
   }
+}
+
+/** Partitioned tables that have partitions of which no change is sent. */
+function unsentTables({ leaves }: Pick<Opened, 'leaves'>): NonNullable<Cursor['stale']> {
+  const unsent = [...leaves].map(([table, all]) => [table, unsentLeaves(all).join('; ')] as const)
+  return Object.fromEntries(unsent.filter(([, why]) => why !== ''))
 }
 
 /** Goes on with what is kept, at a new point; or makes the slot, and begins anew. */
@@ -237,6 +247,7 @@ async function copyTables(
         files,
         mark,
         relation: relation.id,
+        ...(captured.layouts.has(table) && { layout: captured.layouts.get(table)! }),
         published: captured.digests.get(table)!,
         partitionBy,
       }

@@ -4,6 +4,7 @@
  */
 import { isSluiceError } from '../../../base/errors.ts'
 import { canonicalJson } from '../../../base/json.ts'
+import { type Lsn, parseLsn, printLsn } from '../../../changes/lsn.ts'
 import type { CdcSource } from '../../../definition/types.ts'
 import type { Lake, SetAsideFile } from '../../../lake/lake.ts'
 import { encodePart } from '../../../lake/paths.ts'
@@ -11,7 +12,7 @@ import { openSealed, sealJson } from '../../../lake/record/sealed-json.ts'
 import type { Storage } from '../../../storage/storage.ts'
 import type { SlotState } from '../continuity.ts'
 import type { Captured } from '../preflight.ts'
-import { type Lsn, parseLsn, printLsn } from '../wire/lsn.ts'
+import { type Layout, missedByLayout } from '../server/layout.ts'
 import { relationShape } from '../wire/relation.ts'
 import type { ServerIdentity } from '../wire/stream.ts'
 
@@ -32,6 +33,7 @@ export interface KeptTable {
   /** The server's own number of the table, and what the publication says of it. */
   readonly relation: number
   readonly published: string
+  readonly layout?: Layout
   readonly partitionBy: 'day' | 'hour'
   readonly shape: string
   /** Where it was copied. */
@@ -109,6 +111,9 @@ export function whyAnew(
   if (found.isPartitioned) return 'its partitions may be other ones'
   if (captured.digests.get(kept.table) !== kept.published) return 'its publication was altered'
   if (relationShape(found.relation, captured.types) !== kept.shape) return 'it has other columns, or another key'
+  const layout = captured.layouts.get(kept.table)
+  const missed = kept.layout === undefined || layout === undefined ? [] : missedByLayout(kept.layout, layout)
+  if (missed.length > 0) return missed.join('; ')
   return kept.partitionBy === source.partitionBy ? undefined : 'the log is split in another way'
 }
 

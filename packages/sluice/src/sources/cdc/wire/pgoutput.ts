@@ -6,8 +6,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { sluiceError } from '../../../base/errors.ts'
+import type { Lsn } from '../../../changes/lsn.ts'
 import type { Image } from './image.ts'
-import type { Lsn } from './lsn.ts'
 import { type Relation, type RelationColumn, type ReplicaIdentity, tableName } from './relation.ts'
 import { type TupleKind, tupleReader } from './tuple-image.ts'
 

@@ -4,7 +4,7 @@
  * Source: PostgreSQL, "Streaming Replication Protocol".
  */
 import { sluiceError } from '../../../base/errors.ts'
-import type { Lsn } from './lsn.ts'
+import type { Lsn } from '../../../changes/lsn.ts'
 import type { Micros } from './pgoutput.ts'
 
 /** Bytes before the message in a frame of data. */

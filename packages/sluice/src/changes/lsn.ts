@@ -3,7 +3,7 @@
  *
  * Kept as bigint, so that they compare with `<`; the text does not sort.
  */
-import { sluiceError } from '../../../base/errors.ts'
+import { sluiceError } from '../base/errors.ts'
 
 /** A position in the write-ahead log, in bytes. */
 export type Lsn = bigint

@@ -3,8 +3,8 @@
  * and the stream says nothing of it. So the set of partitions, and the files that their rows are in, are compared between readings.
  */
 import type pg from 'pg'
-import { quoteIdentifier } from '../../sql/quote.ts'
-import type { PublishedTable } from './published-tables.ts'
+import { quoteIdentifier } from '../../../sql/quote.ts'
+import type { PublishedTable } from '../published-tables.ts'
 
 /** The partitions of a table that have rows. */
 export interface Leaves {
@@ -21,6 +21,8 @@ export interface Leaf {
   readonly file: string
   /** The transaction that has given it its file last. */
   readonly filedBy: number
+  /** Why the server's log has no changes of it, where it has none. */
+  readonly unsent: string | undefined
   /** Whether it may have had rows before it was a partition. */
   readonly mayHaveCome: boolean
 }
@@ -28,10 +30,11 @@ export interface Leaf {
 // A table that CREATE TABLE ... PARTITION OF has made is as old as its link to the root; the row of a system column is never written again.
 const leavesSql = `
   SELECT l.relid::oid AS oid, n.nspname AS schema, c.relname AS name, pg_relation_filenode(l.relid) AS file, c.xmin AS filed_by,
-    a.xmin AS made_by, i.xmin AS linked_by, has_table_privilege(c.oid, 'SELECT') AS readable
+    a.xmin AS made_by, i.xmin AS linked_by, has_table_privilege(c.oid, 'SELECT') AS readable,
+    CASE WHEN c.relkind = 'f' THEN 'a foreign table' WHEN c.relpersistence <> 'p' THEN 'unlogged' END AS unsent
   FROM pg_partition_tree($1::oid) l JOIN pg_class c ON c.oid = l.relid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'ctid' JOIN pg_inherits i ON i.inhrelid = c.oid
-  WHERE l.isleaf AND c.relkind = 'r' ORDER BY l.relid`
+  WHERE l.isleaf AND c.relkind IN ('r', 'f') ORDER BY l.relid`
 
 /**
  * Asks for the partitions of a table. Those that are known are not looked into.
@@ -53,9 +56,14 @@ export async function leavesOf(
       row['readable'] === 't'
         ? `ONLY ${quoteIdentifier(row['schema']!)}.${quoteIdentifier(row['name']!)} WHERE`
         : `${root} WHERE tableoid = ${oid} AND`
+    const unsent = row['unsent'] ?? undefined
     leaves.push({
       ...{ oid, name: `${row['schema']}.${row['name']}`, file: row['file'] ?? '', filedBy: Number(row['filed_by']) },
-      mayHaveCome: isNew && (row['made_by'] !== row['linked_by'] || (await hasRowsOf(client, from, row['made_by']!))),
+      unsent,
+      mayHaveCome:
+        isNew &&
+        unsent === undefined &&
+        (row['made_by'] !== row['linked_by'] || (await hasRowsOf(client, from, row['made_by']!))),
     })
   }
   return leaves
@@ -71,6 +79,13 @@ async function hasRowsOf(client: pg.Client, from: string, transaction: string): 
     if ((error as { readonly code?: string }).code === '42501') return true
     throw error
   }
+}
+
+/** Partitions of which no change is ever sent, in words. @example unsentLeaves(leaves) // ['the partition public.sales_1 is unlogged: …'] */
+export function unsentLeaves(leaves: readonly Leaf[]): readonly string[] {
+  return leaves.flatMap(({ name, unsent }) =>
+    unsent === undefined ? [] : [`the partition ${name} is ${unsent}: the server sends no changes of it`],
+  )
 }
 
 /** Partitions, as a cursor has them. @example cursorLeaves(leaves, [748]) */
@@ -91,7 +106,7 @@ export function missedByLeaves(
 ): readonly string[] {
   const explained = new Set([...known.truncatedBy, ...truncatedBy])
   const left = new Map(Object.entries(known.files))
-  const missed: string[] = []
+  const missed: string[] = [...unsentLeaves(leaves)]
   for (const { oid, name, file, filedBy, mayHaveCome } of leaves) {
     const before = left.get(oid)
     left.delete(oid)
