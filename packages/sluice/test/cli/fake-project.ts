@@ -259,6 +259,7 @@ export async function fakeProject(
       }),
       loads: async () => [],
       openRead: () => openRead(lake, quarantined),
+      readWarehouse: async () => undefined,
       ...reading,
     },
     rollback: async (table, version) => {
