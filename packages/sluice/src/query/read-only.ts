@@ -1,6 +1,7 @@
 /** Decides whether a statement only reads tables: by DuckDB's own parser, never by looking at the text. */
 import { sluiceError } from '../base/errors.ts'
 import type { Session } from '../engines/engine.ts'
+import { type Node, nodesIn, type Reading, readingOf } from './reading.ts'
 
 /** Table functions that read nothing but their arguments; all others are refused (read_text, glob, query, duckdb_views …). */
 const harmless: ReadonlySet<string> = new Set([
@@ -25,13 +26,13 @@ interface Serialized {
 }
 
 /**
- * Refuses everything but one statement that reads tables.
+ * Refuses everything but one statement that reads tables; what it reads.
  *
  * @example await assertReadOnly(session, 'SELECT * FROM raw.sales')
  * @throws Query.NotReadOnly for what writes, attaches, sets, or reads files
  * @throws Query.Failed for what DuckDB cannot parse
  */
-export async function assertReadOnly(session: Session, sql: string): Promise<void> {
+export async function assertReadOnly(session: Session, sql: string): Promise<Reading> {
   const [row] = await session.all<{ json: string }>('SELECT json_serialize_sql($1::VARCHAR) AS json', [sql])
   const tree = JSON.parse(row?.json ?? '{"error":true}') as Serialized
   if (tree.error) {
@@ -43,17 +44,11 @@ export async function assertReadOnly(session: Session, sql: string): Promise<voi
   const statements = tree.statements ?? []
   if (statements.length !== 1)
     throw refused(statements.length === 0 ? 'nothing in it' : `${statements.length} statements`)
-  // A stack of its own: a deeply nested statement must not exhaust JavaScript's.
-  const open: unknown[] = [...statements]
-  while (open.length > 0) {
-    const node = open.pop()
-    if (typeof node !== 'object' || node === null) continue
-    assertHarmless(node as { readonly [key: string]: unknown })
-    open.push(...Object.values(node))
-  }
+  for (const node of nodesIn(statements)) assertHarmless(node)
+  return readingOf(statements[0], sql)
 }
 
-function assertHarmless(node: { readonly [key: string]: unknown }): void {
+function assertHarmless(node: Node): void {
   if (node['type'] === 'TABLE_FUNCTION') {
     const name = (node['function'] as { function_name?: string } | undefined)?.function_name?.toLowerCase()
     if (name === undefined || !harmless.has(name)) throw refused(`the table function ${name ?? 'without a name'}`)

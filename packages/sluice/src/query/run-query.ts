@@ -5,6 +5,7 @@ import type { EngineColumn, Session } from '../engines/engine.ts'
 import type { ReadContext } from '../run/api.ts'
 import { quoteText } from '../sql/quote.ts'
 import { assertReadOnly } from './read-only.ts'
+import { wordsOf } from './reading.ts'
 
 /** How much is read. */
 export interface QueryOptions {
@@ -61,8 +62,7 @@ export async function withQuery<T>(
   options: Pick<QueryOptions, 'signal'>,
   use: (stream: QueryStream) => Promise<T>,
 ): Promise<T> {
-  await using session = await openLocked(project, options.signal, { runs: wordsOf(sql).has('sluice') })
-  await assertReadOnly(session, sql)
+  await using session = await openLocked(project, options.signal, { sql })
   await verifyNamed(project, sql)
   try {
     const columns = await columnsOf(session, sql)
@@ -80,16 +80,20 @@ export async function withQuery<T>(
 /**
  * Opens a read session that can reach the lake and the warehouse, and nothing else: no other file, no network, no setting.
  *
+ * @param options `sql`: the statement that it is opened for, which is checked, and for which a warehouse on a server is asked
  * @example await using session = await openLocked(project)
+ * @throws Query.NotReadOnly, Query.Failed, Query.WarehouseTooLarge, Connection.*
  */
 export async function openLocked(
   project: ReadContext,
   signal?: AbortSignal,
-  { runs = false }: { readonly runs?: boolean } = {},
+  { sql }: { readonly sql?: string } = {},
 ): Promise<Session> {
-  const session = await project.openRead({ runs, ...(signal === undefined ? {} : { signal }) })
+  const stop = signal === undefined ? {} : { signal }
+  const session = await project.openRead({ runs: sql !== undefined && wordsOf(sql).has('sluice'), ...stop })
   const lake = resolve(project.root, project.definition.config.lake.path)
   try {
+    if (sql !== undefined) await project.readWarehouse(session, { ...(await assertReadOnly(session, sql)), ...stop })
     // The views read Parquet, so file access cannot simply be off: it is confined, and then nothing can be set any more.
     await session.run(`SET allowed_directories = [${quoteText(lake + sep)}]`)
     await session.run('SET enable_external_access = false')
@@ -116,10 +120,6 @@ function mayName(words: ReadonlySet<string>, table: string): boolean {
   const [layer, name] = table.toLowerCase().split('.') as [string, string]
   const isThere = (part: string): boolean => [...wordsOf(part)].every((word) => words.has(word))
   return isThere(layer) && (isThere(name) || isThere(`${name}__snapshot`))
-}
-
-function wordsOf(text: string): ReadonlySet<string> {
-  return new Set(text.toLowerCase().match(/[\p{L}\p{M}\p{N}_]+/gu))
 }
 
 /** Names as the rows have them: DuckDB's client writes a repeated name as `a:1`. */

@@ -52,7 +52,11 @@ export async function resolveTable(project: ReadContext, name: string): Promise<
   const target = name.replace(/^warehouse\.(main\.)?/, '')
   if (lake.includes(name)) return { kind: 'lake', name, relation: quoteName(name) }
   if (defined.warehouse.includes(target)) {
-    return { kind: 'warehouse', name: target, relation: quoteName(`warehouse.main.${target}`) }
+    return {
+      kind: 'warehouse',
+      name: target,
+      relation: quoteName(`warehouse.${target.includes('.') ? '' : 'main.'}${target}`),
+    }
   }
   const inLayers = lake.filter((table) => table.split('.')[1] === name)
   if (inLayers.length === 1) return { kind: 'lake', name: inLayers[0]!, relation: quoteName(inLayers[0]!) }

@@ -120,6 +120,23 @@ export interface ReadContext {
    * two views of runs are empty: for who asks nothing of them.
    */
   openRead(options?: { readonly signal?: AbortSignal; readonly runs?: boolean }): Promise<Session>
+  /**
+   * Brings into a read session what a statement reads of a warehouse that cannot be attached, which is one on a server; a server is asked for nothing else.
+   *
+   * @throws Connection.*, Query.WarehouseTooLarge
+   */
+  readWarehouse(session: Session, reading: WarehouseReading): Promise<void>
+}
+
+/** What a statement reads. */
+export interface WarehouseReading {
+  readonly relations: readonly { readonly catalog: string; readonly schema: string; readonly name: string }[]
+  /** Whether it asks what tables and columns there are. */
+  readonly lists: boolean
+  readonly mayRead: (column: string) => boolean
+  /** More rows than these are not needed. */
+  readonly rows?: number
+  readonly signal?: AbortSignal
 }
 
 /** An opened project: what it does. What it shows goes through `openReads` in `query/`. Closed by whoever opened it. */

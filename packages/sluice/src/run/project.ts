@@ -281,6 +281,10 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
           },
           signal,
         ),
+      readWarehouse: async (session, reading) => {
+        if (project.config.warehouse.kind === 'duckdb') return
+        await (await import('./read-warehouse.ts')).readServerTables(context, session, reading)
+      },
     },
     rollback: async (table, version) => {
       const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })

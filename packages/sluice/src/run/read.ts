@@ -2,7 +2,6 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { projectIndex } from '../definition/project-index.ts'
 import type { Session } from '../engines/engine.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import { relationOf, snapshotOf } from '../lake/relation.ts'
@@ -10,6 +9,7 @@ import { quarantineRelation } from '../quality/quarantine.ts'
 import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
 import type { ProjectContext } from './context.ts'
 import { isDamage } from './intact.ts'
+import { nameServerTables, putEmptyLedger } from './read-warehouse.ts'
 import { type SystemTables, systemColumns, systemRows } from './system-tables.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -32,7 +32,7 @@ export async function openReadSession(
   try {
     await attachTables(context, session, system.versions)
     await attachSystem(context, session, system)
-    if (warehouse.kind !== 'duckdb') await standInForServer(context, session, warehouse)
+    if (warehouse.kind !== 'duckdb') await nameServerTables(context, session)
     return session
   } catch (error) {
     await session.close()
@@ -117,9 +117,16 @@ async function attachSystem(context: ProjectContext, session: Session, system: S
   )
   const none = 'SELECT NULL::VARCHAR AS "table", NULL::BIGINT AS version WHERE false'
   await session.run(`CREATE VIEW sluice.quarantine AS ${selects.length === 0 ? none : selects.join(' UNION ALL ')}`)
-  if (context.project.config.warehouse.kind === 'duckdb' && (await context.warehouseExists())) {
-    await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
-  }
+  if (context.project.config.warehouse.kind === 'duckdb') await attachLedger(session)
+}
+
+/** A file in which nothing was loaded has no ledger, and there may be no file at all. */
+async function attachLedger(session: Session): Promise<void> {
+  const there = await session.all(
+    "SELECT 1 FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = 'sluice' AND table_name = 'load_ledger'",
+  )
+  if (there.length === 0) await putEmptyLedger(session)
+  else await session.run('CREATE VIEW sluice.loads AS SELECT * FROM warehouse.sluice.load_ledger')
 }
 
 /**
@@ -159,28 +166,6 @@ export async function damagedRefused(
     isDamaged = true
   }
   return isDamaged
-}
-
-/** A warehouse on a server cannot be attached. Its tables are there by name, and say where they can be read. */
-async function standInForServer(
-  { project }: ProjectContext,
-  session: Session,
-  { connection, schema }: { readonly connection: string; readonly schema: string },
-): Promise<void> {
-  await session.run("ATTACH ':memory:' AS warehouse")
-  const targets = projectIndex(project).loads.map(({ target }) => target)
-  const where = (name: string): string =>
-    quoteText(
-      `The warehouse is a PostgreSQL server, which this query cannot reach. Ask the server itself, as the connection "${connection}" names it: SELECT * FROM ${name}`,
-    )
-  for (const target of targets) {
-    const name = `${quoteIdentifier(schema)}.${quoteIdentifier(target)}`
-    await session.run(
-      `CREATE VIEW warehouse.main.${quoteIdentifier(target)} AS SELECT error(${where(name)}) AS warehouse`,
-    )
-  }
-  const ledger = `${schema === 'public' ? 'sluice' : `sluice_${schema}`}.load_ledger`
-  await session.run(`CREATE VIEW sluice.loads AS SELECT error(${where(ledger)}) AS warehouse`)
 }
 
 function columnNames(columns: string): string {

@@ -9,12 +9,14 @@ import type { LoadInput, LoadResult, Warehouse } from './warehouse.ts'
 /** What a warehouse brings along. */
 export interface WarehouseParts {
   readonly dialect: Dialect
-  /** Statements outside of a load, on the connection that is open now. */
-  readonly sql: () => SqlRunner
+  /** Runs statements outside of a load, in one transaction where sessions are not one's own. */
+  readonly outside: <T>(work: (sql: SqlRunner) => Promise<T>) => Promise<T>
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (sql: SqlRunner, table: string) => Promise<readonly FoundColumn[]>
   /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
   readonly load: (input: LoadInput) => Promise<LoadResult>
+  /** Of a warehouse that no query can attach. */
+  readonly copyOut?: Warehouse['copyOut']
   /** Called once. */
   readonly close: () => Promise<void>
 }
@@ -22,11 +24,10 @@ export interface WarehouseParts {
 /**
  * Makes a warehouse.
  *
- * @example assembleWarehouse({ dialect, sql: () => session, columnsOf, load, close: () => session.close() })
+ * @example assembleWarehouse({ dialect, outside: (work) => work(session), columnsOf, load, close: () => session.close() })
  */
-export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: WarehouseParts): Warehouse {
-  const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), table)
-  const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
+export function assembleWarehouse({ dialect, outside, columnsOf, load, copyOut, close }: WarehouseParts): Warehouse {
+  const hasLedger = async (sql: SqlRunner): Promise<boolean> => (await columnsOf(sql, 'sluice.load_ledger')).length > 0
   let closing: Promise<void> | undefined
   const closeOnce = (): Promise<void> => {
     closing ??= close()
@@ -34,13 +35,15 @@ export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: Ware
   }
   return {
     capabilities: { ownSchema: dialect.ownSchema },
-    drift: async (input) => {
-      const history = (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {}
-      return findDrift({ columnsOf: found, dialect }, input, history)
-    },
+    drift: (input) =>
+      outside(async (sql) => {
+        const history = (await hasLedger(sql)) ? await targetHistory(sql, dialect, input.target) : {}
+        return findDrift({ columnsOf: (table) => columnsOf(sql, table), dialect }, input, history)
+      }),
     load,
-    ledger: async (filter) => ((await hasLedger()) ? ledgerRows(sql(), dialect, filter) : []),
-    query: (statement, params) => sql().all(statement, params),
+    ledger: (filter) => outside(async (sql) => ((await hasLedger(sql)) ? ledgerRows(sql, dialect, filter) : [])),
+    query: (statement, params) => outside((sql) => sql.all(statement, params)),
+    ...(copyOut === undefined ? {} : { copyOut }),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   }
@@ -48,7 +51,9 @@ export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: Ware
 
 /** How a load's transaction begins and ends, where that is more than BEGIN and COMMIT. */
 export interface Transaction {
-  /** After BEGIN: locks, say. */
+  /** Begins it. @default BEGIN */
+  readonly begin?: () => Promise<void>
+  /** After it began: locks, say. */
   readonly begun?: () => Promise<void>
   /** @returns another result, where the ledger had to be asked what became of the load */
   readonly commit?: () => Promise<LoadResult | undefined>
@@ -58,9 +63,13 @@ export interface Transaction {
 export async function loadAndCommit(
   setting: LoadSetting,
   input: LoadInput,
-  { begun, commit = () => setting.sql.run('COMMIT').then(() => undefined) }: Transaction = {},
+  {
+    begin = () => setting.sql.run('BEGIN'),
+    begun,
+    commit = () => setting.sql.run('COMMIT').then(() => undefined),
+  }: Transaction = {},
 ): Promise<LoadResult> {
-  await setting.sql.run('BEGIN')
+  await begin()
   crashPoint('warehouse.load.after_begin')
   await begun?.()
   const result = await loadInTransaction(setting, input)

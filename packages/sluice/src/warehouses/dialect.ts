@@ -23,6 +23,10 @@ export interface Dialect {
   readonly roomForUpdates?: string
   /** The schema of Sluice's own tables, quoted. */
   readonly ownSchema: string
+  /** The table of a target, quoted, and qualified where a session's settings or temporary tables could give its name another meaning. */
+  table(target: string): string
+  /** A working table as the only one of its name that is dropped; and what stands after its name where it is made. */
+  readonly working: { readonly schema: string; readonly untilCommit: string }
   /**
    * The warehouse's type for an engine type.
    *

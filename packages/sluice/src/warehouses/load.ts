@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
 import { assert, sluiceError } from '../base/errors.ts'
-import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import { quoteIdentifier } from '../sql/quote.ts'
 import { areExact } from '../sql/types/lattice.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { classifyDrift, driftText, type FoundColumn, fittings, shapeOf } from './drift.ts'
@@ -57,7 +57,7 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   }
   const source = await staging.lake.from(input.relation)
   await refuseOtherRowCount(staging, input, source)
-  const target = quoteName(input.target)
+  const target = dialect.table(input.target)
   const fitted = await fitTarget(setting, input, history)
   const before = (dialect.countsByScan ? history.last?.total : undefined) ?? (await rowsOf(setting, input))
   const types = new Map((await setting.columnsOf(input.target)).map(({ name, type }) => [name.toLowerCase(), type]))
@@ -111,7 +111,7 @@ async function lookUp(
 
 /** The target's rows; of a dimension those of its history, without inferred members. */
 async function rowsOf({ sql, dialect }: LoadSetting, { load, target }: LoadInput): Promise<number> {
-  const rows = await countOf(sql, `SELECT count(*) FROM ${quoteName(target)}`)
+  const rows = await countOf(sql, `SELECT count(*) FROM ${dialect.table(target)}`)
   return load.mode === 'scd2'
     ? rows - (await countOf(sql, `SELECT count(*) FROM ${membersTable(target, dialect)}`))
     : rows
@@ -162,7 +162,7 @@ async function fitTarget(
   if (found.length === 0) {
     const [schema, table] = input.target.split('.', 2)
     if (table !== undefined) await setting.makeSchema(schema!)
-    const made = { name: quoteName(input.target), columns: targetColumns(input, dialect) }
+    const made = { name: dialect.table(input.target), columns: targetColumns(input, dialect) }
     await createTable(setting, made, mode.updates ? dialect.roomForUpdates : undefined)
     return { added: [], rebuilt: false }
   }
@@ -184,7 +184,7 @@ async function fitTarget(
   }
   for (const one of drift) {
     const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === one.column))
-    for (const table of [quoteName(input.target), ...beside.map(({ name }) => name)])
+    for (const table of [dialect.table(input.target), ...beside.map(({ name }) => name)])
       for (const statement of mend(dialect, one, rebuilt)) await sql.run(`ALTER TABLE ${table} ${statement}`)
   }
   return { added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column), rebuilt }
@@ -219,7 +219,9 @@ function driftError(
     (type) => dialect.columnType(type),
   ).flatMap(({ column, statement }) => {
     const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === column))
-    return [quoteName(target), ...beside.map(({ name }) => name)].map((table) => `ALTER TABLE ${table} ${statement}`)
+    return [dialect.table(target), ...beside.map(({ name }) => name)].map(
+      (table) => `ALTER TABLE ${table} ${statement}`,
+    )
   })
   return sluiceError('Warehouse.Drift', {
     ...{ target, mode: load.mode, rewrites: loadModes[load.mode].rewrites, statements },

@@ -9,7 +9,7 @@ import { sluiceError } from '../base/errors.ts'
 import { digest } from '../base/json.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import type { Load } from '../definition/types.ts'
-import { quoteIdentifier, quoteName } from '../sql/quote.ts'
+import { quoteIdentifier } from '../sql/quote.ts'
 import { areTimes, holds, isWhole } from '../sql/types/lattice.ts'
 import type { Dialect } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
@@ -172,7 +172,7 @@ function validVersion({ lookup, members, key, at }: FittedLookup, alias: string)
     qualified(name, alias),
   )
   const same = key.map(([name, row]) => `${qualified(name, alias)} = ${row('r')}`)
-  return `${quoteName(lookup.dimension)} AS ${alias} ON ${same.join(' AND ')} AND ${effective} <= ${at('r')} AND ${at('r')} < ${expiry}`
+  return `${members.dialect.table(lookup.dimension)} AS ${alias} ON ${same.join(' AND ')} AND ${effective} <= ${at('r')} AND ${at('r')} < ${expiry}`
 }
 
 function surrogateOf({ lookup, members, key }: FittedLookup, alias: string): string {

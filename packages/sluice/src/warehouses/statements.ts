@@ -69,8 +69,9 @@ export async function create(
   name: string,
   select: string,
 ): Promise<number> {
-  await sql.run(`DROP TABLE IF EXISTS ${name}`)
-  const rows = await countOf(sql, `CREATE TEMP TABLE ${name} AS ${select}`)
+  const { schema, untilCommit } = dialect.working
+  await sql.run(`DROP TABLE IF EXISTS ${schema}.${name}`)
+  const rows = await countOf(sql, `CREATE TEMP TABLE ${name} ${untilCommit} AS ${select}`)
   if (dialect.statistics !== undefined) await sql.run(dialect.statistics(name))
   return rows
 }

@@ -5,6 +5,7 @@
  * A table is never empty for a reader, whatever the mode.
  */
 import type { Load } from '../definition/types.ts'
+import type { EngineColumn } from '../engines/engine.ts'
 import type { Relation } from '../lake/relation.ts'
 import type { HeldSnapshot } from '../plan/types.ts'
 
@@ -122,6 +123,30 @@ export interface TargetDrift {
   readonly change: 'additive' | 'widening' | 'lossy' | 'destructive'
 }
 
+/** What a query needs of a table. */
+export interface TableToCopy {
+  /** A target, or `sluice.load_ledger`. */
+  readonly table: string
+  readonly mayRead: (column: string) => boolean
+  /** @default all */
+  readonly rows?: number
+}
+
+/** A table as it was copied out. */
+export interface CopiedTable {
+  /** All columns that it has, with the engine's types. */
+  readonly columns: readonly EngineColumn[]
+  /** None where only columns were asked for. */
+  readonly rows?: {
+    /** What stands after FROM in the engine's SQL, once, while the folder is there. */
+    readonly relation: string
+    readonly count: number
+    /** Those that were copied. */
+    readonly columns: readonly string[]
+  }
+  readonly bytes: number
+}
+
 /** What a warehouse can do; core code asks this, never which warehouse it is. */
 export interface WarehouseCapabilities {
   /** The schema of Sluice's own tables, quoted. */
@@ -137,6 +162,15 @@ export interface Warehouse extends AsyncDisposable {
   load(input: LoadInput): Promise<LoadResult>
   /** The newest ledger row of a target, or of a loadId. */
   ledger(filter: { readonly target?: string; readonly loadId?: string }): Promise<readonly LoadLedgerRow[]>
+  /**
+   * Copies tables into a folder, all as of one moment; nothing of a table that is not there. Only of a warehouse that no query can attach.
+   *
+   * @throws Query.WarehouseTooLarge
+   */
+  copyOut?(
+    tables: readonly TableToCopy[],
+    to: { readonly folder: string; readonly limitBytes: number },
+  ): Promise<readonly (CopiedTable | undefined)[]>
   /** Reads: parameters only as values. */
   query(sql: string, params?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
   close(): Promise<void>

@@ -260,6 +260,7 @@ export async function fakeProject(
       iceberg: async () => undefined,
       loads: async () => [],
       openRead: () => openRead(lake, quarantined),
+      readWarehouse: async () => undefined,
       ...reading,
     },
     rollback: async (table, version) => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Load } from '../../src/definition/types.ts'
 import type { Warehouse } from '../../src/warehouses/warehouse.ts'
 import { fromSelect, selectOf } from './select-relation.ts'
-import { columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
+import { behindPooler, columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
 
 const shape = columns({ id: 'INTEGER!', day: 'DATE', amount: 'DECIMAL(12,3)', note: 'VARCHAR' })
 const from = 'analytics.t'
@@ -13,7 +13,7 @@ const rowsIn = async (warehouse: Warehouse, table = 'target') =>
     Object.values(row),
   )
 
-describe.each(warehouses)('$name', ({ make }) => {
+describe.each([...warehouses, behindPooler])('$name', ({ make }) => {
   const replace: Load = { mode: 'replace', from }
   const incremental: Load = { mode: 'incremental', from, by: 'day' }
   const append: Load = { mode: 'append', from }

@@ -3,10 +3,12 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import { openReads, owner } from '../../src/query/reads.ts'
 import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { freshSchema, postgresServer } from './warehouses.ts'
+import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
+import { engine, freshSchema, postgresServer } from './warehouses.ts'
 
 async function shop(warehouse: string): Promise<{ readonly root: string; readonly schema: string }> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-postgres-run-'))
@@ -55,11 +57,129 @@ test('a project loads into PostgreSQL, twice, and the second time there is nothi
   expect((await openReads(project, owner()).query('SELECT count(*) AS n FROM analytics.fact_sales')).rows).toEqual([
     { n: '2' },
   ])
-  for (const table of ['warehouse.main.fact_sales', 'sluice.loads'])
-    await expect(openReads(project, owner()).query(`SELECT * FROM ${table}`)).rejects.toThrow(
-      'The warehouse is a PostgreSQL server',
-    )
   await client.end()
+})
+
+/** The only value of an answer, or its rows. */
+const answer = (project: Parameters<typeof openReads>[0]) => async (sql: string) => {
+  const { rows, columns } = await openReads(project, owner()).query(sql)
+  return rows.length === 1 && columns.length === 1 ? Object.values(rows[0]!)[0] : rows.map((row) => Object.values(row))
+}
+
+test('a query over the warehouse is answered from its rows, whatever its shape', async () => {
+  const { root, schema } = await shop("postgresWarehouse('star', { schema: 'SCHEMA' })")
+  await using project = await openProject(root)
+  const ask = answer(project)
+  expect(await ask('SELECT count(*) FROM sluice.loads'), 'before the first load').toBe('0')
+  await expect(ask('SELECT count(*) FROM warehouse.fact_sales')).rejects.toMatchObject({ name: 'Query.Failed' })
+  await project.run()
+  const client = await (await postgresServer()).superuserClient()
+  await client.query(
+    `INSERT INTO ${schema}.fact_sales (id, day, amount) SELECT i, '2026-02-01', i FROM generate_series(10, 5009) AS s(i);
+     ALTER TABLE ${schema}.fact_sales ADD COLUMN note text, ADD COLUMN raw bytea, ADD COLUMN at timestamptz, ADD COLUMN doc jsonb, ADD COLUMN "Mixed Case" text;
+     UPDATE ${schema}.fact_sales SET note = E'a,"b\\n', raw = '\\x00ff', at = '0044-03-15 01:02:03+00 BC', doc = '{"a":1}', "Mixed Case" = '' WHERE id = 1`,
+  )
+  const all = '5002'
+  for (const [sql, expected] of [
+    ['SELECT count(*) FROM warehouse.fact_sales', all],
+    ['SELECT count(*) FROM warehouse.main.dim_day', '2'],
+    ['SELECT count(*) FROM "WAREHOUSE"."main"."Fact_Sales"', all],
+    ['SELECT count(*) FROM (SELECT 1 AS x FROM warehouse.fact_sales)', all],
+    [
+      'SELECT count(*) FROM raw.sales AS r WHERE exists (SELECT 1 FROM warehouse.fact_sales AS w WHERE w.id = r.id + 1)',
+      '1',
+    ],
+    ['SELECT (SELECT count(*) FROM warehouse.fact_sales) = count(*) FROM stage_none.x', undefined],
+    ['SELECT (SELECT count(*) FROM warehouse.fact_sales) = count(*) AS same FROM raw.sales', false],
+    ['WITH f AS (FROM warehouse.fact_sales), g AS (SELECT count(*) AS n FROM f) SELECT n FROM g', all],
+    ['SELECT count(*) FROM raw.sales JOIN warehouse.fact_sales USING (id)', '2'],
+    ['SELECT count(*) FROM raw.sales NATURAL JOIN warehouse.fact_sales', '2'],
+    ['SELECT count(*) FROM (SELECT id FROM raw.sales EXCEPT SELECT id FROM warehouse.fact_sales)', '0'],
+    ['SELECT count(*) FROM (SELECT id FROM warehouse.fact_sales INTERSECT SELECT id FROM raw.sales)', '2'],
+    [
+      'SELECT count(*) FROM raw.sales AS r, LATERAL (SELECT 1 FROM warehouse.fact_sales AS w WHERE w.id <> r.id)',
+      '10002',
+    ],
+    ['SELECT count(*) FROM (FROM warehouse.fact_sales LIMIT 7)', '7'],
+    ['SELECT sum(amount) FROM warehouse.fact_sales WHERE id < 3', '3.75'],
+    ['SELECT count(f) FROM warehouse.fact_sales AS f', all],
+    ['SELECT count(DISTINCT fact_sales) FROM warehouse.fact_sales', all],
+    ["SELECT count(DISTINCT COLUMNS(c -> c = 'id')) FROM warehouse.fact_sales", all],
+    ['SELECT count(*) FROM sluice.loads', '2'],
+    ['SELECT sum(version) FROM warehouse.sluice.load_ledger', '2'],
+    ['SELECT max(id) FROM (TABLE warehouse.fact_sales)', 5009],
+    ['SELECT count(*) FROM warehouse.fact_sales WHERE note IS NULL', '5001'],
+  ] as const)
+    if (expected === undefined) await expect(ask(sql), sql).rejects.toMatchObject({ name: 'Query.Failed' })
+    else expect(await ask(sql), sql).toEqual(expected)
+  expect(await ask('SELECT note, hex(raw), "at", doc, "mixed case" FROM warehouse.fact_sales WHERE id = 1')).toEqual([
+    ['a,"b\n', '00FF', '0044-03-15 (BC) 01:02:03+00', '{"a": 1}', ''],
+  ])
+  expect(await ask('SELECT 1 FROM warehouse.fact_sales LIMIT 3')).toHaveLength(3)
+  expect((await openReads(project, owner()).preview('fact_sales', { limit: 3 })).rows).toHaveLength(3)
+  const described = (await openReads(project, owner()).query('DESCRIBE warehouse.fact_sales')).rows
+  expect(described.slice(0, 3).map((row) => [row['column_name'], row['column_type']])).toEqual([
+    ['id', 'INTEGER'],
+    ['day', 'DATE'],
+    ['amount', 'DECIMAL(12,2)'],
+  ])
+  const names =
+    "SELECT column_name FROM information_schema.columns WHERE table_name = 'dim_day' AND table_catalog = 'warehouse' AND ordinal_position = 2"
+  expect(await ask(names)).toBe('id')
+  await client.end()
+})
+
+test('a warehouse that cannot be reached is an error by name, and only for what reads it', async () => {
+  const { root } = await shop("postgresWarehouse('star', { schema: 'SCHEMA' })")
+  {
+    await using project = await openProject(root)
+    await project.run()
+  }
+  const config = join(root, 'sluice.config.ts')
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/port: \d+/, 'port: 1'))
+  await using project = await openProject(root)
+  const ask = answer(project)
+  expect(await ask('SELECT count(*) FROM raw.sales')).toBe('2')
+  expect(await ask('SELECT count(*) FROM sluice.versions')).toBe('2')
+  expect(await ask('SELECT count(*) FROM (SHOW TABLES)')).toBe('0')
+  for (const sql of [
+    'SELECT count(*) FROM warehouse.dim_day',
+    'SELECT 1 FROM sluice.loads',
+    'DESCRIBE warehouse.dim_day',
+  ])
+    await expect(ask(sql), sql).rejects.toMatchObject({ name: 'Connection.Unreachable' })
+})
+
+test('what is not brought from the server cannot be read, and too much is refused by name', async () => {
+  const { root, schema } = await shop("postgresWarehouse('star', { schema: 'SCHEMA' })")
+  await using project = await openProject(root)
+  await project.run()
+  const context = project[readContext]
+  await using session = await context.openRead()
+  for (const sql of [
+    'SELECT count(*) FROM warehouse.dim_day',
+    'SELECT 1 WHERE EXISTS (SELECT 1 FROM warehouse.dim_day)',
+    'SELECT 1 FROM sluice.loads',
+  ])
+    await expect(session.all(sql), sql).rejects.toThrow('was not brought from the server')
+  const relations = [{ catalog: '', schema: 'warehouse', name: 'dim_day' }]
+  await context.readWarehouse(session, { relations, lists: false, mayRead: (column) => column === 'id' })
+  expect(await session.all('SELECT sum(id)::INTEGER AS n FROM warehouse.dim_day')).toEqual([{ n: 3 }])
+  await expect(session.all('SELECT amount FROM warehouse.dim_day')).rejects.toThrow('was not brought from the server')
+  const { settings } = await freshSchema()
+  await using warehouse = await openPostgresWarehouse({
+    settings,
+    schema,
+    engine,
+    clock: systemClock,
+    folder: tmpdir(),
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-copy-out-'))
+  const wanted = [{ table: 'dim_day', mayRead: () => true }]
+  await expect(warehouse.copyOut!(wanted, { folder, limitBytes: 40 })).rejects.toMatchObject({
+    name: 'Query.WarehouseTooLarge',
+    params: { table: 'dim_day', bytes: 40 },
+  })
 })
 
 test('a check reaches no server; a plan has to', async () => {

@@ -15,6 +15,7 @@ import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
 import { postgresDialect } from '../../src/warehouses/postgres/dialect.ts'
 import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { LoadColumn, LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
+import { hostileSettings, hostileSetUp, type Pooler, startPooler } from '../doubles/pooler.ts'
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
 import { readingSelects, selectOf } from './select-relation.ts'
 
@@ -41,7 +42,11 @@ export interface WarehouseUnderTest {
 }
 
 let server: Promise<PostgresServer> | undefined
-afterAll(async () => (await server)?.stop())
+let pooler: Promise<Pooler> | undefined
+afterAll(async () => {
+  await (await pooler)?.[Symbol.asyncDispose]()
+  await (await server)?.stop()
+})
 
 /** The one server of a test file, started by its first test that needs it. */
 export function postgresServer(): Promise<PostgresServer> {
@@ -58,6 +63,15 @@ export function settingsOf({ host, port, user, password, database }: PostgresSer
     tls: 'off',
     connectTimeoutSeconds: 10,
   }
+}
+
+/** A pooler before the server, whose sessions another client leaves with settings that spoil everything. */
+export async function hostilePooler(): Promise<Pooler> {
+  pooler ??= postgresServer().then(async (running) => {
+    await hostileSetUp(running)
+    return startPooler(running, { left: hostileSettings })
+  })
+  return pooler
 }
 
 let schemas = 0
@@ -98,6 +112,21 @@ export const warehouses: readonly WarehouseUnderTest[] = [
     },
   },
 ]
+
+/** PostgreSQL again, through a pooler in transaction mode whose other client is hostile. */
+export const behindPooler: WarehouseUnderTest = {
+  name: 'postgres behind a pooler',
+  rounds: 0,
+  make: async () => {
+    const { settings, schema } = await freshSchema()
+    const { port } = await hostilePooler()
+    const clock = tickingClock()
+    return {
+      dialect: postgresDialect(schema),
+      open: () => openPostgresWarehouse({ settings: { ...settings, port }, schema, engine, clock, folder: tmpdir() }),
+    }
+  },
+}
 
 /** Columns from `name: type`; a trailing `!` means that NULL is not legal. */
 export function columns(of: { readonly [name: string]: string }): readonly LoadColumn[] {

@@ -113,6 +113,17 @@ export const cliErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Query.WarehouseTooLarge': entry<{ table: string; bytes: number }>({
+    code: 'SLU4999',
+    title: 'A query needs more of a PostgreSQL warehouse than can be brought here.',
+    message: ({ table, bytes }) =>
+      `The query reads "${table}" of the PostgreSQL warehouse, whose rows have to be brought here first, and with that it would be more than ${Math.round(bytes / 1e6)} MB; nothing was answered.`,
+    hint: () => 'Name only the columns that it needs, add LIMIT where a few rows are enough, or ask the server itself.',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'A query runs on this machine. Of a PostgreSQL warehouse it brings the columns that it names, and all rows of the tables that it reads; conditions are applied here.',
+  }),
   Unexpected: entry<{ detail: string }>({
     code: 'SLU9002',
     title: 'Something happened that Sluice did not foresee.',

@@ -177,4 +177,27 @@ export const connectionErrors = {
     retry: 'terminal',
     exit: 1,
   }),
+  'Connection.Pooled': entry<{ connection: string; what: string }>({
+    code: 'SLU3198',
+    title: 'A pooler stands between Sluice and a PostgreSQL server.',
+    message: ({ connection, what }) =>
+      `The connection "${connection}" ends at a pooler, which may lend another session of the server for each transaction, and ${what}.`,
+    hint: () => 'Nothing was read or written. Let the connection name the server itself. Then: sluice doctor',
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'The process that a pooler names at the login is not the one that answers. Loads, queries, functions and procedures work behind a pooler, because each is one transaction with its own settings; changes of a database are read by sessions that last.',
+  }),
+  'Connection.Unsettled': entry<{ connection: string; settings: string }>({
+    code: 'SLU3199',
+    title: 'A PostgreSQL session has settings that cannot be changed.',
+    message: ({ connection, settings }) =>
+      `A transaction of the connection "${connection}" needs its own settings, and the session still has: ${settings}.`,
+    hint: () =>
+      'Nothing was read or written. Another client of the same pooler has probably made them; let the pooler reset its sessions (server_reset_query), or connect to the server itself. Then: sluice doctor',
+    retry: 'transient',
+    exit: 3,
+    explanation:
+      'A pooler in transaction mode lends sessions that other clients have changed. Sluice makes every setting that it depends on inside of each transaction, and reads them back before it does anything else.',
+  }),
 } as const

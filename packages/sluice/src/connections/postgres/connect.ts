@@ -13,8 +13,8 @@ import { connectError } from './errors.ts'
 /** The npm packages that are needed, with the versions that this code is tested with. */
 export const packages = { pg: '8.23.1', 'pg-copy-streams': '7.0.0' } as const
 
-/** Fixed for each session, so that a value's text depends on nothing but the value (SR-14). */
-const session: Readonly<Record<string, string>> = {
+/** Fixed for each session or transaction, so that a value's text depends on nothing but the value (SR-14), and no limit of others ends a statement. */
+export const fixedSettings: Readonly<Record<string, string>> = {
   client_encoding: 'UTF8',
   client_min_messages: 'notice',
   standard_conforming_strings: 'on',
@@ -45,8 +45,21 @@ export interface ConnectOptions {
   readonly applicationName: string
 }
 
+/** Clients whose server sessions are lent by a pooler. */
+const pooled = new WeakSet<pg.Client>()
+
 /**
- * Opens a connection whose every value is text, with the session's settings fixed. Who opens it ends it.
+ * Whether a pooler stands between: each transaction may then run in another session of the server, with the settings that another client left there.
+ * It is known by the process that was named at the login, which is not the one that answers.
+ *
+ * @example if (isPooled(client)) await beginSettled(client, { connection })
+ */
+export function isPooled(client: pg.Client): boolean {
+  return pooled.has(client)
+}
+
+/**
+ * Opens a connection whose every value is text, with the session's settings fixed, except behind a pooler: see {@link isPooled}. Who opens it ends it.
  *
  * A connection that is lost later makes the running query reject, and the client emit `end`; it never raises an unhandled `error`.
  *
@@ -81,7 +94,9 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
   try {
     options.signal?.throwIfAborted()
     await client.connect()
-    await client.query(sessionSql(session))
+    if (!options.replication) await notePooler(client)
+    // Behind a pooler they would be made in a session that is somebody else's a moment later.
+    if (!isPooled(client)) await client.query(sessionSql(fixedSettings))
     return client
   } catch (error) {
     dropPostgres(client)
@@ -89,6 +104,11 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
   } finally {
     options.signal?.removeEventListener('abort', abort)
   }
+}
+
+async function notePooler(client: pg.Client): Promise<void> {
+  const { rows } = await client.query('SELECT pg_catalog.pg_backend_pid() AS pid')
+  if (Number(rows[0]?.pid) !== (client as pg.Client & { readonly processID: number }).processID) pooled.add(client)
 }
 
 /**
@@ -99,7 +119,7 @@ export async function connectPostgres(settings: ConnectionSettings, options: Con
  */
 export async function freshSession(client: pg.Client, timeoutMs: number): Promise<void> {
   await client.query('DISCARD ALL')
-  await client.query(sessionSql({ ...session, statement_timeout: String(Math.round(timeoutMs)) }))
+  await client.query(sessionSql({ ...fixedSettings, statement_timeout: String(Math.round(timeoutMs)) }))
   // Ends what the server does for a connection that was dropped, within a second. Servers before 14, and some systems, cannot look.
   const watch = `SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'`
   await client.query(watch).catch(() => undefined)

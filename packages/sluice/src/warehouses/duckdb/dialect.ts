@@ -1,4 +1,5 @@
 /** DuckDB's own spellings. */
+import { quoteName } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
 
 /** The dialect of DuckDB. */
@@ -8,6 +9,8 @@ export const duckDbDialect: Dialect = {
   rowAddress: 'rowid',
   countsByScan: false,
   ownSchema: 'sluice',
+  table: quoteName,
+  working: { schema: 'temp', untilCommit: '' },
   columnType: (engineType) => engineType,
   heldAs: (engineType) => engineType,
   differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,

@@ -12,7 +12,7 @@ export function duckDbStaging(sql: Staging['lake']): Staging {
   return {
     lake: sql,
     create: async (name, select) => {
-      await sql.run(`DROP TABLE IF EXISTS ${name}`)
+      await sql.run(`DROP TABLE IF EXISTS temp.${name}`)
       return countOf(sql, `CREATE TEMP TABLE ${name} AS ${select}`)
     },
     bring: relation,

@@ -79,7 +79,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
   }
   return assembleWarehouse({
     dialect: duckDbDialect,
-    sql: () => session,
+    outside: (work) => work(session),
     columnsOf: (_, table) => columnsOf(session, table),
     load: (input) => load(session, setting, input),
     async close() {

@@ -64,7 +64,7 @@ async function appendByColumn(context: LoadContext, batch: string): Promise<Load
     'sluice_loaded',
     `SELECT batch, row_count FROM ${batches} WHERE target = ${quoteText(input.target)}`,
   )
-  await lake.run('DROP TABLE IF EXISTS sluice_batch')
+  await lake.run('DROP TABLE IF EXISTS temp.sluice_batch')
   await lake.run(
     `CREATE TEMP TABLE sluice_batch AS
      SELECT n.batch, n.row_count, CAST(o.row_count AS BIGINT) AS loaded

@@ -117,7 +117,7 @@ async function compareKeys(
         `(SELECT * FROM ${loaded} AS l WHERE key_value IN (SELECT sluice_key FROM sluice_candidates))`,
       ]
     : [`${source} AS s`, loaded]
-  await lake.run('DROP TABLE IF EXISTS sluice_delta')
+  await lake.run('DROP TABLE IF EXISTS temp.sluice_delta')
   // What is remembered is the key as text, so that keys of any type share one table; it reads as the target's type, which holds every key's.
   // Of the hashes of a key's rows one is summed in 128 bits, and hashes of them combined by XOR: neither depends on the order of rows.
   await lake.run(
@@ -157,7 +157,7 @@ async function findCandidates(
   const inside = went.map(
     ({ min, max }) => `${value('key_value')} BETWEEN ${value(quoteText(min))} AND ${value(quoteText(max))}`,
   )
-  await lake.run('DROP TABLE IF EXISTS sluice_candidates')
+  await lake.run('DROP TABLE IF EXISTS temp.sluice_candidates')
   await lake.run(
     `CREATE TEMP TABLE sluice_candidates AS
      SELECT sluice_key, ${value('sluice_key')} AS sluice_value

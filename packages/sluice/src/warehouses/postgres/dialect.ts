@@ -1,6 +1,6 @@
 /** PostgreSQL's own spellings. https://www.postgresql.org/docs/current/datatype.html */
 import { sluiceError } from '../../base/errors.ts'
-import { quoteIdentifier } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
 
 /** Engine type → PostgreSQL's type that holds each of its values exactly, and the engine type that it is found as. */
@@ -49,6 +49,10 @@ export function postgresDialect(schema: string): Dialect {
     // A row that is changed stays on its page then, and no index has to be told.
     roomForUpdates: 'WITH (fillfactor = 90)',
     ownSchema: quoteIdentifier(ownSchemaName(schema)),
+    table: (target) =>
+      target.includes('.') ? quoteName(target) : `${quoteIdentifier(schema)}.${quoteIdentifier(target)}`,
+    // A session of a pooler is somebody else's after the COMMIT.
+    working: { schema: 'pg_temp', untilCommit: 'ON COMMIT DROP' },
     columnType: (engineType) => typeOf(engineType)[0],
     heldAs: (engineType) => typeOf(engineType)[1],
     differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
@@ -82,6 +86,31 @@ export function engineTypeOf(formatted: string): string {
   const timestamp = /^timestamp\(([036])\) without time zone$/.exec(formatted)
   if (timestamp !== null) return { 0: 'TIMESTAMP_S', 3: 'TIMESTAMP_MS' }[timestamp[1] as string] ?? 'TIMESTAMP'
   return Object.values(types).find(([postgres]) => postgres === formatted)?.[1] ?? formatted.toUpperCase()
+}
+
+/**
+ * The engine type as which a query reads a column: text, where the engine has no type for all of its values.
+ *
+ * @example readType('jsonb') // 'VARCHAR'
+ */
+export function readType(formatted: string): string {
+  const type = engineTypeOf(formatted)
+  const isKnown =
+    /^(DECIMAL|VARCHAR)\(|^TIMESTAMP_/.test(type) || Object.values(types).some(([, heldAs]) => heldAs === type)
+  return isKnown ? type : 'VARCHAR'
+}
+
+/**
+ * A text that PostgreSQL wrote, as the engine's value.
+ *
+ * @example readExpression('BLOB', 'c') // 'unhex(substr(c, 3))'
+ */
+export function readExpression(type: string, text: string): string {
+  if (type === 'VARCHAR') return text
+  if (type === 'BLOB') return `unhex(substr(${text}, 3))`
+  if (type.startsWith('DATE') || type.startsWith('TIMESTAMP'))
+    return `CAST(regexp_replace(${text}, '^([^ ]+)(.*) BC$', '\\1 (BC)\\2') AS ${type})`
+  return `CAST(${text} AS ${type})`
 }
 
 /**

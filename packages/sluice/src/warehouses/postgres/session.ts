@@ -4,6 +4,7 @@ import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { connectPostgres, packages } from '../../connections/postgres/connect.ts'
 import { isLost, sqlState } from '../../connections/postgres/errors.ts'
+import { beginSettled, type SettledOptions, type SettledTransaction } from '../../connections/postgres/settled.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
 import type { SqlRunner } from '../dialect.ts'
 
@@ -25,33 +26,44 @@ function double(text: string): number | string {
 const types = { getTypeParser: (oid: number) => parsers[oid] ?? ((text: string) => text) }
 
 /**
- * Opens a loader's connection, in whose statements a table without a schema is in `schema`.
+ * Opens a loader's connection. Nothing is set in its session, which a pooler may lend to others: see {@link beginLoader}.
  *
  * @throws Connection.* as the server cannot be reached
  */
-export async function openLoader(
-  settings: ConnectionSettings,
-  schema: string,
-  signal: AbortSignal | undefined,
-): Promise<pg.Client> {
+export async function openLoader(settings: ConnectionSettings, signal: AbortSignal | undefined): Promise<pg.Client> {
   await refuseMissingDriver(settings.name)
-  const client = await connectPostgres(settings, {
+  return connectPostgres(settings, {
     applicationName: 'sluice load',
     ...(signal === undefined ? {} : { signal }),
   })
-  const fixed = {
-    search_path: quoteIdentifier(schema),
+}
+
+/**
+ * Begins a transaction in whose statements a table without a schema is in `schema`. In a load working tables come first; targets are named with their
+ * schema there, for a temporary table that another client has left would be found first.
+ *
+ * @param temporary where temporary tables are looked for
+ * @throws Connection.Unsettled
+ */
+export function beginLoader(
+  client: pg.Client,
+  { name }: Pick<ConnectionSettings, 'name'>,
+  schema: string,
+  temporary: 'first' | 'last',
+  mode: SettledOptions['mode'] = 'READ COMMITTED READ WRITE',
+): Promise<SettledTransaction> {
+  const also = {
+    search_path: `${quoteIdentifier(schema)}${temporary === 'last' ? ', pg_temp' : ''}`,
     client_min_messages: 'warning',
     // Compiling plans takes longer than the statements of a load.
     jit: 'off',
-    work_mem: "'64MB'",
-    temp_buffers: "'64MB'",
+    work_mem: '64MB',
+    // A policy that would hide rows of a target from the loader is an error, not fewer rows.
+    row_security: 'off',
     // A loader that is gone is noticed while a statement runs, and its locks are given back.
-    client_connection_check_interval: "'5s'",
+    client_connection_check_interval: '5s',
   }
-  const statements = Object.entries(fixed).map(([name, value]) => `SET ${name} TO ${value}`)
-  await client.query(statements.join('; '))
-  return client
+  return beginSettled(client, { connection: name, also, mode })
 }
 
 /** The driver's other half is needed at the first row only; that it is missing is reported before anything was begun. */

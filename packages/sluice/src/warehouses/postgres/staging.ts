@@ -60,7 +60,9 @@ export async function postgresStaging({ lake, client, dialect, folder }: Staging
   const create = async (name: string, select: string): Promise<number> => {
     const columns = await lake.describe(select)
     const list = columns.map(({ name: column, type }) => `${quoteIdentifier(column)} ${dialect.columnType(type)}`)
-    await client.query(`DROP TABLE IF EXISTS pg_temp.${name}; CREATE TEMP TABLE ${name} (${list.join(', ')})`)
+    await client.query(
+      `DROP TABLE IF EXISTS pg_temp.${name}; CREATE TEMP TABLE ${name} (${list.join(', ')}) ON COMMIT DROP`,
+    )
     const rows = await copy(
       name,
       columns.map((column) => column.name),

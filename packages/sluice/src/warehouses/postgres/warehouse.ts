@@ -8,11 +8,13 @@ import type pg from 'pg'
 import type { Clock } from '../../base/clock.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
 import { sha256 } from '../../base/json.ts'
+import { turns } from '../../base/queue.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres } from '../../connections/postgres/connect.ts'
 import { isLost } from '../../connections/postgres/errors.ts'
+import { beginSettled, type SettledOptions, type SettledTransaction } from '../../connections/postgres/settled.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
-import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
 import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
 import type { FoundColumn } from '../drift.ts'
@@ -20,9 +22,10 @@ import { ledgerRows } from '../ledger.ts'
 import type { LoadSetting } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
 import { columnList } from '../statements.ts'
-import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import type { CopiedTable, LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import { copyTable } from './copy-out.ts'
 import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
-import { isContended, loadError, openLoader, sqlRunner, whyOf } from './session.ts'
+import { beginLoader, isContended, loadError, openLoader, sqlRunner, whyOf } from './session.ts'
 import { postgresStaging } from './staging.ts'
 
 /** How a PostgreSQL warehouse is opened. */
@@ -46,6 +49,8 @@ export interface PostgresWarehouseOptions {
 /** WH-14: a transaction that had to give way is begun again, whole. */
 const attempts = 5
 
+const cancelWithinMs = 5000
+
 /**
  * Opens the warehouse; any number of processes may have it open.
  *
@@ -55,8 +60,9 @@ const attempts = 5
 export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
   const { settings, schema = 'public', guard = (connect) => connect(), signal } = options
   const dialect = postgresDialect(schema)
-  const connect = (stop?: AbortSignal): Promise<pg.Client> => guard(() => openLoader(settings, schema, stop))
+  const connect = (stop?: AbortSignal): Promise<pg.Client> => guard(() => openLoader(settings, stop))
   const connection: Connection = { client: await connect(signal), connect }
+  const inTurn = turns()
   let lake: Promise<Session> | undefined
   const openLake = (): Promise<Session> => {
     lake ??= options.engine.open(signal === undefined ? {} : { signal })
@@ -64,9 +70,34 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
   }
   return assembleWarehouse({
     dialect,
-    sql: () => sqlRunner(connection.client),
+    outside: (work) => inTurn(() => outside({ settings, schema, connection }, work)),
     columnsOf: (sql, table) => columnsOf(sql, schema, table),
-    load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
+    copyOut: (tables, to) =>
+      inTurn(() =>
+        outside(
+          { settings, schema, connection },
+          async (sql) => {
+            const copied: (CopiedTable | undefined)[] = []
+            let spare = to.limitBytes
+            for (const wanted of tables) {
+              const columns = await formattedColumns(sql, schema, wanted.table)
+              const parts = {
+                columns,
+                wanted,
+                spare,
+                folder: to.folder,
+                table: tableOf(schema, wanted.table).map(quoteIdentifier).join('.'),
+              }
+              const one = columns.length === 0 ? undefined : await copyTable(connection.client, parts)
+              spare -= one?.bytes ?? 0
+              copied.push(one)
+            }
+            return copied
+          },
+          'REPEATABLE READ READ ONLY',
+        ),
+      ),
+    load: (input) => inTurn(() => load({ ...options, schema, dialect, connection, openLake }, input)),
     close: async () => {
       await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
     },
@@ -76,6 +107,8 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
 interface Connection {
   /** Another one after the connection was lost. */
   client: pg.Client
+  /** The load's transaction that runs. */
+  running?: SettledTransaction
   readonly connect: (signal?: AbortSignal) => Promise<pg.Client>
 }
 
@@ -84,6 +117,23 @@ interface Loader extends PostgresWarehouseOptions {
   readonly dialect: Dialect
   readonly connection: Connection
   readonly openLake: () => Promise<Session>
+}
+
+/** Runs statements in a transaction of their own. */
+async function outside<T>(
+  { settings, schema, connection: { client } }: Pick<Loader, 'settings' | 'schema' | 'connection'>,
+  work: (sql: SqlRunner) => Promise<T>,
+  mode?: SettledOptions['mode'],
+): Promise<T> {
+  try {
+    await beginLoader(client, settings, schema, 'last', mode)
+    const result = await work(sqlRunner(client))
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
 }
 
 async function load(loader: Loader, input: LoadInput): Promise<LoadResult> {
@@ -119,15 +169,19 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
     ...{ sql, dialect, staging, clock },
     columnsOf: (table) => columnsOf(sql, schema, table),
     makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
-    index: (table, columns) => makeIndex(sql, table, columns),
+    index: (table, columns) => makeIndex(sql, schema, table, columns),
   }
   // Awaited here: staging ends with this function.
   return await loadAndCommit(setting, input, {
+    async begin() {
+      connection.running = await beginLoader(client, loader.settings, schema, 'first')
+      input.signal?.throwIfAborted()
+    },
     async begun() {
       for (const table of [input.target, ...lookedUpBy(input.load)]) {
         await takeTurn(loader, sql, table)
         if ((await setting.columnsOf(table)).length > 0)
-          await sql.run(`LOCK TABLE ${quoteName(table)} IN SHARE ROW EXCLUSIVE MODE`)
+          await sql.run(`LOCK TABLE ${dialect.table(table)} IN SHARE ROW EXCLUSIVE MODE`)
       }
       await makeSchema(sql, schema)
     },
@@ -163,7 +217,7 @@ async function askLedger(loader: Loader, input: LoadInput, lost: unknown): Promi
     dropPostgres(connection.client)
     connection.client = await connection.connect()
     const sql = sqlRunner(connection.client)
-    await sql.run('BEGIN')
+    await beginLoader(connection.client, loader.settings, schema, 'last')
     await takeTurn(loader, sql, target)
     const there = (await columnsOf(sql, schema, 'sluice.load_ledger')).length > 0
     const [row] = there ? await ledgerRows(sql, dialect, { loadId }) : []
@@ -179,12 +233,8 @@ async function askLedger(loader: Loader, input: LoadInput, lost: unknown): Promi
 function cancelOnAbort({ connection, openLake }: Loader, signal: AbortSignal | undefined): () => Promise<void> {
   let cancelled: Promise<unknown> = Promise.resolve()
   const cancel = (): void => {
-    const { processID } = connection.client as pg.Client & { readonly processID: number }
     void openLake().then((lake) => lake.interrupt())
-    cancelled = connection
-      .connect()
-      .then((other) => other.query('SELECT pg_cancel_backend($1)', [processID]).finally(() => other.end()))
-      .catch(() => dropPostgres(connection.client))
+    cancelled = stopRunning(connection).catch(() => dropPostgres(connection.client))
   }
   signal?.addEventListener('abort', cancel)
   return async () => {
@@ -193,18 +243,37 @@ function cancelOnAbort({ connection, openLake }: Loader, signal: AbortSignal | u
   }
 }
 
+/** Stops the load's transaction and no other: its session may be lent to somebody else by now. */
+async function stopRunning({ running, connect }: Connection): Promise<void> {
+  if (running === undefined) return
+  // A pooler may have no session left for this, while the load has one.
+  const within = AbortSignal.timeout(cancelWithinMs)
+  const other = await connect(within)
+  within.addEventListener('abort', () => dropPostgres(other))
+  try {
+    // As another role it might not see what is running.
+    await beginSettled(other, { connection: 'warehouse' })
+    const it = 'SELECT pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND xact_start = $2'
+    await other.query(it, [running.pid, running.began])
+    await other.query('COMMIT')
+  } finally {
+    void other.end().catch(() => undefined)
+  }
+}
+
 /** The right to make a schema is asked for only where it is missing. */
 async function makeSchema(sql: SqlRunner, schema: string): Promise<void> {
-  const there = await sql.all('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  const there = await sql.all('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema])
   if (there.length === 0) await sql.run(`CREATE SCHEMA ${quoteIdentifier(schema)}`)
 }
 
 /** Makes the index by which a mode finds rows again. Its name follows from the table and the columns; one that was dropped is made again. */
-async function makeIndex(sql: SqlRunner, table: string, columns: readonly string[]): Promise<void> {
+async function makeIndex(sql: SqlRunner, schema: string, table: string, columns: readonly string[]): Promise<void> {
   if (columns.length === 0) return
-  const name = `sluice_${sha256(`${table} ${columnList(columns)}`).slice(0, 24)}`
+  const own = table.replace(`${quoteIdentifier(schema)}.`, '')
+  const name = `sluice_${sha256(`${own} ${columnList(columns)}`).slice(0, 24)}`
   const there = await sql.all(
-    'SELECT 1 FROM pg_index WHERE indrelid = $1::regclass AND indexrelid::regclass::text LIKE $2',
+    'SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1::regclass AND indexrelid::regclass::text LIKE $2',
     [table, `%${name}`],
   )
   if (there.length > 0) return
@@ -214,13 +283,22 @@ async function makeIndex(sql: SqlRunner, table: string, columns: readonly string
 }
 
 async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise<readonly FoundColumn[]> {
-  const rows = await sql.all<{ name: string; type: string }>(
-    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
-     FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  const columns = await formattedColumns(sql, schema, table)
+  return columns.map(({ name, formatted }) => ({ name, type: engineTypeOf(formatted) }))
+}
+
+/** Columns with the types as the server spells them. */
+function formattedColumns(
+  sql: SqlRunner,
+  schema: string,
+  table: string,
+): Promise<{ readonly name: string; readonly formatted: string }[]> {
+  return sql.all(
+    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS formatted
+     FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [...tableOf(schema, table)],
   )
-  return rows.map(({ name, type }) => ({ name, type: engineTypeOf(type) }))
 }
 
 /** Schema and name; the schema `sluice` is the one of Sluice's own tables. */

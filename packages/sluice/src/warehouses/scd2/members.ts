@@ -6,7 +6,6 @@
  * are kept in a table of their own, so that a dimension that is made anew has them again. A real change at the very beginning has the member's
  * surrogate, and takes its place.
  */
-import { quoteName } from '../../sql/quote.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
 import { columnList, countOf, keyIn, qualified, sameKey } from '../statements.ts'
 import { foreverSql, ownTable, type Scd2Load } from './shape.ts'
@@ -41,7 +40,7 @@ export async function inferMembers(sql: SqlRunner, members: Members, keys: strin
   const { key, columns } = members.load
   await sql.run(
     `INSERT INTO ${membersTable(members.target, members.dialect)} (${columnList(key)}) SELECT ${columnList(key, 'm')} FROM ${keys} AS m
-     WHERE NOT EXISTS (SELECT 1 FROM ${quoteName(members.target)} AS t
+     WHERE NOT EXISTS (SELECT 1 FROM ${members.dialect.table(members.target)} AS t
        WHERE ${sameKey(key, 't', 'm')} AND ${qualified(columns.effective, 't')} = ${beginningSql(members)})`,
   )
   await addMembers(sql, members, keys)
@@ -56,7 +55,7 @@ export async function liftMembers(sql: SqlRunner, members: Members): Promise<() 
   const table = membersTable(members.target, members.dialect)
   if ((await countOf(sql, `SELECT count(*) FROM ${table}`)) === 0) return async () => undefined
   const { key, columns } = members.load
-  const target = quoteName(members.target)
+  const target = members.dialect.table(members.target)
   const first = (alias: string): string => `${qualified(columns.effective, alias)} = ${beginningSql(members)}`
   await sql.run(`DELETE FROM ${target} AS t WHERE ${first('t')} AND ${keyIn(key, 't', table)}`)
   return async () => {
@@ -70,7 +69,7 @@ export async function liftMembers(sql: SqlRunner, members: Members): Promise<() 
 async function addMembers(sql: SqlRunner, members: Members, keys: string): Promise<void> {
   const { load, dialect } = members
   const { surrogate, effective, expiry, current } = load.columns
-  const target = quoteName(members.target)
+  const target = members.dialect.table(members.target)
   const beginning = beginningSql(members)
   const names = load.key.map((name) => qualified(name, 'm'))
   await sql.run(
