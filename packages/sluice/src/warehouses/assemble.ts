@@ -2,9 +2,11 @@
 import { crashPoint } from '../base/crash.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
+import { examineTarget } from './examine.ts'
+import { findDrift } from './fit.ts'
 import { ledgerRows, targetHistory } from './ledger.ts'
-import { findDrift, type LoadSetting, loadInTransaction } from './load.ts'
-import type { LoadInput, LoadResult, Warehouse } from './warehouse.ts'
+import { type LoadSetting, loadInTransaction } from './load.ts'
+import type { LoadInput, LoadResult, TargetFinding, Warehouse } from './warehouse.ts'
 
 /** What a warehouse brings along. */
 export interface WarehouseParts {
@@ -13,6 +15,8 @@ export interface WarehouseParts {
   readonly sql: () => SqlRunner
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (sql: SqlRunner, table: string) => Promise<readonly FoundColumn[]>
+  /** What a name stands for; undefined where there is nothing. */
+  readonly kindOf: (sql: SqlRunner, table: string) => Promise<string | undefined>
   /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
   readonly load: (input: LoadInput) => Promise<LoadResult>
   /** Called once. */
@@ -24,7 +28,7 @@ export interface WarehouseParts {
  *
  * @example assembleWarehouse({ dialect, sql: () => session, columnsOf, load, close: () => session.close() })
  */
-export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: WarehouseParts): Warehouse {
+export function assembleWarehouse({ dialect, sql, columnsOf, kindOf, load, close }: WarehouseParts): Warehouse {
   const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), table)
   const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
   let closing: Promise<void> | undefined
@@ -37,6 +41,16 @@ export function assembleWarehouse({ dialect, sql, columnsOf, load, close }: Ware
     drift: async (input) => {
       const history = (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {}
       return findDrift({ columnsOf: found, dialect }, input, history)
+    },
+    examine: async (targets, deep) => {
+      if (!(await hasLedger())) return []
+      const looking = { sql: sql(), dialect, columnsOf: found, kindOf: (table: string) => kindOf(sql(), table) }
+      const findings: TargetFinding[] = []
+      for (const one of targets) {
+        const finding = await examineTarget(looking, one, deep)
+        if (finding !== undefined) findings.push(finding)
+      }
+      return findings
     },
     load,
     ledger: async (filter) => ((await hasLedger()) ? ledgerRows(sql(), dialect, filter) : []),

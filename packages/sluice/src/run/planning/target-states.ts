@@ -38,6 +38,9 @@ async function askWarehouse(context: ProjectContext): Promise<States> {
     const newest: Record<string, TargetState> = {}
     for (const { target, version, definition, run } of await warehouse.ledger({}))
       if ((newest[target]?.version ?? -1) <= version) newest[target] = { version, definition, run }
+    for (const { target, kind, detail } of await warehouse.examine(projectIndex(context.project).loads, false))
+      if (newest[target] !== undefined)
+        newest[target] = { ...newest[target], changed: { detail, isKnown: kind === 'known' } }
     return newest
   })
 }

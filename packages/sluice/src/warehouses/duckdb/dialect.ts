@@ -11,5 +11,10 @@ export const duckDbDialect: Dialect = {
   columnType: (engineType) => engineType,
   heldAs: (engineType) => engineType,
   differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
+  // Another version may hash otherwise.
+  rowDigest: (columns, condition) =>
+    `CAST(sum(CASE WHEN ${condition} THEN hash(${columns.join(', ')}) END) AS VARCHAR)`,
+  digestMaker: 'version()',
+  digestsOf: 'version()',
   instantText: (expression) => `CAST(epoch_us(${expression}) AS VARCHAR)`,
 }

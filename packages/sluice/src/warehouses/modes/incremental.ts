@@ -18,6 +18,7 @@ import type { LoadInput } from '../warehouse.ts'
 
 export const incremental: LoadModeEntry = {
   rewrites: true,
+  repairs: () => false,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],

@@ -5,6 +5,7 @@ import { countOf } from '../statements.ts'
 
 export const replace: LoadModeEntry = {
   rewrites: true,
+  repairs: () => true,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],

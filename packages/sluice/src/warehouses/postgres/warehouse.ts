@@ -66,6 +66,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     dialect,
     sql: () => sqlRunner(connection.client),
     columnsOf: (sql, table) => columnsOf(sql, schema, table),
+    kindOf: (sql, table) => kindOf(sql, schema, table),
     load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
     close: async () => {
       await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
@@ -118,12 +119,18 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
   const setting: LoadSetting = {
     ...{ sql, dialect, staging, clock },
     columnsOf: (table) => columnsOf(sql, schema, table),
+    kindOf: (table) => kindOf(sql, schema, table),
+    meddlersOf: (table) => meddlersOf(sql, schema, table),
+    settle: () => sql.run('SET CONSTRAINTS ALL IMMEDIATE'),
     makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
     index: (table, columns) => makeIndex(sql, table, columns),
   }
   // Awaited here: staging ends with this function.
   return await loadAndCommit(setting, input, {
     async begun() {
+      // Rows that a policy hides from the login would be taken for rows that are not there: the server refuses such a statement then.
+      // Keys that may wait are checked at the end, once the rows that they name are back.
+      await sql.run('SET LOCAL row_security = off; SET CONSTRAINTS ALL DEFERRED')
       for (const table of [input.target, ...lookedUpBy(input.load)]) {
         await takeTurn(loader, sql, table)
         if ((await setting.columnsOf(table)).length > 0)
@@ -221,6 +228,38 @@ async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise
     [...tableOf(schema, table)],
   )
   return rows.map(({ name, type }) => ({ name, type: engineTypeOf(type) }))
+}
+
+const kinds: { readonly [relkind: string]: string } = {
+  r: 'table',
+  p: 'table',
+  v: 'view',
+  m: 'materialized view',
+  f: 'foreign table',
+  S: 'sequence',
+}
+
+async function kindOf(sql: SqlRunner, schema: string, table: string): Promise<string | undefined> {
+  const [row] = await sql.all<{ relkind: string }>(
+    `SELECT c.relkind::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [...tableOf(schema, table)],
+  )
+  return row === undefined ? undefined : (kinds[row.relkind] ?? `relation of the kind ${row.relkind}`)
+}
+
+/** Triggers and rules of a table and its partitions. */
+async function meddlersOf(sql: SqlRunner, schema: string, table: string): Promise<readonly string[]> {
+  const rows = await sql.all<{ meddler: string }>(
+    `WITH own AS (
+       SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),
+     parts AS (SELECT oid FROM own UNION SELECT p.relid FROM own, pg_partition_tree(own.oid) AS p)
+     SELECT DISTINCT 'the trigger ' || quote_ident(tgname) AS meddler FROM pg_trigger JOIN parts ON parts.oid = tgrelid
+       WHERE NOT tgisinternal AND tgenabled <> 'D'
+     UNION SELECT 'the rule ' || quote_ident(rulename) FROM pg_rewrite JOIN parts ON parts.oid = ev_class WHERE ev_enabled <> 'D'
+     ORDER BY 1`,
+    [...tableOf(schema, table)],
+  )
+  return rows.map(({ meddler }) => meddler)
 }
 
 /** Schema and name; the schema `sluice` is the one of Sluice's own tables. */
