@@ -17,6 +17,8 @@ export interface WarehouseParts {
   readonly columnsOf: (sql: SqlRunner, table: string) => Promise<readonly FoundColumn[]>
   /** What a name stands for; undefined where there is nothing. */
   readonly kindOf: (sql: SqlRunner, table: string) => Promise<string | undefined>
+  /** What forbids that the types of columns are changed, in words. */
+  readonly blockersOf: (sql: SqlRunner, table: string, columns: readonly string[]) => Promise<readonly string[]>
   /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
   readonly load: (input: LoadInput) => Promise<LoadResult>
   /** Called once. */
@@ -28,7 +30,15 @@ export interface WarehouseParts {
  *
  * @example assembleWarehouse({ dialect, sql: () => session, columnsOf, load, close: () => session.close() })
  */
-export function assembleWarehouse({ dialect, sql, columnsOf, kindOf, load, close }: WarehouseParts): Warehouse {
+export function assembleWarehouse({
+  dialect,
+  sql,
+  columnsOf,
+  kindOf,
+  blockersOf,
+  load,
+  close,
+}: WarehouseParts): Warehouse {
   const found = (table: string): Promise<readonly FoundColumn[]> => columnsOf(sql(), table)
   const hasLedger = async (): Promise<boolean> => (await found('sluice.load_ledger')).length > 0
   let closing: Promise<void> | undefined
@@ -40,7 +50,9 @@ export function assembleWarehouse({ dialect, sql, columnsOf, kindOf, load, close
     capabilities: { ownSchema: dialect.ownSchema },
     drift: async (input) => {
       const history = (await hasLedger()) ? await targetHistory(sql(), dialect, input.target) : {}
-      return findDrift({ columnsOf: found, dialect }, input, history)
+      const blockers = (table: string, columns: readonly string[]): Promise<readonly string[]> =>
+        blockersOf(sql(), table, columns)
+      return findDrift({ columnsOf: found, blockersOf: blockers, dialect }, input, history)
     },
     examine: async (targets, deep) => {
       if (!(await hasLedger())) return []

@@ -16,12 +16,18 @@ import type { LoadColumn, LoadInput, TargetDrift } from './warehouse.ts'
 
 /** Compares the target with what the load needs; changes nothing. */
 export async function findDrift(
-  { columnsOf, dialect }: Pick<LoadSetting, 'columnsOf' | 'dialect'>,
+  { columnsOf, blockersOf, dialect }: Pick<LoadSetting, 'columnsOf' | 'blockersOf' | 'dialect'>,
   input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
   history: Pick<TargetHistory, 'shape'>,
 ): Promise<readonly TargetDrift[]> {
   const found = await columnsOf(input.target)
-  return found.length === 0 ? [] : driftOf(dialect, input, history, found)
+  if (found.length === 0) return []
+  const drift: TargetDrift[] = []
+  for (const one of driftOf(dialect, input, history, found)) {
+    const blockers = one.change === 'widening' ? await blockersOf(input.target, [one.column]) : []
+    drift.push(blockers.length === 0 ? one : { ...one, blockers })
+  }
+  return drift
 }
 
 function driftOf(
@@ -107,6 +113,7 @@ export async function fitTarget(
       await refuseUnfitValues(setting, input, column, is)
     }
   }
+  await refuseBlocked(setting, input, rebuilt ? drift : drift.filter(({ change }) => change === 'widening'))
   for (const one of drift) {
     const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === one.column))
     for (const table of [quoteName(input.target), ...beside.map(({ name }) => name)])
@@ -116,6 +123,17 @@ export async function fitTarget(
     added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column),
     rebuilt: rebuilt || (input.rewrite === true && mode.rewrites),
   }
+}
+
+/** A warehouse says that something needs a column as it is, and not always what. */
+async function refuseBlocked(
+  { blockersOf }: LoadSetting,
+  { target }: LoadInput,
+  drift: readonly TargetDrift[],
+): Promise<void> {
+  const columns = drift.filter(({ kind }) => kind === 'retyped').map(({ column }) => column)
+  const blockers = columns.length === 0 ? [] : await blockersOf(target, columns)
+  if (blockers.length > 0) throw sluiceError('Warehouse.TypeNeeded', { target, columns, blockers })
 }
 
 /** What is said after ALTER TABLE. Where columns are made anew their values go: every row is written again in this transaction. */

@@ -33,6 +33,8 @@ export interface LoadSetting {
   readonly kindOf: (table: string) => Promise<string | undefined>
   /** What of the warehouse's own may change or swallow rows of a table that are written, in words: triggers, rules. */
   readonly meddlersOf: (table: string) => Promise<readonly string[]>
+  /** What of the warehouse's own forbids that the types of these columns are changed, in words: views, indexes. */
+  readonly blockersOf: (table: string, columns: readonly string[]) => Promise<readonly string[]>
   /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
   readonly makeSchema: (name: string) => Promise<void>
   /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */

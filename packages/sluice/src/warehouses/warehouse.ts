@@ -137,6 +137,8 @@ export interface TargetDrift {
   readonly found?: string
   /** Additive and widening drift is mended by the load; the rest needs a decision, but `lossy` between exact numbers may pass if every value fits. */
   readonly change: 'additive' | 'widening' | 'lossy' | 'destructive'
+  /** What forbids that the column's type is changed, in words: views, indexes. */
+  readonly blockers?: readonly string[]
 }
 
 /** What a warehouse can do; core code asks this, never which warehouse it is. */

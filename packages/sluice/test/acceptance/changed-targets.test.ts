@@ -93,3 +93,18 @@ test('WH-13: a target that was emptied or dropped is noticed though nothing came
   expect(await run(root, { force: true })).toMatchObject({ status: 'succeeded', totals: [2, 2] })
   for (const target of ['i', 'p']) expect(await byHand(root, `SELECT count(*) FROM ${target}`)).toEqual([['2']])
 })
+
+test('a plan foresees that a type cannot widen', async () => {
+  const root = makeProject(shop)
+  await run(root)
+  await byHand(root, 'CREATE INDEX fast ON i (day)')
+  write(root, 'pipelines/m/pipeline.ts', shop['pipelines/m/pipeline.ts'].replace("day: 'integer'", "day: 'bigint'"))
+  await using opened = await openProject(root)
+  const loads = (await opened.plan()).plan.tasks.filter(({ kind }) => kind === 'load')
+  expect(loads.map(({ warnings }) => warnings)).toEqual([
+    [
+      'the load will be refused: the type of "day" changes from INTEGER to BIGINT, which the index fast forbids; drop it before, and make it again after',
+    ],
+    [],
+  ])
+})

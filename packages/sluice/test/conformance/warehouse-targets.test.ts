@@ -31,7 +31,7 @@ function input(version: number, load: Load, all: typeof rows, rest = {}) {
 const idsIn = async (warehouse: Warehouse) =>
   (await warehouse.query('SELECT id, note FROM target ORDER BY id')).map(({ id, note }) => `${id}${note}`)
 
-describe.each(warehouses)('$name', ({ make }) => {
+describe.each(warehouses)('$name', ({ name, make }) => {
   test.each(loads)(
     'rows changed by hand are found at the next load, and put right when asked for: %o',
     async (load) => {
@@ -120,5 +120,54 @@ describe.each(warehouses)('$name', ({ make }) => {
     expect(await warehouse.examine([{ target: 'target', load }], false)).toEqual([
       { target: 'target', kind: 'rows', detail: 'had 0 rows where its last load left 3: somebody else removed rows' },
     ])
+  })
+
+  test.each(loads)('a unique index that somebody made does not fail a load: %o', async (load) => {
+    const database = await make()
+    {
+      await using warehouse = await database.open()
+      await warehouse.load(input(1, load, rows))
+      await warehouse.query('CREATE UNIQUE INDEX one_row ON target (id)')
+    }
+    // The index is opened with the file; all its keys go and come again.
+    await using warehouse = await database.open()
+    const more = [...rows.map(([id, day]) => [id!, day!, 'new']), [4, '2026-01-03', 'd']]
+    const second = input(2, load, load.mode === 'append' ? [...rows, more[3]!] : more)
+    expect((await warehouse.load(second)).total).toBe(4)
+    // It is still there.
+    await expect(warehouse.query("INSERT INTO target VALUES (4, '2026-01-03', 'd')")).rejects.toThrow()
+    const twice = input(3, { mode: 'replace', from }, [rows[0]!, rows[0]!])
+    await expect(warehouse.load(twice)).rejects.toMatchObject({ name: 'Warehouse.Refused' })
+  })
+
+  test('a column that is added under a primary key, and rows that go and come with it', async () => {
+    const database = await make()
+    const load: Load = { mode: 'replace', from }
+    {
+      await using warehouse = await database.open()
+      await warehouse.query('CREATE TABLE target (id INTEGER PRIMARY KEY, day DATE, note VARCHAR)')
+      await warehouse.load(input(1, load, rows))
+    }
+    await using warehouse = await database.open()
+    const wider = columns({ id: 'INTEGER!', day: 'DATE!', note: 'VARCHAR', more: 'VARCHAR' })
+    const all = rows.map((row) => [...row, 'm'])
+    expect((await warehouse.load(inputOf(2, load, wider, all))).total).toBe(3)
+  })
+
+  test('what forbids that a type widens is named, and foreseen', async () => {
+    await using warehouse = await (await make()).open()
+    const load: Load = { mode: 'replace', from }
+    await warehouse.load(input(1, load, rows))
+    await warehouse.query('CREATE INDEX fast ON target (note)')
+    await warehouse.query('CREATE VIEW seen AS SELECT id FROM target')
+    const wider = columns({ id: 'BIGINT!', day: 'DATE!', note: 'VARCHAR' })
+    const blocked = name === 'duckdb' ? 'the index fast' : 'the view seen'
+    expect(await warehouse.drift({ target: 'target', load, columns: wider })).toMatchObject([{ blockers: [blocked] }])
+    await expect(warehouse.load(inputOf(2, load, wider, rows))).rejects.toMatchObject({
+      name: 'Warehouse.TypeNeeded',
+      message: `The load has to change the type of "id" in "target", which ${blocked} forbids.`,
+    })
+    await warehouse.query(name === 'duckdb' ? 'DROP INDEX fast' : 'DROP VIEW seen')
+    expect((await warehouse.load(inputOf(2, load, wider, rows))).total).toBe(3)
   })
 })

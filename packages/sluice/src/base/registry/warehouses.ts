@@ -375,4 +375,16 @@ export const warehouseErrors = {
     exit: 1,
     explanation: 'Fault WH-04.',
   }),
+  'Warehouse.TypeNeeded': entry<{ target: string; columns: readonly string[]; blockers: readonly string[] }>({
+    code: 'SLU6031',
+    title: 'Something in the warehouse needs a column as it is.',
+    message: ({ target, columns, blockers }) =>
+      `The load has to change the type of ${columns.map((column) => `"${column}"`).join(', ')} in "${target}", which ${blockers.join(', ')} forbid${blockers.length === 1 ? 's' : ''}.`,
+    hint: ({ blockers }) =>
+      `${safe} Keep what makes ${blockers.join(', ')}, drop ${blockers.length === 1 ? 'it' : 'them'}, load (sluice run), and make ${blockers.length === 1 ? 'it' : 'them'} again. Or cast the column in the model, so that its type stays.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault WH-13. PostgreSQL changes no type under a view, DuckDB none in a table that has an index. `sluice plan` says it before the run.',
+  }),
 }

@@ -79,6 +79,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     kindOf: (table) => kindOf(session, table),
     // It has neither triggers nor rules.
     meddlersOf: async () => [],
+    blockersOf: (table) => blockersOf(session, table),
     ready: (table) => bindIndexes(session, table),
     makeSchema: (name) => session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(name)}`),
   }
@@ -87,6 +88,7 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     sql: () => session,
     columnsOf: (_, table) => columnsOf(session, table),
     kindOf: (_, table) => kindOf(session, table),
+    blockersOf: (_, table) => blockersOf(session, table),
     load: (input) => load(session, setting, input),
     async close() {
       try {
@@ -108,10 +110,18 @@ async function load(session: Session, setting: LoadSetting, input: LoadInput): P
     // Where this fails too (an aborted session), closing the session rolls back.
     await session.run('ROLLBACK').catch(() => undefined)
     input.signal?.throwIfAborted()
-    throw error
+    throw refused(error, input.target)
   } finally {
     input.signal?.removeEventListener('abort', stop)
   }
+}
+
+/** What the tables of the warehouse refuse, and not the lake's rows; in the registry's words. */
+function refused(error: unknown, target: string): unknown {
+  const [, code, why] =
+    /(Constraint|Dependency) Error: ([^\n]+)/.exec(error instanceof Error ? error.message : '') ?? []
+  if (code === undefined || why === undefined) return error
+  return sluiceError('Warehouse.Refused', { target, code, why: why.replace(/\.$/, '') }, { cause: error })
 }
 
 async function columnsOf(session: Session, table: string): Promise<readonly FoundColumn[]> {
@@ -132,6 +142,15 @@ async function kindOf(session: Session, table: string): Promise<string | undefin
     [database, ...placeOf(table)],
   )
   return row?.kind
+}
+
+/** An index of any column forbids that the type of any other is changed. */
+async function blockersOf(session: Session, table: string): Promise<readonly string[]> {
+  const rows = await session.all<{ name: string }>(
+    `SELECT index_name AS name FROM duckdb_indexes() WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 ORDER BY 1`,
+    [database, ...placeOf(table)],
+  )
+  return rows.map(({ name }) => `the index ${name}`)
 }
 
 /**

@@ -67,6 +67,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     sql: () => sqlRunner(connection.client),
     columnsOf: (sql, table) => columnsOf(sql, schema, table),
     kindOf: (sql, table) => kindOf(sql, schema, table),
+    blockersOf: (sql, table, columns) => blockersOf(sql, schema, table, columns),
     load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
     close: async () => {
       await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
@@ -121,6 +122,7 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
     columnsOf: (table) => columnsOf(sql, schema, table),
     kindOf: (table) => kindOf(sql, schema, table),
     meddlersOf: (table) => meddlersOf(sql, schema, table),
+    blockersOf: (table, columns) => blockersOf(sql, schema, table, columns),
     settle: () => sql.run('SET CONSTRAINTS ALL IMMEDIATE'),
     makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
     index: (table, columns) => makeIndex(sql, table, columns),
@@ -245,6 +247,27 @@ async function kindOf(sql: SqlRunner, schema: string, table: string): Promise<st
     [...tableOf(schema, table)],
   )
   return row === undefined ? undefined : (kinds[row.relkind] ?? `relation of the kind ${row.relkind}`)
+}
+
+/** Views over a column hold its type fast. */
+async function blockersOf(
+  sql: SqlRunner,
+  schema: string,
+  table: string,
+  columns: readonly string[],
+): Promise<readonly string[]> {
+  const rows = await sql.all<{ blocker: string }>(
+    `SELECT DISTINCT CASE v.relkind WHEN 'm' THEN 'the materialized view ' ELSE 'the view ' END || v.oid::regclass AS blocker
+     FROM pg_depend AS d
+     JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+     JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+     JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+     JOIN pg_class AS v ON v.oid = r.ev_class AND v.oid <> c.oid
+     WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3) ORDER BY 1`,
+    [...tableOf(schema, table), [...columns]],
+  )
+  return rows.map(({ blocker }) => blocker)
 }
 
 /** Triggers and rules of a table and its partitions. */
