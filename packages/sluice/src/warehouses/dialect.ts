@@ -13,8 +13,8 @@ export interface Dialect {
   readonly name: 'duckdb' | 'postgres' | 'redshift'
   /** The longest identifier, in bytes of UTF-8. */
   readonly maxIdentifierBytes: number
-  /** A pseudo-column that finds a row again within the transaction, where there is one: cheaper than its key. */
-  readonly rowAddress?: string
+  /** Pseudo-columns that find a row again within the transaction, where there are any: cheaper than its key. */
+  readonly rowAddress?: readonly string[]
   /** Said before and after a statement that finds most of its rows by that address, where the planner would rather read the whole table. */
   readonly byAddress?: { readonly before: string; readonly after: string }
   /** Whether counting a table's rows reads all of them: a plan does not, then. */

@@ -84,6 +84,22 @@ export async function refuseUntaken(
 }
 
 /**
+ * Removes rows of the target, and tells how many.
+ *
+ * @param condition Over the target as `t`. @default all rows
+ * @throws Warehouse.RowsNotTaken where a trigger or a rule keeps some
+ */
+export async function removeRows(context: LoadContext, condition = '1 = 1'): Promise<number> {
+  const { sql, target, meddlers } = context
+  const rows = `FROM ${target} AS t WHERE ${condition}`
+  const removed = await countOf(sql, `DELETE ${rows}`)
+  // Only something of the warehouse's own can keep a row, and looking for such rows may read all of them.
+  const kept = (await meddlers()).length === 0 ? 0 : await countOf(sql, `SELECT count(*) ${rows}`)
+  await refuseUntaken(context, 'to remove', removed + kept, removed)
+  return removed
+}
+
+/**
  * Refuses NULL in key columns, with the count and the first rows.
  *
  * @throws Warehouse.KeyNull

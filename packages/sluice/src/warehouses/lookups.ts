@@ -13,7 +13,7 @@ import { quoteIdentifier, quoteName } from '../sql/quote.ts'
 import { areTimes, holds, isWhole } from '../sql/types/lattice.ts'
 import type { Dialect } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
-import { type FittedLookup, type LoadContext, refuseUntaken } from './load-mode.ts'
+import { type FittedLookup, type LoadContext, refuseUntaken, removeRows } from './load-mode.ts'
 import { beginningSql, inferMembers } from './scd2/members.ts'
 import { surrogateSql } from './scd2/timeline.ts'
 import { columnList, countOf, create, qualified, requireColumns, sampleText } from './statements.ts'
@@ -133,7 +133,7 @@ export async function lookUpAgain(context: LoadContext): Promise<void> {
   const columns = input.columns.filter(({ name }) => types.has(name.toLowerCase()))
   const names = columnList([...columns, ...lookupColumns(input)].map(({ name }) => name))
   const found = await create(context, 'sluice_again', await resolvedRows(context, target, columns))
-  refuseFanOut(context, await countOf(sql, `DELETE FROM ${target}`), found)
+  refuseFanOut(context, await removeRows(context), found)
   const taken = await countOf(sql, `INSERT INTO ${target} (${names}) SELECT ${names} FROM sluice_again`)
   await refuseUntaken(context, 'to take', found, taken)
 }

@@ -5,7 +5,7 @@ import type { Dialect } from '../dialect.ts'
 export const duckDbDialect: Dialect = {
   name: 'duckdb',
   maxIdentifierBytes: 255,
-  rowAddress: 'rowid',
+  rowAddress: ['rowid'],
   countsByScan: false,
   ownSchema: 'sluice',
   columnType: (engineType) => engineType,

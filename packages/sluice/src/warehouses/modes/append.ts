@@ -7,7 +7,7 @@
  */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
+import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseNullKeys, removeRows } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
 import { countOf, requireColumns, sampleText } from '../statements.ts'
 
@@ -95,9 +95,10 @@ async function appendByColumn(context: LoadContext, batch: string): Promise<Load
 }
 
 /** Takes all batches back; how many rows those were. */
-async function takeBack({ sql, dialect, input, target }: LoadContext): Promise<number> {
+async function takeBack(context: LoadContext): Promise<number> {
+  const { sql, dialect, input } = context
   await sql.run(`DELETE FROM ${dialect.ownSchema}.load_batches WHERE target = $1`, [input.target])
-  return countOf(sql, `DELETE FROM ${target}`)
+  return removeRows(context)
 }
 
 /** @throws Warehouse.RewriteLoses where the input lacks batches that were taken in: their rows are nowhere else */

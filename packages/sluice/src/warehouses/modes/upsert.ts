@@ -7,6 +7,7 @@ import {
   refuseDuplicateKeys,
   refuseNullKeys,
   refuseUntaken,
+  removeRows,
 } from '../load-mode.ts'
 import { refuseFanOut, resolvedRows } from '../lookups.ts'
 import { anyDiffers, columnList, countOf, create, requireColumns, sameKey } from '../statements.ts'
@@ -53,7 +54,7 @@ export const upsert: LoadModeEntry = {
       if (expected === 0) return
       await refuseUntaken(context, what, expected, await countOf(sql, statement))
     }
-    const deleted = gone === undefined ? 0 : await countOf(sql, `DELETE FROM ${target} AS t WHERE ${gone}`)
+    const deleted = gone === undefined ? 0 : await removeRows(context, gone)
     const set = rest.map((name) => `${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(', ')
     await written(
       'to change',

@@ -39,7 +39,8 @@ export function postgresDialect(schema: string): Dialect {
   return {
     name: 'postgres',
     maxIdentifierBytes: 63,
-    rowAddress: 'ctid',
+    // A ctid is that of one partition.
+    rowAddress: ['ctid', 'tableoid'],
     // The addresses come in the order of the table, so that each page is looked for once; the planner takes each for a random read.
     byAddress: {
       before: 'SET LOCAL random_page_cost = 0.1; SET LOCAL enable_memoize = off',
