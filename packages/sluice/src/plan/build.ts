@@ -160,9 +160,15 @@ function planTask(
     columns,
     schemaChanges: decision.schemaChanges,
     lineage,
-    warnings: [...task.warnings, ...(intake?.passed ?? []), ...heldInWords(table, heldOf(state))],
+    warnings: [
+      ...task.warnings,
+      ...(intake?.passed ?? []),
+      ...heldInWords(table, heldOf(state)),
+      ...changedTarget(task, input),
+    ],
     timeoutSeconds,
     ...(kind === 'load' && isApproved(table, input.options.approve) ? { approved: true } : {}),
+    ...(kind === 'load' && input.options.force && decision.action === 'run' ? { forced: true } : {}),
     ...(state === undefined ? {} : { current: state.version }),
     ...(made === undefined ? {} : { rows: made.rows }),
     ...rewriteOf(made, decision),
@@ -172,6 +178,12 @@ function planTask(
 
 const heldOf = (state: TableState | TargetState | undefined): NonNullable<TargetState['held']> =>
   state !== undefined && 'held' in state ? state.held : []
+/** A target that is not as its last load left it stays so until it is written again. */
+function changedTarget({ kind, table }: DeclaredTask, { targets, options }: PlanInput): readonly string[] {
+  const changed = kind === 'load' ? targets[table]?.changed : undefined
+  if (changed?.isKnown !== true || options.force) return []
+  return [`${table} ${changed.detail}; to replace it from the lake: sluice run --force --select ${table}`]
+}
 
 /** Shown where the task runs, or would if it were approved. */
 const rewriteOf = (

@@ -129,6 +129,8 @@ function wantedOutcome(
   if (remade.length > 0)
     return ['run', 'upstream-runs', `${remade.join(', ')} ${perhaps ? 'may' : 'will'} have a new version`]
   if (input.options.force) return ['run', 'forced', 'unchanged, but asked for']
+  const changed = task.kind === 'load' ? input.targets[task.table]?.changed : undefined
+  if (changed?.isKnown === false) return ['run', 'target-changed', `${task.table} ${changed.detail}`]
   return ['skip', 'unchanged', 'nothing new']
 }
 

@@ -36,6 +36,7 @@ export type TaskReason =
   | 'changed-definition'
   | 'upstream-runs'
   | 'forced'
+  | 'target-changed'
   | 'unchanged'
   | 'not-selected'
   | 'no-input'
@@ -75,6 +76,8 @@ export interface PlanTask {
   readonly timeoutSeconds: number
   /** Loads: whether drift of the target that can lose data is approved for this run. */
   readonly approved?: boolean
+  /** Loads: whether the target is to be written again from the lake. */
+  readonly forced?: boolean
   /** Of a command: what it is to do. */
   readonly command?: Json
   /** Ingest: the delivered paths of refused rows, of which alone a replay takes. */
@@ -142,6 +145,8 @@ export interface TargetState {
   readonly held?: readonly HeldSnapshot[]
   /** The instants of those that were accepted since. */
   readonly accepted?: readonly string[]
+  /** How it is not as that load left it, in words; `isKnown` where a load has reported it already. */
+  readonly changed?: { readonly detail: string; readonly isKnown: boolean }
 }
 
 /** Everything that `buildPlan` reads; no I/O of its own. */

@@ -2,9 +2,11 @@
 import { crashPoint } from '../base/crash.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
+import { examineTarget } from './examine.ts'
+import { findDrift } from './fit.ts'
 import { ledgerRows, targetHistory } from './ledger.ts'
-import { findDrift, type LoadSetting, loadInTransaction } from './load.ts'
-import type { LoadInput, LoadResult, Warehouse } from './warehouse.ts'
+import { type LoadSetting, loadInTransaction } from './load.ts'
+import type { LoadInput, LoadResult, TargetFinding, Warehouse } from './warehouse.ts'
 
 /** What a warehouse brings along. */
 export interface WarehouseParts {
@@ -13,6 +15,10 @@ export interface WarehouseParts {
   readonly outside: <T>(work: (sql: SqlRunner) => Promise<T>) => Promise<T>
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (sql: SqlRunner, table: string) => Promise<readonly FoundColumn[]>
+  /** What a name stands for; undefined where there is nothing. */
+  readonly kindOf: (sql: SqlRunner, table: string) => Promise<string | undefined>
+  /** What forbids that the types of columns are changed, in words. */
+  readonly blockersOf: (sql: SqlRunner, table: string, columns: readonly string[]) => Promise<readonly string[]>
   /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
   readonly load: (input: LoadInput) => Promise<LoadResult>
   /** Of a warehouse that no query can attach. */
@@ -26,7 +32,16 @@ export interface WarehouseParts {
  *
  * @example assembleWarehouse({ dialect, outside: (work) => work(session), columnsOf, load, close: () => session.close() })
  */
-export function assembleWarehouse({ dialect, outside, columnsOf, load, copyOut, close }: WarehouseParts): Warehouse {
+export function assembleWarehouse({
+  dialect,
+  outside,
+  columnsOf,
+  kindOf,
+  blockersOf,
+  load,
+  copyOut,
+  close,
+}: WarehouseParts): Warehouse {
   const hasLedger = async (sql: SqlRunner): Promise<boolean> => (await columnsOf(sql, 'sluice.load_ledger')).length > 0
   let closing: Promise<void> | undefined
   const closeOnce = (): Promise<void> => {
@@ -38,7 +53,27 @@ export function assembleWarehouse({ dialect, outside, columnsOf, load, copyOut, 
     drift: (input) =>
       outside(async (sql) => {
         const history = (await hasLedger(sql)) ? await targetHistory(sql, dialect, input.target) : {}
-        return findDrift({ columnsOf: (table) => columnsOf(sql, table), dialect }, input, history)
+        const looking = {
+          columnsOf: (table: string) => columnsOf(sql, table),
+          blockersOf: (table: string, columns: readonly string[]) => blockersOf(sql, table, columns),
+          dialect,
+        }
+        return findDrift(looking, input, history)
+      }),
+    examine: (targets, deep) =>
+      outside(async (sql) => {
+        if (!(await hasLedger(sql))) return []
+        const looking = {
+          ...{ sql, dialect },
+          columnsOf: (table: string) => columnsOf(sql, table),
+          kindOf: (table: string) => kindOf(sql, table),
+        }
+        const findings: TargetFinding[] = []
+        for (const one of targets) {
+          const finding = await examineTarget(looking, one, deep)
+          if (finding !== undefined) findings.push(finding)
+        }
+        return findings
       }),
     load,
     ledger: (filter) => outside(async (sql) => ((await hasLedger(sql)) ? ledgerRows(sql, dialect, filter) : [])),

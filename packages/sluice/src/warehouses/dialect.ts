@@ -13,11 +13,11 @@ export interface Dialect {
   readonly name: 'duckdb' | 'postgres' | 'redshift'
   /** The longest identifier, in bytes of UTF-8. */
   readonly maxIdentifierBytes: number
-  /** A pseudo-column that finds a row again within the transaction, where there is one: cheaper than its key. */
-  readonly rowAddress?: string
+  /** Pseudo-columns that find a row again within the transaction, where there are any: cheaper than its key. */
+  readonly rowAddress?: readonly string[]
   /** Said before and after a statement that finds most of its rows by that address, where the planner would rather read the whole table. */
   readonly byAddress?: { readonly before: string; readonly after: string }
-  /** Whether counting a table's rows reads all of them. Totals are then carried on from load to load. */
+  /** Whether counting a table's rows reads all of them: a plan does not, then. */
   readonly countsByScan: boolean
   /** What stands after CREATE TABLE for a table whose rows are changed in place, where it is worth something. */
   readonly roomForUpdates?: string
@@ -39,6 +39,17 @@ export interface Dialect {
   differs(a: string, b: string): string
   /** An instant or a date as one text on every warehouse: microseconds since 1970. */
   instantText(expression: string): string
+  /**
+   * An order-free digest of rows, as an expression beside `count(*)`: another one after any row was written or removed by anybody else than the load.
+   *
+   * @param columns Quoted, all of the table's.
+   * @param condition Which rows count.
+   */
+  rowDigest(columns: readonly string[], condition: string): string
+  /** What digests written now are made by. */
+  readonly digestMaker: string
+  /** What digests are made by that may be compared with those of a row of `load_targets AS t`. */
+  readonly digestsOf: string
   /** The statement that tells the warehouse's planner about a table just written, where it does not find out by itself. */
   statistics?(table: string): string
 }

@@ -1,4 +1,5 @@
 /** The tables in which a warehouse remembers its loads: schema `sluice`, written in the transaction of the load itself. */
+import { contentTable } from './content.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
 import type { LoadInput, LoadLedgerRow, LoadResult } from './warehouse.ts'
 
@@ -6,15 +7,19 @@ import type { LoadInput, LoadLedgerRow, LoadResult } from './warehouse.ts'
 type Place = Pick<Dialect, 'ownSchema'>
 
 /** The statements that make the ledger's tables where they are missing; their schema is there. */
-export const ledgerTables = ({ ownSchema }: Place): readonly string[] => [
-  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_ledger (
+export const ledgerTables = (dialect: Dialect): readonly string[] => {
+  const { ownSchema } = dialect
+  return [
+    `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_ledger (
      load_id VARCHAR NOT NULL PRIMARY KEY, target VARCHAR NOT NULL, ordinal BIGINT NOT NULL, mode VARCHAR NOT NULL, version BIGINT NOT NULL,
      definition VARCHAR NOT NULL,
      run VARCHAR NOT NULL, attempt INTEGER NOT NULL, fencing_token BIGINT NOT NULL, loaded_at VARCHAR NOT NULL,
      shape VARCHAR NOT NULL, result VARCHAR NOT NULL)`,
-  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_keys (target VARCHAR NOT NULL, key_value VARCHAR NOT NULL, row_count BIGINT NOT NULL, fingerprint VARCHAR NOT NULL)`,
-  `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_batches (target VARCHAR NOT NULL, batch VARCHAR NOT NULL, load_id VARCHAR NOT NULL, row_count BIGINT NOT NULL)`,
-]
+    `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_keys (target VARCHAR NOT NULL, key_value VARCHAR NOT NULL, row_count BIGINT NOT NULL, fingerprint VARCHAR NOT NULL)`,
+    `CREATE TABLE IF NOT EXISTS ${ownSchema}.load_batches (target VARCHAR NOT NULL, batch VARCHAR NOT NULL, load_id VARCHAR NOT NULL, row_count BIGINT NOT NULL)`,
+    contentTable(dialect),
+  ]
+}
 
 /** What the ledger knows of a target before a load. */
 export interface TargetHistory {
@@ -22,20 +27,27 @@ export interface TargetHistory {
   readonly newestToken: number
   /** The columns as the newest load left them, see `shapeOf`. */
   readonly shape?: string
+  readonly loadId?: string
   /** What the newest load did. */
   readonly last?: LoadResult
 }
 
 /** Asks the ledger about a target. */
 export async function targetHistory(sql: SqlRunner, { ownSchema }: Place, target: string): Promise<TargetHistory> {
-  const [row] = await sql.all<{ loads: string; newest: string; shape: string; result: string }>(
-    `SELECT ordinal AS loads, max(fencing_token) OVER () AS newest, shape, result
+  const [row] = await sql.all<{
+    loads: string
+    newest: string
+    load_id: string
+    shape: string
+    result: string
+  }>(
+    `SELECT ordinal AS loads, max(fencing_token) OVER () AS newest, load_id, shape, result
      FROM ${ownSchema}.load_ledger WHERE target = $1 ORDER BY ordinal DESC LIMIT 1`,
     [target],
   )
   if (row === undefined) return { loads: 0, newestToken: 0 }
-  const { loads, newest, shape, result } = row
-  return { loads: Number(loads), newestToken: Number(newest), shape, last: JSON.parse(result) as LoadResult }
+  const { loads, newest, load_id: loadId, shape, result } = row
+  return { loads: Number(loads), newestToken: Number(newest), loadId, shape, last: JSON.parse(result) as LoadResult }
 }
 
 /** Newest first. */
@@ -61,7 +73,20 @@ export async function ledgerRows(
   }))
 }
 
-/** Writes the ledger row of a load, the last statement before COMMIT. */
+/** The columns of a target are others, and fit: the ledger takes them over. */
+export async function updateShape(
+  sql: SqlRunner,
+  { ownSchema }: Place,
+  { target, shape, ordinal }: { readonly target: string; readonly shape: string; readonly ordinal: number },
+): Promise<void> {
+  await sql.run(`UPDATE ${ownSchema}.load_ledger SET shape = $1 WHERE target = $2 AND ordinal = $3`, [
+    shape,
+    target,
+    ordinal,
+  ])
+}
+
+/** Writes the ledger row of a load, the last statement before COMMIT; where the same was loaded before and is written again, in place of that row. */
 export async function insertLedgerRow(
   sql: SqlRunner,
   { ownSchema }: Place,
@@ -74,6 +99,8 @@ export async function insertLedgerRow(
     readonly ordinal: number
   },
 ): Promise<void> {
+  if (row.result.rewritten === true)
+    await sql.run(`DELETE FROM ${ownSchema}.load_ledger WHERE load_id = $1`, [input.loadId])
   await sql.run(
     `INSERT INTO ${ownSchema}.load_ledger (load_id, target, ordinal, mode, version, definition, run, attempt, fencing_token, loaded_at, shape, result)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,

@@ -36,7 +36,9 @@ export interface LoadContext {
   readonly lookups: readonly FittedLookup[]
   /** Columns that were added to the target in this transaction. */
   readonly added: readonly string[]
-  /** Whether columns of the target were made anew, so that every row has to be written again. */
+  /** What of the warehouse's own may change or swallow rows that are written to the target, in words. */
+  readonly meddlers: () => Promise<readonly string[]>
+  /** Whether every row has to be written again: columns of the target were made anew, or it was asked for. */
   readonly rebuilt: boolean
 }
 
@@ -50,6 +52,8 @@ export interface LoadCounts extends Omit<LoadResult, 'status' | 'total'> {
 export interface LoadModeEntry {
   /** Whether it can write every row of the target anew, from the version alone. */
   readonly rewrites: boolean
+  /** Whether each load leaves the target as the version says, whatever somebody else did to it. */
+  readonly repairs: (load: LoadInput['load']) => boolean
   /** Whether it changes rows in their places. */
   readonly updates: boolean
   /** The columns that the target must have, beside those that are looked up. */
@@ -60,6 +64,39 @@ export interface LoadModeEntry {
   findsBy(load: LoadInput['load']): readonly string[]
   /** Writes. Nothing that it does is visible before the caller commits. */
   run(context: LoadContext): Promise<LoadCounts>
+}
+
+/**
+ * Refuses a target that took other rows than it was given: a trigger or a rule of the warehouse skipped, moved or added some.
+ *
+ * @param what What the target was: `to take`, `to change`, `to remove`, `to hold`.
+ * @throws Warehouse.RowsNotTaken
+ */
+export async function refuseUntaken(
+  { input, meddlers }: Pick<LoadContext, 'input' | 'meddlers'>,
+  what: 'to take' | 'to change' | 'to remove' | 'to hold',
+  expected: number,
+  found: number,
+): Promise<void> {
+  if (expected === found) return
+  const { target } = input
+  throw sluiceError('Warehouse.RowsNotTaken', { target, what, expected, found, meddlers: await meddlers() })
+}
+
+/**
+ * Removes rows of the target, and tells how many.
+ *
+ * @param condition Over the target as `t`. @default all rows
+ * @throws Warehouse.RowsNotTaken where a trigger or a rule keeps some
+ */
+export async function removeRows(context: LoadContext, condition = '1 = 1'): Promise<number> {
+  const { sql, target, meddlers } = context
+  const rows = `FROM ${target} AS t WHERE ${condition}`
+  const removed = await countOf(sql, `DELETE ${rows}`)
+  // Only something of the warehouse's own can keep a row, and looking for such rows may read all of them.
+  const kept = (await meddlers()).length === 0 ? 0 : await countOf(sql, `SELECT count(*) ${rows}`)
+  await refuseUntaken(context, 'to remove', removed + kept, removed)
+  return removed
 }
 
 /**

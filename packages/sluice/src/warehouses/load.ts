@@ -7,19 +7,18 @@
 import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
 import { assert, sluiceError } from '../base/errors.ts'
-import { quoteIdentifier } from '../sql/quote.ts'
-import { areExact } from '../sql/types/lattice.ts'
+import { contentOf, editsBetween, leaveContent, leftContent } from './content.ts'
 import type { Dialect, SqlRunner } from './dialect.ts'
-import { classifyDrift, driftText, type FoundColumn, fittings, shapeOf } from './drift.ts'
-import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory } from './ledger.ts'
-import type { LoadContext, LoadCounts, LoadModeEntry } from './load-mode.ts'
-import { fitLookups, lookedUpBy, lookUpAgain, lookupColumns, lookupState } from './lookups.ts'
+import { type FoundColumn, shapeOf } from './drift.ts'
+import { fitTarget, prepareTarget, refuseDrift, targetColumns } from './fit.ts'
+import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory, updateShape } from './ledger.ts'
+import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseUntaken } from './load-mode.ts'
+import { fitLookups, lookedUpBy, lookUpAgain, lookupState } from './lookups.ts'
 import { loadModes } from './modes.ts'
 import { membersTable } from './scd2/members.ts'
-import { refuseRespelledKeys } from './scd2/shape.ts'
 import type { Staging } from './staging.ts'
-import { type Companion, countOf, sampleText } from './statements.ts'
-import type { LoadColumn, LoadInput, LoadResult, TargetDrift } from './warehouse.ts'
+import { countOf } from './statements.ts'
+import type { LoadInput, LoadResult, TargetEdits } from './warehouse.ts'
 
 /** What a load needs of the warehouse it runs in. */
 export interface LoadSetting {
@@ -29,10 +28,20 @@ export interface LoadSetting {
   readonly clock: Clock
   /** The columns of a table, in order; empty where there is no such table. */
   readonly columnsOf: (table: string) => Promise<readonly FoundColumn[]>
+  /** What a name stands for: `table`, `view` …; undefined where there is nothing of that name. */
+  readonly kindOf: (table: string) => Promise<string | undefined>
+  /** What of the warehouse's own may change or swallow rows of a table that are written, in words: triggers, rules. */
+  readonly meddlersOf: (table: string) => Promise<readonly string[]>
+  /** What of the warehouse's own forbids that the types of these columns are changed, in words: views, indexes. */
+  readonly blockersOf: (table: string, columns: readonly string[]) => Promise<readonly string[]>
   /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
   readonly makeSchema: (name: string) => Promise<void>
   /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
   readonly index?: (table: string, columns: readonly string[]) => Promise<void>
+  /** Where it takes something: makes a table ready to be written, once in a transaction. */
+  readonly ready?: (table: string) => Promise<void>
+  /** Where the warehouse puts something off until the COMMIT: lets it happen now, so that it can be counted. */
+  readonly settle?: () => Promise<void>
 }
 
 /**
@@ -48,9 +57,10 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   await setting.makeSchema('sluice')
   for (const statement of ledgerTables(dialect)) await sql.run(statement)
   const [done] = await ledgerRows(sql, dialect, { loadId: input.loadId })
-  if (done !== undefined) return { ...done.result, status: 'already-loaded' }
-
   const history = await targetHistory(sql, dialect, input.target)
+  const isAgain = done !== undefined && input.rewrite === true && done.run !== input.run
+  if (done !== undefined && !isAgain) return alreadyLoaded(setting, input, history, done.result)
+
   if (history.newestToken > input.fencingToken) {
     const { target, fencingToken: token } = input
     throw sluiceError('Warehouse.Fenced', { target, token, newest: history.newestToken })
@@ -58,33 +68,88 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const source = await staging.lake.from(input.relation)
   await refuseOtherRowCount(staging, input, source)
   const target = dialect.table(input.target)
+  await prepareTarget(setting, input, history)
+  const before = await heldRows(setting, input, history)
   const fitted = await fitTarget(setting, input, history)
-  const before = (dialect.countsByScan ? history.last?.total : undefined) ?? (await rowsOf(setting, input))
+  for (const table of [input.target, ...lookedUpBy(input.load)]) await setting.ready?.(table)
   const types = new Map((await setting.columnsOf(input.target)).map(({ name, type }) => [name.toLowerCase(), type]))
   const lookups = await fitLookups(dialect, input, setting.columnsOf)
-  const context: LoadContext = { sql, dialect, staging, input, target, source, types, lookups, ...fitted }
+  const meddlers = (): Promise<readonly string[]> => setting.meddlersOf(input.target)
+  const context: LoadContext = {
+    ...{ sql, dialect, staging, input, target, source, types, lookups, meddlers },
+    ...fitted,
+  }
   const { growth, ...counts } = await lookUp(context, history, () => mode.run(context))
   for (const table of [target, ...mode.companions(input, dialect).map(({ name }) => name)])
     await setting.index?.(table, mode.findsBy(input.load))
 
+  await setting.settle?.()
+  const columns = await setting.columnsOf(input.target)
+  const content = await contentOf(setting, input, columns)
   // Nobody else writes to the target until the COMMIT, so that it has what it had and what the statements say that they wrote.
-  const expected = before + (growth ?? counts.inserted - counts.deleted)
-  const total = dialect.countsByScan ? expected : await rowsOf(setting, input)
-  // A dimension's rows follow from its invariants.
-  assert(total === expected || input.load.mode === 'scd2', `${input.target} has ${total} rows, not those it was given`)
+  await refuseUntaken(context, 'to hold', before.rows + (growth ?? counts.inserted - counts.deleted), content.rows)
   assert(
     counts.read === counts.inserted + counts.updated + counts.unchanged + counts.rejected + (counts.markers ?? 0),
     `every row that was read for ${input.target} is accounted for: ${JSON.stringify(counts)}`,
   )
-  const result: LoadResult = { status: 'loaded', ...counts, total }
+  const { edits } = before
+  const result: LoadResult = {
+    ...{ status: 'loaded', ...counts, total: content.rows },
+    ...(edits === undefined ? {} : { edits }),
+    ...(isAgain ? { rewritten: true } : {}),
+  }
+  const isWhole = isAgain || fitted.rebuilt || mode.repairs(input.load)
+  await leaveContent(setting, input.target, content, isWhole ? undefined : (before.known ?? edits))
   crashPoint('warehouse.load.before_ledger')
   await insertLedgerRow(sql, dialect, input, {
     result,
-    shape: shapeOf(await setting.columnsOf(input.target)),
+    shape: shapeOf(columns),
     loadedAt: clock.now().toISOString(),
     ordinal: history.loads + 1,
   })
   return result
+}
+
+/** The target's rows before the load, and what somebody else did to them: now, and what an earlier load found. */
+async function heldRows(
+  setting: LoadSetting,
+  input: LoadInput,
+  { last, shape }: TargetHistory,
+): Promise<{ readonly rows: number; readonly edits?: TargetEdits; readonly known?: TargetEdits }> {
+  const columns = await setting.columnsOf(input.target)
+  if (columns.length === 0) return { rows: 0 }
+  const content = await contentOf(setting, input, columns)
+  const left = await leftContent(setting, input.target)
+  // Loads of earlier releases only said how many rows there were.
+  const before = left ?? (last === undefined ? undefined : { rows: last.total, digest: null, comparable: false })
+  if (before === undefined) return { rows: content.rows }
+  const comparable = before.comparable && shape === shapeOf(columns)
+  const edits = editsBetween({ ...before, comparable }, content, setting.clock.now().toISOString())
+  return {
+    rows: content.rows,
+    ...(edits === undefined ? {} : { edits }),
+    ...(left?.edits === undefined ? {} : { known: left.edits }),
+  }
+}
+
+/** Nothing to load: but the target may have been changed since, and says so now. */
+async function alreadyLoaded(
+  setting: LoadSetting,
+  input: LoadInput,
+  history: TargetHistory,
+  { edits: _reported, ...result }: LoadResult,
+): Promise<LoadResult> {
+  if (history.loadId !== input.loadId) return { ...result, status: 'already-loaded' }
+  const { sql, dialect } = setting
+  await prepareTarget(setting, input, history)
+  await refuseDrift(setting, input, history)
+  const columns = await setting.columnsOf(input.target)
+  const { rows, edits, known } = await heldRows(setting, input, history)
+  const shape = shapeOf(columns)
+  if (shape !== history.shape) await updateShape(sql, dialect, { target: input.target, shape, ordinal: history.loads })
+  if (edits !== undefined)
+    await leaveContent(setting, input.target, await contentOf(setting, input, columns), known ?? edits)
+  return { ...result, status: 'already-loaded', total: rows, ...(edits === undefined ? {} : { edits }) }
 }
 
 /** Runs the mode; rows that were loaded before look up again where what they found may be gone or mean something else. */
@@ -109,145 +174,6 @@ async function lookUp(
   return { ...counts, inferred: (await members()) - before, lookups: state }
 }
 
-/** The target's rows; of a dimension those of its history, without inferred members. */
-async function rowsOf({ sql, dialect }: LoadSetting, { load, target }: LoadInput): Promise<number> {
-  const rows = await countOf(sql, `SELECT count(*) FROM ${dialect.table(target)}`)
-  return load.mode === 'scd2'
-    ? rows - (await countOf(sql, `SELECT count(*) FROM ${membersTable(target, dialect)}`))
-    : rows
-}
-
-/** Compares the target with what the load needs; changes nothing. */
-export async function findDrift(
-  { columnsOf, dialect }: Pick<LoadSetting, 'columnsOf' | 'dialect'>,
-  input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
-  history: Pick<TargetHistory, 'shape'>,
-): Promise<readonly TargetDrift[]> {
-  const found = await columnsOf(input.target)
-  return found.length === 0 ? [] : driftOf(dialect, input, history, found)
-}
-
-function driftOf(
-  dialect: Dialect,
-  input: Pick<LoadInput, 'target' | 'load' | 'columns'>,
-  history: Pick<TargetHistory, 'shape'>,
-  found: readonly FoundColumn[],
-): readonly TargetDrift[] {
-  const altered = history.shape !== undefined && history.shape !== shapeOf(found)
-  const mode: LoadModeEntry = loadModes[input.load.mode]
-  return classifyDrift(heldColumns(targetColumns(input, dialect), dialect), found, {
-    altered,
-    rewritten: mode.rewrites,
-  })
-}
-
-/** Makes the target, or mends it where nothing can be lost, or makes its columns anew where that is approved. */
-async function fitTarget(
-  setting: LoadSetting,
-  input: LoadInput,
-  history: TargetHistory,
-): Promise<Pick<LoadContext, 'added' | 'rebuilt'>> {
-  const { sql, dialect, columnsOf } = setting
-  const mode: LoadModeEntry = loadModes[input.load.mode]
-  const companions = mode.companions(input, dialect)
-  const found = await columnsOf(input.target)
-  if (found.length === 0 && history.loads > 0) {
-    throw sluiceError('Warehouse.TargetVanished', {
-      target: input.target,
-      loads: history.loads,
-      ledger: dialect.ownSchema,
-    })
-  }
-  for (const companion of companions) await createTable(setting, companion)
-  if (found.length === 0) {
-    const [schema, table] = input.target.split('.', 2)
-    if (table !== undefined) await setting.makeSchema(schema!)
-    const made = { name: dialect.table(input.target), columns: targetColumns(input, dialect) }
-    await createTable(setting, made, mode.updates ? dialect.roomForUpdates : undefined)
-    return { added: [], rebuilt: false }
-  }
-
-  refuseRespelledKeys(input, dialect, found)
-  const drift = driftOf(dialect, input, history, found)
-  const refused = drift.filter(
-    ({ kind, change, expected, found: is }) =>
-      change === 'destructive' || (change === 'lossy' && !(kind === 'retyped' && areExact(expected ?? '', is ?? ''))),
-  )
-  const rebuilt = refused.length > 0 && input.approve === true && mode.rewrites
-  if (refused.length > 0 && !rebuilt)
-    throw driftError(setting.dialect, input, history, found, drift, { refused, companions })
-  if (!rebuilt) {
-    for (const { column, found: is } of drift.filter((one) => one.change === 'lossy')) {
-      assert(is !== undefined, 'only a retyped column is left')
-      await refuseUnfitValues(setting, input, column, is)
-    }
-  }
-  for (const one of drift) {
-    const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === one.column))
-    for (const table of [dialect.table(input.target), ...beside.map(({ name }) => name)])
-      for (const statement of mend(dialect, one, rebuilt)) await sql.run(`ALTER TABLE ${table} ${statement}`)
-  }
-  return { added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column), rebuilt }
-}
-
-/** What is said after ALTER TABLE. Where columns are made anew their values go: every row is written again in this transaction. */
-function mend(dialect: Dialect, { column, kind, change, expected }: TargetDrift, rebuilt: boolean): readonly string[] {
-  const name = quoteIdentifier(column)
-  if (kind === 'extra') return rebuilt ? [`DROP COLUMN ${name}`] : []
-  const type = dialect.columnType(expected!)
-  if (kind === 'missing') return [`ADD COLUMN ${name} ${type}`]
-  if (change === 'widening') return [`ALTER COLUMN ${name} TYPE ${type}`]
-  if (!rebuilt) return []
-  return [`ALTER COLUMN ${name} TYPE ${type} USING CAST(NULL AS ${type})`]
-}
-
-function driftError(
-  dialect: Dialect,
-  { target, load }: LoadInput,
-  { shape }: TargetHistory,
-  found: readonly FoundColumn[],
-  drift: readonly TargetDrift[],
-  { refused, companions }: { readonly refused: readonly TargetDrift[]; readonly companions: readonly Companion[] },
-): Error {
-  const since =
-    shape === shapeOf(found) ? 'the columns that are loaded have changed' : 'someone altered it after the last load'
-  // What is only missing is added by the load; beside one too many it may be that one under another name.
-  const isLoads = ({ change }: TargetDrift): boolean =>
-    change === 'additive' && refused.every(({ kind }) => kind !== 'extra')
-  const statements = fittings(
-    drift.filter((one) => !isLoads(one)),
-    (type) => dialect.columnType(type),
-  ).flatMap(({ column, statement }) => {
-    const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === column))
-    return [dialect.table(target), ...beside.map(({ name }) => name)].map(
-      (table) => `ALTER TABLE ${table} ${statement}`,
-    )
-  })
-  return sluiceError('Warehouse.Drift', {
-    ...{ target, mode: load.mode, rewrites: loadModes[load.mode].rewrites, statements },
-    differences: refused.map(driftText).join('; '),
-    cause: shape === undefined ? 'it was not made by a load' : since,
-  })
-}
-
-/** No constraints: unique indexes make DuckDB's writes slow and are checked too early inside a transaction; loads assert by query. */
-async function createTable({ sql, dialect }: LoadSetting, { name, columns }: Companion, storage = ''): Promise<void> {
-  const list = columns.map(
-    ({ name: column, type }: LoadColumn) => `${quoteIdentifier(column)} ${dialect.columnType(type)}`,
-  )
-  await sql.run(`CREATE TABLE IF NOT EXISTS ${name} (${list.join(', ')}) ${storage}`)
-}
-
-/** The columns of the target: those of its mode, then those that are looked up. */
-function targetColumns(input: Pick<LoadInput, 'target' | 'load' | 'columns'>, dialect: Dialect): readonly LoadColumn[] {
-  return [...loadModes[input.load.mode].columns(input, dialect), ...lookupColumns(input)]
-}
-
-/** The columns with the types that the warehouse has for them. */
-function heldColumns(columns: readonly LoadColumn[], dialect: Dialect): readonly LoadColumn[] {
-  return columns.map((column) => ({ ...column, type: dialect.heldAs(column.type) }))
-}
-
 /** A longer name would be cut in silence, and might then be another's. */
 function refuseLongNames(dialect: Dialect, input: LoadInput): void {
   const names = targetColumns(input, dialect).map(({ name }) => name)
@@ -268,20 +194,4 @@ async function refuseOtherRowCount(
   const read = moved === undefined ? source : await lake.from(moved.came)
   const found = await countOf(lake, `SELECT count(*) FROM ${read} AS s`)
   if (found !== expected) throw sluiceError('Warehouse.RowsDiffer', { target, expected, found })
-}
-
-/** Exact numbers of a narrower type pass one by one: each must come back from the target's type unchanged. */
-async function refuseUnfitValues(
-  { staging: { lake } }: LoadSetting,
-  input: LoadInput,
-  column: string,
-  type: string,
-): Promise<void> {
-  const value = quoteIdentifier(column)
-  const cast = `TRY_CAST(${value} AS ${type})`
-  const unfit = `FROM ${await lake.from(input.relation)} AS s WHERE ${value} IS NOT NULL AND (${cast} IS NULL OR ${cast} <> ${value})`
-  const count = await countOf(lake, `SELECT count(*) ${unfit}`)
-  if (count === 0) return
-  const rows = await lake.all(`SELECT ${value} ${unfit} ORDER BY 1 LIMIT 3`)
-  throw sluiceError('Warehouse.OutOfRange', { target: input.target, column, type, count, samples: sampleText(rows) })
 }

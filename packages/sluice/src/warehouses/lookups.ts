@@ -13,7 +13,7 @@ import { quoteIdentifier } from '../sql/quote.ts'
 import { areTimes, holds, isWhole } from '../sql/types/lattice.ts'
 import type { Dialect } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
-import type { FittedLookup, LoadContext } from './load-mode.ts'
+import { type FittedLookup, type LoadContext, refuseUntaken, removeRows } from './load-mode.ts'
 import { beginningSql, inferMembers } from './scd2/members.ts'
 import { surrogateSql } from './scd2/timeline.ts'
 import { columnList, countOf, create, qualified, requireColumns, sampleText } from './statements.ts'
@@ -108,7 +108,7 @@ export async function resolvedRows(
  *
  * @param from What stands after FROM.
  * @param expected How many rows that are, and no others come in.
- * @throws Warehouse.LookupMissing, Warehouse.GrainBroken, Warehouse.RowsDiffer
+ * @throws Warehouse.LookupMissing, Warehouse.GrainBroken, Warehouse.RowsNotTaken
  */
 export async function insertRows(context: LoadContext, from: string, expected: number): Promise<number> {
   const { sql, staging, input, target, lookups } = context
@@ -116,12 +116,13 @@ export async function insertRows(context: LoadContext, from: string, expected: n
   const rows = `SELECT ${columnList(names)} FROM ${from}`
   if (lookups.length === 0) {
     const found = await staging.insert(target, names, rows)
-    if (found !== expected) throw sluiceError('Warehouse.RowsDiffer', { target: input.target, expected, found })
+    await refuseUntaken(context, 'to take', expected, found)
     return found
   }
   const resolved = await resolvedRows(context, await staging.bring('sluice_rows', rows))
   const looked = lookups.map(({ column }) => column)
   const found = await countOf(sql, `INSERT INTO ${target} (${columnList([...names, ...looked])}) ${resolved}`)
+  if (found < expected) await refuseUntaken(context, 'to take', expected, found)
   refuseFanOut(context, expected, found)
   return found
 }
@@ -132,8 +133,9 @@ export async function lookUpAgain(context: LoadContext): Promise<void> {
   const columns = input.columns.filter(({ name }) => types.has(name.toLowerCase()))
   const names = columnList([...columns, ...lookupColumns(input)].map(({ name }) => name))
   const found = await create(context, 'sluice_again', await resolvedRows(context, target, columns))
-  refuseFanOut(context, await countOf(sql, `DELETE FROM ${target}`), found)
-  await sql.run(`INSERT INTO ${target} (${names}) SELECT ${names} FROM sluice_again`)
+  refuseFanOut(context, await removeRows(context), found)
+  const taken = await countOf(sql, `INSERT INTO ${target} (${names}) SELECT ${names} FROM sluice_again`)
+  await refuseUntaken(context, 'to take', found, taken)
 }
 
 /** What the surrogates of a target's rows depend on; where it is another than after the load before, its rows look theirs up again. */

@@ -68,6 +68,8 @@ export interface LoadInput {
   readonly dimensions?: { readonly [target: string]: Extract<Load, { mode: 'scd2' }> }
   /** Whether drift that can lose data is approved: a mode that writes every row anew then makes the target's columns anew too. */
   readonly approve?: boolean
+  /** Whether the target is to be written again from the lake, though this version was loaded: its rows are not as loads left them. */
+  readonly rewrite?: boolean
   readonly run: string
   readonly attempt: number
   readonly fencingToken: number
@@ -97,8 +99,30 @@ export interface LoadResult {
   readonly inferred?: number
   /** What the surrogates that were looked up depend on, as a digest. */
   readonly lookups?: string
+  /** What somebody else did to the target's rows since the load before. */
+  readonly edits?: TargetEdits
+  /** Whether the target was written again from the lake, because that was asked for. */
+  readonly rewritten?: boolean
   /** Incremental: which keys were replaced. */
   readonly keys?: readonly string[]
+}
+
+/** What somebody else did to the rows of a target, as far as it can be seen: where both numbers are equal, the rows are others. */
+export interface TargetEdits {
+  /** How many rows the last load left. */
+  readonly left: number
+  readonly found: number
+  /** When it was found: an ISO instant. */
+  readonly at: string
+}
+
+/** A target that is not as its last load left it. */
+export interface TargetFinding {
+  readonly target: string
+  /** `gone`; something else is `replaced` by; other `columns`; other `rows`; other rows, `known` to an earlier load. */
+  readonly kind: 'gone' | 'replaced' | 'columns' | 'rows' | 'known'
+  /** In words, after the target's name. */
+  readonly detail: string
 }
 
 /** A row of the load ledger. */
@@ -121,6 +145,8 @@ export interface TargetDrift {
   readonly found?: string
   /** Additive and widening drift is mended by the load; the rest needs a decision, but `lossy` between exact numbers may pass if every value fits. */
   readonly change: 'additive' | 'widening' | 'lossy' | 'destructive'
+  /** What forbids that the column's type is changed, in words: views, indexes. */
+  readonly blockers?: readonly string[]
 }
 
 /** What a query needs of a table. */
@@ -158,6 +184,15 @@ export interface Warehouse extends AsyncDisposable {
   readonly capabilities: WarehouseCapabilities
   /** Compares the target with what the load needs; empty where the target does not exist yet. Changes nothing. */
   drift(input: Pick<LoadInput, 'target' | 'load' | 'columns'>): Promise<readonly TargetDrift[]>
+  /**
+   * Whether targets are as their last loads left them; those that were never loaded are not looked at. Changes nothing.
+   *
+   * @param deep Reads every row, too; else only what costs nothing.
+   */
+  examine(
+    targets: readonly { readonly target: string; readonly load: Load }[],
+    deep: boolean,
+  ): Promise<readonly TargetFinding[]>
   /** Loads in one transaction, with the ledger row. */
   load(input: LoadInput): Promise<LoadResult>
   /** The newest ledger row of a target, or of a loadId. */

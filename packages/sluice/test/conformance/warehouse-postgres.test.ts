@@ -309,9 +309,11 @@ test('a key has an index, made once', async () => {
 test('WH-13: how a table that vanished is given up is said of the schema that its ledger is in', async () => {
   const { open, schema } = await fresh()
   await using warehouse = await open()
-  await warehouse.load(inputOf(1, replace, shape, [[1, 'a']]))
+  const names = { surrogate: 'sk', effective: 'since', expiry: 'until', current: 'is_current' }
+  const history: Load = { mode: 'scd2', from: 'analytics.t', key: ['k'], columns: names, late: 'history' }
+  await warehouse.load(inputOf(1, history, shape, [[1, 'a']]))
   await warehouse.query('DROP TABLE target')
-  await expect(warehouse.load(inputOf(2, replace, shape, []))).rejects.toMatchObject({
+  await expect(warehouse.load(inputOf(2, history, shape, [], { rewrite: true }))).rejects.toMatchObject({
     name: 'Warehouse.TargetVanished',
     hint: expect.stringContaining(`DELETE FROM "sluice_${schema}".load_ledger`),
   })

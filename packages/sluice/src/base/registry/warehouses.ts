@@ -52,13 +52,15 @@ export const warehouseErrors = {
     explanation:
       'Fault WH-13. The columns of the target are compared with those of the load, and with the columns as the last load left them (their fingerprint is in the load ledger). Missing nullable columns and wider types are mended by the load itself. Only a mode that writes every row again can make columns anew by --approve; where the rows are kept (scd2, upsert, append), the target is altered by hand, by the statements of the hint. A column that is missing and one that is too many, of one type, are taken for a renaming: then the values stay.',
   }),
-  'Warehouse.TargetVanished': entry<{ target: string; loads: number; ledger: string }>({
+  'Warehouse.TargetVanished': entry<{ target: string; loads: number; ledger: string; again: boolean }>({
     code: 'SLU6005',
     title: 'A table that was loaded is gone.',
     message: ({ target, loads }) =>
       `The ledger has ${loads} loads of "${target}", but the table does not exist any more: someone dropped or renamed it.`,
-    hint: ({ target, ledger }) =>
-      `Bring the table back, or give it up: DELETE FROM ${ledger}.load_ledger WHERE target = '${target}', and the same in ${ledger}.load_keys and ${ledger}.load_batches; of an scd2 load also what ${ledger} has of its observations. Then: sluice run`,
+    hint: ({ target, ledger, again }) =>
+      again
+        ? `Bring the table back, or let the lake make it again: sluice run --force --select ${target}`
+        : `Bring the table back: its history is nowhere else. Or give it up: DELETE FROM ${ledger}.load_ledger WHERE target = '${target}', and the same in ${ledger}.load_keys and ${ledger}.load_batches; of an scd2 load also what ${ledger} has of its observations. Then: sluice run`,
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault WH-13.',
@@ -139,7 +141,7 @@ export const warehouseErrors = {
     message: ({ target, count, samples, order }) =>
       `${count} keys of "${target}" have different changes with the same ${order}, so it is unknown which came last. The first: ${samples}`,
     hint: () =>
-      `${safe} Declare the column that orders them: scd2({ sequence }). A log that was delivered is never rewritten.`,
+      `${safe} Declare the column that orders them: scd2({ sequence }). A log that was delivered is never rewritten. Where somebody changed rows of the dimension by hand, remove those versions, and let the lake bring them back: sluice run --force`,
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault WH-08.',
@@ -354,5 +356,56 @@ export const warehouseErrors = {
     retry: 'terminal',
     exit: 1,
     explanation: 'Fault WH-17.',
+  }),
+  'Warehouse.NotATable': entry<{ target: string; kind: string }>({
+    code: 'SLU6028',
+    title: 'The target is no table.',
+    message: ({ target, kind }) => `"${target}" is a ${kind}, and a load writes tables: someone has put it there.`,
+    hint: ({ target }) =>
+      `${safe} Give the name back to the table: rename or drop what has it now, and rename the table to "${target}" where it has another name. Then: sluice run`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-13.',
+  }),
+  'Warehouse.RowsNotTaken': entry<{
+    target: string
+    what: 'to take' | 'to change' | 'to remove' | 'to hold'
+    expected: number
+    found: number
+    meddlers: readonly string[]
+  }>({
+    code: 'SLU6029',
+    title: 'The target did not take the rows that it was given.',
+    message: ({ target, what, expected, found, meddlers }) =>
+      `"${target}" was ${what} ${expected} rows, and it was ${found}: ${meddlers.length === 0 ? 'something in the warehouse skips, moves or adds rows' : `it has ${meddlers.join(', ')}`}.`,
+    hint: ({ target }) =>
+      `${safe} The load was rolled back. Let triggers and rules of "${target}" leave the number of rows as it is, or drop or disable them; rows that do not belong there are left out in the model. Then: sluice retry`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault WH-18. Statements say how many rows they wrote, and the target is counted before and after: a trigger that skips a row, a rule that does something instead, and a trigger that adds rows are all seen. A trigger that only changes a value is not.',
+  }),
+  'Warehouse.RewriteLoses': entry<{ target: string; count: number; samples: string }>({
+    code: 'SLU6030',
+    title: 'Writing a target again would lose rows.',
+    message: ({ target, count, samples }) =>
+      `"${target}" has taken in ${count} batches that its table does not hold any more, so they cannot be written again. The first: ${samples}`,
+    hint: () =>
+      `${safe} Without --force an append only adds what is new. Bring the batches back into the table, or repair the rows by a client of the warehouse.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation: 'Fault WH-04.',
+  }),
+  'Warehouse.TypeNeeded': entry<{ target: string; columns: readonly string[]; blockers: readonly string[] }>({
+    code: 'SLU6031',
+    title: 'Something in the warehouse needs a column as it is.',
+    message: ({ target, columns, blockers }) =>
+      `The load has to change the type of ${columns.map((column) => `"${column}"`).join(', ')} in "${target}", which ${blockers.join(', ')} forbid${blockers.length === 1 ? 's' : ''}.`,
+    hint: ({ blockers }) =>
+      `${safe} Keep what makes ${blockers.join(', ')}, drop ${blockers.length === 1 ? 'it' : 'them'}, load (sluice run), and make ${blockers.length === 1 ? 'it' : 'them'} again. Or cast the column in the model, so that its type stays.`,
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault WH-13. PostgreSQL changes no type under a view, DuckDB none in a table that has an index. `sluice plan` says it before the run.',
   }),
 }

@@ -1,9 +1,11 @@
 /** Looks at everything a run needs, and says what to do where something is missing. */
+
 import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSluiceError } from '../../base/errors.ts'
 import { capturedLogs } from '../../definition/cdc/cdc.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import { stateBelow } from '../../definition/state.ts'
 import type { CdcControl, Finding } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
@@ -146,8 +148,22 @@ async function leases({ state, clock, project }: ProjectContext): Promise<readon
 async function warehouse(context: ProjectContext): Promise<Finding> {
   if (!(await context.warehouseExists())) return { name: 'Warehouse', status: 'ok', detail: 'made by the first load' }
   try {
-    const loads = await context.withWarehouse((opened) => opened.ledger({}))
-    return { name: 'Warehouse', status: 'ok', detail: `${loads.length} loads in its ledger` }
+    const { loads: targets } = projectIndex(context.project)
+    const [loads, changed] = await context.withWarehouse(
+      async (opened) => [await opened.ledger({}), await opened.examine(targets, true)] as const,
+    )
+    const detail = `${loads.length} loads in its ledger`
+    if (changed.length === 0) return { name: 'Warehouse', status: 'ok', detail }
+    const rewritable = changed.filter(({ kind }) => kind === 'rows' || kind === 'known').map(({ target }) => target)
+    return {
+      name: 'Warehouse',
+      status: 'warn',
+      detail: [detail, ...changed.map((one) => `${one.target} ${one.detail}`)].join('; '),
+      fix:
+        rewritable.length === 0
+          ? 'The next run says what to do: sluice run'
+          : `Replace it from the lake: sluice run --force --select ${rewritable.join(',')}`,
+    }
   } catch (error) {
     const busy = isSluiceError(error, 'Warehouse.Locked')
     return {

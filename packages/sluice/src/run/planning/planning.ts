@@ -14,6 +14,7 @@ import { passedInWords } from '../../sources/passed.ts'
 import type { PlanOptions } from '../api.ts'
 import type { ProjectContext } from '../context.ts'
 import { analyseProject, placesOf } from './analyse.ts'
+import { foreseeRefusals } from './foresee.ts'
 import { loadWitnesses } from './load-witnesses.ts'
 import type { ProjectAnalysis } from './models.ts'
 import { assertParameters, readParameters, withParameters } from './parameters.ts'
@@ -63,7 +64,8 @@ export async function planProject(
   const places = first.problems.length === 0 ? undefined : await placesOf(reading)
   const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   if (options.anyParameters !== true) await assertParameters(given, plan, project)
-  return { plan, analysis, problems: inOrder([...analysis.problems, ...problems]) }
+  const foreseen = problems.length === 0 ? await foreseeRefusals(context, plan) : plan
+  return { plan: foreseen, analysis, problems: inOrder([...analysis.problems, ...problems]) }
 }
 
 /** The project with the columns that files have brought to its tables, where a source takes them. */

@@ -62,6 +62,9 @@ async function askWarehouse(context: ProjectContext): Promise<States> {
     for (const { target, version, definition, run, result } of await warehouse.ledger({}))
       if ((newest[target]?.version ?? -1) < version)
         newest[target] = { version, definition, run, ...(result.held === undefined ? {} : { held: result.held }) }
+    for (const { target, kind, detail } of await warehouse.examine(projectIndex(context.project).loads, false))
+      if (newest[target] !== undefined)
+        newest[target] = { ...newest[target], changed: { detail, isKnown: kind === 'known' } }
     return newest
   })
 }

@@ -98,7 +98,7 @@ async function loadedRecord(
   last: LoadLedgerRow,
 ): Promise<CommitRecord | undefined> {
   const { task, lake } = context
-  if (task.reason === 'forced') return undefined
+  if (task.forced === true) return undefined
   const loaded = await lake.record(record.table, last.version)
   if (loaded === undefined) return undefined
   const columns = loadColumns(context, load, loaded)

@@ -7,6 +7,7 @@ import { type Growth, rowsVersion } from '../../lake/growth.ts'
 import type { CommitRecord, DataFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { heldInWords } from '../../plan/held.ts'
+import { editsInWords } from '../../warehouses/examine.ts'
 import type { LoadInput, LoadLedgerRow, LoadResult } from '../../warehouses/warehouse.ts'
 import type { TaskContext, TaskOutcome } from '../context.ts'
 import type { LoadFigures } from '../ledger/events.ts'
@@ -28,8 +29,10 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   const result = await context.withWarehouse(
     async (warehouse) => {
       const loads = await warehouse.ledger({ target: task.table })
-      const growth = await growthOf(context, record, loads[0])
-      assertStillHeld({ target: task.table, load, record, growth, loads, ledger: warehouse.capabilities.ownSchema })
+      const since = await growthOf(context, record, loads[0])
+      const { ownSchema: ledger } = warehouse.capabilities
+      assertStillHeld({ target: task.table, load, record, growth: since, loads, ledger })
+      const growth = isForced(context) ? await growthOf(context, record, undefined) : since
       return warehouse.load(await loadInput(context, load, record, growth, loads[0]))
     },
     { signal: context.signal },
@@ -44,6 +47,11 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
   }
   for (const message of heldInWords(task.table, result.held ?? []))
     emit({ type: 'task.warning', task: task.id, message })
+  if (result.edits !== undefined) {
+    const { edits } = result
+    const message = `${task.table} ${editsInWords(edits)}; ${editsSettled(task.table, load, result)}`
+    emit({ type: 'task.warning', task: task.id, message })
+  }
   return {
     status: result.status === 'loaded' ? 'succeeded' : 'unchanged',
     version: record.version,
@@ -51,6 +59,25 @@ export async function runLoad(context: TaskContext): Promise<TaskOutcome> {
     loaded: result.status === 'loaded' ? result.inserted + result.updated + result.deleted : 0,
     load: loadOutcome(load, result),
   }
+}
+
+/** A target that is written again is written from all that the lake has. */
+const isForced = ({ task }: TaskContext): boolean => task.forced === true
+
+/**
+ * What becomes of rows that somebody else has changed.
+ *
+ * @example editsSettled('fact', appendLoad, result) // 'to replace it from the lake: sluice run --force --select fact'
+ */
+export function editsSettled(
+  target: string,
+  { mode }: Pick<Load, 'mode'>,
+  { status, rewritten }: Pick<LoadResult, 'status' | 'rewritten'>,
+): string {
+  const isWhole = rewritten === true || mode === 'replace' || mode === 'upsert'
+  return status === 'loaded' && isWhole
+    ? 'this load wrote it again from the lake'
+    : `to replace it from the lake: sluice run --force --select ${target}`
 }
 
 /**
@@ -95,6 +122,7 @@ async function loadInput(
     ...(snapshots === undefined ? {} : { snapshots }),
     dimensions: dimensionsOf(context),
     ...(task.approved === true ? { approve: true } : {}),
+    ...(isForced(context) ? { rewrite: true } : {}),
     run: context.run,
     attempt: context.attempt,
     fencingToken: context.fencingToken,
@@ -134,7 +162,13 @@ function assertStillHeld({
 }): void {
   const [last] = loads
   if (load.mode !== 'append' || load.batch !== undefined || record.operation === 'replace' || last === undefined) return
-  const loaded = loads.reduce((sum, { result }) => sum + result.inserted - result.deleted, 0)
+  // What was written again took the place of all that was loaded before.
+  const again = loads.findIndex(({ result }) => result.rewritten === true)
+  const since = again < 0 ? loads : loads.slice(0, again + 1)
+  const loaded = since.reduce(
+    (sum, { result }) => sum + result.inserted - (result.rewritten === true ? 0 : result.deleted),
+    0,
+  )
   const held = growth.known.reduce((sum, file) => sum + file.rows, 0)
   if (loaded !== held)
     throw sluiceError('Warehouse.AppendUndone', { target, table: record.table, loaded, held, ledger })

@@ -6,7 +6,7 @@ import type { Dialect } from '../dialect.ts'
 export const duckDbDialect: Dialect = {
   name: 'duckdb',
   maxIdentifierBytes: 255,
-  rowAddress: 'rowid',
+  rowAddress: ['rowid'],
   countsByScan: false,
   ownSchema: 'sluice',
   table: quoteName,
@@ -14,5 +14,10 @@ export const duckDbDialect: Dialect = {
   columnType: (engineType) => engineType,
   heldAs: (engineType) => engineType,
   differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
+  // Another version may hash otherwise.
+  rowDigest: (columns, condition) =>
+    `CAST(sum(CASE WHEN ${condition} THEN hash(${columns.join(', ')}) END) AS VARCHAR)`,
+  digestMaker: 'version()',
+  digestsOf: 'version()',
   instantText: (expression) => `CAST(epoch_us(${expression}) AS VARCHAR)`,
 }

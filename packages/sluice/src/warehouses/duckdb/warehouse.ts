@@ -9,10 +9,11 @@ import type { Clock } from '../../base/clock.ts'
 import { sluiceError } from '../../base/errors.ts'
 import { type Turn, turns } from '../../base/queue.ts'
 import type { Engine, Session } from '../../engines/engine.ts'
-import { quoteIdentifier } from '../../sql/quote.ts'
+import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { FoundColumn } from '../drift.ts'
 import type { LoadSetting } from '../load.ts'
+import { columnList } from '../statements.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { duckDbDialect } from './dialect.ts'
 import { duckDbStaging } from './staging.ts'
@@ -75,12 +76,19 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     staging: duckDbStaging(session),
     clock,
     columnsOf: (table) => columnsOf(session, table),
+    kindOf: (table) => kindOf(session, table),
+    // It has neither triggers nor rules.
+    meddlersOf: async () => [],
+    blockersOf: (table) => blockersOf(session, table),
+    ready: (table) => bindIndexes(session, table),
     makeSchema: (name) => session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(name)}`),
   }
   return assembleWarehouse({
     dialect: duckDbDialect,
     outside: (work) => work(session),
     columnsOf: (_, table) => columnsOf(session, table),
+    kindOf: (_, table) => kindOf(session, table),
+    blockersOf: (_, table) => blockersOf(session, table),
     load: (input) => load(session, setting, input),
     async close() {
       try {
@@ -102,20 +110,67 @@ async function load(session: Session, setting: LoadSetting, input: LoadInput): P
     // Where this fails too (an aborted session), closing the session rolls back.
     await session.run('ROLLBACK').catch(() => undefined)
     input.signal?.throwIfAborted()
-    throw error
+    throw refused(error, input.target)
   } finally {
     input.signal?.removeEventListener('abort', stop)
   }
 }
 
+/** What the tables of the warehouse refuse, and not the lake's rows; in the registry's words. */
+function refused(error: unknown, target: string): unknown {
+  const [, code, why] =
+    /(Constraint|Dependency) Error: ([^\n]+)/.exec(error instanceof Error ? error.message : '') ?? []
+  if (code === undefined || why === undefined) return error
+  return sluiceError('Warehouse.Refused', { target, code, why: why.replace(/\.$/, '') }, { cause: error })
+}
+
 async function columnsOf(session: Session, table: string): Promise<readonly FoundColumn[]> {
-  const [first, second] = table.split('.', 2)
-  const [schema, name] = second === undefined ? ['main', first] : [first, second]
   return session.all<{ name: string; type: string }>(
-    `SELECT column_name AS name, data_type AS type FROM duckdb_columns()
-     WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 ORDER BY column_index`,
-    [database, schema, name],
+    `SELECT c.column_name AS name, c.data_type AS type FROM duckdb_columns() AS c
+     JOIN duckdb_tables() AS t ON t.database_name = c.database_name AND t.table_oid = c.table_oid
+     WHERE c.database_name = $1 AND c.schema_name = $2 AND c.table_name = $3 ORDER BY c.column_index`,
+    [database, ...placeOf(table)],
   )
+}
+
+async function kindOf(session: Session, table: string): Promise<string | undefined> {
+  const [row] = await session.all<{ kind: string }>(
+    `SELECT kind FROM (
+       SELECT 'table' AS kind, database_name, schema_name, table_name AS name FROM duckdb_tables()
+       UNION ALL SELECT 'view', database_name, schema_name, view_name FROM duckdb_views()) AS t
+     WHERE database_name = $1 AND schema_name = $2 AND name = $3`,
+    [database, ...placeOf(table)],
+  )
+  return row?.kind
+}
+
+/** An index of any column forbids that the type of any other is changed. */
+async function blockersOf(session: Session, table: string): Promise<readonly string[]> {
+  const rows = await session.all<{ name: string }>(
+    `SELECT index_name AS name FROM duckdb_indexes() WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 ORDER BY 1`,
+    [database, ...placeOf(table)],
+  )
+  return rows.map(({ name }) => `the index ${name}`)
+}
+
+/**
+ * An index that was only opened with the file is brought in by the first INSERT. A DELETE before it would pass it by, and a unique index would then
+ * refuse the keys that were deleted. https://github.com/duckdb/duckdb/issues/16604
+ */
+async function bindIndexes(session: Session, table: string): Promise<void> {
+  const [indexed] = await session.all(
+    'SELECT 1 FROM duckdb_indexes() WHERE database_name = $1 AND schema_name = $2 AND table_name = $3 LIMIT 1',
+    [database, ...placeOf(table)],
+  )
+  if (indexed === undefined) return
+  const names = columnList((await columnsOf(session, table)).map(({ name }) => name))
+  await session.run(`INSERT INTO ${quoteName(table)} (${names}) SELECT ${names} FROM ${quoteName(table)} WHERE false`)
+}
+
+/** Schema and name. */
+function placeOf(table: string): readonly [string, string] {
+  const [first, second] = table.split('.', 2) as [string, string | undefined]
+  return second === undefined ? ['main', first] : [first, second]
 }
 
 /** Waits until every earlier holder of the path has released it. */

@@ -2,16 +2,18 @@
  * `append`: rows are only ever added, whole batches at a time, each once.
  *
  * A batch is what one version added to an append-only table, or the rows that share a value of the declared column. Batches
- * that were taken in are in `sluice.load_batches`, written in the same transaction.
+ * that were taken in are in `sluice.load_batches`, written in the same transaction. Where the target is to be written again, all batches are taken back
+ * first, and the input must have each of them.
  */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
+import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseNullKeys, removeRows } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
 import { countOf, requireColumns, sampleText } from '../statements.ts'
 
 export const append: LoadModeEntry = {
   rewrites: false,
+  repairs: () => false,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],
@@ -20,7 +22,8 @@ export const append: LoadModeEntry = {
     assert(context.input.load.mode === 'append', 'the load is an append')
     const { batch } = context.input.load
     if (batch !== undefined) return appendByColumn(context, batch)
-    if (context.input.added !== undefined) return appendByVersion(context, context.input.added)
+    const { added } = context.input
+    if (added !== undefined) return appendByVersion(context, added)
     throw sluiceError('Warehouse.AppendWithoutBatches', { target: context.input.target })
   },
 }
@@ -31,6 +34,7 @@ async function appendByVersion(
 ): Promise<LoadCounts> {
   const { sql, dialect, staging, input } = context
   const batches = `${dialect.ownSchema}.load_batches`
+  const deleted = input.rewrite === true ? await takeBack(context) : 0
   let [read, inserted] = [0, 0]
   for (const { version, relation, rows } of added) {
     read += rows
@@ -50,7 +54,7 @@ async function appendByVersion(
       rows,
     ])
   }
-  return { read, inserted, updated: 0, deleted: 0, unchanged: read - inserted, rejected: 0 }
+  return { read, inserted, updated: 0, deleted, unchanged: read - inserted, rejected: 0 }
 }
 
 async function appendByColumn(context: LoadContext, batch: string): Promise<LoadCounts> {
@@ -77,6 +81,7 @@ async function appendByColumn(context: LoadContext, batch: string): Promise<Load
   if (changed.length > 0) {
     throw sluiceError('Warehouse.BatchChanged', { target: input.target, batches: sampleText(changed) })
   }
+  const deleted = input.rewrite === true ? await takeBackColumn(context, loaded) : 0
   const fresh = await countOf(lake, 'SELECT coalesce(sum(row_count), 0) FROM sluice_batch WHERE loaded IS NULL')
   const rows = `${source} AS s WHERE ${key} IN (SELECT batch FROM sluice_batch WHERE loaded IS NULL)`
   const inserted = await insertRows(context, rows, fresh)
@@ -86,5 +91,25 @@ async function appendByColumn(context: LoadContext, batch: string): Promise<Load
     `SELECT ${quoteText(input.target)} AS target, batch, ${quoteText(input.loadId)} AS load_id, row_count
      FROM sluice_batch WHERE loaded IS NULL`,
   )
-  return { read: input.rows, inserted, updated: 0, deleted: 0, unchanged: input.rows - inserted, rejected: 0 }
+  return { read: input.rows, inserted, updated: 0, deleted, unchanged: input.rows - inserted, rejected: 0 }
+}
+
+/** Takes all batches back; how many rows those were. */
+async function takeBack(context: LoadContext): Promise<number> {
+  const { sql, dialect, input } = context
+  await sql.run(`DELETE FROM ${dialect.ownSchema}.load_batches WHERE target = $1`, [input.target])
+  return removeRows(context)
+}
+
+/** @throws Warehouse.RewriteLoses where the input lacks batches that were taken in: their rows are nowhere else */
+async function takeBackColumn(context: LoadContext, loaded: string): Promise<number> {
+  const { staging, input } = context
+  const lost = `FROM ${loaded} AS o WHERE NOT EXISTS (SELECT 1 FROM sluice_batch AS n WHERE n.batch = o.batch)`
+  const count = await countOf(staging.lake, `SELECT count(*) ${lost}`)
+  if (count > 0) {
+    const samples = sampleText(await staging.lake.all(`SELECT batch, row_count ${lost} ORDER BY batch LIMIT 3`))
+    throw sluiceError('Warehouse.RewriteLoses', { target: input.target, count, samples })
+  }
+  await staging.lake.run('UPDATE sluice_batch SET loaded = NULL')
+  return takeBack(context)
 }

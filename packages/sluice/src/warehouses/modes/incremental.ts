@@ -10,7 +10,7 @@
  */
 import { assert } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import { type LoadContext, type LoadModeEntry, refuseNullKeys } from '../load-mode.ts'
+import { type LoadContext, type LoadModeEntry, refuseNullKeys, removeRows } from '../load-mode.ts'
 import { insertRows } from '../lookups.ts'
 import type { Staging } from '../staging.ts'
 import { countOf, qualified, requireColumns } from '../statements.ts'
@@ -18,12 +18,13 @@ import type { LoadInput } from '../warehouse.ts'
 
 export const incremental: LoadModeEntry = {
   rewrites: true,
+  repairs: () => false,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],
   findsBy: (load) => (load.mode === 'incremental' ? [load.by] : []),
   async run(context) {
-    const { sql, dialect, staging, input, target, source } = context
+    const { sql, dialect, staging, input, source } = context
     assert(input.load.mode === 'incremental', 'the load is incremental')
     const by = input.load.by
     const known = `${dialect.ownSchema}.load_keys`
@@ -34,7 +35,7 @@ export const incremental: LoadModeEntry = {
     ])
     let deleted = 0
     if (context.rebuilt) {
-      deleted = await countOf(sql, `DELETE FROM ${target}`)
+      deleted = await removeRows(context)
       await sql.run(`DELETE FROM ${known} WHERE target = $1`, [input.target])
     }
     await compareKeys(context, { by, known, moved })
@@ -51,8 +52,7 @@ export const incremental: LoadModeEntry = {
       )
       const gone = keys.some((key) => Number(key.sluice_rows) === 0)
       const unread = keys.some((key) => key.unread)
-      for (const one of touchedRows(by, touched, { gone, unread }))
-        deleted += await countOf(sql, `DELETE FROM ${target} AS t WHERE ${one}`)
+      for (const one of touchedRows(by, touched, { gone, unread })) deleted += await removeRows(context, one)
       inserted = await insertRows(
         context,
         `${source} AS s WHERE ${quoteIdentifier(by)} IN (SELECT sluice_value FROM sluice_delta WHERE sluice_rows > 0)`,

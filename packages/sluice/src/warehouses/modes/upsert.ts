@@ -1,13 +1,21 @@
 /** `upsert`: one row per key; rows that are the same already are not written. Deletes by absence, or by a flag in the data. */
 import { assert, sluiceError } from '../../base/errors.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import { type LoadContext, type LoadModeEntry, refuseDuplicateKeys, refuseNullKeys } from '../load-mode.ts'
+import {
+  type LoadContext,
+  type LoadModeEntry,
+  refuseDuplicateKeys,
+  refuseNullKeys,
+  refuseUntaken,
+  removeRows,
+} from '../load-mode.ts'
 import { refuseFanOut, resolvedRows } from '../lookups.ts'
 import { anyDiffers, columnList, countOf, create, requireColumns, sameKey } from '../statements.ts'
 import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {
   rewrites: false,
+  repairs: () => true,
   updates: true,
   columns: targetColumns,
   companions: () => [],
@@ -42,15 +50,19 @@ export const upsert: LoadModeEntry = {
       throw sluiceError('Warehouse.TargetKeyDuplicate', { target: input.target, columns: key.join(', '), extra })
     }
 
-    const written = async (statement: string, expected: number): Promise<void> => {
+    const written = async (what: 'to take' | 'to change', statement: string, expected: number): Promise<void> => {
       if (expected === 0) return
-      const rows = await countOf(sql, statement)
-      assert(rows === expected, `${expected} rows of ${input.target} were to be written, not ${rows}`)
+      await refuseUntaken(context, what, expected, await countOf(sql, statement))
     }
-    const deleted = gone === undefined ? 0 : await countOf(sql, `DELETE FROM ${target} AS t WHERE ${gone}`)
+    const deleted = gone === undefined ? 0 : await removeRows(context, gone)
     const set = rest.map((name) => `${quoteIdentifier(name)} = s.${quoteIdentifier(name)}`).join(', ')
-    await written(`UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${matches} AND ${changes}`, updated)
     await written(
+      'to change',
+      `UPDATE ${target} AS t SET ${set} FROM ${live} AS s WHERE ${matches} AND ${changes}`,
+      updated,
+    )
+    await written(
+      'to take',
       `INSERT INTO ${target} (${columnList(names)}) SELECT ${columnList(names, 's')} FROM ${live} AS s
        WHERE NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE ${matches})`,
       inserted,

@@ -39,7 +39,8 @@ export function postgresDialect(schema: string): Dialect {
   return {
     name: 'postgres',
     maxIdentifierBytes: 63,
-    rowAddress: 'ctid',
+    // A ctid is that of one partition.
+    rowAddress: ['ctid', 'tableoid'],
     // The addresses come in the order of the table, so that each page is looked for once; the planner takes each for a random read.
     byAddress: {
       before: 'SET LOCAL random_page_cost = 0.1; SET LOCAL enable_memoize = off',
@@ -56,6 +57,12 @@ export function postgresDialect(schema: string): Dialect {
     columnType: (engineType) => typeOf(engineType)[0],
     heldAs: (engineType) => typeOf(engineType)[1],
     differs: (a, b) => `${a} IS DISTINCT FROM ${b}`,
+    // A row that is written by hand, or put back, has another transaction. Where the ledger's own row has another one than it was written by, the
+    // database was restored from a copy, and so have all rows.
+    rowDigest: (_, condition) =>
+      `CAST(sum(CASE WHEN ${condition} THEN CAST(CAST(xmin AS text) AS bigint) END) AS VARCHAR)`,
+    digestMaker: 'CAST(txid_current() % 4294967296 AS VARCHAR)',
+    digestsOf: 'CAST(t.xmin AS VARCHAR)',
     // Seconds are exact decimals here, with six digits.
     instantText: (expression) => `CAST(CAST(extract(epoch FROM ${expression}) * 1000000 AS bigint) AS VARCHAR)`,
     // How many rows there are, and how many values of each column: a tenth of the usual sample tells.

@@ -5,9 +5,8 @@
  * What is not settled here stays in `sluice_incoming`, for the replay; both write what the timeline says.
  */
 
-import { assert } from '../../base/errors.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
-import type { LoadContext } from '../load-mode.ts'
+import { type LoadContext, refuseUntaken } from '../load-mode.ts'
 import { anyDiffers, columnList, countOf, create, keyIn, sameKey } from '../statements.ts'
 import type { Incoming } from './changes.ts'
 import { assertInvariants } from './invariants.ts'
@@ -46,9 +45,9 @@ export async function extendVersions(
   const found = (fate: Fate) => fates.find((one) => one.sluice_fate === fate)
   const of = (fate: Fate): number => Number(found(fate)?.changes ?? 0)
   const ended = await endVersions(context, shape)
-  assert(ended === Number(found('opens')?.held ?? 0) + of('closes'), `${ended} versions of ${input.target} were ended`)
+  await refuseUntaken(context, 'to change', Number(found('opens')?.held ?? 0) + of('closes'), ended)
   const opened = await addVersions(context, shape)
-  assert(opened === of('opens'), `${opened} versions of ${input.target} were begun, not ${of('opens')}`)
+  await refuseUntaken(context, 'to take', of('opens'), opened)
   await addObservations(context, shape)
   const left = of('left')
   if (left > 0) {
@@ -76,7 +75,7 @@ export function extendedKeys({ keys }: Scd2Shape): string {
 /** Each change with the version that holds now and its fate, by that version alone. */
 function fatesSql({ dialect, target }: LoadContext, shape: Scd2Shape): string {
   const { keys, tracked, untracked, sequence, columns } = shape
-  const row = dialect.rowAddress === undefined ? '' : `, c.${dialect.rowAddress} AS sluice_row`
+  const row = (dialect.rowAddress ?? []).map((name, index) => `, c.${name} AS sluice_row_${index}`).join('')
   // Each comparison once: the fates are then cheap.
   return `
     SELECT m.*,
@@ -118,7 +117,7 @@ async function endVersions({ sql, dialect, target }: LoadContext, { keys, column
   const sameRow =
     dialect.rowAddress === undefined
       ? `${sameKey(keys, 't', 'm')} AND t.${effective} = m.sluice_since`
-      : `t.${dialect.rowAddress} = m.sluice_row`
+      : dialect.rowAddress.map((name, index) => `t.${name} = m.sluice_row_${index}`).join(' AND ')
   if (dialect.byAddress !== undefined) await sql.run(dialect.byAddress.before)
   const ended = await countOf(
     sql,

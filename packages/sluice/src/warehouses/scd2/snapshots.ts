@@ -7,7 +7,7 @@
  * are written, and no others.
  */
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { LoadContext, LoadCounts } from '../load-mode.ts'
+import { type LoadContext, type LoadCounts, refuseUntaken, removeRows } from '../load-mode.ts'
 import { anyDiffers, columnList, countOf, create, keyIn, qualified, sameKey } from '../statements.ts'
 import { assertInvariants } from './invariants.ts'
 import { liftMembers } from './members.ts'
@@ -189,22 +189,31 @@ async function writeVersions(
     'sluice_touched',
     `SELECT ${columnList(keys)} FROM sluice_moves UNION SELECT ${columnList(keys)} FROM sluice_gone`,
   )
-  const vanished = await countOf(
-    sql,
-    `DELETE FROM ${target} AS t WHERE EXISTS (SELECT 1 FROM sluice_gone AS g WHERE ${sameKey(place, 'g', 't')})`,
+  const vanished = await removeRows(
+    context,
+    `EXISTS (SELECT 1 FROM sluice_gone AS g WHERE ${sameKey(place, 'g', 't')})`,
   )
   const set = [...attributes, columns.expiry, columns.current].map(
     (name) => `${quoteIdentifier(name)} = ${qualified(name, 'm')}`,
   )
-  await sql.run(
+  const changed = await countOf(
+    sql,
     `UPDATE ${target} AS t SET ${set.join(', ')} FROM sluice_moves AS m WHERE ${sameKey(place, 'm', 't')} AND NOT m.sluice_is_new`,
+  )
+  await refuseUntaken(
+    context,
+    'to change',
+    await countOf(sql, 'SELECT count(*) FROM sluice_moves WHERE NOT sluice_is_new'),
+    changed,
   )
   const names = columnList([columns.surrogate, ...dataOf(shape), columns.effective, columns.expiry, columns.current])
   const inserted = await countOf(
     sql,
     `INSERT INTO ${target} (${names}) SELECT ${names} FROM sluice_moves WHERE sluice_is_new`,
   )
-  const updated = await countOf(sql, 'SELECT count(*) FROM sluice_moves WHERE sluice_differs AND NOT sluice_is_new')
+  const given = (which: string): Promise<number> => countOf(sql, `SELECT count(*) FROM sluice_moves WHERE ${which}`)
+  await refuseUntaken(context, 'to take', await given('sluice_is_new'), inserted)
+  const updated = await given('sluice_differs AND NOT sluice_is_new')
   return { inserted, updated, vanished }
 }
 

@@ -1,6 +1,6 @@
 /** Writes whole timelines of keys into the dimension and its observations. */
 import { quoteIdentifier } from '../../sql/quote.ts'
-import type { LoadContext } from '../load-mode.ts'
+import { type LoadContext, refuseUntaken, removeRows } from '../load-mode.ts'
 import { columnList, countOf, create, keyIn, sameKey } from '../statements.ts'
 import { dataOf, original, own, type Scd2Shape, type Tally } from './shape.ts'
 import { origin, surrogateSql, timelineSql } from './timeline.ts'
@@ -21,7 +21,7 @@ export async function writeTimelines(
          SELECT 1 FROM sluice_timeline AS l WHERE ${sameKey([...shape.keys, own.effective], 'l', 'k')} AND l.sluice_opens)`,
     )
     const late = `AS t WHERE ${keyIn(shape.keys, 't', 'sluice_late')}`
-    growth -= await countOf(sql, `DELETE FROM ${context.target} ${late}`)
+    growth -= await removeRows(context, keyIn(shape.keys, 't', 'sluice_late'))
     await sql.run(`DELETE FROM ${shape.observations} ${late}`)
   }
   await continueVersions(context, shape)
@@ -66,14 +66,18 @@ async function makeLog(context: LoadContext, shape: Scd2Shape): Promise<void> {
 }
 
 /** Ends the versions that held until now, and overwrites their untracked columns. */
-async function continueVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<void> {
+async function continueVersions(context: LoadContext, shape: Scd2Shape): Promise<void> {
+  const { sql, dialect, target } = context
   const { keys, columns } = shape
   const [effective, expiry, current] = [columns.effective, columns.expiry, columns.current].map(quoteIdentifier)
   const seeds = `FROM sluice_timeline AS l
     WHERE ${sameKey(keys, 't', 'l')} AND t.${effective} = l.${own.effective} AND l.sluice_origin = ${origin.seed}`
-  await sql.run(
+  const ended = await countOf(
+    sql,
     `UPDATE ${target} AS t SET ${expiry} = l.sluice_next, ${current} = false ${seeds} AND l.sluice_next IS NOT NULL`,
   )
+  const ends = `SELECT count(*) FROM sluice_timeline WHERE sluice_origin = ${origin.seed} AND sluice_next IS NOT NULL`
+  await refuseUntaken(context, 'to change', await countOf(sql, ends), ended)
   if (shape.untracked.length === 0) return
   const set = shape.untracked.map((name, index) => `${quoteIdentifier(name)} = l.sluice_final_${index}`).join(', ')
   const seen = `${seeds} AND (${shape.untracked.map((name, index) => dialect.differs(`l.${quoteIdentifier(name)}`, `l.sluice_final_${index}`)).join(' OR ')})`
@@ -81,21 +85,25 @@ async function continueVersions({ sql, dialect, target }: LoadContext, shape: Sc
 }
 
 /** Begins versions; how many. */
-function insertVersions({ sql, dialect, target }: LoadContext, shape: Scd2Shape): Promise<number> {
+async function insertVersions(context: LoadContext, shape: Scd2Shape): Promise<number> {
+  const { sql, dialect, target } = context
   const { keys, untracked, columns } = shape
   const values = dataOf(shape).map((name) => {
     const index = untracked.indexOf(name)
     return index < 0 ? `l.${quoteIdentifier(name)}` : `l.sluice_final_${index}`
   })
   const names = columnList([columns.surrogate, ...dataOf(shape), columns.effective, columns.expiry, columns.current])
-  return countOf(
+  const versions = `FROM sluice_timeline AS l WHERE sluice_opens AND sluice_origin <> ${origin.seed}`
+  const taken = await countOf(
     sql,
     `
     INSERT INTO ${target} (${names})
     SELECT ${surrogateSql(dialect, keys.map(quoteIdentifier), own.effective)}, ${values.join(', ')}, ${own.effective},
       coalesce(sluice_next, ${shape.forever}), sluice_next IS NULL
-    FROM sluice_timeline AS l WHERE sluice_opens AND sluice_origin <> ${origin.seed}`,
+    ${versions}`,
   )
+  await refuseUntaken(context, 'to take', await countOf(sql, `SELECT count(*) ${versions}`), taken)
+  return taken
 }
 
 /** Keeps every change that the dimension does not show exactly as it was; of inputs without their own time, only deletes. */
