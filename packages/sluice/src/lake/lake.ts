@@ -4,7 +4,7 @@ import type { SluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { SetAside, SetAsideFile } from './commits/adopt.ts'
 import type { CommitInput, CommitResult } from './commits/commit.ts'
-import type { CompactInput } from './commits/compact.ts'
+import type { CompactInput, DismissInput } from './commits/compact.ts'
 import type { RollbackInput } from './commits/rollback.ts'
 import type { setAside } from './commits/set-aside.ts'
 import {
@@ -24,7 +24,7 @@ import type { VerifiedFiles } from './verify.ts'
 
 export type { NewFile, NewQuarantine, SetAside, SetAsideFile } from './commits/adopt.ts'
 export type { CommitInput, CommitResult } from './commits/commit.ts'
-export type { CompactInput } from './commits/compact.ts'
+export type { CompactInput, DismissInput } from './commits/compact.ts'
 export type { RollbackInput } from './commits/rollback.ts'
 export type { Merge } from './merge.ts'
 export type { Garbage, GarbageOptions, TableRetention } from './retention.ts'
@@ -42,6 +42,8 @@ export interface Lake {
   commit(input: CommitInput): Promise<CommitResult>
   /** @see compact */
   compact(input: CompactInput): Promise<CommitRecord>
+  /** @see dismiss */
+  dismiss(input: DismissInput): Promise<CommitRecord>
   /** @see growthSince */
   growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
   /** @see setAside */
@@ -104,6 +106,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
       const work = async (through: Storage) => ({ record: await compact(through, clock, input) })
       return (await rememberAdopted(storage, seen, work)).record
     },
+    dismiss: async (input) => (await import('./commits/compact.ts')).dismiss(storage, clock, input),
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./commits/set-aside.ts')).setAside(storage, clock, input),
     canTakeUp: async (files) => (await import('./commits/set-aside.ts')).canTakeUp(storage, files),

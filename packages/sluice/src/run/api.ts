@@ -11,7 +11,7 @@ import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
 import type { DamagedTable } from './intact.ts'
-import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
+import type { AgedOut, EventSink, RunEvent, RunSummary } from './ledger/events.ts'
 import type { HeldLease } from './ledger/release.ts'
 
 export type * from './cdc/api.ts'
@@ -154,16 +154,20 @@ export interface OpenProject extends AsyncDisposable {
   retry(runId: string | undefined, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Makes version N+1 with the content of an earlier version. */
   rollback(table: string, version: number): Promise<CommitRecord>
+  /** Takes refused rows of a table out of quarantine: all, or those that one version refused; the record says which. @throws Quality.NothingToDismiss */
+  dismissQuarantine(table: string, version?: number): Promise<CommitRecord>
   /** Reads quarantined files of a source again, through today's definition. */
   replayQuarantine(table: string, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Proposes a contract for foreign files, as a definition to review and a diff against the source that is there. */
   crawl(path: string): Promise<CrawlProposal>
   /** Proposes contracts for the procedures of a connection, as a definition to review and a diff against the sources that are there. */
   crawlConnection(connection: string, options?: CrawlConnectionOptions): Promise<ConnectionProposal>
-  /** Removes what no kept version needs; with `dryRun`, only says what. */
-  clean(options?: {
-    readonly dryRun?: boolean
-  }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
+  /** Removes what no kept version needs, and refused rows that are older than a rule allows; with `dryRun`, only says what. */
+  clean(options?: { readonly dryRun?: boolean }): Promise<{
+    readonly removed: readonly string[]
+    readonly bytes: number
+    readonly agedOut: readonly AgedOut[]
+  }>
   doctor(): Promise<readonly Finding[]>
   /**
    * Frees the leases of runs whose machine is gone, one by one as `ask` says; returns those that it freed.

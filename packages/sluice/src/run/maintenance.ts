@@ -3,18 +3,18 @@ import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import { capturedLogs } from '../definition/cdc/cdc.ts'
-import { projectIndex } from '../definition/project-index.ts'
-import type { Retention } from '../definition/types.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { StoredObject } from '../storage/storage.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
+import { ageOut } from './dismiss.ts'
 import { intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
 import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { retireRuns } from './ledger/run-retention.ts'
 import { allPipelines } from './pipelines.ts'
 import { targetStates } from './planning/target-states.ts'
+import { retentionOf } from './retention.ts'
 import { openWorkspace } from './workspace.ts'
 
 /**
@@ -24,8 +24,12 @@ import { openWorkspace } from './workspace.ts'
  */
 export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
   const { state, clock } = context
-  await using _lease = await acquireLease(state, allPipelines(context), { clock, owner: newId(clock) })
-  return await removeUnneeded(context, options.dryRun ?? false)
+  const run = newId(clock)
+  const dryRun = options.dryRun ?? false
+  await using lease = await acquireLease(state, allPipelines(context), { clock, owner: run })
+  const by = { run, fencingToken: lease.token, fence: () => lease.assertHeld(), dryRun }
+  const agedOut = await ageOut(context, await context.lake.tables(), by)
+  return { ...(await removeUnneeded(context, dryRun)), agedOut }
 }
 
 /**
@@ -55,8 +59,10 @@ const dayMs = 86_400_000
 
 type Cleaned = Awaited<ReturnType<OpenProject['clean']>>
 
+type Removed = Pick<Cleaned, 'removed' | 'bytes'>
+
 /** Removes it; the caller holds the leases of all pipelines. @example await removeUnneeded(context, false) */
-export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
+export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Removed> {
   const { damaged } = await intactTables(context.lake)
   for (const { error } of damaged) context.warn(error.message)
   const { removed, bytes } = await context.lake.collectGarbage({
@@ -85,7 +91,11 @@ async function retireOldRuns(context: ProjectContext, dryRun: boolean): Promise<
     if (isSluiceError(error)) return undefined
     throw error
   })
-  return named === undefined ? [] : retireRuns(context.state, context.clock.now(), { named, dryRun })
+  return named === undefined
+    ? []
+    : retireRuns(context.state, context.clock.now(), {
+        ...{ retention: context.project.config.runRetention, named, dryRun },
+      })
 }
 
 /** Runs that kept versions, logs of extractions, or the newest loads name. */
@@ -107,8 +117,4 @@ async function removeCopies({ state, lake, project }: ProjectContext): Promise<v
     if (isCommitted || !logs.includes(log))
       await forgetKept({ state, lake }, await keptTables(state, log), { isCommitted })
   }
-}
-
-function retentionOf(context: ProjectContext, table: string): Retention {
-  return projectIndex(context.project).options(table).retention ?? context.project.config.lake.retention
 }

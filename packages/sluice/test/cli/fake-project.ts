@@ -265,6 +265,10 @@ export async function fakeProject(
       calls.push(['rollback', table, version])
       return { ...record(table, 3, 2), operation: 'rollback', rollbackOf: version }
     },
+    dismissQuarantine: async (table, version) => {
+      calls.push(['dismiss', table, version])
+      return { ...record(table, 3, 2), operation: 'compact' }
+    },
     replayQuarantine: (table, options) => running('replay', table, options),
     crawl: async (path) => ({
       files: [{ path, bytes: 1024, rows: 10 }],
@@ -299,7 +303,7 @@ export async function fakeProject(
     },
     clean: async (options) => {
       calls.push(['clean', options])
-      return { removed: ['raw/sales/data/x.parquet'], bytes: 2048 }
+      return { removed: ['raw/sales/data/x.parquet'], bytes: 2048, agedOut: [] }
     },
     doctor: async () => [{ name: 'node', status: 'ok', detail: 'v20' }],
     release: async () => [],
