@@ -14,6 +14,7 @@ import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { retireRuns } from './ledger/run-retention.ts'
 import { allPipelines } from './pipelines.ts'
 import { targetStates } from './planning/target-states.ts'
+import { withReserve } from './reserve.ts'
 import { retentionOf } from './retention.ts'
 import { openWorkspace } from './workspace.ts'
 
@@ -22,14 +23,17 @@ import { openWorkspace } from './workspace.ts'
  *
  * @throws Run.Busy while a run holds the project
  */
-export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
+export function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
   const { state, clock } = context
   const run = newId(clock)
   const dryRun = options.dryRun ?? false
-  await using lease = await acquireLease(state, allPipelines(context), { clock, owner: run })
-  const by = { run, fencingToken: lease.token, fence: () => lease.assertHeld(), dryRun }
-  const agedOut = await ageOut(context, await context.lake.tables(), by)
-  return { ...(await removeUnneeded(context, dryRun)), agedOut }
+  return withReserve(state, async () => {
+    await using lease = await acquireLease(state, allPipelines(context), { clock, owner: run })
+    const by = { run, fencingToken: lease.token, fence: () => lease.assertHeld(), dryRun }
+    const removed = await removeUnneeded(context, dryRun)
+    // After it, because it writes records.
+    return { ...removed, agedOut: await ageOut(context, await context.lake.tables(), by) }
+  })
 }
 
 /**
@@ -63,6 +67,13 @@ type Removed = Pick<Cleaned, 'removed' | 'bytes'>
 
 /** Removes it; the caller holds the leases of all pipelines. @example await removeUnneeded(context, false) */
 export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Removed> {
+  const before = context.clock.now()
+  // First what needs no new byte to be removed: the disk may be full.
+  const leftovers = [
+    ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
+    ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
+    ...(await context.state.removeLeftovers({ before, dryRun })),
+  ]
   const { damaged } = await intactTables(context.lake)
   for (const { error } of damaged) context.warn(error.message)
   const { removed, bytes } = await context.lake.collectGarbage({
@@ -72,13 +83,7 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
     damaged: ({ message }) => context.warn(message),
   })
   if (!dryRun) await removeCopies(context)
-  const before = context.clock.now()
-  const leftovers = [
-    ...(damaged.length > 0 ? [] : await retireOldRuns(context, dryRun)),
-    ...(await context.state.removeLeftovers({ before, dryRun })),
-    ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
-    ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
-  ]
+  if (damaged.length === 0) leftovers.push(...(await retireOldRuns(context, dryRun)))
   return {
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),

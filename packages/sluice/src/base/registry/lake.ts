@@ -92,7 +92,7 @@ export const lakeErrors = {
     title: 'The disk is full.',
     message: ({ path, detail }) => `"${path}" could not be written: the disk or the quota is full (${detail}).`,
     hint: () =>
-      'Free some space (sluice clean removes what no version needs), then: sluice run. Committed versions are unharmed.',
+      'Free some space: sluice clean removes what no version needs, and works on a full disk; nothing reads archive/, so move it away. Then: sluice run. Committed versions are unharmed.',
     retry: 'transient',
     exit: 1,
     explanation: 'Fault LK-04.',
