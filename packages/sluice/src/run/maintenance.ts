@@ -3,16 +3,20 @@ import { join } from 'node:path'
 import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import { capturedLogs } from '../definition/cdc/cdc.ts'
+import { projectIndex } from '../definition/project-index.ts'
+import { missingVersions } from '../lake/record/witnesses.ts'
+import type { CommitRecord } from '../lake/record.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { StoredObject } from '../storage/storage.ts'
 import type { OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
 import { ageOut } from './dismiss.ts'
-import { intactTables } from './intact.ts'
+import { type DamagedTable, intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
 import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { retireRuns } from './ledger/run-retention.ts'
 import { allPipelines } from './pipelines.ts'
+import { loadWitnesses } from './planning/load-witnesses.ts'
 import { targetStates } from './planning/target-states.ts'
 import { withReserve } from './reserve.ts'
 import { retentionOf } from './retention.ts'
@@ -74,7 +78,8 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
     ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
     ...(await context.state.removeLeftovers({ before, dryRun })),
   ]
-  const { damaged } = await intactTables(context.lake)
+  const { records, damaged: found } = await intactTables(context.lake)
+  const damaged = [...found, ...(await lostAsLoadsSay(context, records))]
   for (const { error } of damaged) context.warn(error.message)
   const { removed, bytes } = await context.lake.collectGarbage({
     retention: (table) => retentionOf(context, table),
@@ -87,6 +92,25 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
   return {
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),
+  }
+}
+
+/**
+ * Tables whose newest record only the load ledger knows to be lost: its files look like garbage. Where the warehouse cannot be asked, so may those of
+ * any table that is loaded.
+ */
+async function lostAsLoadsSay(
+  context: ProjectContext,
+  records: readonly CommitRecord[],
+): Promise<readonly DamagedTable[]> {
+  try {
+    const witnesses = await loadWitnesses(context, await targetStates(context), records)
+    return missingVersions(records, witnesses)
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    const loaded = new Set(projectIndex(context.project).loads.map(({ load }) => load.from))
+    const tables = records.flatMap(({ table }) => (loaded.has(table) ? [table] : []))
+    return tables.map((table) => ({ table, error: sluiceError('Lake.LoadsUnknown', { table, why: error.message }) }))
   }
 }
 
