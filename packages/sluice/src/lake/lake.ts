@@ -16,7 +16,14 @@ import {
 } from './extractions.ts'
 import { type Growth, growthSince } from './growth.ts'
 import { knownInputs } from './record/inputs.ts'
-import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
+import {
+  currentVersion,
+  listTableFolders,
+  listTables,
+  readRecord,
+  readVersions,
+  streamVersions,
+} from './record/records.ts'
 import { refusedFiles } from './record/refused.ts'
 import type { CommitRecord, QuarantineFile } from './record.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
@@ -36,6 +43,8 @@ export interface Lake {
   record(table: string, version: number): Promise<CommitRecord | undefined>
   /** @see readVersions */
   versions(table: string, damaged?: (error: SluiceError) => void): Promise<readonly CommitRecord[]>
+  /** The same, a few at a time. @see streamVersions */
+  streamVersions(table: string): AsyncIterable<CommitRecord>
   /** @see listTables */
   tables(): Promise<readonly string[]>
   /** @see commit */
@@ -89,6 +98,7 @@ export function openLake(storage: Storage, clock: Clock): Lake {
     },
     record: (table, version) => readRecord(storage, table, version),
     versions: (table, damaged) => readVersions(storage, table, damaged),
+    streamVersions: (table) => streamVersions(storage, table),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
     async commit(input) {

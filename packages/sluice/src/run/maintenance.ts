@@ -130,9 +130,11 @@ async function retireOldRuns(context: ProjectContext, dryRun: boolean): Promise<
 /** Runs that kept versions, logs of extractions, or the newest loads name. */
 async function namedRuns(context: ProjectContext): Promise<ReadonlySet<string>> {
   const { lake } = context
-  const records = (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
+  const runs = new Set<string>()
+  for (const table of await lake.tables())
+    for await (const { run, compacted } of lake.streamVersions(table)) runs.add(run).add(compacted?.run ?? run)
   return new Set([
-    ...records.flatMap(({ run, compacted }) => (compacted === undefined ? [run] : [run, compacted.run])),
+    ...runs,
     ...(await lake.extractions()).map(({ run }) => run),
     ...Object.values(await targetStates(context)).flatMap(({ run }) => run ?? []),
   ])
