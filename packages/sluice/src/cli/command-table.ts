@@ -70,9 +70,14 @@ export const commandTable = {
         default: 'retail',
         summary: 'what it starts from',
       },
+      package: {
+        kind: 'text',
+        value: 'name|path',
+        summary: 'what npm installs as sluice: a name with or without a version, or a path; default: what is running',
+      },
       force: { kind: 'flag', summary: 'write into a folder that is not empty' },
     },
-    examples: ['sluice init my-pipeline --template retail'],
+    examples: ['sluice init my-pipeline --template retail', 'sluice init my-pipeline --package @acme/sluice@0.1.0'],
   },
   doctor: {
     group: 'Start',
