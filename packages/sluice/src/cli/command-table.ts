@@ -70,9 +70,14 @@ export const commandTable = {
         default: 'retail',
         summary: 'what it starts from',
       },
+      package: {
+        kind: 'text',
+        value: 'name|path',
+        summary: 'what npm installs as sluice: a name with or without a version, or a path; default: what is running',
+      },
       force: { kind: 'flag', summary: 'write into a folder that is not empty' },
     },
-    examples: ['sluice init my-pipeline --template retail'],
+    examples: ['sluice init my-pipeline --template retail', 'sluice init my-pipeline --package @acme/sluice@0.1.0'],
   },
   doctor: {
     group: 'Start',
@@ -223,7 +228,7 @@ export const commandTable = {
     group: 'Run',
     summary: 'remove what no kept version needs',
     details:
-      'Versions beyond their retention, files that no kept version names, and records of runs: the newest 1,000 stay, those of the last 30 days, and those that a kept version or a newest load names.',
+      'Versions beyond lake.retention, refused rows beyond its quarantineDays (default: they stay), files that no kept version names, and records of runs beyond runRetention that no kept version or newest load names.',
     options: { 'dry-run': { kind: 'flag', summary: 'only say what would be removed' } },
     examples: ['sluice clean --dry-run'],
   },
@@ -290,21 +295,23 @@ export const commandTable = {
   },
   quarantine: {
     group: 'Look',
-    summary: 'rows that were refused: show, export or replay them',
+    summary: 'rows that were refused: show, export, replay or dismiss them',
     details:
-      'export writes the original bytes, with -o into a folder, one file for each that was delivered; replay reads them again through the definition as it is now.',
+      'export writes the original bytes, with -o one file for each that was delivered; replay reads them again through the definition as it is now; dismiss removes them, all of a table or those of one --version.',
     arguments: [
-      { name: 'action', optional: true, summary: 'show (default), export or replay' },
+      { name: 'action', optional: true, summary: 'show (default), export, replay or dismiss' },
       { name: 'table', optional: true, summary: 'a table; default: all' },
     ],
     options: {
       limit: { kind: 'number', default: 5, value: 'n', summary: 'samples for each table' },
       output,
+      version: { kind: 'number', value: 'n', summary: 'dismiss: only what this version refused' },
     },
     examples: [
       'sluice quarantine raw.sales',
       'sluice quarantine export raw.sales -o refused',
       'sluice quarantine replay raw.sales',
+      'sluice quarantine dismiss raw.sales --version 3',
     ],
   },
 

@@ -37,6 +37,7 @@ import type {
   ProcedureSource,
   ProjectConfig,
   QuarantineLimits,
+  Retention,
   Scd2Columns,
   Source,
   TableOptions,
@@ -67,12 +68,28 @@ export function fillConfig(input: ConfigInput): ProjectConfig {
   return {
     name: input.name,
     pipelines: input.pipelines ?? 'pipelines',
-    lake: { path: lake?.path ?? 'lake', retention: lake?.retention ?? { versions: 10, days: 7 } },
+    lake: { path: lake?.path ?? 'lake', retention: ownRetention(lake?.retention, { versions: 10, days: 7 }) },
     warehouse: fillWarehouse(input.warehouse),
     connections: mapValues(input.connections ?? {}, fillConnection),
     engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
     concurrency: input.concurrency ?? 2,
+    runRetention: input.runRetention ?? { runs: 1000, days: 30 },
     notifications: input.notifications ?? [],
+  }
+}
+
+/**
+ * A table's own retention, and that of all where it says nothing: of versions, and of refused rows.
+ *
+ * @example ownRetention({ quarantineDays: 90 }, { versions: 10, days: 7 }) // { versions: 10, days: 7, quarantineDays: 90 }
+ */
+export function ownRetention(own: Retention = {}, all: Retention): Retention {
+  const { quarantineDays = all.quarantineDays } = own
+  const { versions, days } = own.versions === undefined && own.days === undefined ? all : own
+  return {
+    ...(versions === undefined ? {} : { versions }),
+    ...(days === undefined ? {} : { days }),
+    ...(quarantineDays === undefined ? {} : { quarantineDays }),
   }
 }
 

@@ -29,6 +29,7 @@ import type {
   ProjectConfig,
   QuarantineLimits,
   Retention,
+  RunRetention,
   Scd2Columns,
   TableOptions,
   WarehouseConfig,
@@ -315,6 +316,8 @@ export interface EnvironmentInput {
   readonly engine?: Partial<ProjectConfig['engine']>
   /** Tasks at a time. @default 2 */
   readonly concurrency?: number
+  /** Records of runs that stay, whichever keeps more. @default { runs: 1000, days: 30 } */
+  readonly runRetention?: RunRetention
   readonly notifications?: readonly Notifier[]
 }
 

@@ -41,8 +41,20 @@ export interface TableOptions {
   readonly timeoutSeconds?: number
 }
 
+/**
+ * What stays of a table: the newest so many versions and those of the last so many days, whichever keeps more. Without either it is what the lake
+ * says.
+ */
 export interface Retention {
   readonly versions?: number
+  readonly days?: number
+  /** Refused rows that are older are removed from quarantine by the next run or `sluice clean`, which say how many. @default they stay */
+  readonly quarantineDays?: number
+}
+
+/** Records of runs that stay: of the newest so many and those of the last so many days, whichever keeps more, and those that a kept record names. */
+export interface RunRetention {
+  readonly runs?: number
   readonly days?: number
 }
 
@@ -256,6 +268,7 @@ export interface ProjectConfig {
   }
   /** Tasks at a time. @default 2 */
   readonly concurrency: number
+  readonly runRetention: RunRetention
   readonly notifications: readonly Notifier[]
   /** The one that was chosen, whose values these are. */
   readonly environment?: EnvironmentChoice

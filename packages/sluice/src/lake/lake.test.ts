@@ -10,7 +10,7 @@ import { quoteText } from '../sql/quote.ts'
 import { diskStorage } from '../storage/disk/storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import { type CommitInput, type Lake, openLake } from './lake.ts'
-import { decodeRecord } from './record/encode.ts'
+import { decodeRecord, encodeRecord } from './record/encode.ts'
 import type { CommitRecord, InputReference } from './record.ts'
 import { relationOf, snapshotOf } from './relation.ts'
 
@@ -238,6 +238,31 @@ describe('current', () => {
     const rolled = { table: 'raw.sales', version: 1, run: 'r', attempt: 1, fencingToken: 9, fence }
     expect(await lake.rollback(rolled)).toMatchObject({ version: 4, rows: 1 })
     expect((await commit('SELECT 5 AS a', { fencingToken: 9 })).record.version).toBe(5)
+  })
+
+  test('a collection holds a few records at a time, however many there are', async () => {
+    await commit('SELECT 1 AS a')
+    const versions = 40
+    const newest = (await lake.current('raw.sales'))!
+    for (let version = 2; version <= versions; version++)
+      await storage.create(
+        `raw/sales/_versions/${String(version).padStart(12, '0')}.json`,
+        encodeRecord({ ...newest, version, parent: version - 1 }),
+      )
+    const seen: string[] = []
+    const counting = {
+      ...storage,
+      read: (path: string) => {
+        seen.push(path)
+        return storage.read(path)
+      },
+    }
+    for await (const { version } of openLake(counting, systemClock).streamVersions('raw.sales'))
+      expect(seen.length).toBeLessThanOrEqual(versions - version + 16)
+    const { removed } = await lake.collectGarbage({ retention: () => ({ versions: 30 }), graceMs: 0 })
+    expect(removed).toEqual(
+      Array.from({ length: 10 }, (_, n) => `raw/sales/_versions/${String(n + 1).padStart(12, '0')}.json`),
+    )
   })
 
   test('of a table whose only record is missing it is known that there was one', async () => {

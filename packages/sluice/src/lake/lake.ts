@@ -4,7 +4,7 @@ import type { SluiceError } from '../base/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { SetAside, SetAsideFile } from './commits/adopt.ts'
 import type { CommitInput, CommitResult } from './commits/commit.ts'
-import type { CompactInput } from './commits/compact.ts'
+import type { CompactInput, DismissInput } from './commits/compact.ts'
 import type { RollbackInput } from './commits/rollback.ts'
 import type { setAside } from './commits/set-aside.ts'
 import {
@@ -17,7 +17,14 @@ import {
 import { type Growth, growthSince } from './growth.ts'
 import type { IcebergPlace, IcebergState } from './iceberg/publish.ts'
 import { knownInputs, takenInputs } from './record/inputs.ts'
-import { currentVersion, listTableFolders, listTables, readRecord, readVersions } from './record/records.ts'
+import {
+  currentVersion,
+  listTableFolders,
+  listTables,
+  readRecord,
+  readVersions,
+  streamVersions,
+} from './record/records.ts'
 import { refusedFiles } from './record/refused.ts'
 import type { CommitRecord, KnownInput, QuarantineFile } from './record.ts'
 import type { Garbage, GarbageOptions } from './retention.ts'
@@ -25,7 +32,7 @@ import type { VerifiedFiles } from './verify.ts'
 
 export type { NewFile, NewQuarantine, SetAside, SetAsideFile } from './commits/adopt.ts'
 export type { CommitInput, CommitResult } from './commits/commit.ts'
-export type { CompactInput } from './commits/compact.ts'
+export type { CompactInput, DismissInput } from './commits/compact.ts'
 export type { RollbackInput } from './commits/rollback.ts'
 export type { IcebergState } from './iceberg/publish.ts'
 export type { Merge } from './merge.ts'
@@ -38,12 +45,16 @@ export interface Lake {
   record(table: string, version: number): Promise<CommitRecord | undefined>
   /** @see readVersions */
   versions(table: string, damaged?: (error: SluiceError) => void): Promise<readonly CommitRecord[]>
+  /** The same, a few at a time. @see streamVersions */
+  streamVersions(table: string): AsyncIterable<CommitRecord>
   /** @see listTables */
   tables(): Promise<readonly string[]>
   /** @see commit */
   commit(input: CommitInput): Promise<CommitResult>
   /** @see compact */
   compact(input: CompactInput): Promise<CommitRecord>
+  /** @see dismiss */
+  dismiss(input: DismissInput): Promise<CommitRecord>
   /** @see growthSince */
   growthSince(record: CommitRecord, version: number): Promise<Growth | undefined>
   /** @see setAside */
@@ -116,6 +127,7 @@ export function openLake(storage: Storage, clock: Clock, { address, lagging }: L
     current,
     record: (table, version) => readRecord(storage, table, version),
     versions: (table, damaged) => readVersions(storage, table, damaged),
+    streamVersions: (table) => streamVersions(storage, table),
     tables: () => listTables(storage),
     // Imported when they are needed: a run that finds nothing to do only reads.
     async commit(input) {
@@ -135,6 +147,7 @@ export function openLake(storage: Storage, clock: Clock, { address, lagging }: L
       const work = async (through: Storage) => ({ record: await compact(through, clock, input) })
       return published((await rememberAdopted(storage, seen, work)).record)
     },
+    dismiss: async (input) => published(await (await import('./commits/compact.ts')).dismiss(storage, clock, input)),
     growthSince: (record, version) => growthSince(storage, record, version),
     setAside: async (input) => (await import('./commits/set-aside.ts')).setAside(storage, clock, input),
     canTakeUp: async (files) => (await import('./commits/set-aside.ts')).canTakeUp(storage, files),
@@ -154,8 +167,9 @@ export function openLake(storage: Storage, clock: Clock, { address, lagging }: L
       return (await Promise.all(tables.map((one) => listExtractions(storage, one, limit)))).flat()
     },
     async collectGarbage(options) {
-      const retired = async (newest: CommitRecord, oldest: number): Promise<void> => {
-        if (place !== undefined) await (await publishing()).pruneIceberg(place, newest, oldest)
+      const retired = async (table: string, oldest: number): Promise<void> => {
+        const newest = place && (await current(table))
+        if (newest !== undefined) await (await publishing()).pruneIceberg(place!, newest, oldest)
       }
       return (await import('./retention.ts')).collectGarbage(storage, clock, { ...options, retired })
     },

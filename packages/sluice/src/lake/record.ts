@@ -140,6 +140,11 @@ export interface QuarantineFile {
   readonly definition: string
 }
 
+/** A file of refused rows that a version does not answer for any more, and why. */
+export interface DismissedFile extends Pick<QuarantineFile, 'path' | 'rows' | 'addedIn'> {
+  readonly why: 'by hand' | 'replayed' | 'aged out'
+}
+
 /** A committed input: its identity, its path as delivered, and the version that took it (0 where that is not known any more). */
 export type KnownInput = readonly [sha256: string, path: string, version: number]
 
@@ -204,6 +209,8 @@ export interface CommitRecord {
   readonly quarantine: readonly QuarantineFile[]
   /** What earlier versions refused whose accepted rows are still here. Absent in what was written before format 3. */
   readonly refused?: Chain<QuarantineFile>
+  /** What earlier versions refused and nobody has to deal with from this version on. */
+  readonly dismissed?: readonly DismissedFile[]
   /** The SQL that made it, for models. */
   readonly sql?: string
   readonly warnings?: readonly string[]

@@ -9,12 +9,13 @@ import { crashPoint } from '../base/crash.ts'
 import { isSluiceError, type SluiceError } from '../base/errors.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Storage, StoredObject } from '../storage/storage.ts'
+import { recordOf } from './commits/commit.ts'
 import { listExtractions } from './extractions.ts'
 import { icebergVersionOf, listMetadata } from './iceberg/publish.ts'
 import { extractionPath, tableFolder, versionPath } from './paths.ts'
 import { type PartCache, partsOf } from './record/chain.ts'
 import { removeCheckpoints, writeCheckpoint } from './record/older-inputs.ts'
-import { currentVersion, listTableFolders, readVersions, writeHint } from './record/records.ts'
+import { currentVersion, listTableFolders, readRecord, streamVersions, writeHint } from './record/records.ts'
 import { refusedFiles } from './record/refused.ts'
 import type { CommitRecord } from './record.ts'
 
@@ -35,8 +36,8 @@ export interface GarbageOptions {
   readonly skip?: ReadonlySet<string>
   /** Told of each table that is left as it is because its records cannot be read; without it, the first one is thrown. */
   readonly damaged?: (error: SluiceError) => void
-  /** Called for each table that has lost versions, with its newest record and the number of the oldest that is left. */
-  readonly retired?: (newest: CommitRecord, oldest: number) => Promise<void>
+  /** Called for each table that has lost versions, with the number of the oldest that is left. */
+  readonly retired?: (table: string, oldest: number) => Promise<void>
 }
 
 /** What went, or would go. */
@@ -78,7 +79,7 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
       // Until its first commit, a folder may be anybody's.
       if (retired.kept.length === 0) continue
       if (!dryRun && retired.records.length > 0)
-        await options.retired?.(retired.kept[0] as CommitRecord, retired.kept.at(-1)?.version ?? 0)
+        await options.retired?.(table, retired.kept.at(-1)?.version ?? 0)
       const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
       removed.push(...swept.removed)
       foreign.push(...swept.foreign)
@@ -96,10 +97,35 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
   }
 }
 
+/** What of a record decides whether it stays, and what it keeps. */
+type Fact = Pick<CommitRecord, 'version' | 'committedAt' | 'run'> & { readonly hasKnown: boolean }
+
+/** The versions of a table, newest first, and by which one each file was named last. */
+interface Facts {
+  readonly records: readonly Fact[]
+  readonly newestNaming: ReadonlyMap<string, number>
+}
+
 interface Retired {
-  readonly kept: readonly CommitRecord[]
+  readonly kept: readonly Fact[]
+  /** Whether a kept record names a file. */
+  readonly isNamed: (path: string) => boolean
   readonly records: readonly StoredObject[]
   readonly dropped: Dropped
+}
+
+/** A record lists every data file of its version, so no more than a few are held at a time. */
+async function readFacts(storage: Storage, table: string): Promise<Facts> {
+  const records: Fact[] = []
+  const newestNaming = new Map<string, number>()
+  const parts: PartCache = new Map()
+  for await (const record of streamVersions(storage, table)) {
+    const { version, committedAt, run, known } = record
+    records.push({ version, committedAt, run, hasKnown: known !== undefined })
+    for (const path of await namedFiles(storage, record, parts))
+      if (!newestNaming.has(path)) newestNaming.set(path, version)
+  }
+  return { records, newestNaming }
 }
 
 /** Removes the records of versions that are not kept, oldest first, after what they knew is durable elsewhere. */
@@ -110,40 +136,38 @@ async function retire(
   now: number,
   dryRun: boolean,
 ): Promise<Retired> {
-  const records = await readVersions(storage, table)
-  const keep = Math.max(keptVersions(records, retention, now), await answeredFor(storage, records))
+  const { records, newestNaming } = await readFacts(storage, table)
+  const keep = Math.max(keptVersions(records, retention, now), await answeredFor(storage, table, records))
   const kept = records.slice(0, keep)
   const gone = records.slice(keep)
-  const parts: PartCache = new Map()
-  const needed = await namedFiles(storage, kept, parts)
+  const oldest = kept.at(-1)
+  const isNamed = (path: string): boolean => (newestNaming.get(path) ?? 0) >= (oldest?.version ?? Infinity)
   const dropped = await readDropped(storage, table)
-  for (const path of await namedFiles(storage, gone, parts))
-    if (!needed.has(path)) dropped[path] ??= new Date(now).toISOString()
-  const goneVersions = new Set(gone.map(({ version }) => version))
+  for (const path of newestNaming.keys()) if (!isNamed(path)) dropped[path] ??= new Date(now).toISOString()
   for (const { path, version } of gone.length === 0 ? [] : await listMetadata(storage, table))
-    if (goneVersions.has(version)) dropped[path] ??= new Date(now).toISOString()
+    if (version < (oldest?.version ?? 0)) dropped[path] ??= new Date(now).toISOString()
   const newestGone = gone[0]
   const objects: StoredObject[] = []
   for (const record of [...gone].reverse()) {
     const found = await storage.stat(versionPath(table, record.version))
     if (found !== undefined) objects.push(found)
   }
-  if (newestGone === undefined || dryRun) return { kept, records: objects, dropped }
+  const retired = { kept, isNamed, records: objects, dropped }
+  if (newestGone === undefined || dryRun) return retired
   await storage.write(droppedPath(table), `${canonicalJson(dropped)}\n`)
   // From format 3 on, a record names its inputs and refused rows by itself.
-  const oldest = kept.at(-1)
-  if (oldest?.known === undefined) await writeCheckpoint(storage, newestGone)
-  else await removeCheckpoints(storage, table, oldest.version)
+  if (oldest?.hasKnown === true) await removeCheckpoints(storage, table, oldest.version)
+  else await writeCheckpoint(storage, await recordOf(storage, table, newestGone.version))
   await writeHint(storage, table, records[0]?.version ?? 0)
   for (const object of objects) {
     crashPoint('lake.retention.before_record_removal')
     await storage.remove(object.path)
   }
-  return { kept, records: objects, dropped }
+  return retired
 }
 
 /** How many of the newest records stay: an unbroken row of versions, so that a clock that jumped back leaves no hole. */
-function keptVersions(records: readonly CommitRecord[], retention: TableRetention, now: number): number {
+function keptVersions(records: readonly Fact[], retention: TableRetention, now: number): number {
   if (retention.versions === undefined && retention.days === undefined) return records.length
   const byCount = Math.max(1, retention.versions ?? 1)
   const oldest = now - (retention.days ?? 0) * dayMs
@@ -152,8 +176,8 @@ function keptVersions(records: readonly CommitRecord[], retention: TableRetentio
 }
 
 /** How many of the newest records have to stay for rows that they refused: before format 3, only they say so. */
-async function answeredFor(storage: Storage, records: readonly CommitRecord[]): Promise<number> {
-  const [current] = records
+async function answeredFor(storage: Storage, table: string, records: readonly Fact[]): Promise<number> {
+  const current = records[0] && (await readRecord(storage, table, records[0].version))
   if (current === undefined || current.refused !== undefined) return 0
   const refused = new Set((await refusedFiles(storage, current)).map(({ addedIn }) => addedIn))
   return records.findLastIndex(({ version }) => refused.has(version)) + 1
@@ -163,7 +187,7 @@ async function answeredFor(storage: Storage, records: readonly CommitRecord[]): 
 async function retireExtractions(
   storage: Storage,
   table: string,
-  kept: readonly CommitRecord[],
+  kept: readonly Fact[],
   { versions, days }: TableRetention,
   now: number,
   dryRun: boolean,
@@ -188,17 +212,16 @@ async function retireExtractions(
 async function sweep(
   storage: Storage,
   table: string,
-  { kept, dropped }: Retired,
+  { kept, isNamed, dropped }: Retired,
   before: number,
   dryRun: boolean,
 ): Promise<{ readonly removed: readonly StoredObject[]; readonly foreign: readonly string[] }> {
   const folder = tableFolder(table)
   const listed = await storage.list(folder)
-  const parts: PartCache = new Map()
-  const inUse = await namedFiles(storage, kept, parts)
   // A commit may have come in while the folder was listed; its files are young, and still they are looked at again.
-  if ((await currentVersion(storage, table)) !== (kept[0]?.version ?? 0))
-    for (const path of await namedFiles(storage, await readVersions(storage, table), parts)) inUse.add(path)
+  const newest = kept[0]?.version ?? 0
+  const since = (await currentVersion(storage, table)) === newest ? undefined : await readFacts(storage, table)
+  const inUse = (path: string): boolean => isNamed(path) || (since?.newestNaming.get(path) ?? 0) > newest
   const oldest = kept.at(-1)?.version ?? 0
   const describesKept = (name: string): boolean => (icebergVersionOf(name) ?? -1) >= oldest
   const removed: StoredObject[] = []
@@ -207,8 +230,7 @@ async function sweep(
     const name = object.path.slice(folder.length + 1)
     if (isBookkeeping(name)) continue
     if (!isCommitted(name)) foreign.push(object.path)
-    else if (!inUse.has(object.path) && !describesKept(name) && unusedSince(object, dropped) <= before)
-      removed.push(object)
+    else if (!inUse(object.path) && !describesKept(name) && unusedSince(object, dropped) <= before) removed.push(object)
   }
   if (dryRun) return { removed, foreign }
   for (const object of removed) {
@@ -225,15 +247,11 @@ function unusedSince(object: StoredObject, dropped: Dropped): number {
   return Math.max(object.modifiedAt.getTime(), Date.parse(dropped[object.path] ?? '1970-01-01'))
 }
 
-/** Everything that records name: data files, files of refused rows, and parts of chains. */
-async function namedFiles(storage: Storage, records: readonly CommitRecord[], parts: PartCache): Promise<Set<string>> {
-  const names = new Set<string>()
-  for (const record of records) {
-    const refused = record.refused === undefined ? record.quarantine : await refusedFiles(storage, record, parts)
-    for (const { path } of [...record.files, ...refused]) names.add(path)
-    for (const path of [...partsOf(record.known), ...partsOf(record.refused)]) names.add(path)
-  }
-  return names
+/** Everything that a record names: data files, files of refused rows, and parts of chains. */
+async function namedFiles(storage: Storage, record: CommitRecord, parts: PartCache): Promise<readonly string[]> {
+  const refused = record.refused === undefined ? record.quarantine : await refusedFiles(storage, record, parts)
+  const files = [...record.files, ...refused].map(({ path }) => path)
+  return [...files, ...partsOf(record.known), ...partsOf(record.refused)]
 }
 
 /** The names that commits give. */

@@ -10,7 +10,7 @@ import type { ColumnLineage, SqlAnalysis } from '../sql/analysis.ts'
 export type TaskKind = 'ingest' | 'model' | 'load'
 
 /** What a command does, as the one task of a run. */
-export type CommandKind = 'rollback' | 'resnapshot' | 'accept' | 'accept-snapshot'
+export type CommandKind = 'rollback' | 'dismiss' | 'resnapshot' | 'accept' | 'accept-snapshot'
 
 /** A column as planned or as committed. */
 export interface PlanColumn {

@@ -25,6 +25,8 @@ export interface TableQuarantine {
   readonly rows: number
   /** Rows by their first reason. */
   readonly reasons: { readonly [reason: string]: number }
+  /** The versions that refused them, newest first. */
+  readonly versions: readonly { readonly version: number; readonly rows: number }[]
   /** Of the newest version that refused any. */
   readonly samples: readonly QuarantinedRow[]
 }
@@ -52,7 +54,11 @@ export async function quarantineOf(
     for (const [reason, rows] of files.flatMap((file) => Object.entries(file.reasons))) {
       reasons[reason] = (reasons[reason] ?? 0) + rows
     }
-    found.push({ table: one, rows: files.reduce((sum, file) => sum + file.rows, 0), reasons, samples: [] })
+    const versions = [...new Set(files.map(({ addedIn }) => addedIn))].map((version) => ({
+      version,
+      rows: rowsIn(files.filter(({ addedIn }) => addedIn === version)),
+    }))
+    found.push({ table: one, rows: rowsIn(files), reasons, versions, samples: [] })
   }
   if (found.length === 0 || options.samples === 0) return found
   await using session = await openLocked(project, options.signal)
@@ -89,6 +95,10 @@ export async function quarantineOf(
     result.push({ ...one, samples })
   }
   return result
+}
+
+function rowsIn(files: readonly { readonly rows: number }[]): number {
+  return files.reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /**

@@ -183,6 +183,7 @@ test('quarantine gives counts by first reason, and rows with file, line and ever
   expect(found).toEqual({
     table: 'raw.sales',
     rows: 2,
+    versions: [{ version: 1, rows: 2 }],
     reasons: { 'cast:id': 1, 'range:qty': 1 },
     samples: [
       { file: 'inbox/a.csv', line: '3', reasons: ['cast:id', 'range:qty'], text: 'x,\u001b[31m=1' },

@@ -1,5 +1,6 @@
 /** The versions of a table, and whether they are still what was committed. */
 import { sluiceError } from '../base/errors.ts'
+import { operationOf } from '../lake/record/refused.ts'
 import type { CommitRecord } from '../lake/record.ts'
 import type { ReadContext } from '../run/api.ts'
 import { inputInWords } from './catalog.ts'
@@ -35,12 +36,12 @@ export async function versionsOf(project: ReadContext, table: string): Promise<r
 
 /** A compaction is told of as what it is: files written together by a later run. */
 function shown(record: CommitRecord): TableVersion {
-  const { table, version, operation, rollbackOf, rows, bytes, files, inputs, compacted } = record
+  const { table, version, rollbackOf, rows, bytes, files, inputs, compacted } = record
   return {
     table,
     version,
     committedAt: compacted?.at ?? record.committedAt,
-    operation,
+    operation: operationOf(record),
     ...(rollbackOf === undefined ? {} : { rollbackOf }),
     rows,
     bytes,

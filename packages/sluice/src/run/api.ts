@@ -12,7 +12,7 @@ import type { Payload, StateMachine } from '../statemachine/types.ts'
 import type { LoadLedgerRow } from '../warehouses/warehouse.ts'
 import type { CdcControl } from './cdc/api.ts'
 import type { DamagedTable } from './intact.ts'
-import type { EventSink, RunEvent, RunSummary } from './ledger/events.ts'
+import type { AgedOut, EventSink, RunEvent, RunSummary } from './ledger/events.ts'
 import type { HeldLease } from './ledger/release.ts'
 
 export type * from './cdc/api.ts'
@@ -178,16 +178,20 @@ export interface OpenProject extends AsyncDisposable {
   held(): Promise<readonly (HeldSnapshot & { readonly target: string })[]>
   /** Takes a held snapshot of a target's history: it counts from the next load on. @throws Warehouse.SnapshotNotHeld */
   accept(target: string, instant: string): Promise<void>
+  /** Takes refused rows of a table out of quarantine: all, or those that one version refused; the record says which. @throws Quality.NothingToDismiss */
+  dismissQuarantine(table: string, version?: number): Promise<CommitRecord>
   /** Reads quarantined files of a source again, through today's definition. */
   replayQuarantine(table: string, options?: RunOptions): Promise<{ readonly id: string; readonly summary: RunSummary }>
   /** Proposes a contract for foreign files, as a definition to review and a diff against the source that is there. */
   crawl(path: string): Promise<CrawlProposal>
   /** Proposes contracts for the procedures of a connection, as a definition to review and a diff against the sources that are there. */
   crawlConnection(connection: string, options?: CrawlConnectionOptions): Promise<ConnectionProposal>
-  /** Removes what no kept version needs; with `dryRun`, only says what. */
-  clean(options?: {
-    readonly dryRun?: boolean
-  }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
+  /** Removes what no kept version needs, and refused rows that are older than a rule allows; with `dryRun`, only says what. */
+  clean(options?: { readonly dryRun?: boolean }): Promise<{
+    readonly removed: readonly string[]
+    readonly bytes: number
+    readonly agedOut: readonly AgedOut[]
+  }>
   /**
    * Writes the Iceberg metadata of tables again, from their commit records: after the lake was moved, and over the commits of other writers.
    *

@@ -4,17 +4,22 @@ import { newId } from '../base/clock.ts'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import { capturedLogs } from '../definition/cdc/cdc.ts'
 import { projectIndex } from '../definition/project-index.ts'
-import type { Retention } from '../definition/types.ts'
+import { missingVersions } from '../lake/record/witnesses.ts'
+import type { CommitRecord } from '../lake/record.ts'
 import { forgetKept, keptLogs, keptTables } from '../sources/cdc/copy/kept-copy.ts'
 import type { StoredObject } from '../storage/storage.ts'
 import type { IcebergTable, OpenProject } from './api.ts'
 import type { ProjectContext } from './context.ts'
-import { intactTables } from './intact.ts'
+import { ageOut } from './dismiss.ts'
+import { type DamagedTable, intactTables } from './intact.ts'
 import { acquireLease } from './ledger/lease.ts'
 import { type HeldLease, heldLeases, releaseHeld } from './ledger/release.ts'
 import { retireRuns } from './ledger/run-retention.ts'
 import { allPipelines } from './pipelines.ts'
+import { loadWitnesses } from './planning/load-witnesses.ts'
 import { targetStates } from './planning/target-states.ts'
+import { withReserve } from './reserve.ts'
+import { retentionOf } from './retention.ts'
 import { openWorkspace } from './workspace.ts'
 
 /**
@@ -22,10 +27,17 @@ import { openWorkspace } from './workspace.ts'
  *
  * @throws Run.Busy while a run holds the project
  */
-export async function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
+export function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
   const { state, clock } = context
-  await using _lease = await acquireLease(state, allPipelines(context), { clock, owner: newId(clock) })
-  return await removeUnneeded(context, options.dryRun ?? false)
+  const run = newId(clock)
+  const dryRun = options.dryRun ?? false
+  return withReserve(state, async () => {
+    await using lease = await acquireLease(state, allPipelines(context), { clock, owner: run })
+    const by = { run, fencingToken: lease.token, fence: () => lease.assertHeld(), dryRun }
+    const removed = await removeUnneeded(context, dryRun)
+    // After it, because it writes records.
+    return { ...removed, agedOut: await ageOut(context, await context.lake.tables(), by) }
+  })
 }
 
 /**
@@ -69,9 +81,19 @@ const dayMs = 86_400_000
 
 type Cleaned = Awaited<ReturnType<OpenProject['clean']>>
 
+type Removed = Pick<Cleaned, 'removed' | 'bytes'>
+
 /** Removes it; the caller holds the leases of all pipelines. @example await removeUnneeded(context, false) */
-export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Cleaned> {
-  const { damaged } = await intactTables(context.lake)
+export async function removeUnneeded(context: ProjectContext, dryRun: boolean): Promise<Removed> {
+  const before = context.clock.now()
+  // First what needs no new byte to be removed: the disk may be full.
+  const leftovers = [
+    ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
+    ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
+    ...(await context.state.removeLeftovers({ before, dryRun })),
+  ]
+  const { records, damaged: found } = await intactTables(context.lake)
+  const damaged = [...found, ...(await lostAsLoadsSay(context, records))]
   for (const { error } of damaged) context.warn(error.message)
   const { removed, bytes } = await context.lake.collectGarbage({
     retention: (table) => retentionOf(context, table),
@@ -80,16 +102,29 @@ export async function removeUnneeded(context: ProjectContext, dryRun: boolean): 
     damaged: ({ message }) => context.warn(message),
   })
   if (!dryRun) await removeCopies(context)
-  const before = context.clock.now()
-  const leftovers = [
-    ...(damaged.length > 0 ? [] : await retireOldRuns(context, dryRun)),
-    ...(await context.state.removeLeftovers({ before, dryRun })),
-    ...(await openWorkspace(join(context.root, '.sluice')).removeLeftovers({ before, dryRun })),
-    ...(await context.workspace.removeLeftovers({ before: new Date(before.getTime() - dayMs), dryRun })),
-  ]
+  if (damaged.length === 0) leftovers.push(...(await retireOldRuns(context, dryRun)))
   return {
     removed: [...removed, ...leftovers.map(({ path }) => path)],
     bytes: leftovers.reduce((sum, object) => sum + object.bytes, bytes),
+  }
+}
+
+/**
+ * Tables whose newest record only the load ledger knows to be lost: its files look like garbage. Where the warehouse cannot be asked, so may those of
+ * any table that is loaded.
+ */
+async function lostAsLoadsSay(
+  context: ProjectContext,
+  records: readonly CommitRecord[],
+): Promise<readonly DamagedTable[]> {
+  try {
+    const witnesses = await loadWitnesses(context, await targetStates(context), records)
+    return missingVersions(records, witnesses)
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    const loaded = new Set(projectIndex(context.project).loads.map(({ load }) => load.from))
+    const tables = records.flatMap(({ table }) => (loaded.has(table) ? [table] : []))
+    return tables.map((table) => ({ table, error: sluiceError('Lake.LoadsUnknown', { table, why: error.message }) }))
   }
 }
 
@@ -99,15 +134,21 @@ async function retireOldRuns(context: ProjectContext, dryRun: boolean): Promise<
     if (isSluiceError(error)) return undefined
     throw error
   })
-  return named === undefined ? [] : retireRuns(context.state, context.clock.now(), { named, dryRun })
+  return named === undefined
+    ? []
+    : retireRuns(context.state, context.clock.now(), {
+        ...{ retention: context.project.config.runRetention, named, dryRun },
+      })
 }
 
 /** Runs that kept versions, logs of extractions, or the newest loads name. */
 async function namedRuns(context: ProjectContext): Promise<ReadonlySet<string>> {
   const { lake } = context
-  const records = (await Promise.all((await lake.tables()).map((table) => lake.versions(table)))).flat()
+  const runs = new Set<string>()
+  for (const table of await lake.tables())
+    for await (const { run, compacted } of lake.streamVersions(table)) runs.add(run).add(compacted?.run ?? run)
   return new Set([
-    ...records.flatMap(({ run, compacted }) => (compacted === undefined ? [run] : [run, compacted.run])),
+    ...runs,
     ...(await lake.extractions()).map(({ run }) => run),
     ...Object.values(await targetStates(context)).flatMap(({ run }) => run ?? []),
   ])
@@ -121,8 +162,4 @@ async function removeCopies({ state, lake, project }: ProjectContext): Promise<v
     if (isCommitted || !logs.includes(log))
       await forgetKept({ state, lake }, await keptTables(state, log), { isCommitted })
   }
-}
-
-function retentionOf(context: ProjectContext, table: string): Retention {
-  return projectIndex(context.project).options(table).retention ?? context.project.config.lake.retention
 }

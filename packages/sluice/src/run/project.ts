@@ -298,6 +298,12 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
     accept: async (target, instant) => {
       await (await execution()).executeCommand(context, { kind: 'accept-snapshot', table: target, instant })
     },
+    dismissQuarantine: async (table, version) => {
+      whole()
+      const which = version === undefined ? {} : { version }
+      const made = await (await execution()).executeCommand(context, { kind: 'dismiss', table, ...which })
+      return (await lake.record(table, made.version as number)) as CommitRecord
+    },
     replayQuarantine: async (table, options) => (await execution()).executeRun(context, { ...options, replay: table }),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
     crawlConnection: async (name, options) =>

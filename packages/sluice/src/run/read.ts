@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Session } from '../engines/engine.ts'
+import { withoutDismissed } from '../lake/record/refused.ts'
 import type { CommitRecord, QuarantineFile } from '../lake/record.ts'
 import { relationOf, snapshotOf } from '../lake/relation.ts'
 import { quarantineRelation } from '../quality/quarantine.ts'
@@ -130,7 +131,7 @@ async function attachLedger(session: Session): Promise<void> {
 }
 
 /**
- * Files of refused rows, newest first: of all kept versions, and of those that are gone but for the rows that they refused.
+ * Files of refused rows, newest first: of all kept versions, and of those that are gone but for the rows that they refused; not what was dismissed.
  *
  * @example const files = await allRefused(context, await context.lake.versions('raw.sales'))
  * @param records All kept versions of a table.
@@ -148,7 +149,8 @@ export async function allRefused(
   })
   const files = [...older, ...records.flatMap(({ quarantine }) => quarantine)]
   const byPath = new Map(files.map((file) => [file.path, file]))
-  return [...byPath.values()].sort((a, b) => b.addedIn - a.addedIn)
+  const dismissed = records.flatMap(({ dismissed = [] }) => dismissed)
+  return withoutDismissed([...byPath.values()], dismissed).toSorted((a, b) => b.addedIn - a.addedIn)
 }
 
 /** Whether a file of refused rows is damaged; each that is is warned of by name. @example await damagedRefused(context, versions) */

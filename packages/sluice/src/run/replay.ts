@@ -11,11 +11,12 @@ import { sluiceError } from '../base/errors.ts'
 import { sha256 } from '../base/json.ts'
 import { projectIndex } from '../definition/project-index.ts'
 import type { FilesSource } from '../definition/types.ts'
-import type { QuarantineFile } from '../lake/record.ts'
+import type { Session } from '../engines/engine.ts'
+import type { DismissedFile, InputReference, QuarantineFile } from '../lake/record.ts'
 import { exportQuarantine, quarantineRelation } from '../quality/quarantine.ts'
 import { takesPath } from '../sources/files/discover.ts'
 import type { DiscoveredInput, SourceAdapter } from '../sources/source.ts'
-import type { ProjectContext } from './context.ts'
+import type { ProjectContext, TaskContext } from './context.ts'
 import { planProject } from './planning/planning.ts'
 
 /**
@@ -151,4 +152,36 @@ function replayPath(file: string, version: number): string {
   const [, stem, end] = /^(.*?)((?:\.[A-Za-z]+)?(?:\.gz|\.zst)?)$/is.exec(posix.basename(file)) ?? ['', file, '']
   const id = `${version}-${sha256(file).slice(0, 8)}`
   return posix.join(posix.dirname(file), `${stem!.replace(/\.replay-\d+-[0-9a-f]{8}$/, '')}.replay-${id}${end}`)
+}
+
+/**
+ * The files of refused rows that a version replays: every delivered file that has rows in them comes again with these inputs, or has before.
+ *
+ * @example const dismissed = await replayedBy(context, session, candidate.inputs)
+ */
+export async function replayedBy(
+  { lake, task }: Pick<TaskContext, 'lake' | 'task'>,
+  session: Session,
+  inputs: readonly InputReference[],
+): Promise<readonly DismissedFile[]> {
+  const paths = new Set(inputs.flatMap((input) => (input.kind === 'file' ? [input.path] : [])))
+  const versions = new Set([...paths].flatMap((path) => versionIn(path) ?? []))
+  const current = versions.size === 0 ? undefined : await lake.current(task.table)
+  if (current === undefined) return []
+  const taken = new Set([...paths, ...(await lake.knownInputs(task.table)).values()])
+  const dismissed: DismissedFile[] = []
+  for (const file of await lake.refused(current)) {
+    if (!versions.has(file.addedIn)) continue
+    const relation = await session.from(quarantineRelation([file]))
+    const found = await session.all<{ _file: string }>(`SELECT DISTINCT _file FROM ${relation}`)
+    if (found.every(({ _file }) => taken.has(replayPath(_file, file.addedIn))))
+      dismissed.push({ path: file.path, rows: file.rows, addedIn: file.addedIn, why: 'replayed' })
+  }
+  return dismissed
+}
+
+/** The version whose refused rows a path delivers again. */
+function versionIn(path: string): number | undefined {
+  const version = /\.replay-(\d+)-[0-9a-f]{8}(?:\.[A-Za-z]+)?(?:\.gz)?$/i.exec(path)?.[1]
+  return version === undefined ? undefined : Number(version)
 }

@@ -1,5 +1,6 @@
 /** Sluice's own records as rows: what `sluice.*` is in a query. */
 import type { ExtractionLog } from '../lake/extractions.ts'
+import { operationOf } from '../lake/record/refused.ts'
 import type { CommitRecord, InputReference } from '../lake/record.ts'
 import type { RunInfo } from './api.ts'
 
@@ -64,7 +65,7 @@ export function systemRows({ runs, versions, extractions }: SystemTables): {
       table: record.table,
       version: record.version,
       committed_at: record.compacted?.at ?? record.committedAt,
-      operation: record.operation,
+      operation: operationOf(record),
       run: record.compacted?.run ?? record.run,
       rows: record.rows,
       bytes: record.bytes,

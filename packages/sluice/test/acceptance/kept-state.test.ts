@@ -1,6 +1,6 @@
 /** What Sluice keeps beside the tables: leases, runs, records; and what it says where some of it is damaged, missing or in the way. */
 import { execFile } from 'node:child_process'
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { makeProject, sluice } from './project.ts'
@@ -112,6 +112,27 @@ test('the newest record is missing, as the load ledger says', async () => {
   expect(versionsOf('stage/x')).toEqual(['1', '2'])
   expect(await run('rollback', 'stage.x', '2', '--yes')).toMatchObject({ code: 0 })
   expect(versionsOf('stage/x')).toEqual(['1', '2', '4'])
+})
+
+test('LK-03: what only the load ledger knows of is no garbage, nor is what it cannot be asked about', async () => {
+  const newest = join(root, 'data/lake/stage/x/_versions/000000000001.json')
+  writeFileSync(join(root, 'inbox/t_2.csv'), 'a,b\nx,2\n')
+  expect(await run('run')).toMatchObject({ code: 0 })
+  rmSync(newest.replace('01.json', '02.json'))
+  rmSync(join(root, 'data/lake/stage/x/_latest.json'))
+  const files = (): readonly string[] => filesBelow('data/lake/stage/x').filter((name) => name.endsWith('.parquet'))
+  const old = new Date('2020-01-01')
+  for (const file of files()) utimesSync(join(root, file), old, old)
+  const before = files()
+  expect(await run('clean')).toMatchObject({ code: 0, stderr: expect.stringContaining('as the load of fact says') })
+  expect(files()).toEqual(before)
+  rmSync(join(root, '.sluice/cache'), { recursive: true })
+  writeFileSync(join(root, 'warehouse.duckdb'), 'no database')
+  expect(await run('clean')).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('Nothing of "stage.x" is removed'),
+  })
+  expect(files()).toEqual(before)
 })
 
 /** Flips every bit of some bytes, in the middle or at the end. */

@@ -53,11 +53,19 @@ const templates = {
 const parent = mkdtempSync(join(tmpdir(), 'sluice-init-'))
 afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
+/** The next line that `init` prints, without a network: the dependency is the checkout itself. */
+function installOffline(root: string): void {
+  const npm = (...args: string[]) => spawnSync('npm', args, { cwd: root, encoding: 'utf8' })
+  expect(npm('install', '--offline', '--no-audit', '--no-fund')).toMatchObject({ status: 0 })
+  expect(npm('exec', '--offline', '--', 'sluice', '--version').stdout).toContain('0.1.0')
+}
+
 describe.each(Object.entries(templates))('sluice init --template %s', (name, expectation) => {
   const root = join(parent, name)
 
   test('makes a project that checks', async () => {
     const made = await command(parent, ['init', name, '--template', name, '--json'])
+    if (name === 'retail') installOffline(root)
     expect(made.code, made.stderr).toBe(0)
     expect(JSON.parse(made.stdout)).toMatchObject({ template: name })
     expect(readdirSync(root)).toContain('.gitignore')

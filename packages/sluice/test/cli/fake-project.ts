@@ -269,6 +269,10 @@ export async function fakeProject(
     },
     held: async () => [{ target: 'dim_price', instant: '2026-03-02', keys: 40, before: 100 }],
     accept: async (target, instant) => void calls.push(['accept', target, instant]),
+    dismissQuarantine: async (table, version) => {
+      calls.push(['dismiss', table, version])
+      return { ...record(table, 3, 2), operation: 'compact' }
+    },
     replayQuarantine: (table, options) => running('replay', table, options),
     crawl: async (path) => ({
       files: [{ path, bytes: 1024, rows: 10 }],
@@ -309,7 +313,7 @@ export async function fakeProject(
     },
     clean: async (options) => {
       calls.push(['clean', options])
-      return { removed: ['raw/sales/data/x.parquet'], bytes: 2048 }
+      return { removed: ['raw/sales/data/x.parquet'], bytes: 2048, agedOut: [] }
     },
     doctor: async () => [{ name: 'node', status: 'ok', detail: 'v20' }],
     release: async () => [],

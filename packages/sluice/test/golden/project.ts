@@ -49,6 +49,7 @@ export function projectOf(...pipelines: readonly Pipeline[]): Project {
       name: 'shop',
       pipelines: 'pipelines',
       lake: { path: 'lake', retention: {} },
+      runRetention: {},
       warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
       connections: {},
       engine: { memoryLimit: '1GB' },

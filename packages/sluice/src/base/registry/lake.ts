@@ -77,6 +77,16 @@ export const lakeErrors = {
     explanation:
       'What is made from a table names its version, so the number of a lost version is never used again. The hint beside the records, the records of tables that were made from it, and the load ledger of the warehouse are asked. Faults LK-03, CT-01.',
   }),
+  'Lake.LoadsUnknown': entry<{ table: string; why: string }>({
+    code: 'SLU4531',
+    title: 'Whether the newest commit record of a table is there cannot be known.',
+    message: ({ table, why }) => `Nothing of "${table}" is removed: what was loaded of it cannot be asked. ${why}`,
+    hint: () => 'Nothing was changed there. Run sluice clean again when the warehouse can be reached.',
+    retry: 'transient',
+    exit: 3,
+    explanation:
+      'Files of a version whose record was lost look like garbage. The load ledger of the warehouse knows which versions there were, so it is asked before anything is removed. Fault LK-03.',
+  }),
   'Storage.UnsafePath': entry<{ path: string; why: string }>({
     code: 'SLU4551',
     title: 'A path is not safe.',
@@ -92,7 +102,7 @@ export const lakeErrors = {
     title: 'The disk is full.',
     message: ({ path, detail }) => `"${path}" could not be written: the disk or the quota is full (${detail}).`,
     hint: () =>
-      'Free some space (sluice clean removes what no version needs), then: sluice run. Committed versions are unharmed.',
+      'Free some space: sluice clean removes what no version needs, and works on a full disk; nothing reads archive/, so move it away. Then: sluice run. Committed versions are unharmed.',
     retry: 'transient',
     exit: 1,
     explanation: 'Fault LK-04.',

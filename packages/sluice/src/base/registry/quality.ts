@@ -107,6 +107,16 @@ export const qualityErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Quality.NothingToDismiss': entry<{ table: string; version?: number }>({
+    code: 'SLU5012',
+    title: 'There are no refused rows to dismiss.',
+    message: ({ table, version }) =>
+      `Nothing that "${table}" refused${version === undefined ? '' : ` in version ${version}`} is in quarantine.`,
+    hint: ({ table }) =>
+      `Nothing was changed. See what is in quarantine, and of which version, with: sluice quarantine ${table}`,
+    retry: 'terminal',
+    exit: 2,
+  }),
   'Quality.NotReplayable': entry<{ table: string; why: string }>({
     code: 'SLU5009',
     title: 'Refused rows of this source cannot be delivered again.',

@@ -1,4 +1,5 @@
 /** `sluice clean` */
+import { agedOutText } from '../../run/ledger/log.ts'
 import type { Run } from '../command.ts'
 import { bytes, plural, visible } from '../render/text.ts'
 
@@ -12,6 +13,7 @@ export const run: Run<'clean'> = async (context, input) => {
     return 0
   }
   for (const file of result.removed) await terminal.out.line(visible(file))
+  for (const aged of result.agedOut) await terminal.note(`${dryRun ? 'Would go: ' : ''}${visible(agedOutText(aged))}.`)
   await terminal.note(
     `${plural(result.removed.length, 'file')}, ${bytes(result.bytes)} ${dryRun ? 'would be' : 'were'} removed.`,
   )

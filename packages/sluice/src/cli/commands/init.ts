@@ -1,6 +1,6 @@
 /** `sluice init` */
 import { execFile } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { cp, mkdir, readdir, rename } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,10 +8,11 @@ import { promisify } from 'node:util'
 import { sluiceError } from '../../base/errors.ts'
 import type { Run } from '../command.ts'
 import { visible } from '../render/text.ts'
+import { ownPackage, withDependencies } from './init-dependencies.ts'
 
 const templates = fileURLToPath(new URL('../../../templates/', import.meta.url))
 
-export const run: Run<'init'> = async (context, { dir, template, force }) => {
+export const run: Run<'init'> = async (context, { dir, template, force, package: wanted }) => {
   const { terminal } = context
   const folder = resolve(context.root, dir ?? '.')
   const source = join(templates, template)
@@ -24,6 +25,11 @@ export const run: Run<'init'> = async (context, { dir, template, force }) => {
   await cp(source, folder, { recursive: true, filter: (from) => basename(from) !== 'node_modules' })
   // Packages are published without .gitignore files, so a template carries it under another name.
   if (existsSync(join(folder, 'gitignore'))) await rename(join(folder, 'gitignore'), join(folder, '.gitignore'))
+  const manifest = join(folder, 'package.json')
+  if (existsSync(manifest)) {
+    const given = wanted === undefined ? undefined : { text: wanted, from: context.root }
+    writeFileSync(manifest, withDependencies(readFileSync(manifest, 'utf8'), realpathSync(folder), ownPackage(), given))
+  }
   // Sample data is made on the spot, not shipped.
   if (existsSync(join(folder, 'generate.mjs'))) {
     await promisify(execFile)(process.execPath, ['generate.mjs'], { cwd: folder })
@@ -37,7 +43,7 @@ export const run: Run<'init'> = async (context, { dir, template, force }) => {
     )
   const steps = [
     ...(place === '' ? [] : [`cd ${visible(place)}`]),
-    ...(existsSync(join(folder, 'package.json')) ? ['npm install'] : []),
+    ...(existsSync(manifest) ? ['npm install'] : []),
     // Where something has to be up before the first run, a template says how.
     existsSync(join(folder, 'start.mjs')) ? 'npm start' : 'npx sluice run',
   ]

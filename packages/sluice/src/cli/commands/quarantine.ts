@@ -3,13 +3,14 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import { openReads, owner, type Reads, type TableQuarantine } from '../../query/reads.ts'
+import type { OpenProject } from '../../run/api.ts'
 import type { Context, Run } from '../command.ts'
 import { count, cut, plural, visible } from '../render/text.ts'
 import { runAndShow } from '../run-and-show.ts'
 
-const actions = ['show', 'export', 'replay'] as const
+const actions = ['show', 'export', 'replay', 'dismiss'] as const
 
-export const run: Run<'quarantine'> = async (context, { action, table, limit, output }) => {
+export const run: Run<'quarantine'> = async (context, { action, table, limit, output, version }) => {
   await using project = await context.openToRead()
   const reads = openReads(project, owner())
   // A table may come first: `sluice quarantine raw.sales`.
@@ -26,8 +27,36 @@ export const run: Run<'quarantine'> = async (context, { action, table, limit, ou
   if (chosen === undefined)
     throw sluiceError('Cli.MissingArgument', { argument: 'table', command: `quarantine ${named}` })
   if (named === 'export') return exportRows(context, reads, chosen, output)
+  if (named === 'dismiss') return dismiss(context, project, { reads, table: chosen, version })
   const { name } = await reads.table(chosen)
   return runAndShow(context, project, (watching) => project.replayQuarantine(name, watching))
+}
+
+async function dismiss(
+  { terminal, confirm }: Context,
+  project: OpenProject,
+  { reads, table, version }: { readonly reads: Reads; readonly table: string; readonly version: number | undefined },
+): Promise<number> {
+  const { name } = await reads.table(table)
+  const [found] = await reads.quarantine(name, { samples: 0 })
+  const of = found?.versions.filter((one) => version === undefined || one.version === version) ?? []
+  if (of.length === 0)
+    throw sluiceError('Quality.NothingToDismiss', { table: name, ...(version === undefined ? {} : { version }) })
+  const rows = plural(
+    of.reduce((sum, one) => sum + one.rows, 0),
+    'row',
+  )
+  if (
+    !(await confirm(`Remove ${rows} that ${name} refused from quarantine? They cannot be exported or replayed then.`))
+  ) {
+    await terminal.note('Nothing was changed.')
+    return 0
+  }
+  const record = await project.dismissQuarantine(name, version)
+  if (terminal.json) await terminal.out.json({ table: name, version: record.version, dismissed: record.dismissed })
+  else await terminal.out.line(`${rows} left the quarantine of ${name}, which is at version ${record.version}.`)
+  await terminal.next(`sluice quarantine`)
+  return 0
 }
 
 async function show(
@@ -51,7 +80,7 @@ function blockOf(one: TableQuarantine, columns: number, paint: Context['terminal
   const reasons = Object.entries(one.reasons).sort(([, a], [, b]) => b - a)
   const widest = Math.max(0, ...reasons.map(([, rows]) => count(rows).length))
   return [
-    `${paint('bold', visible(one.table))}  ${plural(one.rows, 'row')} in quarantine`,
+    `${paint('bold', visible(one.table))}  ${plural(one.rows, 'row')} in quarantine, refused ${versionsOf(one)}`,
     ...reasons.map(([reason, rows]) => `  ${count(rows).padStart(widest)}  ${visible(reason)}`),
     ...one.samples.flatMap((row) => [
       `  ${paint('cyan', visible(placeOf(row)))}  ${visible(row.reasons.join(', '))}`,
@@ -64,6 +93,12 @@ function blockOf(one: TableQuarantine, columns: number, paint: Context['terminal
 function placeOf({ file, line, position, committedAt }: TableQuarantine['samples'][number]): string {
   if (committedAt === undefined) return `${file}:${line}`
   return `${file}${position === undefined ? '' : ` at ${position}`}, committed at ${committedAt}`
+}
+
+/** @example versionsOf(one) // 'in version 7 (3), 4 (1)' */
+function versionsOf({ versions }: TableQuarantine): string {
+  const some = versions.slice(0, 8).map(({ version, rows }) => `${version} (${count(rows)})`)
+  return `in version ${some.join(', ')}${versions.length > some.length ? ' and earlier ones' : ''}`
 }
 
 /** To stdout, or one file for each delivered file into a folder. */

@@ -1,5 +1,6 @@
 /** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
 import type { RunEvent } from '../../run/ledger/events.ts'
+import { agedOutText } from '../../run/ledger/log.ts'
 import type { Channel } from '../terminal.ts'
 import { bytes, count, duration, firstLine, plural, rate, visible } from './text.ts'
 
@@ -30,6 +31,8 @@ export function runLine(event: RunEvent, paint: Paint): string | undefined {
       return `${paint('cyan', '▸')} ${visible(event.table)}  ${event.kind}${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`
     case 'task.progress':
       return `  ${visible(event.task)}  ${plural(event.rows, 'row')}${event.input === undefined ? '' : `  ${visible(event.input)}`}`
+    case 'quarantine.aged-out':
+      return `${paint('yellow', '!')} ${visible(agedOutText(event))}`
     case 'task.warning':
       return `${paint('yellow', '!')} ${visible(event.task)}  ${visible(event.message)}`
     case 'source.lag':

@@ -2,6 +2,7 @@
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Project } from '../../definition/types.ts'
 import type { ErrorSummary } from '../../run/ledger/events.ts'
+import { agedOutText } from '../../run/ledger/log.ts'
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
 import type { RunView, TaskView } from './run-state.ts'
@@ -32,6 +33,9 @@ export function summaryLines(view: RunView, paint: Channel['paint'], columns: nu
     const refused = view.refused.filter((one) => one.what === what)
     if (refused.length > 0) lines.push(field(name, refusedText(refused)))
   }
+  for (const aged of summary.agedOut?.slice(0, 2) ?? []) lines.push(field('Aged out', visible(agedOutText(aged))))
+  if ((summary.agedOut?.length ?? 0) > 2)
+    lines.push(field('Aged out', `and of ${plural(summary.agedOut!.length - 2, 'table')} more`))
   if (summary.error !== undefined)
     lines.push(field('Ended by', `${summary.error.code} ${visible(firstLine(summary.error.message))}`))
   const loads = view.tasks.filter(isLoaded)

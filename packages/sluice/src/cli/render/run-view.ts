@@ -12,7 +12,9 @@ const drawEvery = 100
 const progressEvery = 10_000
 
 /** What stays on the screen above the drawing. */
-const remarks: ReadonlySet<string> = new Set(['task.warning', 'task.refused', 'source.lag', 'notification.failed'])
+const remarks: ReadonlySet<string> = new Set([
+  ...['quarantine.aged-out', 'task.warning', 'task.refused', 'source.lag', 'notification.failed'],
+])
 
 /** A view of a run. */
 export interface RunDisplay {

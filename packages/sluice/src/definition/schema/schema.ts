@@ -110,7 +110,15 @@ const source = z.discriminatedUnion('kind', [
   ),
 ])
 
-const retention = strict({ versions: z.int().min(1).optional(), days: z.number().min(0).optional() })
+const retention = strict({
+  versions: z.int().min(1).optional(),
+  days: z.number().min(0).optional(),
+  quarantineDays: z
+    .number()
+    .min(0)
+    .optional()
+    .meta({ description: 'Refused rows that are older are removed from quarantine. Default: they stay' }),
+})
 
 const tableOptions = strict({
   copy: z
@@ -291,6 +299,9 @@ const settings = {
       .optional(),
   }).optional(),
   concurrency: z.int().min(1).max(64).optional().meta({ description: 'Tasks at a time. Default: 2' }),
+  runRetention: strict({ runs: z.int().min(1).optional(), days: z.number().min(0).optional() })
+    .optional()
+    .meta({ description: 'Records of runs that stay, whichever keeps more. Default: the newest 1000, and 30 days' }),
   notifications: z.array(notifier).optional(),
 }
 

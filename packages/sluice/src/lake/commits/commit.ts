@@ -42,6 +42,7 @@ export interface CommitInput
     | 'accounting'
     | 'checks'
     | 'watermark'
+    | 'dismissed'
     | 'sql'
     | 'warnings'
   > {
@@ -262,7 +263,11 @@ async function buildRecord(
     accounting,
     checks: input.checks,
     quarantine: adopted.quarantine.map((file) => ({ ...file, addedIn: version, definition })),
-    refused: parent !== undefined && keepsRefused(input) ? await carryRefused(storage, clock, parent) : emptyChain(),
+    refused:
+      parent !== undefined && keepsRefused(input)
+        ? await carryRefused(storage, clock, parent, input.dismissed)
+        : emptyChain(),
+    ...(input.dismissed === undefined ? {} : { dismissed: input.dismissed }),
     ...(input.sql === undefined ? {} : { sql: input.sql }),
     ...(input.warnings === undefined ? {} : { warnings: input.warnings }),
   }

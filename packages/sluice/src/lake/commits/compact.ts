@@ -10,7 +10,7 @@ import { type Merge, madeFiles, placeMade } from '../merge.ts'
 import { carryInputs } from '../record/inputs.ts'
 import { currentVersion, writeHint } from '../record/records.ts'
 import { carryRefused } from '../record/refused.ts'
-import type { CommitRecord, DataFile } from '../record.ts'
+import type { CommitRecord, DataFile, DismissedFile } from '../record.ts'
 import { type AdoptInput, adoptFiles } from './adopt.ts'
 import { type CommitInput, createRecord, recordOf, uuidOf } from './commit.ts'
 
@@ -23,6 +23,11 @@ export interface CompactInput
   readonly merges: readonly Merge[]
 }
 
+/** Which refused rows are dismissed, by whom. */
+export interface DismissInput extends Omit<CompactInput, 'merges' | 'verifyFile'> {
+  readonly dismissed: readonly DismissedFile[]
+}
+
 /**
  * Commits. What others have appended in the meantime stays; whoever replaced or rolled back the table was first.
  *
@@ -30,7 +35,11 @@ export interface CompactInput
  * @throws Lake.Conflict where a file is not in the table any more
  * @throws Lake.FileCorrupt, Run.Fenced
  */
-export async function compact(storage: Storage, clock: Clock, input: CompactInput): Promise<CommitRecord> {
+export async function compact(
+  storage: Storage,
+  clock: Clock,
+  input: CompactInput & Partial<DismissInput>,
+): Promise<CommitRecord> {
   const { table, merges, fencingToken, fence } = input
   const planned = await recordOf(storage, table, input.version)
   const names = planned.fields.map(({ name }) => name)
@@ -58,10 +67,22 @@ export async function compact(storage: Storage, clock: Clock, input: CompactInpu
   }
 }
 
+/**
+ * Commits the rows of the current version without refused rows that nobody has to deal with any more. Their files go when no kept version names them.
+ *
+ * @example await dismiss(storage, clock, { table, version, dismissed, run, fencingToken, fence })
+ * @throws Lake.Conflict, Run.Fenced
+ */
+export function dismiss(storage: Storage, clock: Clock, input: DismissInput): Promise<CommitRecord> {
+  return compact(storage, clock, { ...input, merges: [], verifyFile: async () => ({ rows: 0 }) })
+}
+
 /** @throws Lake.Conflict unless the table only grew: it has every file, in the same columns */
 function assertHeld({ table, merges }: CompactInput, planned: CommitRecord, parent: CommitRecord): void {
   const held = new Set(parent.files.map(({ path }) => path))
   const isHeld = merges.every(({ files }) => files.every(({ path }) => held.has(path)))
+  // No file is written again, so it matters little how the table came to these.
+  if (merges.length === 0 && parent.version === planned.version) return
   if (!onlyGrew(parent) || !isHeld || canonicalJson(parent.fields) !== canonicalJson(planned.fields))
     throw sluiceError('Lake.Conflict', { table, expected: planned.version, found: parent.version })
 }
@@ -75,8 +96,8 @@ interface Building {
 async function buildRecord(
   storage: Storage,
   clock: Clock,
-  { merges, run, fencingToken }: CompactInput,
-  { parent, assigned, adopted }: Building,
+  { merges, run, fencingToken, dismissed }: CompactInput & Partial<DismissInput>,
+  { parent: { dismissed: _, ...parent }, assigned, adopted }: Building,
 ): Promise<CommitRecord> {
   const files = placeMade(parent.files, merges, adopted)
   return {
@@ -94,6 +115,7 @@ async function buildRecord(
     // Nothing is read again: what the compacted version read and refused stays in its own record, and is not counted twice.
     accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
     quarantine: [],
-    refused: await carryRefused(storage, clock, parent),
+    refused: await carryRefused(storage, clock, parent, dismissed),
+    ...(dismissed === undefined ? {} : { dismissed }),
   }
 }

@@ -4,9 +4,9 @@ import { sluiceError } from '../../base/errors.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { withNested } from '../nested.ts'
 import { carryInputs } from '../record/inputs.ts'
-import { highestNumber, listVersions, writeHint } from '../record/records.ts'
+import { highestNumber, listVersions, readVersions, writeHint } from '../record/records.ts'
 import { carryRefused } from '../record/refused.ts'
-import type { CommitRecord } from '../record.ts'
+import type { CommitRecord, DismissedFile } from '../record.ts'
 import { createRecord, recordOf, uuidOf } from './commit.ts'
 
 /** Who rolls back, and to what. */
@@ -32,7 +32,7 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
   const parent = await recordOf(storage, table, left)
   if (parent.fencingToken > fencingToken)
     throw sluiceError('Run.Fenced', { token: fencingToken, newer: parent.fencingToken })
-  const { compacted: _, ...content } = target
+  const { compacted: _, dismissed: __, ...content } = target
   // Those from before format 3 have no ids for the parts of nested columns.
   const ids = { next: parent.nextFieldId }
   const fields = target.fields.map((field) => withNested(field, field.nested, ids))
@@ -53,11 +53,18 @@ export async function rollback(storage: Storage, clock: Clock, input: RollbackIn
     accounting: { read: 0, accepted: 0, quarantined: 0, dropped: {} },
     quarantine: [],
     known: await carryInputs(storage, clock, target, []),
-    refused: await carryRefused(storage, clock, target),
+    refused: await carryRefused(storage, clock, target, await dismissedSince(storage, target)),
   }
   await input.fence()
   if (!(await createRecord(storage, record, left)))
     throw sluiceError('Lake.Conflict', { table, expected: current, found: await highestNumber(storage, table) })
   await writeHint(storage, table, record.version)
   return record
+}
+
+/** What was dismissed after a version was made: going back to its rows takes back no decision about what it refused. */
+async function dismissedSince(storage: Storage, { table, version }: CommitRecord): Promise<readonly DismissedFile[]> {
+  // A rollback is a way out of damage.
+  const records = await readVersions(storage, table, () => undefined)
+  return records.filter((record) => record.version > version).flatMap(({ dismissed = [] }) => dismissed)
 }

@@ -53,6 +53,21 @@ export async function readVersions(
   table: string,
   damaged?: (error: SluiceError) => void,
 ): Promise<readonly CommitRecord[]> {
+  const records: CommitRecord[] = []
+  for await (const record of streamVersions(storage, table, damaged)) records.push(record)
+  return records
+}
+
+/**
+ * The same, a few at a time: a record lists every data file, so many records are much.
+ *
+ * @example for await (const { run } of streamVersions(storage, 'raw.sales')) runs.add(run)
+ */
+export async function* streamVersions(
+  storage: Storage,
+  table: string,
+  damaged?: (error: SluiceError) => void,
+): AsyncIterable<CommitRecord> {
   const read = (version: number): Promise<CommitRecord | undefined> =>
     readRecord(storage, table, version).catch((error: unknown) => {
       if (damaged === undefined || !isSluiceError(error, 'Lake.RecordCorrupt')) throw error
@@ -60,12 +75,9 @@ export async function readVersions(
       return undefined
     })
   const versions = (await listVersions(storage, table)).reverse()
-  const records: CommitRecord[] = []
-  for (let start = 0; start < versions.length; start += readsAtATime) {
-    const batch = versions.slice(start, start + readsAtATime)
-    for (const record of await Promise.all(batch.map(read))) if (record !== undefined) records.push(record)
-  }
-  return records
+  for (let start = 0; start < versions.length; start += readsAtATime)
+    for (const record of await Promise.all(versions.slice(start, start + readsAtATime).map(read)))
+      if (record !== undefined) yield record
 }
 
 /** The numbers of all kept versions, ascending. */

@@ -1,10 +1,10 @@
 /**
  * The files of refused rows that a table still answers for: what a version refused, and what those before it refused whose accepted rows it still has.
- * Versions age out; a row that was refused stays until somebody has dealt with it.
+ * Versions age out; a row that was refused stays until it was replayed, dismissed by name, or is older than a declared rule allows.
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Storage } from '../../storage/storage.ts'
-import type { Chain, CommitRecord, QuarantineFile, RowAccounting } from '../record.ts'
+import type { Chain, CommitRecord, DismissedFile, QuarantineFile, RowAccounting } from '../record.ts'
 import { type ChainKind, emptyChain, extendChain, type PartCache, readChain } from './chain.ts'
 import { readRecord } from './records.ts'
 
@@ -23,7 +23,7 @@ export function keepsRefused({
 }
 
 /**
- * What a version that keeps the rows of this one answers for, apart from its own.
+ * What a version that keeps the rows of this one answers for, apart from its own and from what is dismissed.
  *
  * @example const refused = await carryRefused(storage, clock, parent)
  */
@@ -31,10 +31,41 @@ export async function carryRefused(
   storage: Storage,
   clock: Clock,
   record: CommitRecord,
+  dismissed: readonly Pick<DismissedFile, 'path'>[] = [],
 ): Promise<Chain<QuarantineFile>> {
   const kind: ChainKind<QuarantineFile> = { table: record.table, keyOf: ({ path }) => path }
-  if (record.refused !== undefined) return extendChain(storage, clock, kind, record.refused, record.quarantine)
-  return extendChain(storage, clock, kind, emptyChain(), await refusedFiles(storage, record))
+  if (record.refused !== undefined && dismissed.length === 0)
+    return extendChain(storage, clock, kind, record.refused, record.quarantine)
+  const left = withoutDismissed(await refusedFiles(storage, record), dismissed)
+  return extendChain(storage, clock, kind, emptyChain(), [...left].reverse())
+}
+
+/**
+ * When rows were refused: the start of the run that did, which its id begins with and the file's folder is named by.
+ *
+ * @example refusedAt(file) // a Date; undefined where the folder does not say
+ */
+export function refusedAt({ path }: Pick<QuarantineFile, 'path'>): Date | undefined {
+  const [, day, time] = /\/quarantine\/(\d{8})T(\d{6})Z-[^/]*\/[^/]+$/.exec(path) ?? []
+  if (day === undefined || time === undefined) return undefined
+  return new Date(`${day.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`)
+}
+
+/** What a version is called where it is shown. @example operationOf(record) // 'dismiss' */
+export function operationOf({
+  operation,
+  dismissed,
+}: Pick<CommitRecord, 'operation' | 'dismissed'>): CommitRecord['operation'] | 'dismiss' {
+  return operation === 'compact' && dismissed !== undefined ? 'dismiss' : operation
+}
+
+/** @example withoutDismissed(files, records.flatMap(({ dismissed = [] }) => dismissed)) */
+export function withoutDismissed<T extends Pick<QuarantineFile, 'path'>>(
+  files: readonly T[],
+  dismissed: readonly Pick<DismissedFile, 'path'>[],
+): readonly T[] {
+  const gone = new Set(dismissed.map(({ path }) => path))
+  return files.filter(({ path }) => !gone.has(path))
 }
 
 /**

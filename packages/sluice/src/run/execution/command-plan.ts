@@ -9,6 +9,7 @@ import { pipelinesOf } from '../pipelines.ts'
 /** What a command does, by reference. */
 export type Command =
   | { readonly kind: 'rollback'; readonly table: string; readonly version: number }
+  | { readonly kind: 'dismiss'; readonly table: string; readonly version?: number }
   | { readonly kind: 'resnapshot'; readonly table: string; readonly tables?: readonly string[] }
   | { readonly kind: 'accept'; readonly table: string; readonly captured?: string }
   | { readonly kind: 'accept-snapshot'; readonly table: string; readonly instant: string }
@@ -21,6 +22,8 @@ export function commandText(command: Command): string {
   switch (command.kind) {
     case 'rollback':
       return `rollback of ${command.table} to version ${command.version}`
+    case 'dismiss':
+      return `dismissal of what ${command.table} refused${command.version === undefined ? '' : ` in version ${command.version}`}`
     case 'resnapshot':
       return `resnapshot of ${(command.tables ?? [command.table]).join(', ')}`
     case 'accept':

@@ -1,6 +1,6 @@
 /** The totals of a run, out of the outcomes of its tasks. Pure. */
 import type { Plan } from '../../plan/types.ts'
-import type { ErrorSummary, RunSummary } from '../ledger/events.ts'
+import type { AgedOut, ErrorSummary, RunEvent, RunSummary } from '../ledger/events.ts'
 import type { Outcome } from '../ledger/outcome.ts'
 
 /** What a summary is of. */
@@ -8,8 +8,8 @@ export interface Ended {
   readonly plan: Plan
   readonly outcomes: ReadonlyMap<string, Outcome>
   readonly durationMs: number
-  /** Warnings of the run's own steps. */
-  readonly warnings?: number
+  /** What the run's own steps had to say. */
+  readonly kept?: readonly RunEvent[]
   /** Whether the run follows others, which have reported a lag already. */
   readonly isFollowing?: boolean
   readonly isCancelled?: boolean
@@ -34,13 +34,20 @@ export function summaryOf({ plan, outcomes, durationMs, error, ...run }: Ended):
   const late = lags.filter(({ level, isNew }) => level !== 'ok' && (isNew || run.isFollowing !== true))
   const isCut = run.isCancelled === true && cancelled + tasks.skipped > 0
   const isWanting = error !== undefined || tasks.failed + tasks.skipped + cancelled + refusedFiles + waitingTables > 0
+  const { kept = [] } = run
+  const agedOut = kept.flatMap((event): readonly AgedOut[] => {
+    if (event.type !== 'quarantine.aged-out') return []
+    const { table, rows, olderThanDays, from, to } = event
+    return [{ table, rows, olderThanDays, from, to }]
+  })
   return {
     status: isCut ? 'cancelled' : isWanting ? 'failed' : 'succeeded',
     tasks: { ...tasks, skipped: tasks.skipped + cancelled },
     rows: rowsOf(plan, outcomes),
     refusedFiles,
     ...(waitingTables === 0 ? {} : { waitingTables }),
-    warnings: all.reduce((sum, { warnings }) => sum + warnings, run.warnings ?? 0) + late.length,
+    ...(agedOut.length === 0 ? {} : { agedOut }),
+    warnings: all.reduce((sum, { warnings }) => sum + warnings, kept.length - agedOut.length) + late.length,
     ...(lags.length === 0
       ? {}
       : {

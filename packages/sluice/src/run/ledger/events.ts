@@ -17,6 +17,17 @@ export interface LagFigures extends Omit<SourceLag, 'error'> {
   readonly table: string
 }
 
+/** Refused rows of a table that left quarantine because of their age. */
+export interface AgedOut {
+  readonly table: string
+  readonly rows: number
+  /** The rule: `quarantineDays` of the table's retention, or of the lake's. */
+  readonly olderThanDays: number
+  /** When the oldest and the newest of them were refused. */
+  readonly from: string
+  readonly to: string
+}
+
 /** The totals of a run. */
 export interface RunSummary {
   readonly status: 'succeeded' | 'failed' | 'cancelled'
@@ -36,6 +47,8 @@ export interface RunSummary {
   readonly refusedFiles: number
   /** Captured tables whose changes wait for somebody. */
   readonly waitingTables?: number
+  /** Refused rows that left quarantine by the rule for their age. */
+  readonly agedOut?: readonly AgedOut[]
   readonly warnings: number
   /** Of each source that follows a server, when its reading began. */
   readonly lag?: readonly LagFigures[]
@@ -77,6 +90,7 @@ type EventBody =
       readonly bytes: number
       readonly input?: string
     }
+  | (AgedOut & { readonly type: 'quarantine.aged-out' })
   | { readonly type: 'task.warning'; readonly task: string; readonly message: string }
   | {
       readonly type: 'task.refused'

@@ -82,6 +82,18 @@ export async function runIngest(context: TaskContext): Promise<TaskOutcome> {
 const replayOf = async (context: TaskContext, paths: readonly string[]): Promise<Pick<TaskContext, 'openSource'>> =>
   (await import('../replay.ts')).replaying(context, context.task.table, paths)
 
+/** What these inputs deliver again leaves quarantine with them. */
+async function replayed(
+  context: TaskContext,
+  session: Session,
+  { inputs }: Candidate,
+): Promise<Pick<PublishOptions, 'dismissed'>> {
+  if (!inputs.some((input) => input.kind === 'file' && input.path.includes('.replay-'))) return {}
+  // What is damaged in there cannot be read, and stays.
+  const dismissed = await (await import('../replay.ts')).replayedBy(context, session, inputs).catch(() => [])
+  return dismissed.length === 0 ? {} : { dismissed }
+}
+
 /** What became of the inputs of one task. */
 interface Done {
   readonly refused: readonly RefusedInput[]
@@ -239,7 +251,8 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   }
   const grows = stays.length === 0 ? undefined : current
   const options = publishOptions(context, candidate, traits, current)
-  const record = await publish(context, session, checked, { ...options, grows })
+  const dismissed = await replayed(context, session, candidate)
+  const record = await publish(context, session, checked, { ...options, ...dismissed, grows })
   return { refused, record, ...(more === true && { more }) }
 }
 

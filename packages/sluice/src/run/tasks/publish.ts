@@ -10,7 +10,7 @@ import { rewriteOlder } from '../execution/rewrite.ts'
 
 /** What only the task knows. */
 export interface PublishOptions
-  extends Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql' | 'monthOf'> {
+  extends Pick<CommitInput, 'taskKey' | 'operation' | 'expectedParent' | 'sql' | 'monthOf' | 'dismissed'> {
   /** The version whose files stay, in columns that may be others now. */
   readonly grows?: CommitRecord | undefined
 }

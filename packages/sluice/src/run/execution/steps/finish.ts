@@ -40,7 +40,7 @@ export async function finish(context: ProjectContext, run: OpenRun, failed: Mach
   const summary = summaryOf({
     ...{ plan, outcomes, isCancelled: cancelled && fenced === undefined },
     durationMs: finishedAt.getTime() - Date.parse(start.startedAt),
-    warnings: (await readStep(state, start.id, 'compact')).length,
+    kept: await readStep(state, start.id, 'compact'),
     isFollowing: start.reported !== undefined,
     ...(error === undefined ? {} : { error }),
   })

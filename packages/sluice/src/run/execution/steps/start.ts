@@ -8,6 +8,7 @@ import { keepIdleRun, type RunStart, startRun } from '../../ledger/ledger.ts'
 import { plannedOutcome } from '../../ledger/outcome.ts'
 import { allPipelines, pipelinesOf } from '../../pipelines.ts'
 import { planProject } from '../../planning/planning.ts'
+import { holdReserve } from '../../reserve.ts'
 import { type Command, commandPlan, commandText } from '../command-plan.ts'
 import type { OpenRun } from '../open-run.ts'
 import { summaryOf } from '../summary.ts'
@@ -47,6 +48,7 @@ export async function start(context: ProjectContext, runId: string, options: Sta
       ...(command === undefined ? {} : { command: commandText(command) }),
     }
     if (plan.tasks.some(({ action }) => action === 'run')) {
+      await holdReserve(state)
       await startRun(state, own, plan)
       return { start: own, plan, lease, kind: command === undefined ? 'tasks' : 'command' }
     }
