@@ -112,7 +112,10 @@ export interface ProcedureSource {
   readonly parameters: { readonly [name: string]: ParameterValue }
   /** The result contract, in the order of arrival. */
   readonly columns: { readonly [column: string]: Column }
-  /** Which result set is taken; counts from 1. A set that no source takes is refused. @default 1 */
+  /**
+   * Which result set is taken; counts from 1. Sources of a pipeline that make the same call take their sets from one. A set that no source takes
+   * is refused. @default 1
+   */
   readonly resultSet: number
   /** Which differences from the contract are taken: none; columns added or reordered; types that widened, too. @default 'none' */
   readonly evolve: 'none' | 'additive' | 'widening'

@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
-import { canonicalJson } from '../../base/json.ts'
 import { type Connection, type ConnectionSettings, type Connector, secretsOf } from '../../connections/connection.ts'
 import { connectGuarded } from '../../connections/login-guard.ts'
 import { defaultPorts } from '../../definition/defaults.ts'
 import { isReference } from '../../definition/problems/references.ts'
+import { callKey } from '../../definition/procedures/rules.ts'
 import { serverAddress } from '../../definition/procedures/server-address.ts'
+import { projectIndex } from '../../definition/project-index.ts'
 import type {
   ConnectionConfig,
   ProcedureSource,
@@ -188,25 +189,29 @@ function portOf(name: string, port: NonNullable<ConnectionConfig['port']>, envir
 export async function openProcedure(
   table: string,
   source: ProcedureSource,
-  context: Pick<ConnectionsContext, 'project' | 'clock'> & { readonly lake: Lake; readonly connections: Connections },
+  context: Pick<ConnectionsContext, 'project' | 'clock' | 'state'> & {
+    readonly lake: Lake
+    readonly connections: Connections
+  },
 ): Promise<SourceAdapter> {
-  const { project, clock, lake, connections } = context
+  const { project, clock, state, lake, connections } = context
   const current = await lake.current(table)
-  const siblings = project.pipelines
-    .flatMap(({ sources }) => Object.values(sources))
-    .filter((other) => other.kind === 'procedure' && callOf(other) === callOf(source))
+  const { sources } = projectIndex(project)
+  const procedures = sources.flatMap((one) => (one.source.kind === 'procedure' ? [{ ...one, source: one.source }] : []))
+  const siblings = procedures.filter((other) => callKey(other.source) === callKey(source))
+  const own = procedures.find((other) => other.table === table)?.pipeline
   return procedureSource(table, source, {
     clock,
+    state,
     lake,
     pool: connections.pool(source.connection),
-    otherSets: new Set(siblings.map((other) => (other as ProcedureSource).resultSet)),
+    otherSets: new Set(siblings.map((other) => other.source.resultSet)),
+    sameCall: siblings
+      .filter(({ pipeline }) => pipeline === own)
+      .map((other) => ({ table: other.table, resultSet: other.source.resultSet })),
     previousRows: rowsOfCalls(current),
   })
 }
-
-/** Sources of one call may share its result sets: what another call returns is another thing. */
-const callOf = ({ connection, procedure, parameters }: ProcedureSource): string =>
-  canonicalJson([connection, procedure, parameters])
 
 /** The rows of a version's calls, for the guard of the next. */
 function rowsOfCalls(record: CommitRecord | undefined): readonly number[] {
