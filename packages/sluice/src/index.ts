@@ -96,6 +96,7 @@ export type {
   SourceColumn,
   SourceInput,
   SourcesInput,
+  SqlServerOptions,
   TableInput,
   TableName,
   UpsertOptions,

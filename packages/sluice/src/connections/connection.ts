@@ -4,7 +4,7 @@
  * A connection calls procedures and describes them. There is no way through it for a text of SQL: a call is a name and values, and each adapter
  * makes its own statement (or, for SQL Server, a remote procedure call) from the checked and quoted name.
  */
-import type { ColumnType } from '../definition/types.ts'
+import type { ColumnType, SqlServerLogin } from '../definition/types.ts'
 
 /** A connection's settings with every reference resolved; held in memory only, and never written. */
 export interface ConnectionSettings {
@@ -12,15 +12,33 @@ export interface ConnectionSettings {
   readonly name: string
   readonly kind: 'sqlserver' | 'postgres' | 'mysql'
   readonly host: string
+  /** With an {@link instance}, the one where the SQL Browser answers (UDP). */
   readonly port: number
+  /** A named instance of a SQL Server, whose port its SQL Browser knows. */
+  readonly instance?: string
   readonly database: string
+  /** Empty where the login has none. */
   readonly user: string
   readonly password: string
-  readonly tls: 'verified' | 'unverified' | 'off'
+  /** SQL Server only; without it, user and password are a login of the server. */
+  readonly login?: SqlServerLogin<string, string>
+  readonly tls: 'verified' | 'strict' | 'unverified' | 'off'
   /** Certificates in PEM. */
   readonly ca?: string
   readonly serverName?: string
   readonly connectTimeoutSeconds: number
+  readonly readOnlyIntent?: boolean
+  readonly multiSubnetFailover?: boolean
+}
+
+/**
+ * What nothing that is written or shown may hold.
+ *
+ * @example redactor(secretsOf(settings))
+ */
+export function secretsOf({ password, login }: ConnectionSettings): readonly string[] {
+  const more = login?.kind === 'entra-token' ? [login.token] : []
+  return [password, ...(login?.kind === 'entra-service-principal' ? [login.clientSecret] : more)]
 }
 
 /** A value to bind: its text in the type's canonical form (ISO 8601 times, plain digits, hex), or NULL. */

@@ -98,12 +98,16 @@ function fillWarehouse(input: ConfigInput['warehouse']): WarehouseConfig {
   return input.kind === 'postgres' ? { ...input, schema: input.schema ?? 'public' } : input
 }
 
-const defaultPorts = { sqlserver: 1433, postgres: 5432, mysql: 3306 } as const
+/** The usual port of each kind of server. */
+export const defaultPorts = { sqlserver: 1433, postgres: 5432, mysql: 3306 } as const
 
 function fillConnection(input: ConnectionInput): ConnectionConfig {
+  // The host of a SQL Server may bring a port or an instance along, and what is only referred to is read when it is used.
+  const { host, kind } = input
+  const own = kind === 'sqlserver' && (typeof host !== 'string' || /[\\,]/.test(host))
   return {
     ...input,
-    port: input.port ?? defaultPorts[input.kind],
+    ...(own ? {} : { port: input.port ?? defaultPorts[kind] }),
     tls: input.tls ?? 'verified',
     maxConnections: input.maxConnections ?? 4,
     connectTimeoutSeconds: input.connectTimeoutSeconds ?? 15,

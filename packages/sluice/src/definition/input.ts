@@ -92,11 +92,17 @@ export type FilesInput<C extends ColumnsInput = ColumnsInput> = FilesOptions<C> 
 }
 
 /** How a database server is reached, as it is written. */
-export type ConnectionInput = Pick<ConnectionConfig, 'kind' | 'host' | 'database' | 'user' | 'password'> &
-  Partial<ConnectionConfig>
+export type ConnectionInput = Pick<ConnectionConfig, 'kind' | 'host' | 'database'> & Partial<ConnectionConfig>
 
-/** What the connection builders take. */
-export type ConnectionOptions = Omit<ConnectionInput, 'kind'>
+/** What `sqlServer()` takes. */
+export type SqlServerOptions = Omit<ConnectionInput, 'kind'>
+
+/** What the other connection builders take. */
+export type ConnectionOptions = Omit<
+  SqlServerOptions,
+  'user' | 'password' | 'tls' | 'login' | 'readOnlyIntent' | 'multiSubnetFailover'
+> &
+  Required<Pick<ConnectionInput, 'user' | 'password'>> & { readonly tls?: Exclude<ConnectionConfig['tls'], 'strict'> }
 
 /** A parameter's value, as it is written. */
 export type ParameterInput =

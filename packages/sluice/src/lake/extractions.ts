@@ -23,6 +23,8 @@ export interface ExtractionLog {
   readonly calls: readonly { readonly [parameter: string]: string | null }[]
   /** The time that was asked for: from (or from the beginning) up to. */
   readonly window?: { readonly from: string | null; readonly to: string }
+  /** The window's upper bound as an instant. Where the run made no version, it is how far the table was asked for. */
+  readonly watermark?: string
   readonly attempts: readonly ExtractionAttempt[]
   /** The version that it made, or found to be the same. */
   readonly version?: number

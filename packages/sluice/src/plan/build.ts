@@ -5,7 +5,7 @@ import { suggest } from '../definition/problems/suggest.ts'
 import { changeInWords, isRisky } from './classify.ts'
 import { type Decision, decide, isApproved } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
-import { findCycles, mergeOrders, waves } from './graph.ts'
+import { findCycles, mergeOrders, type Needs, waves } from './graph.ts'
 import { heldInWords } from './held.ts'
 import { selectTasks } from './select.ts'
 import type { Plan, PlanInput, PlanResult, PlanTask, TableState, TargetState } from './types.ts'
@@ -125,12 +125,28 @@ function orderTasks(
         .filter((task) => task.layer === layer)
         .map(({ id }) => [id, dependsOn.get(id)!.filter((need) => layerOf.get(need) === layer)]),
     )
-    for (const [id, n] of waves(needs)) wave.set(id, n)
+    for (const [id, n] of waves(inTurn(declared, needs))) wave.set(id, n)
   }
   const ordered = [...declared].sort(
     (a, b) => rank.get(a.layer)! - rank.get(b.layer)! || wave.get(a.id)! - wave.get(b.id)! || (a.id < b.id ? -1 : 1),
   )
   return { ordered, wave, dependsOn }
+}
+
+/** Tasks of one pipeline that take their rows from the same call go one after the other, though none needs what another makes. */
+function inTurn(declared: readonly DeclaredTask[], needs: Needs): Needs {
+  const wave = waves(needs)
+  const turns = new Map(needs)
+  const last = new Map<string, string>()
+  const byWave = declared.filter(({ id }) => wave.has(id)).sort((a, b) => wave.get(a.id)! - wave.get(b.id)!)
+  for (const { id, pipeline, call } of byWave) {
+    if (call?.shared === undefined) continue
+    const key = `${pipeline} ${call.shared}`
+    const before = last.get(key)
+    if (before !== undefined) turns.set(id, [...needs.get(id)!, before])
+    last.set(key, id)
+  }
+  return turns
 }
 
 function planTask(

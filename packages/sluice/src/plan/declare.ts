@@ -3,6 +3,7 @@ import { type Location, type Problem, problem } from '../base/errors.ts'
 import { lookupsOf } from '../definition/cdc/cdc.ts'
 import { declaredChecks, eachValues } from '../definition/columns.ts'
 import { suggest } from '../definition/problems/suggest.ts'
+import { callKey } from '../definition/procedures/rules.ts'
 import type { Check, Load, Model, Pipeline, Source, TableOptions } from '../definition/types.ts'
 import { loadDefinition, modelDefinition, sourceDefinition } from './definition.ts'
 import type { PlanInput, PlanTask, TaskKind } from './types.ts'
@@ -31,7 +32,12 @@ export interface DeclaredTask
   /** The loads of dimensions that it looks up keys in: they come first, and what they load is there before. */
   readonly after: readonly string[]
   /** Procedures and streams: what every run asks a server for, and the tables whose values it is asked with. */
-  readonly call?: { readonly text: string; readonly needs: readonly string[] }
+  readonly call?: {
+    readonly text: string
+    readonly needs: readonly string[]
+    /** Of tasks that have the same one, the first calls for all: they go one after the other. */
+    readonly shared?: string
+  }
 }
 
 /**
@@ -90,7 +96,8 @@ function asked(name: string, source: Source, needs: readonly string[]): Pick<Dec
       return { pattern: source.path }
     case 'procedure': {
       const values = needs.length > 0 ? ` for each value of ${needs.join(', ')}` : ''
-      return { call: { text: `calls ${source.procedure} on ${source.connection}${values}`, needs } }
+      const text = `calls ${source.procedure} on ${source.connection}${values}`
+      return { call: { text, needs, shared: callKey(source) } }
     }
     case 'cdc':
       return { call: { text: `changes of ${name} from the slot ${source.slot}`, needs } }

@@ -147,7 +147,7 @@ async function wire(
       if (source.kind === 'cdc')
         return (await import('./cdc/open.ts')).openChanges(table, source, { root, project, clock, lake, state })
       const { openProcedure } = await import('./connections/connections.ts')
-      return openProcedure(table, source, { project, clock, lake, connections: await openConnections() })
+      return openProcedure(table, source, { project, clock, state, lake, connections: await openConnections() })
     },
     connections: openConnections,
     ...projectWarehouse({ root, stateFolder: join(root, below), project, engine, clock, state }),

@@ -91,7 +91,12 @@ export interface TakeContext {
   readonly warn?: (message: string) => void
   readonly signal: AbortSignal
   /** The run that takes, and when it started: what is frozen once for all attempts belongs to it. */
-  readonly run: { readonly id: string; readonly startedAt: Date }
+  readonly run: {
+    readonly id: string
+    readonly startedAt: Date
+    /** The tables that it takes from sources. @default this one */
+    readonly tables?: ReadonlySet<string>
+  }
   /** Counts from 1. */
   readonly attempt: number
   /** The table's current version. */

@@ -78,7 +78,7 @@ const elsewhere = [
   'run.ledger.after_events', // ledger/outcome.test.ts: written when a task takes longer than two seconds
   'run.ledger.before_removal', // ledger/run-retention.test.ts: what a killed removal leaves is removed by the next
   'sources.cdc.', // cdc/kill.test.ts
-  'sources.procedures.', // procedures/postgres.test.ts
+  'sources.procedures.', // procedures/postgres.test.ts, procedures/result-sets.test.ts
 ]
 
 beforeAll(async () => {

@@ -29,7 +29,7 @@ export const connectionErrors = {
     code: 'SLU3103',
     title: 'A server refused the login.',
     message: ({ connection, user, why }) =>
-      `The server of the connection "${connection}" refused the user "${user}": ${why}.`,
+      `The server of the connection "${connection}" refused ${user === '' ? 'the login' : `the user "${user}"`}: ${why}.`,
     hint: () =>
       'It is not tried again by itself, so that the account is not locked; the next attempt is allowed after a minute. Correct the user, its password or its rights, then: sluice doctor',
     retry: 'terminal',
@@ -57,11 +57,11 @@ export const connectionErrors = {
     exit: 3,
     explanation: 'Fault SR-12.',
   }),
-  'Connection.Unreachable': entry<{ connection: string; host: string; port: number; why: string }>({
+  'Connection.Unreachable': entry<{ connection: string; address: string; why: string }>({
     code: 'SLU3106',
     title: 'A server cannot be reached.',
-    message: ({ connection, host, port, why }) =>
-      `The connection "${connection}" could not be opened at ${host}:${port}: ${why}.`,
+    message: ({ connection, address, why }) =>
+      `The connection "${connection}" could not be opened at ${address}: ${why}.`,
     hint: () => 'Nothing was changed. When the server is up, do the same again; a run that failed: sluice retry',
     retry: 'transient',
     exit: 3,
@@ -176,6 +176,14 @@ export const connectionErrors = {
     hint: () => `${kept} To do it after all, run: sluice retry`,
     retry: 'terminal',
     exit: 1,
+  }),
+  'Connection.NotSupported': entry<{ where: string; what: string; why: string; instead: string }>({
+    code: 'SLU3118',
+    title: 'The driver of a server cannot do what a connection asks for.',
+    message: ({ where, what, why }) => `${where} asks for ${what}, which the driver (tedious) cannot do: ${why}.`,
+    hint: ({ instead }) => instead,
+    retry: 'terminal',
+    exit: 2,
   }),
   'Connection.Pooled': entry<{ connection: string; what: string }>({
     code: 'SLU3198',

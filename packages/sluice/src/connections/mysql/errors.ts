@@ -36,7 +36,7 @@ export function connectError(settings: ConnectionSettings, cause: unknown): Slui
     return sluiceError('Connection.LoginFailed', { connection, user, why: why(error) }, { cause })
   if (error.errno !== undefined && refusedLogins.has(error.errno))
     return sluiceError('Connection.LoginFailed', { connection, user, why: why(error) }, { cause })
-  return sluiceError('Connection.Unreachable', { connection, host, port, why: why(error) }, { cause })
+  return sluiceError('Connection.Unreachable', { connection, address: `${host}:${port}`, why: why(error) }, { cause })
 }
 
 /**

@@ -60,7 +60,7 @@ export function connectError(error: unknown, settings: ConnectionSettings): Slui
   if (/^SASL|password must be a string/i.test(why))
     return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
   if (isTls(error)) return sluiceError('Connection.Tls', { connection, host, why }, { cause: error })
-  return sluiceError('Connection.Unreachable', { connection, host, port, why }, { cause: error })
+  return sluiceError('Connection.Unreachable', { connection, address: `${host}:${port}`, why }, { cause: error })
 }
 
 /** Whether TLS failed; the driver then has sent no more than its wish for TLS. */

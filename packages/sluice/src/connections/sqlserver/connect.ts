@@ -4,15 +4,16 @@
  * Two things are ours and not the driver's: the socket, so that nothing is sent in the clear to a server that does not encrypt, and a call can be cut
  * at once; and the parser of answers to calls ({@link TokenStream}), because the driver's alters decimals, money and offsets.
  */
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { connect as connectSocket, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { ConnectionConfiguration, Connection as Driver } from 'tedious'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
 import { connectError } from './errors.ts'
+import { authentication } from './login.ts'
 import { testDecoder } from './self-test.ts'
+import { openSocket } from './socket.ts'
 import { type AnswerSink, type ServerWord, TokenStream } from './tokens.ts'
 import type { TypeContext } from './types.ts'
 
@@ -65,12 +66,12 @@ interface LoginAnswer {
  */
 export async function openConnection(settings: ConnectionSettings, signal: AbortSignal): Promise<OpenConnection> {
   const { tedious, context } = await loadDriver(settings.name)
+  const end = AbortSignal.any([signal, AbortSignal.timeout(settings.connectTimeoutSeconds * 1000)])
   let socket: Socket | undefined
   const driver: Driver = new tedious.Connection(
     configuration(settings, async () => {
-      const { server: host = settings.host, port = settings.port } = insides.routingData ?? {}
-      socket = guardedSocket({ ...settings, host, port })
-      await once(socket, 'connect')
+      socket = await openSocket(settings, insides.routingData, end)
+      guardSocket(socket, { ...settings, host: insides.routingData?.server ?? settings.host })
       return socket
     }),
   )
@@ -82,7 +83,7 @@ export async function openConnection(settings: ConnectionSettings, signal: Abort
   driver.on('errorMessage', onRefusal as never)
   const server = readServer(insides, (error) => socket?.destroy(error))
   try {
-    await login(driver, settings, signal)
+    await login(driver, end)
   } catch (error) {
     socket?.destroy(error as Error)
     throw connectError(error, settings, refusals)
@@ -144,15 +145,17 @@ async function loadDriver(connection: string): Promise<{ readonly tedious: Tedio
 
 /** The driver's settings: everything that has a default is said. */
 function configuration(settings: ConnectionSettings, connector: () => Promise<Socket>): ConnectionConfiguration {
-  const { host, port, database, user, password, tls, ca, serverName } = settings
+  const { host, port, database, tls, ca, serverName } = settings
   return {
     server: host,
-    authentication: { type: 'default', options: { userName: user, password } },
+    authentication: authentication(settings),
     options: {
+      // The socket is ours, and so is the way to a named instance.
       port,
       database,
       connector,
-      encrypt: tls !== 'off',
+      encrypt: tls === 'strict' ? 'strict' : tls !== 'off',
+      readOnlyIntent: settings.readOnlyIntent === true,
       trustServerCertificate: tls === 'unverified',
       cryptoCredentialsDetails: ca === undefined ? {} : { ca },
       ...(serverName === undefined ? {} : { serverName }),
@@ -185,12 +188,12 @@ function configuration(settings: ConnectionSettings, connector: () => Promise<So
   }
 }
 
-/** A socket that is destroyed as soon as the server says that it does not encrypt, where it must: the driver would send the password all the same. */
-function guardedSocket(settings: ConnectionSettings): Socket {
-  const socket = connectSocket({ host: settings.host, port: settings.port, noDelay: true })
+/** Destroys the socket as soon as the server says that it does not encrypt, where it must: the driver would send the password all the same. */
+function guardSocket(socket: Socket, settings: ConnectionSettings): void {
   // Whoever waits for it hears of it; when nobody does any more, it is no reason to end the process.
   socket.on('error', () => {})
-  if (settings.tls === 'off') return socket
+  // With `strict`, nothing is sent before TLS.
+  if (settings.tls === 'off' || settings.tls === 'strict') return
   let answer: Buffer = Buffer.alloc(0)
   const inspect = (chunk: Buffer) => {
     answer = Buffer.concat([answer, chunk])
@@ -201,7 +204,6 @@ function guardedSocket(settings: ConnectionSettings): Socket {
     socket.destroy(sluiceError('Connection.Tls', { connection: settings.name, host: settings.host, why }))
   }
   socket.on('data', inspect)
-  return socket
 }
 
 /** Whether an answer to PRELOGIN (MS-TDS 2.2.6.5) turns encryption on: a list of token, offset and length, ended by 0xFF. */
@@ -235,8 +237,7 @@ interface Emitter {
 }
 
 /** Waits for the login, within the time and while the signal allows. */
-async function login(driver: Driver, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
-  const end = AbortSignal.any([signal, AbortSignal.timeout(settings.connectTimeoutSeconds * 1000)])
+async function login(driver: Driver, end: AbortSignal): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const onAbort = () => reject(end.reason as Error)
     if (end.aborted) return onAbort()

@@ -83,3 +83,18 @@ test('what was already told is told as it is; no error holds the password', () =
   expect(isSluiceError(lost, 'Connection.Lost') && lost.params).toMatchObject({ rows: 3, why: 'inner' })
   expect(JSON.stringify(lost.params)).not.toContain('hunter2')
 })
+
+test('what Microsoft Entra ID refuses is a refused login, in its own words; a network that fails is not', () => {
+  const token = new Error('Security token could not be authenticated or authorized.')
+  const said = (cause: Error) => connectError(new AggregateError([token, cause]), { ...settings, user: '' }, [])
+  const refused = said(
+    Object.assign(new Error('invalid_client: AADSTS7000215:\n Invalid client secret provided.'), {
+      name: 'AuthenticationError',
+    }),
+  )
+  expect(refused.name).toBe('Connection.LoginFailed')
+  expect(refused.message).toContain('refused the login: invalid_client: AADSTS7000215: Invalid client secret provided.')
+  const nobody = Object.assign(new Error('no identity'), { name: 'CredentialUnavailableError' })
+  expect(said(nobody).name).toBe('Connection.LoginFailed')
+  expect(said(new Error('getaddrinfo ENOTFOUND login.microsoftonline.com')).name).toBe('Connection.Unreachable')
+})

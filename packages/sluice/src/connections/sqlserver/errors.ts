@@ -35,8 +35,12 @@ function kindOf({ number, text }: ServerWord): Kind {
   return unknown.has(number) ? 'unknown' : 'failed'
 }
 
-/** Ends with one full stop less, for a place inside a sentence. */
-const phrase = (text: string): string => text.trim().replace(/\.$/, '')
+/** In one line, with one full stop less, for a place inside a sentence. */
+const phrase = (text: string): string =>
+  text
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
 
 /**
  * The error of a call for which the server raised these, in order: a deadlock anywhere is a deadlock, else the first one decides.
@@ -72,16 +76,23 @@ export function callError(
   }
 }
 
+/** Who logs in, as the server calls it. */
+const userOf = ({ user, login }: ConnectionSettings): string =>
+  login?.kind === 'ntlm' ? `${login.domain}\\${user}` : user
+
 /** The causes of an error, outermost first. */
 function causes(error: unknown): readonly (Error & { readonly code?: unknown })[] {
   const found: Error[] = []
-  for (let e = error; e instanceof Error; e = e.cause ?? (e instanceof AggregateError ? e.errors[0] : undefined))
+  // What the driver says of a token comes first, and why it got none after it.
+  for (let e = error; e instanceof Error; e = e.cause ?? (e instanceof AggregateError ? e.errors.at(-1) : undefined))
     found.push(e)
   return found
 }
 
-const certificate =
-  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO)/
+/** The server's certificate cannot be trusted. */
+const unverified = /^(ERR_TLS|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA)/
+/** Both sides find no way to encrypt. */
+const noTls = /^(ERR_SSL|ERR_OSSL|EPROTO)/
 
 /**
  * The error of a connection that did not open.
@@ -93,13 +104,21 @@ export function connectError(
   settings: ConnectionSettings,
   refusals: readonly ServerWord[],
 ): SluiceError {
-  const { name: connection, host, port, user } = settings
+  const { name: connection, host, port, instance } = settings
+  const user = userOf(settings)
   const [refusal] = refusals
   const found = causes(error)
   const known = found.find((cause) => isSluiceError(cause))
   if (known !== undefined) return known as SluiceError
-  const why = phrase(refusal?.text ?? found.at(-1)?.message ?? 'the driver gave no reason')
+  const isUnverified = found.some(({ code }) => unverified.test(String(code)))
+  const older =
+    settings.tls === 'strict' && refusal === undefined && !isUnverified
+      ? "; TDS 8 (tls: 'strict') needs SQL Server 2022 or later"
+      : ''
+  const why = phrase(refusal?.text ?? found.at(-1)?.message ?? 'the driver gave no reason') + older
   if (refusal !== undefined && kindOf(refusal) !== 'transient')
+    return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
+  if (refusal === undefined && found.some(isRefusedByEntra))
     return sluiceError('Connection.LoginFailed', { connection, user, why }, { cause: error })
   if (found.some(({ code }) => code === 'EENCRYPT'))
     return sluiceError(
@@ -107,10 +126,15 @@ export function connectError(
       { connection, host, why: 'it takes no connection without TLS' },
       { cause: error },
     )
-  if (refusal === undefined && found.some(({ code }) => certificate.test(String(code))))
+  if (refusal === undefined && (isUnverified || found.some(({ code }) => noTls.test(String(code)))))
     return sluiceError('Connection.Tls', { connection, host, why }, { cause: error })
-  return sluiceError('Connection.Unreachable', { connection, host, port, why }, { cause: error })
+  const address = instance === undefined ? `${host}:${port}` : `${host}\\${instance}`
+  return sluiceError('Connection.Unreachable', { connection, address, why }, { cause: error })
 }
+
+/** Whether Microsoft Entra ID gave an answer (each has a number), or nothing on this machine could ask it; a network that fails is neither. */
+const isRefusedByEntra = ({ name, message }: Error): boolean =>
+  /AADSTS\d+/.test(message) || ['CredentialUnavailableError', 'AggregateAuthenticationError'].includes(name)
 
 /** The error of a connection that was cut during a call. */
 export function lostError(error: unknown, settings: ConnectionSettings, procedure: string, rows: number): SluiceError {

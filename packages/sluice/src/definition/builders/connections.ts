@@ -1,15 +1,17 @@
 /** Builders of connections to database servers. */
-import type { ConnectionInput, ConnectionOptions } from '../input.ts'
+import type { ConnectionInput, ConnectionOptions, SqlServerOptions } from '../input.ts'
 
 /** A connection to one kind of server. */
-export type ConnectionOf<Kind extends ConnectionInput['kind']> = ConnectionOptions & { readonly kind: Kind }
+export type ConnectionOf<Kind extends ConnectionInput['kind']> = (Kind extends 'sqlserver'
+  ? SqlServerOptions
+  : ConnectionOptions) & { readonly kind: Kind }
 
 /**
  * A SQL Server, from 2012 on.
  *
  * @example sqlServer({ host: 'erp.example.com', database: 'erp', user: 'sluice', password: secret('ERP_PASSWORD') })
  */
-export function sqlServer(options: ConnectionOptions): ConnectionOf<'sqlserver'> {
+export function sqlServer(options: SqlServerOptions): ConnectionOf<'sqlserver'> {
   return { kind: 'sqlserver', ...options }
 }
 

@@ -1,6 +1,7 @@
 /** What zod found wrong, told as problems: where, what was there, what is allowed, and what was probably meant. */
 import type { z } from 'zod'
 import { type Problem, problem } from '../../base/errors.ts'
+import { foreignOption } from '../procedures/connections.ts'
 import { noPlaces, type Path, type Places } from './places.ts'
 import { isReference } from './references.ts'
 import { suggest } from './suggest.ts'
@@ -72,6 +73,8 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
   }
   const told = (): Problem => {
     const token = typeof value === 'string' ? value : undefined
+    const foreign = token === undefined ? undefined : foreignOption(path, token, places).problem
+    if (foreign !== undefined) return foreign
     const meant =
       token === undefined
         ? undefined
@@ -84,7 +87,9 @@ function tell(issue: Issue, above: Path, raw: unknown, places: Places, whole: st
 }
 
 function unknownKey(key: string, known: readonly string[], path: Path, where: string, places: Places): Problem {
-  const meant = suggest(key, known)
+  const foreign = foreignOption(path, key, places)
+  if (foreign.problem !== undefined) return foreign.problem
+  const meant = foreign.suggestion ?? suggest(key, known)
   const at = places.at(path, key)
   return problem(
     'Definition.UnknownKey',

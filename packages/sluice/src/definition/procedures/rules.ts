@@ -1,4 +1,6 @@
-/** What a procedure's name and a window's start may look like, and the table that a procedure fills where none is named. */
+/** What a procedure's name and a window's start may look like, the table that a procedure fills where none is named, and which calls are the same. */
+import { canonicalJson } from '../../base/json.ts'
+import type { ProcedureSource } from '../types.ts'
 
 /**
  * What a procedure's name must be, where it is not: one to three parts, each to be quoted as it is.
@@ -36,4 +38,13 @@ export function isStart(text: string): boolean {
   if (match === null) return false
   const day = new Date(`${match[1]}T00:00:00Z`)
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(match[1]!)
+}
+
+/**
+ * What a source calls, and with what: sources of which it is the same take their result sets from one call.
+ *
+ * @example callKey(first) === callKey(second)
+ */
+export function callKey({ connection, procedure, parameters }: ProcedureSource): string {
+  return canonicalJson([connection, procedure, parameters])
 }

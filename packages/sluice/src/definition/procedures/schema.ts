@@ -22,6 +22,7 @@ import {
   timeoutSeconds,
   zone,
 } from '../schema/parts.ts'
+import { connectionMisfits } from './connections.ts'
 import { isStart, procedureNameRule } from './rules.ts'
 
 const resultColumn = strict({
@@ -98,17 +99,41 @@ const entryShape = shape.omit({ kind: true, connection: true }).shape
 /** A list of procedures in a file of its own; each entry is checked as a source once it is one. */
 export const procedureListSchema = z.array(strict({ table: identifier.optional(), ...entryShape }))
 
-/** A database server. */
-export const connection = strict({
+const login = z
+  .discriminatedUnion('kind', [
+    strict({ kind: z.literal('ntlm'), domain: textOrReference }),
+    strict({ kind: z.literal('entra-password'), clientId: textOrReference, tenantId: textOrReference.optional() }),
+    strict({ kind: z.literal('entra-token'), token: reference }),
+    strict({
+      kind: z.literal('entra-service-principal'),
+      tenantId: textOrReference,
+      clientId: textOrReference,
+      clientSecret: reference,
+    }),
+    strict({ kind: z.literal('entra-managed-identity'), clientId: textOrReference.optional() }),
+    strict({ kind: z.literal('entra-default'), clientId: textOrReference.optional() }),
+  ])
+  .meta({ description: 'How SQL Server knows who calls, other than by a login of its own' })
+
+const connectionShape = strict({
   kind: z.enum(['sqlserver', 'postgres', 'mysql']),
-  host: textOrReference,
+  host: textOrReference.meta({ description: 'For SQL Server also server\\instance, and server,port' }),
   port: z.union([z.int().min(1).max(65_535), secretReference, envReference]).optional(),
   database: textOrReference,
-  user: textOrReference,
-  password: reference,
-  tls: z.enum(['verified', 'unverified', 'off']).optional(),
+  user: textOrReference.optional(),
+  password: reference.optional(),
+  login: login.optional(),
+  tls: z
+    .enum(['verified', 'strict', 'unverified', 'off'])
+    .optional()
+    .meta({ description: 'Default: verified. strict is TDS 8 of SQL Server' }),
   ca: belowProject.optional().meta({ description: 'A file below the project with the certificates (PEM) to trust' }),
   serverName: text.optional(),
   maxConnections: z.int().min(1).max(100).optional().meta({ description: 'Connections at a time. Default: 4' }),
   connectTimeoutSeconds: z.int().min(1).max(600).optional(),
+  readOnlyIntent: z.boolean().optional().meta({ description: 'SQL Server: ApplicationIntent=ReadOnly' }),
+  multiSubnetFailover: z.boolean().optional().meta({ description: 'SQL Server: MultiSubnetFailover=True' }),
 })
+
+/** A database server. */
+export const connection = consistent(connectionShape, connectionMisfits)

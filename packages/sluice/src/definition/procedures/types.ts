@@ -10,20 +10,44 @@ import type {
 } from '../contract-types.ts'
 import type { FilesSource } from '../file-types.ts'
 
+/** How a SQL Server knows who calls, other than by a login of its own. `entra-…` are those of Microsoft Entra ID (Azure Active Directory). */
+export type SqlServerLogin<Text = TextOrReference, Secret = SecretReference | EnvReference> =
+  /** A user of a Windows domain, with its password (NTLM). */
+  | { readonly kind: 'ntlm'; readonly domain: Text }
+  /** A user with its password; the client is the registered application. */
+  | { readonly kind: 'entra-password'; readonly clientId: Text; readonly tenantId?: Text }
+  /** A token that somebody else asked for. It is not renewed. */
+  | { readonly kind: 'entra-token'; readonly token: Secret }
+  | {
+      readonly kind: 'entra-service-principal'
+      readonly tenantId: Text
+      readonly clientId: Text
+      readonly clientSecret: Secret
+    }
+  /** The identity of the machine, where Azure gives it one. */
+  | { readonly kind: 'entra-managed-identity'; readonly clientId?: Text }
+  /** What the chain of `@azure/identity` finds: variables, the machine's identity, the Azure command line. */
+  | { readonly kind: 'entra-default'; readonly clientId?: Text }
+
 /** How a database server is reached. One connection may serve any number of procedures. */
 export interface ConnectionConfig {
   readonly kind: 'sqlserver' | 'postgres' | 'mysql'
+  /** For SQL Server also `server\\instance`, whose port its SQL Browser is asked for, and `server,port`. */
   readonly host: TextOrReference
   /** @default the server's usual one: 1433, 5432, 3306 */
-  readonly port: number | SecretReference | EnvReference
+  readonly port?: number | SecretReference | EnvReference
   readonly database: TextOrReference
-  readonly user: TextOrReference
-  readonly password: SecretReference | EnvReference
+  /** Needed, but for a `login` that has none. */
+  readonly user?: TextOrReference
+  readonly password?: SecretReference | EnvReference
+  /** SQL Server only. @default a login of the server, with `user` and `password` */
+  readonly login?: SqlServerLogin
   /**
-   * `verified`: TLS whose certificate must be valid for the host. `unverified`: TLS whose certificate nobody checks, so that anybody between
-   * may read and change everything. `off`: no TLS; for loopback. @default 'verified'
+   * `verified`: TLS whose certificate must be valid for the host. `strict`: the same before anything else is sent (TDS 8, from SQL Server 2022 on).
+   * `unverified`: TLS whose certificate nobody checks, so that anybody between may read and change everything. `off`: no TLS; for loopback.
+   * @default 'verified'
    */
-  readonly tls: 'verified' | 'unverified' | 'off'
+  readonly tls: 'verified' | 'strict' | 'unverified' | 'off'
   /** A file below the project with the certificates (PEM) of those that may sign the server's. @default the system's */
   readonly ca?: string
   /** The name in the server's certificate, where it differs from the host. */
@@ -32,6 +56,10 @@ export interface ConnectionConfig {
   readonly maxConnections: number
   /** Seconds to connect and log in. @default 15 */
   readonly connectTimeoutSeconds: number
+  /** SQL Server only: says that the session only reads (ApplicationIntent=ReadOnly), so that a listener sends it to a readable secondary. @default false */
+  readonly readOnlyIntent?: boolean
+  /** SQL Server only: tries all addresses of the host at once (MultiSubnetFailover=True). @default false */
+  readonly multiSubnetFailover?: boolean
 }
 
 /** A constant, or a value that is known when the call is made. */
@@ -84,7 +112,10 @@ export interface ProcedureSource {
   readonly parameters: { readonly [name: string]: ParameterValue }
   /** The result contract, in the order of arrival. */
   readonly columns: { readonly [column: string]: Column }
-  /** Which result set is taken; counts from 1. A set that no source takes is refused. @default 1 */
+  /**
+   * Which result set is taken; counts from 1. Sources of a pipeline that make the same call take their sets from one. A set that no source takes
+   * is refused. @default 1
+   */
   readonly resultSet: number
   /** Which differences from the contract are taken: none; columns added or reordered; types that widened, too. @default 'none' */
   readonly evolve: 'none' | 'additive' | 'widening'

@@ -3,11 +3,20 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
-import { canonicalJson } from '../../base/json.ts'
-import type { Connection, ConnectionSettings, Connector } from '../../connections/connection.ts'
+import { type Connection, type ConnectionSettings, type Connector, secretsOf } from '../../connections/connection.ts'
 import { connectGuarded } from '../../connections/login-guard.ts'
+import { defaultPorts } from '../../definition/defaults.ts'
 import { isReference } from '../../definition/problems/references.ts'
-import type { ConnectionConfig, ProcedureSource, Project } from '../../definition/types.ts'
+import { callKey } from '../../definition/procedures/rules.ts'
+import { serverAddress } from '../../definition/procedures/server-address.ts'
+import { projectIndex } from '../../definition/project-index.ts'
+import type {
+  ConnectionConfig,
+  ProcedureSource,
+  Project,
+  SqlServerLogin,
+  TextOrReference,
+} from '../../definition/types.ts'
 import type { Lake } from '../../lake/lake.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import { type ConnectionPool, connectionPool } from '../../sources/procedures/pool.ts'
@@ -65,7 +74,7 @@ export function projectConnections(context: ConnectionsContext): Connections {
       (context.connectorOf ?? knownConnectors)(config.kind),
       connectionSettings(context, name, config),
     ])
-    return maskedConnection(() => connectGuarded(connector, settings, signal, context), redactor([settings.password]))
+    return maskedConnection(() => connectGuarded(connector, settings, signal, context), redactor(secretsOf(settings)))
   }
   return {
     open,
@@ -92,7 +101,7 @@ function configOf({ config }: Project, name: string): ConnectionConfig {
 /**
  * Settings with every reference resolved; for the moment of use only.
  *
- * @throws Definition.SecretMissing, Definition.WrongValue where a port that is kept elsewhere is none, or `ca` cannot be read
+ * @throws Definition.SecretMissing, Definition.WrongValue where a port or a host that is kept elsewhere is none, or `ca` cannot be read
  */
 export async function connectionSettings(
   { root, project }: { readonly root: string; readonly project: Pick<Project, 'config'> },
@@ -100,20 +109,58 @@ export async function connectionSettings(
   config: ConnectionConfig,
 ): Promise<ConnectionSettings> {
   const environment = await readEnvironment(root, project.config)
-  const { kind, tls, ca, serverName, connectTimeoutSeconds } = config
+  const { kind, tls, ca, serverName, connectTimeoutSeconds, readOnlyIntent, multiSubnetFailover } = config
+  const { user, password, login } = config
   return {
     name,
     kind,
-    host: resolveText(config.host, environment),
-    port: portOf(name, config, environment),
+    ...addressOf(name, config, environment),
     database: resolveText(config.database, environment),
-    user: resolveText(config.user, environment),
-    password: resolveText(config.password, environment),
+    user: user === undefined ? '' : resolveText(user, environment),
+    password: password === undefined ? '' : resolveText(password, environment),
+    ...(login === undefined ? {} : { login: resolveLogin(login, environment) }),
     tls,
     ...(ca === undefined ? {} : { ca: await certificates(root, name, ca) }),
     ...(serverName === undefined ? {} : { serverName }),
     connectTimeoutSeconds,
+    ...(readOnlyIntent === undefined ? {} : { readOnlyIntent }),
+    ...(multiSubnetFailover === undefined ? {} : { multiSubnetFailover }),
   }
+}
+
+function resolveLogin(login: SqlServerLogin, environment: Environment): NonNullable<ConnectionSettings['login']> {
+  const resolved = Object.entries(login).map(([key, value]) => [
+    key,
+    resolveText(value as TextOrReference, environment),
+  ])
+  return Object.fromEntries(resolved) as NonNullable<ConnectionSettings['login']>
+}
+
+/** The port where the SQL Browser of a server answers. */
+const browserPort = 1434
+
+/** A host may bring its port or instance along, also where it is kept elsewhere: there, nothing has looked at it yet. */
+function addressOf(
+  name: string,
+  config: ConnectionConfig,
+  environment: Environment,
+): Pick<ConnectionSettings, 'host' | 'port' | 'instance'> {
+  const text = resolveText(config.host, environment)
+  const declared = config.port === undefined ? undefined : portOf(name, config.port, environment)
+  const usual = defaultPorts[config.kind]
+  if (config.kind !== 'sqlserver') return { host: text, port: declared ?? usual }
+  const address = serverAddress(text)
+  const where = `connections.${name}`
+  if ('expected' in address) {
+    const found = isReference(config.host) && '$secret' in config.host ? 'another text' : `"${text}"`
+    throw sluiceError('Definition.WrongValue', { where: `${where}.host`, expected: address.expected, found })
+  }
+  const { host, port, instance } = address
+  if (declared !== undefined && (port !== undefined || instance !== undefined)) {
+    const expected = 'left out, as its host brings its port or instance along'
+    throw sluiceError('Definition.WrongValue', { where: `${where}.port`, expected, found: String(declared) })
+  }
+  return instance === undefined ? { host, port: port ?? declared ?? usual } : { host, port: browserPort, instance }
 }
 
 async function certificates(root: string, name: string, ca: string): Promise<string> {
@@ -125,7 +172,7 @@ async function certificates(root: string, name: string, ca: string): Promise<str
   }
 }
 
-function portOf(name: string, { port }: ConnectionConfig, environment: Environment): number {
+function portOf(name: string, port: NonNullable<ConnectionConfig['port']>, environment: Environment): number {
   if (!isReference(port)) return port
   const text = resolveText(port, environment)
   if (/^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) < 65_536) return Number(text)
@@ -142,25 +189,29 @@ function portOf(name: string, { port }: ConnectionConfig, environment: Environme
 export async function openProcedure(
   table: string,
   source: ProcedureSource,
-  context: Pick<ConnectionsContext, 'project' | 'clock'> & { readonly lake: Lake; readonly connections: Connections },
+  context: Pick<ConnectionsContext, 'project' | 'clock' | 'state'> & {
+    readonly lake: Lake
+    readonly connections: Connections
+  },
 ): Promise<SourceAdapter> {
-  const { project, clock, lake, connections } = context
+  const { project, clock, state, lake, connections } = context
   const current = await lake.current(table)
-  const siblings = project.pipelines
-    .flatMap(({ sources }) => Object.values(sources))
-    .filter((other) => other.kind === 'procedure' && callOf(other) === callOf(source))
+  const { sources } = projectIndex(project)
+  const procedures = sources.flatMap((one) => (one.source.kind === 'procedure' ? [{ ...one, source: one.source }] : []))
+  const siblings = procedures.filter((other) => callKey(other.source) === callKey(source))
+  const own = procedures.find((other) => other.table === table)?.pipeline
   return procedureSource(table, source, {
     clock,
+    state,
     lake,
     pool: connections.pool(source.connection),
-    otherSets: new Set(siblings.map((other) => (other as ProcedureSource).resultSet)),
+    otherSets: new Set(siblings.map((other) => other.source.resultSet)),
+    sameCall: siblings
+      .filter(({ pipeline }) => pipeline === own)
+      .map((other) => ({ table: other.table, resultSet: other.source.resultSet })),
     previousRows: rowsOfCalls(current),
   })
 }
-
-/** Sources of one call may share its result sets: what another call returns is another thing. */
-const callOf = ({ connection, procedure, parameters }: ProcedureSource): string =>
-  canonicalJson([connection, procedure, parameters])
 
 /** The rows of a version's calls, for the guard of the next. */
 function rowsOfCalls(record: CommitRecord | undefined): readonly number[] {

@@ -57,6 +57,7 @@ async function examineTls(
   config: ConnectionConfig,
 ): Promise<{ readonly words: string; readonly fix?: { readonly fix: string } }> {
   if (config.tls === 'verified') return { words: 'TLS with a verified certificate' }
+  if (config.tls === 'strict') return { words: 'TLS before the first byte (TDS 8), with a verified certificate' }
   const fix = {
     fix: "Take `tls` away, and name the certificate that signed the server's with `ca` where the system does not know it.",
   }

@@ -233,7 +233,7 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
     progress: (event) => emit({ type: 'task.progress', task: task.id, ...event }),
     warn: (message) => emit({ type: 'task.warning', task: task.id, message }),
     measured: (lag) => tellLag(context, traits, lag),
-    run: { id: context.run, startedAt: context.startedAt },
+    run: { id: context.run, startedAt: context.startedAt, tables: tablesTaken(context) },
     attempt: context.attempt,
     current,
   })
@@ -255,6 +255,10 @@ async function takeAndPublish(context: TaskContext, adapter: SourceAdapter, taki
   const record = await publish(context, session, checked, { ...options, ...dismissed, grows })
   return { refused, record, ...(more === true && { more }) }
 }
+
+/** What the tasks of this run take from sources. */
+const tablesTaken = ({ plan }: TaskContext): ReadonlySet<string> =>
+  new Set(plan.tasks.flatMap(({ kind, action, table }) => (kind === 'ingest' && action === 'run' ? [table] : [])))
 
 async function tellLag(context: TaskContext, { lagRepeatSeconds = 0 }: SourceTraits, lag: SourceLag): Promise<void> {
   const { task, emit } = context

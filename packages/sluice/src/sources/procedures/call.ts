@@ -18,6 +18,7 @@ import type { Session, WrittenFile } from '../../engines/engine.ts'
 import type { QuarantineWriter } from '../../quality/quarantine.ts'
 import { differencesText, isTaken, matchContract } from './contract.ts'
 import { copiedSql, longestLine, longestRecord } from './copied.ts'
+import { type KeptCalls, keepCall, keptCall, keptSql, untaken, usingSet } from './kept.ts'
 import type { FrozenCall } from './parameters.ts'
 import type { Scanner } from './scan.ts'
 import { openStage, type Stage } from './stage.ts'
@@ -32,6 +33,8 @@ export interface CallContext {
   readonly quarantine: QuarantineWriter
   /** Result sets of the same call that other sources take. */
   readonly otherSets: ReadonlySet<number>
+  /** Where several tables of the run take their sets from one call. */
+  readonly kept?: KeptCalls
   readonly signal: AbortSignal
   readonly onRows: (rows: number) => void
   readonly onMessage: (message: ServerMessage) => void
@@ -47,7 +50,12 @@ export interface CallResult {
   readonly returnCode?: number
   readonly output: { readonly [name: string]: Cell }
   readonly warnings: readonly string[]
+  /** Of a call that is kept: when it was made, and whether this is the task that made it. */
+  readonly kept?: { readonly since: string; readonly isNew: boolean }
 }
+
+/** Hands a connection to the work that needs one. */
+export type UseConnection = <T>(work: (connection: Connection) => Promise<T>) => Promise<T>
 
 /**
  * Calls a procedure and stages what it returns.
@@ -55,7 +63,7 @@ export interface CallResult {
  * @throws Source.ContractChanged, Source.ResultSet, Source.RowsLost, Source.RecordTooLong, Source.ReturnCode, Source.OutputDiffers, Source.MessageRefused, Connection.*
  */
 export async function runCall(
-  connection: Connection,
+  use: UseConnection,
   frozen: FrozenCall,
   folder: string,
   context: CallContext,
@@ -69,8 +77,13 @@ export async function runCall(
     timeoutMs: source.timeoutSeconds * 1000,
   }
   const result =
-    (await copyRows(connection, call, frozen, folder, context)) ??
-    (await streamRows(connection, call, frozen, folder, context))
+    context.kept === undefined
+      ? await use(
+          async (connection) =>
+            (await copyRows(connection, call, frozen, folder, context)) ??
+            (await streamRows(connection, call, frozen, folder, context)),
+        )
+      : await keptRows(use, context.kept, call, frozen, folder, context)
   assertEnd(source, result.end, result.rows)
   return result
 }
@@ -128,6 +141,54 @@ async function streamRows(
   }
 }
 
+/** Out of what is kept of the call, which is made where nothing is. */
+async function keptRows(
+  use: UseConnection,
+  kept: KeptCalls,
+  call: ProcedureCall,
+  frozen: FrozenCall,
+  folder: string,
+  context: CallContext,
+): Promise<Ended> {
+  const { source } = context
+  const before = await keptCall(kept, call, source.resultSet)
+  const all =
+    before ??
+    (await use((connection) => keepCall(connection, kept, call, { ...context, scratch: join(folder, 'kept') })))
+  for (const message of all.messages) messageSink(context)(message)
+  const sets = resultSets(context)
+  for (const { set, columns } of all.sets) sets.begin(set, columns)
+  sets.assertComplete()
+  const own = all.sets.find(({ set }) => set === source.resultSet)!
+  const scanned = await usingSet(kept.state, own, async (local) =>
+    local.length === 0
+      ? { files: [], rows: 0 }
+      : await scanWhole(keptSql(local, sets.positions(), Object.values(frozen.columns)), frozen, folder, context),
+  )
+  assert(scanned.rows === own.rows, 'every row that was kept was staged')
+  context.onRows(own.rows)
+  const { end, startedAt } = all
+  const made = { since: startedAt, isNew: before === undefined }
+  return { ...scanned, bytes: own.units, ...endOf(end), warnings: sets.warnings(), end, kept: made }
+}
+
+/** Scans a relation at once, and counts what went to quarantine along with what was written. */
+async function scanWhole(
+  relation: string,
+  frozen: FrozenCall,
+  folder: string,
+  { source, inTurn, scanner, quarantine }: CallContext,
+): Promise<{ readonly files: readonly WrittenFile[]; readonly rows: number }> {
+  const target = join(folder, 'part-0')
+  mkdirSync(target)
+  return await inTurn(async () => {
+    const before = quarantine.counts().rows
+    const found = await scanner.scan(relation, callText(source, frozen), target)
+    const rows = found.reduce((sum, one) => sum + one.rows, 0) + quarantine.counts().rows - before
+    return { files: found.filter((one) => one.rows > 0), rows }
+  })
+}
+
 /** By the server's own bulk path, where there is one and the procedure allows it. */
 async function copyRows(
   connection: Connection,
@@ -137,7 +198,7 @@ async function copyRows(
   context: CallContext,
 ): Promise<Ended | undefined> {
   if (connection.copy === undefined) return undefined
-  const { source, inTurn, scanner, quarantine } = context
+  const { source } = context
   const sets = resultSets(context)
   let arriving = 0
   const file = join(folder, 'copied.csv')
@@ -155,18 +216,13 @@ async function copyRows(
   const constants = Object.values(frozen.columns)
   const longest = await longestRecord(file)
   const relation = copiedSql(file, arriving, sets.positions(), constants, longest)
-  const target = join(folder, 'part-0')
-  mkdirSync(target)
-  const { files, rows } = await inTurn(async () => {
-    const before = quarantine.counts().rows
-    const found =
-      bytes === 0 ? [] : await scanner.scan(relation, callText(source, frozen), target).catch(tooLong(source, longest))
-    return { files: found, rows: found.reduce((sum, one) => sum + one.rows, 0) + quarantine.counts().rows - before }
-  })
+  const scanned =
+    bytes === 0
+      ? { files: [], rows: 0 }
+      : await scanWhole(relation, frozen, folder, context).catch(tooLong(source, longest))
   await rm(file)
-  context.onRows(rows)
-  const written = files.filter((one) => one.rows > 0)
-  return { files: written, rows, bytes, ...endOf(end), warnings: sets.warnings(), end }
+  context.onRows(scanned.rows)
+  return { ...scanned, bytes, ...endOf(end), warnings: sets.warnings(), end }
 }
 
 /** What DuckDB says of a record that it cannot hold is the record. */
@@ -207,12 +263,7 @@ function resultSets({ source, otherSets }: CallContext): ResultSets {
       count = Math.max(count, set)
       if (set !== source.resultSet) {
         if (otherSets.has(set)) return false
-        const names = columns.map(({ name }) => name).join(', ')
-        throw sluiceError('Source.ResultSet', {
-          procedure,
-          set,
-          why: `is taken by no source of this call; its columns: ${names}`,
-        })
+        throw untaken(procedure, set, columns)
       }
       const match = matchContract(source.columns, columns)
       const refused = match.differences.filter((difference) => !isTaken(difference, source.evolve))

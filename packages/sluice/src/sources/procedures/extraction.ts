@@ -1,11 +1,11 @@
 /** The extraction log of a run: parameters are frozen in it before the first call, and every attempt leaves its story there. */
 import { crashPoint } from '../../base/crash.ts'
 import { assert, sluiceError } from '../../base/errors.ts'
-import { canonicalJson } from '../../base/json.ts'
 import type { ServerMessage } from '../../connections/connection.ts'
 import type { ProcedureSource } from '../../definition/types.ts'
 import { collectMessages, type ExtractionAttempt, type ExtractionLog } from '../../lake/extractions.ts'
 import { rowsVersion } from '../../lake/growth.ts'
+import type { CommitRecord } from '../../lake/record.ts'
 import type { Settlement, TakeContext } from '../source.ts'
 import type { CallResult } from './call.ts'
 import type { ProceduresContext } from './context.ts'
@@ -41,10 +41,9 @@ export async function openAttempt(
   take: TakeContext,
 ): Promise<Attempt> {
   const { lake, clock } = context
-  await closeInterrupted(table, context, take)
-  assertClock(table, source, take)
+  const last = await closeInterrupted(table, context, take)
   const before = await lake.extraction(table, take.run.id)
-  const window = source.window && windowOf(source.window, take.current?.watermark, take.run.startedAt)
+  const window = before?.watermark === undefined ? nextWindow(table, source, take, last) : frozenWindow(before)
   const texts = before?.calls ?? (await freeze(source, context, take, window))
   const begun: ExtractionLog = {
     format: 1,
@@ -55,13 +54,9 @@ export async function openAttempt(
     status: 'running',
     startedAt: before?.startedAt ?? clock.now().toISOString(),
     calls: texts,
-    ...(window === undefined ? {} : { window: { from: window.from, to: window.to } }),
+    ...(window === undefined ? {} : { window: { from: window.from, to: window.to }, watermark: window.watermark }),
     attempts: before?.attempts ?? [],
   }
-  assert(
-    before === undefined || canonicalJson(before.window) === canonicalJson(begun.window),
-    'a run has one window, whatever the attempt',
-  )
   const startedAt = clock.now().toISOString()
   const messages = collectMessages()
   let [calls, bytes, rows] = [0, 0, 0]
@@ -79,8 +74,9 @@ export async function openAttempt(
       rows = count
     },
     message: messages.add,
-    called({ returnCode, output }, total) {
-      calls++
+    called({ returnCode, output, kept }, total) {
+      // Rows of a call that another table's task made are no second call.
+      if (kept?.isNew !== false) calls++
       bytes = total
       ended = {
         ...(returnCode === undefined ? {} : { returnCode }),
@@ -102,12 +98,32 @@ export async function openAttempt(
   }
 }
 
-/** From a watermark ahead of the clock, windows would leave out what changes until the clock is there. */
-function assertClock(table: string, { procedure, window }: ProcedureSource, { current, run }: TakeContext): void {
-  const watermark = current?.watermark
-  if (window === undefined || watermark === undefined) return
-  if (Date.parse(watermark) - window.overlapSeconds * 1000 <= run.startedAt.getTime()) return
-  throw sluiceError('Source.ClockBehind', { procedure, table, watermark, now: run.startedAt.toISOString() })
+/** The window that a run asks for. From a watermark ahead of the clock, it would leave out what changes until the clock is there. */
+function nextWindow(
+  table: string,
+  { procedure, window }: ProcedureSource,
+  { current, run: { startedAt } }: TakeContext,
+  last: ExtractionLog | undefined,
+): Window | undefined {
+  if (window === undefined) return undefined
+  const watermark = reached(current, last)
+  if (watermark !== undefined && Date.parse(watermark) - window.overlapSeconds * 1000 > startedAt.getTime())
+    throw sluiceError('Source.ClockBehind', { procedure, table, watermark, now: startedAt.toISOString() })
+  return windowOf(window, watermark, startedAt)
+}
+
+/** How far a table was asked for: a window without news leaves no version, and only its log says so. */
+function reached(current: CommitRecord | undefined, last: ExtractionLog | undefined): string | undefined {
+  const { watermark } = current ?? {}
+  if (current === undefined || watermark === undefined || last?.status !== 'unchanged') return watermark
+  const isOfCurrent = last.version! >= rowsVersion(current) && last.version! <= current.version
+  return isOfCurrent && last.watermark !== undefined && last.watermark > watermark ? last.watermark : watermark
+}
+
+/** The window that an earlier attempt of the run has asked for. */
+const frozenWindow = ({ window, watermark }: ExtractionLog): Window => {
+  assert(window?.from !== undefined && window.from !== null && watermark !== undefined, 'a window has both its bounds')
+  return { from: window.from, to: window.to, watermark }
 }
 
 function freeze(
@@ -120,18 +136,23 @@ function freeze(
 }
 
 /** A run that was killed has no chance to say how it ended; the next one finds out. */
-async function closeInterrupted(table: string, { lake, clock }: ProceduresContext, take: TakeContext): Promise<void> {
+async function closeInterrupted(
+  table: string,
+  { lake, clock }: ProceduresContext,
+  take: TakeContext,
+): Promise<ExtractionLog | undefined> {
   const last = await lake.extraction(table)
-  if (last === undefined || last.status !== 'running' || last.run === take.run.id) return
+  if (last === undefined || last.status !== 'running' || last.run === take.run.id) return last
   const finishedAt = clock.now().toISOString()
   const current = await lake.current(table)
   if (current?.run === last.run) {
     await lake.writeExtraction({ ...last, status: 'committed', finishedAt, version: rowsVersion(current) })
-    return
+    return last
   }
   const { name, code, message } = sluiceError('Source.Interrupted', { run: last.run })
   const attempts = last.attempts.map((attempt) =>
     attempt.finishedAt === undefined ? { ...attempt, finishedAt, error: { name, code, message } } : attempt,
   )
   await lake.writeExtraction({ ...last, status: 'failed', finishedAt, attempts })
+  return last
 }

@@ -202,7 +202,12 @@ test('IN-19: a copied record that is too long is told without a word of it', asy
   } as unknown as Connection
   const context = { source, session, inTurn, scanner, quarantine, otherSets: new Set<number>(), signal: never }
   const told = { ...context, onRows: () => {}, onMessage: () => {} }
-  const error = await runCall(connection, { parameters: [], columns: { region: 'EU' } }, scratch, told).catch((e) => e)
+  const error = await runCall(
+    (work) => work(connection),
+    { parameters: [], columns: { region: 'EU' } },
+    scratch,
+    told,
+  ).catch((e) => e)
   expect(error).toMatchObject({ name: 'Source.RecordTooLong', params: { bytes: 36_000_007 } })
   expect(inspect(error, { depth: 9 })).not.toContain('secretsecret')
 })

@@ -14,9 +14,10 @@ import { assertRowCount, checkAccepted, judgeRows, type RowsOf } from '../../qua
 import { refuseTwice } from '../../quality/rows/keys.ts'
 import { type AcceptedFile, acceptedFiles } from '../../quality/rows/scan.ts'
 import type { Candidate, TakeContext } from '../source.ts'
-import { type CallResult, callText, runCall } from './call.ts'
+import { type CallResult, callText, runCall, type UseConnection } from './call.ts'
 import type { ProceduresContext } from './context.ts'
 import type { Attempt, Frozen } from './extraction.ts'
+import type { KeptCalls } from './kept.ts'
 import { type Carried, dropSeen, type MergeInput, supersede } from './merge.ts'
 import type { FrozenCall } from './parameters.ts'
 import { callContract, openScanner } from './scan.ts'
@@ -28,12 +29,14 @@ interface Taking {
   readonly take: TakeContext
   readonly frozen: Frozen
   readonly attempt: Attempt
+  /** Where several tables of the run take their sets from one call. */
+  readonly kept?: KeptCalls
 }
 
 /** One call and what came of it. */
 interface Called {
   readonly call: FrozenCall
-  readonly startedAt: Date
+  readonly startedAt: string
   readonly result: CallResult
 }
 
@@ -97,7 +100,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) 
  * the others, and is waited for: nothing may run in a session that is closed next.
  */
 async function makeCalls(
-  { source, context, take, frozen, attempt }: Taking,
+  { source, context, take, frozen, attempt, kept }: Taking,
   quarantine: ReturnType<typeof quarantineWriter>,
   scanner: ReturnType<typeof openScanner>,
 ): Promise<readonly Called[]> {
@@ -106,26 +109,26 @@ async function makeCalls(
   let [rows, bytes] = [0, 0]
   const makeCall = async (call: FrozenCall, at: number, signal: AbortSignal): Promise<void> => {
     const startedAt = context.clock.now()
-    const result = await context.pool.use(signal, (connection) =>
-      runCall(connection, call, join(take.scratch, `call-${at}`), {
-        source,
-        session: take.session,
-        inTurn,
-        scanner,
-        quarantine,
-        otherSets: context.otherSets,
-        signal,
-        onRows: (more) => {
-          rows += more
-          attempt.arrived(rows)
-          take.progress({ rows, bytes, input: callText(source, call) })
-        },
-        onMessage: (message) => attempt.message(message),
-      }),
-    )
+    const use: UseConnection = (work) => context.pool.use(signal, work)
+    const result = await runCall(use, call, join(take.scratch, `call-${at}`), {
+      source,
+      session: take.session,
+      inTurn,
+      scanner,
+      quarantine,
+      otherSets: context.otherSets,
+      ...(kept === undefined ? {} : { kept }),
+      signal,
+      onRows: (more) => {
+        rows += more
+        attempt.arrived(rows)
+        take.progress({ rows, bytes, input: callText(source, call) })
+      },
+      onMessage: (message) => attempt.message(message),
+    })
     bytes += result.bytes
     attempt.called(result, bytes)
-    called[at] = { call, startedAt, result }
+    called[at] = { call, startedAt: result.kept?.since ?? startedAt.toISOString(), result }
   }
   const calls = [...frozen.calls.entries()]
   await workThrough(calls, { workers: context.pool.max, signal: take.signal }, async (left, signal) => {
@@ -183,7 +186,7 @@ function reference({ connection, procedure }: ProcedureSource, { call, startedAt
     connection,
     procedure,
     parameters: Object.fromEntries(call.parameters.map(({ name, value }) => [name, value])),
-    startedAt: startedAt.toISOString(),
+    startedAt,
     rows: result.rows,
   }
 }

@@ -7,8 +7,10 @@ export const packetType = {
   rpc: 3,
   answer: 4,
   attention: 6,
+  token: 8,
   transaction: 14,
   login: 16,
+  ntlm: 17,
   prelogin: 18,
 } as const
 

@@ -5,10 +5,12 @@
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { KeyAndCertificate } from '../certificates.ts'
 import { answerScript } from './answer.ts'
+import { fedAuthAck, fedAuthInfo, ntlmAnswer, ntlmChallenge, type ReceivedLogin, readLogin, routing } from './logins.ts'
 import { MessageReader, MessageWriter, packet, packetType } from './packets.ts'
-import { batchText, loginPassword, loginText, preloginAnswer, type ReceivedCall, readCall } from './requests.ts'
+import { batchText, preloginAnswer, type ReceivedCall, readCall } from './requests.ts'
 import type { Script } from './script.ts'
 import { startTls } from './tls.ts'
 import { done, doneError, tokens } from './tokens.ts'
@@ -16,14 +18,8 @@ import { done, doneError, tokens } from './tokens.ts'
 /** A message of a client, read and raw. */
 export type ReceivedMessage = { readonly raw: Buffer } & (
   | { readonly kind: 'prelogin' | 'attention' | 'other' }
-  | {
-      readonly kind: 'login'
-      readonly user: string
-      readonly password: string
-      readonly database: string
-      readonly application: string
-      readonly language: string
-    }
+  | ({ readonly kind: 'login' } & ReceivedLogin)
+  | { readonly kind: 'ntlm'; readonly user: string }
   | { readonly kind: 'batch'; readonly text: string; readonly resets: boolean }
   | ({ readonly kind: 'rpc' } & ReceivedCall)
 )
@@ -33,8 +29,14 @@ export interface TdsServerOptions {
   readonly procedures: { readonly [name: string]: (call: ReceivedCall) => Script }
   /** With a certificate, the server encrypts; without one, it answers that it cannot. */
   readonly tls?: KeyAndCertificate
-  /** Passwords by user. @default { reader: 'secret' } */
+  /** TLS comes before everything else (TDS 8). */
+  readonly strict?: boolean
+  /** Passwords by user; of users of a domain as `CORP\\reader`. @default { reader: 'secret' } */
   readonly users?: { readonly [user: string]: string }
+  /** The tokens of Microsoft Entra ID that it takes. */
+  readonly tokens?: readonly string[]
+  /** Where it sends logins on to, as a listener does with those that only read. */
+  readonly readOnlyRoute?: { readonly host: string; readonly port: number }
   /** Refuses every login with this error. */
   readonly loginError?: { readonly number: number; readonly text: string }
   /** Accepts connections, and never says anything. */
@@ -64,7 +66,15 @@ export async function startTdsServer(options: TdsServerOptions): Promise<TdsServ
     socket.setNoDelay(true)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
-    if (options.mute !== true) serve(socket, options, (message) => messages.push(message))
+    if (options.mute === true) return
+    const receive = (message: ReceivedMessage) => messages.push(message)
+    if (options.strict !== true) serve(socket, options, receive)
+    else {
+      const { key, cert } = options.tls!
+      const secure = new TLSSocket(socket, { isServer: true, key, cert, ALPNProtocols: ['tds/8.0'] })
+      secure.on('error', () => socket.destroy())
+      serve(secure, { ...options, tls: undefined as never }, receive)
+    }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -89,9 +99,14 @@ interface Client {
   stream: Duplex
   packetSize: number
   attention: boolean
+  asked?: ReceivedLogin & { readonly packetSize: number }
 }
 
-function serve(socket: Socket, options: TdsServerOptions, receive: (message: ReceivedMessage) => void): void {
+function serve(
+  socket: Socket | TLSSocket,
+  options: TdsServerOptions,
+  receive: (message: ReceivedMessage) => void,
+): void {
   const client: Client = { options, receive, stream: socket, packetSize: 4096, attention: false }
   let turn = Promise.resolve()
   const listen = (stream: Duplex) => {
@@ -116,6 +131,7 @@ function serve(socket: Socket, options: TdsServerOptions, receive: (message: Rec
 async function handle(client: Client, type: number, raw: Buffer, resets: boolean): Promise<void> {
   const writer = new MessageWriter(client.stream, client.packetSize)
   if (type === packetType.login) await login(client, raw, writer)
+  else if (type === packetType.ntlm) await ntlm(client, raw, writer)
   else if (type === packetType.rpc) return await call(client, raw, writer)
   else if (type === packetType.batch) {
     const text = batchText(raw)
@@ -134,24 +150,40 @@ async function handle(client: Client, type: number, raw: Buffer, resets: boolean
 }
 
 async function login(client: Client, raw: Buffer, writer: MessageWriter): Promise<void> {
-  const [user, database] = [loginText(raw, 1), loginText(raw, 8)]
-  const [application, language] = [loginText(raw, 3), loginText(raw, 7)]
-  const password = loginPassword(raw)
-  client.receive({ kind: 'login', raw, user, password, database, application, language })
-  const users = client.options.users ?? { reader: 'secret' }
+  const asked = readLogin(raw)
+  client.receive({ kind: 'login', raw, ...asked })
+  client.asked = { ...asked, packetSize: raw.readUInt32LE(8) || 4096 }
+  if (asked.ntlm) return await writer.write(ntlmChallenge())
+  if (asked.wantsToken)
+    return await writer.write(fedAuthInfo('https://login.example.com/', 'https://database.example.com/'))
+  const { users = { reader: 'secret' }, tokens: known = [] } = client.options
+  const isRight = asked.token === undefined ? users[asked.user] === asked.password : known.includes(asked.token)
+  await admit(client, writer, isRight, asked.token === undefined ? asked.user : '<token-identified principal>')
+}
+
+async function ntlm(client: Client, raw: Buffer, writer: MessageWriter): Promise<void> {
+  const { user, isRight } = ntlmAnswer(raw, client.options.users ?? {})
+  client.receive({ kind: 'ntlm', raw, user })
+  await admit(client, writer, isRight, user)
+}
+
+/** Lets a login in, sends it on, or refuses it. */
+async function admit(client: Client, writer: MessageWriter, isRight: boolean, user: string): Promise<void> {
+  const { options, asked } = client
   const refusal =
-    client.options.loginError ??
-    (users[user] === password ? undefined : { number: 18_456, text: `Login failed for user '${user}'.` })
+    options.loginError ?? (isRight ? undefined : { number: 18_456, text: `Login failed for user '${user}'.` })
   if (refusal !== undefined) {
     await writer.write(tokens.message({ ...refusal, class: 14 }, true))
     await writer.write(tokens.done(done.batch, doneError, 0))
     return
   }
-  const packetSize = raw.readUInt32LE(8) || 4096
+  const { database, language, packetSize, readOnlyIntent, token } = asked!
   await writer.write(tokens.change(1, database, 'master'))
   await writer.write(tokens.collation())
   await writer.write(tokens.change(2, language, ''))
   await writer.write(tokens.loginAck())
+  if (token !== undefined) await writer.write(fedAuthAck())
+  if (readOnlyIntent && options.readOnlyRoute !== undefined) await writer.write(routing(options.readOnlyRoute))
   await writer.write(tokens.change(4, String(packetSize), '4096'))
   await writer.write(tokens.done(done.batch, 0, 0))
   client.packetSize = packetSize
