@@ -17,6 +17,7 @@ import { engineErrors } from './registry/engines.ts'
 import { internalErrors } from './registry/internal.ts'
 import { lakeErrors } from './registry/lake.ts'
 import { notificationErrors } from './registry/notifications.ts'
+import { objectErrors } from './registry/objects.ts'
 import { qualityErrors } from './registry/quality.ts'
 import { runErrors } from './registry/run.ts'
 import { sourceErrors } from './registry/sources.ts'
@@ -36,6 +37,7 @@ export const registry = {
   ...cdcErrors,
   ...changesErrors,
   ...lakeErrors,
+  ...objectErrors,
   ...engineErrors,
   ...runErrors,
   ...qualityErrors,

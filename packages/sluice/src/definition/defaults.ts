@@ -69,6 +69,7 @@ export function fillConfig(input: ConfigInput): ProjectConfig {
     name: input.name,
     pipelines: input.pipelines ?? 'pipelines',
     lake: { path: lake?.path ?? 'lake', retention: ownRetention(lake?.retention, { versions: 10, days: 7 }) },
+    ...(input.s3 === undefined ? {} : { s3: input.s3 }),
     warehouse: fillWarehouse(input.warehouse),
     connections: mapValues(input.connections ?? {}, fillConnection),
     engine: { ...input.engine, memoryLimit: input.engine?.memoryLimit ?? '1GB' },
@@ -314,7 +315,9 @@ function fillQuarantine(limits: QuarantineLimits | undefined): QuarantineLimits 
 
 /** A folder beside the one that the path's files lie in. */
 function beside(path: string, folder: string): string {
-  return [...inboxOf(path).split('/').slice(0, -1), folder].filter((part) => part !== '').join('/')
+  const bucket = /^s3:\/\/[^/]+\//.exec(path)?.[0] ?? ''
+  const inbox = inboxOf(path.slice(bucket.length))
+  return bucket + [...inbox.split('/').slice(0, -1), folder].filter((part) => part !== '').join('/')
 }
 
 /**

@@ -135,6 +135,34 @@ test('one server is one warehouse; what is only referred to may be another in ea
   expect(problems({ star: { ...star, host: { $env: 'STAR_HOST' } } })).toBe(0)
 })
 
+test('a lake in a bucket is reached as its environment says, as a whole; credentials have no place in it', () => {
+  const s3 = { endpoint: 'http://localhost:9000', pathStyle: true } as const
+  const input: ConfigInput = {
+    name: 'shop',
+    s3,
+    environments: {
+      prod: {
+        lake: 's3://shop/lake',
+        s3: { region: 'eu-west-1' },
+        warehouse: { kind: 'duckdb', path: 'prod.duckdb' },
+      },
+    },
+  }
+  expect(resolveConfig(input, noPlaces('sluice.config.ts')).problems).toEqual([])
+  expect(inEnvironment(input, undefined).s3).toEqual(s3)
+  expect(inEnvironment(input, 'prod')).toMatchObject({ lake: { path: 's3://shop/lake' }, s3: { region: 'eu-west-1' } })
+  expect(settingsOf(input, 'prod').filter(({ setting }) => setting.startsWith('s3'))).toEqual([
+    { setting: 's3.region', value: 'eu-west-1', source: 'environments.prod' },
+  ])
+  const wrong = { name: 'shop', lake: 's3://Shop/lake', s3: { endpoint: 's3.example.com', accessKey: 'x' } }
+  const { problems } = resolveConfig(wrong, noPlaces('sluice.config.ts'))
+  expect(problems.map(({ message }) => message)).toEqual([
+    'lake must be a path below the project, without "..", or s3://bucket/path, not "s3://Shop/lake".',
+    's3.endpoint must be an address such as https://s3.example.com, not "s3.example.com".',
+    's3 has a key "accessKey" that Sluice does not know. Allowed: region, endpoint, pathStyle.',
+  ])
+})
+
 test('each value of a configuration has its source; a reference stays one', () => {
   const found = Object.fromEntries(settingsOf(shop, 'prod').map(({ setting, ...rest }) => [setting, rest]))
   expect(found).toMatchObject({

@@ -30,6 +30,7 @@ import type {
   QuarantineLimits,
   Retention,
   RunRetention,
+  S3Config,
   Scd2Columns,
   TableOptions,
   WarehouseConfig,
@@ -313,8 +314,10 @@ export type WarehouseInput =
 export interface EnvironmentInput {
   /** Where it runs. `aws` is for a later version. @default 'local' */
   readonly target?: 'local' | 'aws'
-  /** A path, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
+  /** A path below the project or `s3://bucket/prefix`, or in full. @default { path: 'lake', retention: { versions: 10, days: 7 } } */
   readonly lake?: string | { readonly path?: string; readonly retention?: Retention }
+  /** How buckets are reached, where a path begins with `s3://`. */
+  readonly s3?: S3Config
   /** @default duckdb('warehouse.duckdb') */
   readonly warehouse?: WarehouseInput
   /** Database servers that sources call, by the name that sources use. @default {} */

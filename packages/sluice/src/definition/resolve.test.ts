@@ -80,7 +80,7 @@ test('CT-07: what is missing or of the wrong kind, in the configuration', () => 
     [
       "The configuration needs a "name": a text.",
       "pipelines must be a text, not 3.",
-      "lake.path must be a path below the project, without "..", not "/etc".",
+      "lake.path must be a path below the project, without "..", or s3://bucket/path, not "/etc".",
       "lake.retention.versions must be at least 1, not 0.",
       "engine.memoryLimit must be a size such as 512MB or 2GiB, not "512".",
       "concurrency must be a whole number, not 0.5.",

@@ -251,12 +251,25 @@ export interface EnvironmentChoice {
   readonly state: string
 }
 
+/** How buckets are reached; credentials are found as the AWS CLI finds them. */
+export interface S3Config {
+  /** @default the SDK's: AWS_REGION, the profile */
+  readonly region?: string
+  /** Of a store that is not Amazon's. */
+  readonly endpoint?: string
+  /** Whether the bucket is in the path, and not in the name of the host. @default true with an endpoint */
+  readonly pathStyle?: boolean
+}
+
 /** `sluice.config.ts`, in full. */
 export interface ProjectConfig {
   readonly name: string
   /** The folder of pipelines. @default 'pipelines' */
   readonly pipelines: string
+  /** A folder below the project, or `s3://bucket/prefix`. */
   readonly lake: { readonly path: string; readonly retention: Retention }
+  /** How buckets are reached. @default as the AWS SDK finds its region */
+  readonly s3?: S3Config
   readonly warehouse: WarehouseConfig
   /** Database servers that sources call, by the name that sources use. @default {} */
   readonly connections: { readonly [name: string]: ConnectionConfig }

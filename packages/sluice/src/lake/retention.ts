@@ -78,8 +78,7 @@ export async function collectGarbage(storage: Storage, clock: Clock, options: Ga
       )
       // Until its first commit, a folder may be anybody's.
       if (retired.kept.length === 0) continue
-      if (!dryRun && retired.records.length > 0)
-        await options.retired?.(table, retired.kept.at(-1)?.version ?? 0)
+      if (!dryRun && retired.records.length > 0) await options.retired?.(table, retired.kept.at(-1)?.version ?? 0)
       const swept = await sweep(storage, table, retired, now - graceMs, dryRun)
       removed.push(...swept.removed)
       foreign.push(...swept.foreign)

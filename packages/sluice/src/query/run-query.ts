@@ -1,8 +1,9 @@
 /** Runs a person's SQL over a project: checked, in a locked session, with exact values. */
-import { resolve, sep } from 'node:path'
+import { sep } from 'node:path'
 import { isSluiceError, sluiceError } from '../base/errors.ts'
 import type { EngineColumn, Session } from '../engines/engine.ts'
 import type { ReadContext } from '../run/api.ts'
+import { localLake } from '../run/places.ts'
 import { quoteText } from '../sql/quote.ts'
 import { assertReadOnly } from './read-only.ts'
 import { wordsOf } from './reading.ts'
@@ -91,7 +92,7 @@ export async function openLocked(
 ): Promise<Session> {
   const stop = signal === undefined ? {} : { signal }
   const session = await project.openRead({ runs: sql !== undefined && wordsOf(sql).has('sluice'), ...stop })
-  const lake = resolve(project.root, project.definition.config.lake.path)
+  const lake = localLake(project.root, project.definition.config)
   try {
     if (sql !== undefined) await project.readWarehouse(session, { ...(await assertReadOnly(session, sql)), ...stop })
     // The views read Parquet, so file access cannot simply be off: it is confined, and then nothing can be set any more.

@@ -23,8 +23,10 @@ export interface ProjectContext {
   /** How its definition was read. */
   readonly reading: Reading
   readonly clock: Clock
-  /** The project's own state: runs, leases, caches. */
+  /** The project's own state: runs and leases. */
   readonly state: Storage
+  /** What this machine keeps to be faster. */
+  readonly cache: Storage
   /** Where tables are. */
   readonly storage: Storage
   /** Where files are delivered. */

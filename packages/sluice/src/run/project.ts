@@ -1,5 +1,4 @@
 /** Opens a project: the only place that wires implementations to contracts. */
-import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -25,8 +24,8 @@ import type { IntactTables } from './intact.ts'
 import { leaseHolder } from './ledger/lease.ts'
 import { cancelRun, listRuns, type RunStart, readRun } from './ledger/ledger.ts'
 import { readEvents } from './ledger/run-events.ts'
+import { openPlaces } from './places.ts'
 import { projectWarehouse } from './warehouse.ts'
-import { openWorkspace } from './workspace.ts'
 
 /** What may be handed in from outside, mostly by tests. */
 export interface OpenOptions {
@@ -84,6 +83,7 @@ function once(warn: (message: string) => void): (message: string) => void {
 interface OpenedContext extends ProjectContext {
   /** It is opened for a part of the work: what it does not look at is not gone. */
   readonly isPart: () => void
+  readonly stateName: string
   readonly close: () => Promise<void>
 }
 
@@ -96,18 +96,16 @@ async function wire(
   const clock = options.clock ?? systemClock
   const { config } = project
   const below = stateBelow(config)
-  const state = diskStorage(join(root, below), options.operations)
-  await mkdir(join(root, below), { recursive: true, mode: 0o700 })
-  const lakeFolder = resolve(root, config.lake.path)
-  const storage = diskStorage(lakeFolder, options.operations)
+  const places = await openPlaces(root, config, options.operations)
+  const { storage, state, stateName, cache, workspace } = places
   const inbox = diskInbox(root)
   const warn = once(options.warn ?? ((message) => process.emitWarning(message, 'Sluice')))
   const lake: Lake = openLake(storage, clock, {
-    address: `file://${lakeFolder}`,
+    address: places.address,
     lagging: (table, why) =>
       warn(`Other engines do not see the newest version of ${table} as an Iceberg table: ${why}.`),
   })
-  const hashes = await openHashCache(state)
+  const hashes = await openHashCache(cache)
   const engine = lazyEngine({
     ...taskShare(config.engine, config.concurrency, availableParallelism()),
     tempDirectory: resolve(root, config.engine.tempDirectory ?? join(below, 'tmp')),
@@ -131,9 +129,11 @@ async function wire(
     reading,
     clock,
     state,
+    stateName,
+    cache,
     storage,
     inbox,
-    workspace: openWorkspace(lakeFolder),
+    workspace,
     lake,
     engine,
     openSource: async (table, source) => {
@@ -157,6 +157,7 @@ async function wire(
     async close() {
       await (await connections)?.[Symbol.asyncDispose]()
       await hashes.save()
+      await places[Symbol.asyncDispose]()
     },
   }
 }
@@ -203,7 +204,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
   const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
     (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
   const damaged = (path: string): void =>
-    warnOf(sluiceError('Run.RecordDamaged', { file: `${stateBelow(project.config)}/${path}` }))
+    warnOf(sluiceError('Run.RecordDamaged', { file: `${context.stateName}/${path}` }))
   const runs = async (limit?: number): ReturnType<ReadContext['runs']> => listRuns(state, isRunning, { limit, damaged })
   const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
     const events = await readEvents(state, runId)

@@ -3,9 +3,18 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import type { Storage } from '../../src/storage/storage.ts'
+import { bucketOf, storageOf } from '../doubles/s3/lake.ts'
+import { startS3Server } from '../doubles/s3/server.ts'
+
+const double = await startS3Server({ buckets: { plain: 'off', versioned: 'on' }, sizes: { smallestPart: 2 } })
+afterAll(() => double[Symbol.asyncDispose]())
+let places = 0
+
+/** Small sizes, so that each file of the suite goes in parts. */
+const inParts = { upload: 2, copy: 2 }
 
 const implementations: readonly { readonly name: string; readonly open: () => () => Storage }[] = [
   {
@@ -13,6 +22,20 @@ const implementations: readonly { readonly name: string; readonly open: () => ()
     open: () => {
       const root = join(mkdtempSync(join(tmpdir(), 'sluice-storage-')), 'made', 'by the first write')
       return () => diskStorage(root)
+    },
+  },
+  {
+    name: 's3',
+    open: () => {
+      const prefix = `a place/${++places}+`
+      return () => storageOf(bucketOf(double, 'plain'), { prefix })
+    },
+  },
+  {
+    name: 's3, with versions and in parts',
+    open: () => {
+      const prefix = `parts/${++places}`
+      return () => storageOf(bucketOf(double, 'versioned'), { prefix, sizes: inParts })
     },
   },
 ]

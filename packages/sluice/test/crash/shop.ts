@@ -3,14 +3,28 @@ import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { makeProject } from '../acceptance/project.ts'
 
-/** Writes the project with everything delivered, ready to run. */
-export function shopProject(): string {
+/** The files that are delivered to it, by their names. */
+export const shopDeliveries: Readonly<Record<string, string>> = {
+  'orders_2026-01-30.csv': delivery('2026-01-30', 1),
+  'orders_2026-02-01.csv': delivery('2026-02-01', 101),
+  'orders_2026-02-02.csv': 'id,day,customer,town,amount\n900,2026-02-02,Zoe,Oslo,1.00\n',
+}
+
+/**
+ * Writes the project with everything delivered, ready to run.
+ *
+ * @param config What its configuration says beside the warehouse.
+ * @param inbox Where its files are delivered; elsewhere than on disk somebody else delivers them.
+ */
+export function shopProject({ config = '', inbox = 'inbox' } = {}): string {
+  const delivered = inbox === 'inbox' ? Object.entries(shopDeliveries) : []
   return makeProject({
     'package.json': '{ "private": true, "type": "module" }',
     'sluice.config.ts': `
 import { defineConfig, notify } from 'sluice'
 export default defineConfig({
   name: 'shop',
+  ${config}
   warehouse: { kind: 'duckdb', path: 'warehouse.duckdb' },
   notifications: [notify.outbox('outbox.jsonl', { on: 'always' })],
 })
@@ -19,7 +33,7 @@ export default defineConfig({
 import { date, decimal, files, grain, incremental, notNull, nullable, pipeline, replace, scd2, upsert, yearMonth } from 'sluice'
 export default pipeline('shop', {
   sources: {
-    orders: files('inbox/orders_*.csv', {
+    orders: files('${inbox}/orders_*.csv', {
       columns: { id: 'integer', day: date('yyyy-MM-dd'), customer: nullable('text'), city: 'text', amount: decimal(10, 2) },
       fileDate: 'yyyy-MM-dd',
       checks: [notNull('customer')],
@@ -42,9 +56,7 @@ export default pipeline('shop', {
       "SELECT CAST(strftime(day, '%Y%m%d') AS INTEGER) AS date_key, id, customer, amount FROM stage.orders\n",
     'pipelines/shop/analytics/cities.sql': 'SELECT city, count(*) AS orders FROM stage.orders GROUP BY city\n',
     'pipelines/shop/analytics/totals.sql': 'SELECT sum(amount) AS amount, count(*) AS orders FROM stage.orders\n',
-    'inbox/orders_2026-01-30.csv': delivery('2026-01-30', 1),
-    'inbox/orders_2026-02-01.csv': delivery('2026-02-01', 101),
-    'inbox/orders_2026-02-02.csv': 'id,day,customer,town,amount\n900,2026-02-02,Zoe,Oslo,1.00\n',
+    ...Object.fromEntries(delivered.map(([name, text]) => [`inbox/${name}`, text])),
   })
 }
 

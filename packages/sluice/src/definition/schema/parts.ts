@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { simpleTypes } from '../columns.ts'
 import { checkMisfits, columnMisfits, type Misfit } from '../problems/consistency.ts'
+import { isOnS3, s3Address } from '../s3.ts'
 import { isZone } from '../schedule.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */
@@ -143,10 +144,17 @@ export const checkInput = consistent(
 ).meta({ id: 'Check' })
 
 /** A path below the project. */
-export const belowProject = text.refine(
-  (path) => !/^([/\\]|[A-Za-z]:|~)/.test(path) && !path.split(/[/\\]/).includes('..') && !path.includes('\0'),
-  'a path below the project, without ".."',
+export const belowProject = text.refine(isBelow, 'a path below the project, without ".."')
+/** A path below the project, or in a bucket. */
+export const belowProjectOrOnS3 = text.refine(
+  (path) => (isOnS3(path) ? s3Address(path) !== undefined : isBelow(path)),
+  'a path below the project, without "..", or s3://bucket/path',
 )
+
+function isBelow(path: string): boolean {
+  const isAbsolute = /^([/\\]|[A-Za-z]:|~)/.test(path) || isOnS3(path)
+  return !isAbsolute && !path.split(/[/\\]/).includes('..') && !path.includes('\0')
+}
 
 /** When quarantined rows are too many. */
 export const quarantine = strict({

@@ -13,6 +13,7 @@ import { connection, procedure } from '../procedures/schema.ts'
 import { isCron } from '../schedule.ts'
 import {
   belowProject,
+  belowProjectOrOnS3,
   checkInput,
   columnInput,
   columns,
@@ -270,9 +271,25 @@ export const pipelineDataSchema = strict(pipelineShape)
 /** What a configuration says, and an environment may say otherwise. */
 const settings = {
   lake: z
-    .union([belowProject, strict({ path: belowProject.optional(), retention: retention.optional() })])
+    .union([belowProjectOrOnS3, strict({ path: belowProjectOrOnS3.optional(), retention: retention.optional() })])
     .optional()
     .meta({ description: 'Where versions live, and how many are kept. Default: lake' }),
+  s3: strict({
+    region: text
+      .optional()
+      .meta({ description: "The region of the buckets. Default: the AWS SDK's (AWS_REGION, the profile)" }),
+    endpoint: z
+      .string()
+      .regex(/^https?:\/\/[^/@]+\/?$/, 'an address such as https://s3.example.com')
+      .optional()
+      .meta({ description: "A store that is not Amazon's" }),
+    pathStyle: z
+      .boolean()
+      .optional()
+      .meta({ description: 'The bucket is in the path, not in the name of the host. Default: true with an endpoint' }),
+  })
+    .optional()
+    .meta({ description: 'How buckets are reached, where a path begins with s3://' }),
   warehouse: z
     .discriminatedUnion('kind', [
       strict({ kind: z.literal('duckdb'), path: belowProject }),

@@ -40,7 +40,7 @@ export async function planProject(
   const given = await readParameters(context.project, options.parameters)
   const { project } = await withParameters(context, given.values)
   const reading = { root: context.root, ...context.reading }
-  const analysis = await analyseProject(context.project, context.engine, context.state, reading)
+  const analysis = await analyseProject(context.project, context.engine, context.cache, reading)
   const records = await newestRecords(context)
   const [targets, intake] = await Promise.all([targetStates(context), intakes(context)])
   const input: PlanInput = {

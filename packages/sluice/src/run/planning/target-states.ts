@@ -26,11 +26,11 @@ export async function targetStates(context: ProjectContext): Promise<States> {
   const wanted = projectIndex(context.project).loads.map(({ target }) => target)
   if (wanted.length === 0 || !(await context.warehouseExists())) return {}
   const stamp = context.warehouseStamp()
-  const kept = await readJson<Kept>(context.state, path)
+  const kept = await readJson<Kept>(context.cache, path)
   const targets = stamp !== undefined && kept?.stamp === stamp ? kept.targets : await askWarehouse(context)
   // The same before and after, so that no load came in between.
   if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
-    await context.state.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
+    await context.cache.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
   const known = Object.entries(targets).filter(([target]) => wanted.includes(target))
   return Object.fromEntries(
     await Promise.all(

@@ -1,10 +1,11 @@
 /** What a task's statements may reach: SQL of the project's own runs in them, and reads nothing that its version does not name. */
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Check } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import type { CommitRecord } from '../../lake/record.ts'
 import type { ProjectContext, TaskContext } from '../context.ts'
+import { localLake } from '../places.ts'
 
 /**
  * Confines a session to the data files of these records, of the tables that checks compare with, and to the task's own scratch folders; the
@@ -45,5 +46,5 @@ export function projectReach({ root, project }: ProjectContext): {
   objects: readonly string[]
   folders: readonly string[]
 } {
-  return { objects: [], folders: [root, resolve(root, project.config.lake.path)] }
+  return { objects: [], folders: [root, localLake(root, project.config)] }
 }

@@ -1,9 +1,9 @@
 /** Folders below a root: made durably, checked for symbolic links on every use, removed when empty. */
 import { dirname, join } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
+import { pathParts } from '../path.ts'
 import { errorCode } from './classify-error.ts'
 import type { FileOperations } from './file-operations.ts'
-import { pathParts } from './path.ts'
 
 /** The folders of one storage. */
 export interface DiskFolders {

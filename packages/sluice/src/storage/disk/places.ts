@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { newId, systemClock } from '../../base/clock.ts'
 import { crashPoint } from '../../base/crash.ts'
 import { sluiceError } from '../../base/errors.ts'
+import { pathParts } from '../path.ts'
 import { errorCode } from './classify-error.ts'
 import type { FileOperations, FileStatus } from './file-operations.ts'
 import type { DiskFolders } from './folders.ts'
 import { leftoverName } from './leftovers.ts'
-import { ownFolders, pathParts } from './path.ts'
+import { ownFolders } from './path.ts'
 
 /** The places of objects below a folder. */
 export interface DiskPlaces {

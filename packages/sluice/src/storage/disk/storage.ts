@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { crashPoint } from '../../base/crash.ts'
+import { pathParts } from '../path.ts'
 import type { Storage } from '../storage.ts'
 import { adopt } from './adopt.ts'
 import { classifyError, errorCode } from './classify-error.ts'
@@ -11,7 +12,7 @@ import { type FileOperations, nodeFileOperations } from './file-operations.ts'
 import { diskFolders } from './folders.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { listFiles, listFolders, objectOf } from './list.ts'
-import { ownFolders, pathParts } from './path.ts'
+import { ownFolders } from './path.ts'
 import { diskPlaces } from './places.ts'
 
 /**

@@ -1,0 +1,104 @@
+/** A lake in a bucket, from a laptop: the same tables as on disk, one lease for all who write to it, and nothing of it left on this machine. */
+import { cpSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { readContext } from '../../src/run/api.ts'
+import { openProject } from '../../src/run/project.ts'
+import { shopProject, shopState } from '../crash/shop.ts'
+import { doubleCredentials } from '../doubles/s3/lake.ts'
+import { startS3Server } from '../doubles/s3/server.ts'
+
+Object.assign(process.env, doubleCredentials)
+const double = await startS3Server({ buckets: { shop: 'off' } })
+afterAll(() => double[Symbol.asyncDispose]())
+
+const s3 = `s3: { endpoint: '${double.endpoint}', region: 'us-east-1' }`
+let places = 0
+let prefix: string
+
+beforeEach(() => {
+  double.fault = undefined
+  prefix = `lakes/${++places}`
+})
+
+const onS3 = (): string => shopProject({ config: `lake: 's3://shop/${prefix}', ${s3},` })
+
+/** What a run did. */
+async function run(root: string): Promise<unknown> {
+  await using project = await openProject(root)
+  const { status, rows, refusedFiles } = (await project.run({})).summary
+  return { status, rows, refusedFiles }
+}
+
+const keys = (): readonly string[] =>
+  double.buckets
+    .get('shop')!
+    .current()
+    .flatMap(({ key }) => (key.startsWith(`${prefix}/`) ? [key.slice(prefix.length + 1)] : []))
+
+/** The same project on another machine: its definition and what is delivered, without what the first one knows. */
+function elsewhere(root: string): string {
+  const other = mkdtempSync(join(tmpdir(), 'sluice-elsewhere-'))
+  cpSync(root, other, { recursive: true, filter: (path) => !/\/(\.sluice|lake|warehouse\.duckdb.*)$/.test(path) })
+  return other
+}
+
+let onDisk: { readonly did: readonly unknown[]; readonly state: unknown } | undefined
+async function expected(): Promise<NonNullable<typeof onDisk>> {
+  if (onDisk === undefined) {
+    const root = shopProject()
+    const did = [await run(root), await run(root)]
+    onDisk = { did, state: await shopState(root) }
+  }
+  return onDisk
+}
+
+test('a lake in a bucket holds what a lake on disk does; runs and leases are beside it, and files that came here are gone', async () => {
+  const root = onS3()
+  const { did, state } = await expected()
+  expect([await run(root), await run(root)]).toEqual(did)
+  expect(await shopState(root)).toEqual(state)
+  expect(keys().some((key) => /^raw\/orders\/data\/.*\.parquet$/.test(key))).toBe(true)
+  expect(keys().some((key) => /^_sluice\/runs\/.*\/run\.json$/.test(key))).toBe(true)
+  expect(keys().some((key) => key.startsWith('_sluice/leases/pipelines/shop/'))).toBe(true)
+  // Caches and work are of this machine, and work leaves nothing.
+  expect(existsSync(join(root, 'lake'))).toBe(false)
+  const left = readdirSync(join(root, '.sluice'), { recursive: true, withFileTypes: true })
+  expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toContain('hashes.json')
+  expect(left.filter(({ name }) => /\.parquet$|^runs$|^leases$/.test(name))).toEqual([])
+})
+
+test('LK-05: two machines on one lake: one runs, the other is busy, and then goes on from what the first has made', async () => {
+  const root = onS3()
+  const other = elsewhere(root)
+  await using project = await openProject(root)
+  const versions = async (at: string): Promise<readonly string[]> => {
+    await using opened = await openProject(at)
+    const records = await opened[readContext].tables()
+    return records.map(({ table, version, run: by }) => `${table} ${version} ${by}`).sort()
+  }
+  let isBusy = false
+  // While the first works, which its requests show, the second asks once.
+  let asked: Promise<void> | undefined
+  double.fault = ({ key }) => {
+    if (/\/raw\/orders\/_versions\/.*\.json$/.test(key) && asked === undefined)
+      asked = run(other).then(
+        () => undefined,
+        ({ name }: Error) => {
+          isBusy = name === 'Run.Busy'
+        },
+      )
+    return undefined
+  }
+  await project.run({})
+  await asked
+  expect(isBusy).toBe(true)
+  double.fault = undefined
+  const before = await versions(root)
+  expect(await versions(other)).toEqual(before)
+  // Its own warehouse is empty: it loads, and makes no table again.
+  expect(await run(other)).toMatchObject({ rows: { read: 0, accepted: 0 }, refusedFiles: 1 })
+  expect(await versions(other)).toEqual(before)
+  expect(await shopState(other)).toEqual(await shopState(root))
+})
