@@ -139,7 +139,7 @@ test('a session is not changed for those who have it next; a setting that stays 
   expect(await show()).toEqual(left)
   await expect(beginSettled(direct, { connection: 'w', also: { DateStyle: 'ISO' } })).rejects.toMatchObject({
     name: 'Connection.Unsettled',
-    params: { connection: 'w', settings: 'DateStyle = ISO, YMD' },
+    params: { connection: 'w', settings: 'DateStyle = ISO, MDY' },
   })
   await Promise.all([client.end(), direct.end()])
 })

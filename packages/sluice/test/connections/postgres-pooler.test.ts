@@ -52,7 +52,7 @@ test('a name without a schema is looked for where the login looks, and a procedu
       ...call('erp.note', [parameter('said', 'text', 'x'), parameter('at', 'timestamptz', null)]),
       output: [{ name: 'at', type: 'timestamptz' as const }],
     }
-    expect((await take(connection, note)).end.output).toEqual({ at: '2024-02-29 12:00:00+00' })
+    expect((await take(connection, note)).end?.output).toEqual({ at: '2024-02-29 12:00:00+00' })
     expect((await connection.describe('which')).map(({ procedure }) => procedure)).toEqual(['public.which'])
   })
   expect((await admin.query('SELECT said FROM public.calls')).rows).toEqual([{ said: 'x' }])
