@@ -9,10 +9,11 @@ import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres, loadCopyStreams } from '../../connections/postgres/connect.ts'
 import { sqlState } from '../../connections/postgres/errors.ts'
 import type { EngineColumn } from '../../engines/engine.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
 import type { CopiedTable, TableToCopy, Warehouse } from '../warehouse.ts'
 import { readExpression, readType } from './dialect.ts'
 import { whyOf } from './session.ts'
+import { readCsv } from './staging.ts'
 
 /** A column with its type as the server spells it. */
 export interface FormattedColumn {
@@ -104,11 +105,9 @@ async function copyRows(
 
 /** What stands after FROM; every text as the value that it was. */
 function relationOf(file: string, taken: readonly EngineColumn[]): string {
-  const texts = ['n', ...taken.map((_, index) => `c${index}`)].map((name) => `${quoteText(name)}: 'VARCHAR'`)
   const values = taken.map(
     ({ name, type }, index) => `${readExpression(type, `c${index}`)} AS ${quoteIdentifier(name)}`,
   )
-  return `(SELECT ${values.length === 0 ? 'n' : values.join(', ')}
-    FROM read_csv(${quoteText(file)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', parallel = false,
-      max_line_size = 16777216, buffer_size = 33554432, allow_quoted_nulls = false, columns = {${texts.join(', ')}}))`
+  const texts = ['n', ...taken.map((_, index) => `c${index}`)]
+  return `(SELECT ${values.length === 0 ? 'n' : values.join(', ')} FROM ${readCsv(file, texts)})`
 }
