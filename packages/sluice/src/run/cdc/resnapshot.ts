@@ -47,8 +47,24 @@ interface Server {
  * @throws Source.LogMissing, Source.PositionBehind, Source.SlotBusy, Source.Publication*, Source.SnapshotLost
  */
 export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> {
-  const { task, signal } = context
+  const { task } = context
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
+  try {
+    return await compareOn(context, tables, { isLost: false })
+  } catch (error) {
+    // Servers before 18 do not read on where the publication was not there for a while: what the slot has is lost, and the comparison has it.
+    if (!isSluiceError(error, 'Source.SlotLost')) throw error
+    return compareOn(context, tables, { isLost: true })
+  }
+}
+
+/** @param given.isLost whether the slot was found to be so */
+function compareOn(
+  context: TaskContext,
+  tables: readonly string[] | undefined,
+  { isLost }: { readonly isLost: boolean },
+): Promise<TaskOutcome> {
+  const { task, signal } = context
   return workOnLog(context, sourceOf(context, task.table), (work) =>
     cdcSettings(context, work.source, async (settings) => {
       const client = await readingClient(settings, signal)
@@ -57,7 +73,7 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
         const captured = await capturedTables(client, work.source, work.cursor)
         const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
-        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
+        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables, isLost)
         return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
         dropPostgres(client)
@@ -67,11 +83,16 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
   )
 }
 
-async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
+async function compare(
+  work: LogWork,
+  server: Server,
+  asked: readonly string[] | undefined,
+  isLost: boolean,
+): Promise<CdcResnapshot> {
   const { session, source, context } = work
   const { task, emit, signal, scratch } = context
   const { settings, identity, captured, leaves } = server
-  const isHealthy = await canGoOn(work, server)
+  const isHealthy = (await canGoOn(work, server)) && !isLost
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
   const ids = new Map(captured.tables.map(({ relation }) => [relation.table, relation.id]))
