@@ -41,6 +41,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Ends it as a power cut does: nothing is flushed, no client is told. Its data stays, for {@link PostgresServer.restart}. */
   kill(): Promise<void>
+  /** Starts it again as a standby of nobody, and promotes it: the same data on another timeline. */
+  promote(): Promise<void>
   /** Starts it again on the same data and port, after {@link PostgresServer.kill} or while it runs. */
   restart(): Promise<void>
 }
@@ -125,6 +127,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     },
     // SIGQUIT is PostgreSQL's own immediate shutdown: it takes its children along, and recovers from the log at the next start.
     kill: () => end('SIGQUIT'),
+    async promote() {
+      await end('SIGINT')
+      await own(join(data, 'standby.signal'), '')
+      running = await start()
+      const client = await superuserClient()
+      await client.query('SELECT pg_promote()').finally(() => client.end())
+    },
     async restart() {
       await end('SIGINT')
       running = await start()
@@ -190,6 +199,8 @@ async function finished(program: string, args: readonly string[]): Promise<void>
   })
 }
 
+const isReady = /ready to accept (read-only )?connections/
+
 /** Starts the server, and waits until it takes connections. */
 async function ready(program: string, data: string): Promise<ChildProcess> {
   return new Promise((done, fail) => {
@@ -206,9 +217,9 @@ async function ready(program: string, data: string): Promise<ChildProcess> {
     child.on('error', fail)
     child.once('exit', (code) => fail(new Error(`postgres ended with ${code}: ${said}`)))
     child.stderr.on('data', (chunk) => {
-      if (said.includes('ready to accept connections')) return
+      if (isReady.test(said)) return
       said += chunk
-      if (said.includes('ready to accept connections')) done(child)
+      if (isReady.test(said)) done(child)
     })
   })
 }

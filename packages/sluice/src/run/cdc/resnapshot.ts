@@ -17,6 +17,7 @@ import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { assertFailover, promotion } from '../../sources/cdc/server/failover.ts'
 import { cursorLeaves, type Leaf } from '../../sources/cdc/server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
 import {
@@ -73,6 +74,7 @@ function compareOn(
         const captured = await capturedTables(client, work.source, work.cursor)
         const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
+        await assertFailover(client, work.source)
         const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables, isLost)
         return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
@@ -155,12 +157,16 @@ async function compare(
 }
 
 /** Whether the slot goes on where the cursor is. A slot that another process reads, or has made, is nobody's to replace. */
-async function canGoOn({ source, cursor, context, current }: LogWork, { client, identity }: Server): Promise<boolean> {
+async function canGoOn(
+  { source, cursor, context, current }: LogWork,
+  { client, walsender, identity }: Server,
+): Promise<boolean> {
   const slot = await readSlot(client, source.slot)
   if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, current.table), cursor))
     throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
   try {
-    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot)
+    const promoted = await promotion(walsender, source, cursor, identity)
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot, promoted)
     return true
   } catch (error) {
     if (isSluiceError(error, 'Source.SlotBusy')) throw error
@@ -197,7 +203,7 @@ async function replaceSlot(work: LogWork, server: Server): Promise<CreatedSlot> 
   }
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const slot = await createSlotAloud(slotRequest(work, server, source.slot))
+  const slot = await createSlotAloud({ ...slotRequest(work, server, source.slot), failover: source.failover })
   crashPoint('sources.cdc.after_slot')
   return slot
 }
