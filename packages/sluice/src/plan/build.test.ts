@@ -426,6 +426,16 @@ test('the definition of a procedure is what decides its rows: not its pace, not 
   expect(sales({ resultSet: 2 }).detail).toMatch(/^changed: call; calls/)
 })
 
+test('tables that take their sets from one call go one after the other, and need nothing of each other', () => {
+  const [pipeline] = erp.project.pipelines as readonly [Pipeline]
+  const { sales } = pipeline.sources as { readonly sales: ProcedureSource }
+  const sources = { ...pipeline.sources, lines: { ...sales, resultSet: 2 }, other: { ...sales, parameters: {} } }
+  const { tasks } = buildPlan({ ...erp, project: { ...erp.project, pipelines: [{ ...pipeline, sources }] } }).plan
+  const of = (id: string) => tasks.find((task) => task.id === `ingest:raw.${id}`)!
+  expect(['regions', 'sales', 'lines', 'other'].map((id) => of(id).wave)).toEqual([0, 1, 2, 0])
+  expect(of('lines').dependsOn).toEqual(of('sales').dependsOn)
+})
+
 test('SR-08: an append that nothing bounds is told before it takes the same rows again', () => {
   const bare = { key: undefined, window: undefined } as never as Partial<ProcedureSource>
   const warned = (change: Partial<ProcedureSource>): number =>

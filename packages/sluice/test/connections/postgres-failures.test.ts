@@ -96,6 +96,31 @@ describe('errors', () => {
     })
   })
 
+  test('SR-10: the GRANT that a refusal names gives the right: to call, to read, to reach the schema', async () => {
+    await admin.query(`CREATE SCHEMA closed; CREATE TABLE closed.kept AS SELECT 7 AS id;
+      CREATE FUNCTION closed.reads() RETURNS TABLE (id int) LANGUAGE sql AS 'SELECT id FROM closed.kept';
+      REVOKE EXECUTE ON ROUTINE closed.reads() FROM PUBLIC; SET search_path = closed, public`)
+    const grants: string[] = []
+    await connected(reader, async (connection) => {
+      for (let missing = true; missing; ) {
+        const refused = await take(connection, call('closed.reads')).catch((error) => error)
+        missing = refused.name === 'Connection.Forbidden'
+        if (!missing) expect(refused.sets[0]?.rows).toEqual([['7']])
+        else {
+          expect(refused).toMatchObject({ retryable: false, hint: expect.stringContaining(refused.params.grant) })
+          grants.push(refused.params.grant)
+          await admin.query(refused.params.grant)
+        }
+      }
+    })
+    await admin.query('SET search_path = public; DROP SCHEMA closed CASCADE')
+    expect(grants).toEqual([
+      'GRANT USAGE ON SCHEMA "closed" TO "reader";',
+      'GRANT EXECUTE ON ROUTINE "closed"."reads" TO "reader";',
+      'GRANT SELECT ON "kept" TO "reader";',
+    ])
+  })
+
   test('SR-10, SR-12: login, TLS and reach', async () => {
     const refused = (more: Partial<ConnectionSettings>) =>
       connected(more, async () => 'connected').catch((error) => error.name)

@@ -254,14 +254,20 @@ test('what the sink throws ends the call as it is', async () => {
 
 test('SR-10: a refused login is reported once, without the password; permissions name the grant', async () => {
   await using server = await startTdsServer({
-    procedures: { 'dbo.p': () => [script.error(229, 'The EXECUTE permission was denied.', 14)] },
+    procedures: {
+      'dbo.p': () => [
+        script.error(229, "The EXECUTE permission was denied on the object 'p', database 'erp', schema 'dbo'.", 14),
+      ],
+    },
   })
   const refused = await connect(server.port, { password: 'hunter2' }).catch((error: Error) => error)
   expect(refused).toMatchObject({ name: 'Connection.LoginFailed', retryable: false, exit: 3 })
   expect(String(refused)).not.toContain('hunter2')
   expect(server.messages.filter(({ kind }) => kind === 'login')).toHaveLength(1)
   await using connection = await connect(server.port)
-  await expect(collect(connection, 'dbo.p')).rejects.toMatchObject({ name: 'Connection.Forbidden', exit: 3 })
+  const forbidden = await collect(connection, 'dbo.p').catch((error) => error)
+  expect(forbidden).toMatchObject({ name: 'Connection.Forbidden', exit: 3, retryable: false })
+  expect(forbidden.hint).toContain('USE erp; GRANT EXECUTE ON OBJECT::dbo.p TO reader;')
   await expect(collect(connection, 'dbo.none')).rejects.toMatchObject({ name: 'Connection.NoProcedure' })
   expect(connection.isUsable).toBe(true)
 })

@@ -107,6 +107,19 @@ export default defineConfig({ name: 'shop', connections: { shop: mysql({ host: '
     expect(wrong.text).not.toContain('not-this-one')
   })
 
+  test('SR-10: a run without EXECUTE names the GRANT, which gives the right; it is tried once', async () => {
+    await execute(`REVOKE EXECUTE ON PROCEDURE erp.usp_customers FROM reader@'127.0.0.1'`)
+    const root = project(customers.replace('columns', "evolve: 'additive', columns"))
+    const { code, stdout, stderr } = await command(root, ['run'])
+    const grant = "GRANT EXECUTE ON PROCEDURE `erp`.`usp_customers` TO 'reader'@'127.0.0.1'"
+    await execute(grant)
+    expect(code).toBe(3)
+    expect((stdout + stderr).replaceAll(/\s+/g, ' ')).toContain(grant)
+    const again = await command(root, ['run'])
+    expect(again.code, again.stdout + again.stderr).toBe(0)
+    expect((await query(root, 'SELECT max(attempt)::INTEGER AS n FROM sluice.extractions'))[0]).toEqual({ n: 1 })
+  })
+
   test('SR-04: a contract that differs is told by the run, and makes no version', async () => {
     const root = project(
       `...procedures('shop', [{ procedure: 'usp_customers', columns: { id: 'integer', name: 'text' } }])`,

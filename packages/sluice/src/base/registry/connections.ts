@@ -112,15 +112,24 @@ export const connectionErrors = {
     exit: 1,
     explanation: 'Fault SR-02: an error before, between or after rows discards all of them.',
   }),
-  'Connection.Forbidden': entry<{ connection: string; procedure: string; user: string; why: string }>({
+  'Connection.Forbidden': entry<{
+    connection: string
+    procedure: string
+    user: string
+    why: string
+    /** The statement that gives the right; left out where the server does not say which is missing. */
+    grant?: string | undefined
+  }>({
     code: 'SLU3111',
-    title: 'A login may not call a procedure.',
+    title: 'A login may not call a procedure, or the procedure not read for it.',
     message: ({ connection, procedure, user, why }) =>
-      `The user "${user}" of the connection "${connection}" may not call ${procedure}: ${why}.`,
-    hint: ({ procedure, user }) => `Ask for: GRANT EXECUTE ON ${procedure} TO ${user}. Then: sluice retry`,
+      `${user === '' ? 'The login' : `The user "${user}"`} of the connection "${connection}" lacks a right that ${procedure} needs: ${why}.`,
+    hint: ({ grant }) =>
+      `Ask for ${grant === undefined ? 'the right that the server names.' : `it: ${grant}`} It is not tried again by itself; then: sluice retry`,
     retry: 'terminal',
     exit: 3,
-    explanation: 'Fault SR-10.',
+    explanation:
+      'Fault SR-10. A procedure that reads with the rights of its owner needs EXECUTE alone; one that reads with those of its caller needs SELECT on what it reads, too.',
   }),
   'Connection.NoProcedure': entry<{ connection: string; procedure: string; why: string }>({
     code: 'SLU3112',

@@ -9,54 +9,12 @@ import { sluiceError } from '../../base/errors.ts'
 import type { CallEnd, CallSink, Cell, ConnectionSettings, ProcedureCall } from '../connection.ts'
 import { bind } from './bind.ts'
 import type { Bound, Packet, ResultReader, Wire } from './connect.ts'
-import { parametersOf, type RoutineName, type RoutineParameter } from './describe.ts'
+import { parametersOf, type RoutineParameter } from './describe.ts'
 import { callError } from './errors.ts'
+import { checkName, quoteIdentifier, type RoutineName, routineName } from './names.ts'
 import { columnOf, type DecodedColumn, readRow } from './types.ts'
 
-/** Longest name, in characters: https://mariadb.com/kb/en/identifier-names/#maximum-length */
-export const maxNameLength = 64
 const batchRows = 2048
-
-/**
- * Quotes an identifier: backticks, doubled inside, whatever the SQL mode.
- *
- * @example quoteIdentifier('a`b') // '`a``b`'
- */
-export function quoteIdentifier(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``
-}
-
-/**
- * The checked parts of `procedure` or `database.procedure`. A part with a point or a backtick in it is written in backticks.
- *
- * @example routineName('shop.`a.b`') // { database: 'shop', name: 'a.b' }
- * @throws Connection.InvalidName
- */
-export function routineName(procedure: string): RoutineName {
-  const parts: string[] = []
-  const part = /(?:`((?:[^`]|``)*)`|([^.`]*))(\.|$)/uy
-  for (let isLast = false; !isLast; ) {
-    const match = part.exec(procedure) ?? refuse(procedure, 'its backticks do not match')
-    parts.push(match[1]?.replaceAll('``', '`') ?? (match[2] as string))
-    isLast = match[3] === ''
-  }
-  if (parts.length > 2) refuse(procedure, 'it has more than two parts')
-  for (const each of parts) checkName(each, procedure)
-  const [name, database] = parts.reverse() as [string, string?]
-  return { database, name }
-}
-
-/** https://mariadb.com/kb/en/identifier-names/#further-rules */
-function checkName(part: string, whole = part): void {
-  if (part === '') refuse(whole, 'a part of it is empty')
-  if (/[\0\u{10000}-\u{10ffff}]/u.test(part)) refuse(whole, 'no name has such characters')
-  if (part.endsWith(' ')) refuse(whole, 'it ends with a space')
-  if (part.length > maxNameLength) refuse(whole, `a part of it has more than ${maxNameLength} characters`)
-}
-
-function refuse(name: string, why: string): never {
-  throw sluiceError('Connection.InvalidName', { name, why })
-}
 
 /**
  * Calls, as the contract says.

@@ -1,10 +1,11 @@
 /** MySQL and MariaDB as a {@link Connector}. */
 import { sluiceError } from '../../base/errors.ts'
 import type { Cell, Connection, ConnectionSettings, Connector } from '../connection.ts'
-import { callProcedure, maxNameLength, routineName } from './call.ts'
+import { callProcedure } from './call.ts'
 import { type Bound, openWire, packages, type Wire } from './connect.ts'
 import { describeProcedures, select } from './describe.ts'
 import { connectError } from './errors.ts'
+import { maxNameLength, routineName } from './names.ts'
 
 /**
  * Reaches MariaDB (from 10.5) and MySQL (from 8.0.17) by prepared calls only.

@@ -2,13 +2,8 @@
 import type { ColumnType } from '../../definition/types.ts'
 import type { Cell, ProcedureDescription } from '../connection.ts'
 import type { Bound, Wire } from './connect.ts'
+import type { RoutineName } from './names.ts'
 import { columnOf, type DecodedColumn, readRow } from './types.ts'
-
-/** A procedure's name in its parts; without a database, it is the connection's. */
-export interface RoutineName {
-  readonly database: string | undefined
-  readonly name: string
-}
 
 /** A parameter as the catalog has it. */
 export interface RoutineParameter {

@@ -1,6 +1,7 @@
 /** The driver's and the server's errors, as entries of the registry. Numbers: https://mariadb.com/kb/en/mariadb-error-codes/ */
 import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
+import { denied, grantFor } from './rights.ts'
 
 interface DriverError {
   readonly message: string
@@ -57,8 +58,10 @@ export function callError(settings: ConnectionSettings, procedure: string, rows:
       : sluiceError('Connection.Lost', { connection, procedure, rows, why: why(error) }, { cause })
   const code = String(number)
   if (gaveUp.has(number)) return sluiceError('Connection.Deadlock', { procedure, code, why: why(error) }, { cause })
-  if (number === 1370)
-    return sluiceError('Connection.Forbidden', { connection, procedure, user, why: why(error) }, { cause })
+  if (denied.has(number)) {
+    const grant = grantFor(why(error))
+    return sluiceError('Connection.Forbidden', { connection, procedure, user, why: why(error), grant }, { cause })
+  }
   if (number === 1305 || number === 1318)
     return sluiceError('Connection.NoProcedure', { connection, procedure, why: why(error) }, { cause })
   return sluiceError(

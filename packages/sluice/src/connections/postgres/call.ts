@@ -9,8 +9,9 @@ import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { CallEnd, CallSink, Cell, ProcedureCall, ResultColumn } from '../connection.ts'
 import { guarded, type Progress, type Session, transaction } from './guard.ts'
+import { parseName } from './names.ts'
 import { describePortal, type Field, openPortal, readPortal, runStatement } from './portal.ts'
-import { bindArguments, callStatement, chooseRoutine, findRoutines, parseName, type Routine } from './routine.ts'
+import { bindArguments, callStatement, chooseRoutine, findRoutines, type Routine } from './routine.ts'
 import { canonical, columnType } from './types.ts'
 
 /** The type of cursors, in every server. */

@@ -5,8 +5,8 @@ import { callRoutine } from './call.ts'
 import { connectPostgres, dropPostgres, packages } from './connect.ts'
 import { copyRoutine } from './copy.ts'
 import { describeRoutines } from './describe.ts'
+import { maxNameBytes } from './names.ts'
 import { runStatement } from './portal.ts'
-import { maxNameBytes } from './routine.ts'
 
 /** What a PostgreSQL server can do: functions and procedures, with a bulk path for functions that return sets. */
 export const postgresConnector: Connector = {

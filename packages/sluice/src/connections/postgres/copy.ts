@@ -10,6 +10,7 @@ import type { CallEnd, CallSink, ProcedureCall, ResultColumn } from '../connecti
 import { resultColumns, returnsCursors, returnsRows } from './call.ts'
 import { loadCopyStreams } from './connect.ts'
 import { guarded, type Session, transaction } from './guard.ts'
+import { parseName } from './names.ts'
 import { describeStatement, runStatement } from './portal.ts'
 import {
   type Bound,
@@ -18,7 +19,6 @@ import {
   callStatement,
   chooseRoutine,
   findRoutines,
-  parseName,
   type Routine,
 } from './routine.ts'
 import { canonicalSql } from './types.ts'

@@ -3,8 +3,9 @@ import type pg from 'pg'
 import type { ProcedureDescription } from '../connection.ts'
 import { resultColumns, returnsCursors, returnsRows } from './call.ts'
 import { guarded, type Session } from './guard.ts'
+import { parseName } from './names.ts'
 import { describeStatement } from './portal.ts'
-import { callableRoutines, callStatement, parseName, type Routine } from './routine.ts'
+import { callableRoutines, callStatement, type Routine } from './routine.ts'
 import { columnType } from './types.ts'
 
 /**

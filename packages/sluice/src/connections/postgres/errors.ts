@@ -5,6 +5,7 @@
  */
 import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
+import { grantFor } from './rights.ts'
 
 /** A failed call: whose, and how far it had come. */
 export interface FailedCall {
@@ -88,7 +89,10 @@ export function callError(error: unknown, failed: FailedCall): SluiceError {
   if (isLost(error) || state === undefined)
     return sluiceError('Connection.Lost', { connection, procedure, rows, why }, cause)
   if (passing.test(state)) return sluiceError('Connection.Deadlock', { procedure, code: state, why }, cause)
-  if (state === '42501') return sluiceError('Connection.Forbidden', { connection, procedure, user, why }, cause)
+  if (state === '42501') {
+    const grant = grantFor(String((error as Error).message), user, procedure)
+    return sluiceError('Connection.Forbidden', { connection, procedure, user, why, grant }, cause)
+  }
   // With a context it was raised inside: the function itself calls another one that does not exist.
   if ((state === '42883' || state === '3F000') && !hasContext(error))
     return sluiceError('Connection.NoProcedure', { connection, procedure, why }, cause)

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { CallParameter, ProcedureCall } from '../connection.ts'
 import { copySql } from './copy.ts'
-import { type Argument, bindArguments, callStatement, chooseRoutine, parseName, type Routine } from './routine.ts'
+import { parseName } from './names.ts'
+import { type Argument, bindArguments, callStatement, chooseRoutine, type Routine } from './routine.ts'
 
 const argument = (
   name: string,

@@ -1,6 +1,7 @@
 /** The driver's and the server's errors, as entries of the registry. */
 import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../connection.ts'
+import { grantFor } from './rights.ts'
 import type { ServerWord } from './tokens.ts'
 
 /** Deadlocks, lock timeouts, snapshot conflicts, and what Azure says while it moves or throttles a database: the same call may succeed. */
@@ -57,11 +58,14 @@ export function callError(
   const code = String(first.number)
   const why = phrase(first.text)
   const connection = settings.name
+  const user = userOf(settings)
   switch (kindOf(first)) {
     case 'transient':
       return sluiceError('Connection.Deadlock', { procedure, code, why })
     case 'forbidden':
-      return sluiceError('Connection.Forbidden', { connection, procedure, user: settings.user, why })
+      return sluiceError('Connection.Forbidden', {
+        ...{ connection, procedure, user, why, grant: grantFor(first, user) },
+      })
     case 'unknown':
       return sluiceError('Connection.NoProcedure', { connection, procedure, why })
     case 'failed':

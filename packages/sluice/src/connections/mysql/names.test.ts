@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { quoteIdentifier, routineName } from './call.ts'
+import { quoteIdentifier, routineName } from './names.ts'
 
 test('SR-11: a name is one or two parts; a part with a point or a backtick stands in backticks', () => {
   expect(routineName('customers')).toEqual({ database: undefined, name: 'customers' })
