@@ -77,10 +77,10 @@ async function columnsOfFile(
   path: string,
   localFile: string,
   bytes: number,
-  { source, session, signal }: PrepareContext,
+  { source, session, signal, trial }: PrepareContext,
 ): Promise<readonly FoundColumn[]> {
   if (source.format.kind === 'parquet') {
-    const columns = await parquetColumns(session, path, localFile, bytes, source)
+    const columns = await parquetColumns(session, path, localFile, bytes, source, trial)
     return columns.map(({ name, type }) => ({ name, type: columnTypeOf(type) ?? 'text' }))
   }
   const dialect = dialectOf(source.format)
