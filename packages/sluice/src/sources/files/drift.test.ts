@@ -120,11 +120,14 @@ test('IN-10: Parquet: new columns as what they are, other types aside', async ()
   await make('1.parquet', `SELECT 'x' AS a, 1::INTEGER AS b`)
   await make('2.parquet', `SELECT 'y' AS a, 2::INTEGER AS b, 1.50::DECIMAL(9,2) AS c`)
   await make('3.parquet', `SELECT 'z' AS a, 3.5::DOUBLE AS b`)
+  // No column can be declared as what this one is.
+  await make('4.parquet', `SELECT 'w' AS a, 4::INTEGER AS b, [1] AS d`)
   const of = (drift: FilesSource['drift'] & string) =>
     source({ drift, path: 'inbox/*.parquet', format: { kind: 'parquet' } })
   const grown = await drop.take(of('evolve'))
   expect(grown.refused.map(({ input, error }) => [input.path, error.name])).toEqual([
     ['inbox/3.parquet', 'Source.ColumnType'],
+    ['inbox/4.parquet', 'Source.ColumnExtra'],
   ])
   expect([fieldsOf(grown), rowsOf(grown)]).toMatchObject([
     [{}, {}, ['c', 'DECIMAL(9,2)'], {}],
@@ -137,5 +140,14 @@ test('IN-10: Parquet: new columns as what they are, other types aside', async ()
   expect(aside.quarantine.map(({ file, bytes, reasons }) => [file, bytes.toString(), ...reasons])).toEqual([
     ['inbox/2.parquet', '{"a":"y","b":2,"c":1.5}', 'newColumn:c'],
     ['inbox/3.parquet', '{"a":"z","b":3.5}', 'columnType:b'],
+    ['inbox/4.parquet', '{"a":"w","b":4,"d":[1]}', 'newColumn:d'],
   ])
+})
+
+test('a nested column of Parquet is refused under its type', async () => {
+  await using drop = await openDrop()
+  drop.deliver('inbox/keep', '')
+  await drop.session.run(`COPY (SELECT {'x': 1} AS a) TO '${join(drop.root, 'inbox/x.parquet')}' (FORMAT parquet)`)
+  const { refused } = await drop.take(sourceOf({ a: 'text' }, { path: 'inbox/*.parquet', format: { kind: 'parquet' } }))
+  expect(refused[0]!.error.message).toContain('is STRUCT(x INTEGER), which does not become text')
 })

@@ -17,7 +17,8 @@ import { JsonLineProblem, objectMembers } from './text/json-line.ts'
 /** A column that a file has. */
 interface FoundColumn {
   readonly name: string
-  readonly type: ColumnType
+  /** Undefined where no column can be declared as it. */
+  readonly type: ColumnType | undefined
 }
 
 /**
@@ -62,15 +63,19 @@ const mapColumns = (columns: FilesSource['columns'], map: (column: Column) => Co
 const isUsable = (name: string): boolean =>
   name.length > 0 && name.length <= 128 && !/^_(?:file|file_date|row|sluice_.*)$/is.test(name) && !/\p{Cc}/u.test(name)
 
-function newColumns(found: readonly FoundColumn[], { columns }: FilesSource): readonly FoundColumn[] {
+function newColumns(
+  found: readonly FoundColumn[],
+  { columns }: FilesSource,
+): readonly { readonly name: string; readonly type: ColumnType }[] {
   const known = new Set(
     Object.entries(columns)
       .flatMap(([name, column]) => namesInFile(name, column))
       .map((name) => name.normalize('NFC')),
   )
-  return found
-    .map(({ name, type }) => ({ name: name.normalize('NFC'), type }))
-    .filter(({ name }) => !known.has(name) && isUsable(name))
+  return found.flatMap(({ name: given, type }) => {
+    const name = given.normalize('NFC')
+    return type === undefined || known.has(name) || !isUsable(name) ? [] : [{ name, type }]
+  })
 }
 
 async function columnsOfFile(
@@ -81,7 +86,7 @@ async function columnsOfFile(
 ): Promise<readonly FoundColumn[]> {
   if (source.format.kind === 'parquet') {
     const columns = await parquetColumns(session, path, localFile, bytes, source, trial)
-    return columns.map(({ name, type }) => ({ name, type: columnTypeOf(type) ?? 'text' }))
+    return columns.map(({ name, type }) => ({ name, type: columnTypeOf(type) }))
   }
   const dialect = dialectOf(source.format)
   const names =

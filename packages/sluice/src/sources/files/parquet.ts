@@ -223,7 +223,7 @@ function parquetCast(
     throw sluiceError('Source.ColumnType', {
       file,
       column: name,
-      found: found.type,
+      found: found.type === '' ? read : found.type,
       expected: `${column.type} (${target})`,
     })
   }
