@@ -107,6 +107,9 @@ test('IN-10: JSON Lines: new keys of any line', async () => {
     ['y', null, '{"d":1}', null],
     ['z', null, null, '2.50'],
   ])
+  // A key that no column can be refuses its own line.
+  const odd = { 'x.jsonl': '{"a":"x","n":1,"N":2}\n{"a":"y","":3}\n{"a":"z","n":4}\n' }
+  expect(rowsOf(await take({ ...of('evolve'), quarantine: { maxShare: 1 } }, odd))).toEqual([['z', null, '4']])
   const aside = await take(of('quarantine'), lines)
   expect(rowsOf(aside)).toEqual([['x', '1']])
   expect(aside.quarantine.map(({ reasons }) => reasons)).toEqual([['newColumn:c'], ['newColumn:e']])

@@ -38,12 +38,15 @@ export async function grownByFiles(inputs: readonly DiscoveredInput[], context: 
       const { localFile, bytes } = await openInput(input, number, { ...context, scratch })
       const found = await columnsOfFile(input.path, localFile, bytes, context)
       const wider = withColumns(grown, newColumns(found, grown))
-      mapHeader(
-        printable(input.path),
-        found.map(({ name }) => name),
-        wider.columns,
-        'reject',
-      )
+      // Of JSON Lines a key that is no column refuses its own line.
+      if (source.format.kind !== 'jsonl') {
+        mapHeader(
+          printable(input.path),
+          found.map(({ name }) => name),
+          wider.columns,
+          'reject',
+        )
+      }
       grown = wider
     } catch (error) {
       if (!isSluiceError(error)) throw error
