@@ -21,12 +21,12 @@ export interface ParquetTrial extends AsyncDisposable {
 }
 
 /** What the process runs: it needs no file of its own, so that it is the same from any place. */
-const script = `
-const [duckdb, memory] = process.argv.slice(1)
-const { DuckDBInstance } = require(duckdb)
-setInterval(() => { if (process.memoryUsage.rss() > Number(memory) + 2 ** 28) process.exit(77) }, 20)
-process.on('disconnect', () => process.exit())
-const config = { memory_limit: memory + 'B', threads: '1', temp_directory: '', autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' }
+const script = (duckdb: string, memoryBytes: number): string => `
+const { DuckDBInstance } = require(${JSON.stringify(duckdb)})
+const end = () => process.kill(process.pid, 'SIGKILL')
+setInterval(() => { if (process.memoryUsage.rss() > ${memoryBytes + 2 ** 28}) process.send({ isTooLarge: true }, end) }, 20)
+process.on('disconnect', end)
+const config = { memory_limit: '${memoryBytes}B', threads: '1', temp_directory: '', autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' }
 let opened
 process.on('message', async (sql) => {
   try {
@@ -38,9 +38,6 @@ process.on('message', async (sql) => {
   }
 })
 `
-
-/** The exit code of a process that found itself too large. */
-const tooLarge = 77
 
 /**
  * Opens trials; no process is started before the first file.
@@ -55,7 +52,7 @@ export function parquetTrial(): ParquetTrial {
     room = memoryBytes
     // Nothing of this process's surroundings: no secret is in it.
     const { SystemRoot } = process.env
-    return spawn(process.execPath, ['-e', script, duckdb, String(memoryBytes)], {
+    return spawn(process.execPath, ['-e', script(duckdb, memoryBytes)], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: SystemRoot === undefined ? {} : { SystemRoot },
     })
@@ -81,6 +78,14 @@ export function parquetTrial(): ParquetTrial {
   }
 }
 
+/** What the process says. */
+interface Answer {
+  readonly value?: string
+  readonly error?: string
+  /** It found itself too large, and ends. */
+  readonly isTooLarge?: boolean
+}
+
 interface Failure {
   readonly why: string
   /** Whether the process cannot be asked any more. */
@@ -98,15 +103,13 @@ function ask(child: ChildProcess, sql: string, { memoryBytes, milliseconds }: Tr
     }
     const over = (why: string): void => end({ why, isOver: true })
     const timer = setTimeout(() => over(`it took longer than ${Math.round(milliseconds / 1000)} seconds`), milliseconds)
-    child.once('message', (message: { readonly value?: string; readonly error?: string }) => {
-      if (message.error === undefined) end(Number(message.value))
+    child.once('message', (message: Answer) => {
+      if (message.isTooLarge === true) over(`it took more than ${memoryBytes} bytes of memory`)
+      else if (message.error === undefined) end(Number(message.value))
       else end({ why: message.error.replace(/\s+/g, ' ').slice(0, 300), isOver: false })
     })
     child.once('error', (error) => over(error.message))
-    child.once('exit', (code, signal) => {
-      const memory = `it took more than ${memoryBytes} bytes of memory`
-      over(code === tooLarge ? memory : `the process that read it ended (${signal ?? `exit code ${code}`})`)
-    })
+    child.once('exit', (code, signal) => over(`the process that read it ended (${signal ?? `exit code ${code}`})`))
     child.send(sql, (error) => {
       if (error !== null) over(error.message)
     })

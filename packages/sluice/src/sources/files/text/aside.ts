@@ -1,43 +1,7 @@
 /** Lines of a delimited file that are declared to be no records: before the header, comments, and a footer. */
 import { sluiceError } from '../../../base/errors.ts'
-import type { CsvFormat } from '../../../definition/types.ts'
-import type { RecordEnd } from './dialect.ts'
-import type { FileRecord } from './file-record.ts'
-
-/** What a dialect says of such lines, in units. */
-export interface AsideLines {
-  /** How many lines stand before the header, or before the first record. */
-  readonly skip: number
-  /** What a line begins with that is a comment; empty for none. */
-  readonly comment: Uint8Array
-  /** How many lines end the file, and what each of them begins with. */
-  readonly footer: { readonly lines: number; readonly start: Uint8Array }
-}
-
-/** How many lines were none of the records, by what they were. */
-export interface AsideCounts {
-  readonly skip?: number
-  readonly comment?: number
-  readonly footer?: number
-}
-
-/**
- * What a format declares of such lines; undefined where it declares none.
- *
- * @example asideLines({ kind: 'csv', skip: 2 }, (text) => Buffer.from(text))?.skip // 2
- */
-export function asideLines(
-  { skip = 0, comment, footer = 0 }: CsvFormat,
-  units: (what: string, text: string) => Uint8Array,
-): AsideLines | undefined {
-  if (skip === 0 && comment === undefined && footer === 0) return undefined
-  const none = new Uint8Array()
-  return {
-    skip,
-    comment: comment === undefined ? none : units('comment', comment),
-    footer: typeof footer === 'number' ? { lines: footer, start: none } : { lines: 1, start: units('footer', footer) },
-  }
-}
+import type { AsideLines, RecordEnd } from './dialect.ts'
+import type { AsideCounts, FileRecord } from './file-record.ts'
 
 /** Takes the lines aside while a file is read. */
 export interface AsideReader {
