@@ -8,7 +8,7 @@ import type { Column, ColumnType, FilesSource, Source } from './types.ts'
  * @example columnTypeOf('DECIMAL(12,2)') // 'decimal(12,2)'
  */
 export function columnTypeOf(engineType: string): ColumnType | undefined {
-  if (/^DECIMAL\(\d+,\d+\)$/.test(engineType)) return engineType.toLowerCase() as ColumnType
+  if (engineType.startsWith('DECIMAL(')) return engineType.toLowerCase() as ColumnType
   return simpleTypes.find((type) => duckDbType(type) === engineType)
 }
 

@@ -122,6 +122,18 @@ export const sourceErrors = {
     retry: 'terminal',
     exit: 1,
   }),
+  'Source.Unreadable': entry<{ file: string; why: string }>({
+    code: 'SLU3072',
+    title: 'A file could not be read within its limits.',
+    message: ({ file, why }) =>
+      `"${file}" was read in a process of its own, as its footer does not tell its size, and not to its end: ${why}. Nothing of it was published.`,
+    hint: () =>
+      'If the file is genuine, write it again with smaller pages, or with a larger engine.memoryLimit. It is kept in the error folder.',
+    retry: 'terminal',
+    exit: 1,
+    explanation:
+      'Fault IN-27. A Parquet file whose pages are not those of its footer, or whose texts are written as what they share (DELTA_BYTE_ARRAY), may come to any size. It is read once in a process with caps on memory and time before the run reads it.',
+  }),
   'Source.FileDate': entry<{ file: string; pattern: string }>({
     code: 'SLU3011',
     title: 'A file name holds no date of the declared pattern.',

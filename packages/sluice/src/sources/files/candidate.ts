@@ -118,7 +118,7 @@ function addRefused(
   refused: readonly RefusedRecord[],
   { columns, format }: TakeFiles['source'],
 ): void {
-  const split = { ...member.survey, names: Object.keys(columns) }
+  const split = { ...member.survey, columns }
   const { path } = member.input
   const descriptor = openSync(member.localFile, 'r')
   const read = (offset: number, length: number): Buffer => {

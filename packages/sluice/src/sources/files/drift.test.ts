@@ -107,6 +107,9 @@ test('IN-10: JSON Lines: new keys of any line', async () => {
     ['y', null, '{"d":1}', null],
     ['z', null, null, '2.50'],
   ])
+  // A key that no column can be refuses its own line.
+  const odd = { 'x.jsonl': '{"a":"x","n":1,"N":2}\n{"a":"y","":3}\n{"a":"z","n":4}\n' }
+  expect(rowsOf(await take({ ...of('evolve'), quarantine: { maxShare: 1 } }, odd))).toEqual([['z', null, '4']])
   const aside = await take(of('quarantine'), lines)
   expect(rowsOf(aside)).toEqual([['x', '1']])
   expect(aside.quarantine.map(({ reasons }) => reasons)).toEqual([['newColumn:c'], ['newColumn:e']])
@@ -120,11 +123,14 @@ test('IN-10: Parquet: new columns as what they are, other types aside', async ()
   await make('1.parquet', `SELECT 'x' AS a, 1::INTEGER AS b`)
   await make('2.parquet', `SELECT 'y' AS a, 2::INTEGER AS b, 1.50::DECIMAL(9,2) AS c`)
   await make('3.parquet', `SELECT 'z' AS a, 3.5::DOUBLE AS b`)
+  // No column can be declared as what this one is.
+  await make('4.parquet', `SELECT 'w' AS a, 4::INTEGER AS b, [1] AS d`)
   const of = (drift: FilesSource['drift'] & string) =>
     source({ drift, path: 'inbox/*.parquet', format: { kind: 'parquet' } })
   const grown = await drop.take(of('evolve'))
   expect(grown.refused.map(({ input, error }) => [input.path, error.name])).toEqual([
     ['inbox/3.parquet', 'Source.ColumnType'],
+    ['inbox/4.parquet', 'Source.ColumnExtra'],
   ])
   expect([fieldsOf(grown), rowsOf(grown)]).toMatchObject([
     [{}, {}, ['c', 'DECIMAL(9,2)'], {}],
@@ -137,5 +143,14 @@ test('IN-10: Parquet: new columns as what they are, other types aside', async ()
   expect(aside.quarantine.map(({ file, bytes, reasons }) => [file, bytes.toString(), ...reasons])).toEqual([
     ['inbox/2.parquet', '{"a":"y","b":2,"c":1.5}', 'newColumn:c'],
     ['inbox/3.parquet', '{"a":"z","b":3.5}', 'columnType:b'],
+    ['inbox/4.parquet', '{"a":"w","b":4,"d":[1]}', 'newColumn:d'],
   ])
+})
+
+test('a nested column of Parquet is refused under its type', async () => {
+  await using drop = await openDrop()
+  drop.deliver('inbox/keep', '')
+  await drop.session.run(`COPY (SELECT {'x': 1} AS a) TO '${join(drop.root, 'inbox/x.parquet')}' (FORMAT parquet)`)
+  const { refused } = await drop.take(sourceOf({ a: 'text' }, { path: 'inbox/*.parquet', format: { kind: 'parquet' } }))
+  expect(refused[0]!.error.message).toContain('is STRUCT(x INTEGER), which does not become text')
 })

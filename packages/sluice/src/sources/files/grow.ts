@@ -17,7 +17,8 @@ import { JsonLineProblem, objectMembers } from './text/json-line.ts'
 /** A column that a file has. */
 interface FoundColumn {
   readonly name: string
-  readonly type: ColumnType
+  /** Undefined where no column can be declared as it. */
+  readonly type: ColumnType | undefined
 }
 
 /**
@@ -37,12 +38,15 @@ export async function grownByFiles(inputs: readonly DiscoveredInput[], context: 
       const { localFile, bytes } = await openInput(input, number, { ...context, scratch })
       const found = await columnsOfFile(input.path, localFile, bytes, context)
       const wider = withColumns(grown, newColumns(found, grown))
-      mapHeader(
-        printable(input.path),
-        found.map(({ name }) => name),
-        wider.columns,
-        'reject',
-      )
+      // Of JSON Lines a key that is no column refuses its own line.
+      if (source.format.kind !== 'jsonl') {
+        mapHeader(
+          printable(input.path),
+          found.map(({ name }) => name),
+          wider.columns,
+          'reject',
+        )
+      }
       grown = wider
     } catch (error) {
       if (!isSluiceError(error)) throw error
@@ -62,26 +66,30 @@ const mapColumns = (columns: FilesSource['columns'], map: (column: Column) => Co
 const isUsable = (name: string): boolean =>
   name.length > 0 && name.length <= 128 && !/^_(?:file|file_date|row|sluice_.*)$/is.test(name) && !/\p{Cc}/u.test(name)
 
-function newColumns(found: readonly FoundColumn[], { columns }: FilesSource): readonly FoundColumn[] {
+function newColumns(
+  found: readonly FoundColumn[],
+  { columns }: FilesSource,
+): readonly { readonly name: string; readonly type: ColumnType }[] {
   const known = new Set(
     Object.entries(columns)
       .flatMap(([name, column]) => namesInFile(name, column))
       .map((name) => name.normalize('NFC')),
   )
-  return found
-    .map(({ name, type }) => ({ name: name.normalize('NFC'), type }))
-    .filter(({ name }) => !known.has(name) && isUsable(name))
+  return found.flatMap(({ name: given, type }) => {
+    const name = given.normalize('NFC')
+    return type === undefined || known.has(name) || !isUsable(name) ? [] : [{ name, type }]
+  })
 }
 
 async function columnsOfFile(
   path: string,
   localFile: string,
   bytes: number,
-  { source, session, signal }: PrepareContext,
+  { source, session, signal, trial }: PrepareContext,
 ): Promise<readonly FoundColumn[]> {
   if (source.format.kind === 'parquet') {
-    const columns = await parquetColumns(session, path, localFile, bytes, source)
-    return columns.map(({ name, type }) => ({ name, type: columnTypeOf(type) ?? 'text' }))
+    const columns = await parquetColumns(session, path, localFile, bytes, source, trial)
+    return columns.map(({ name, type }) => ({ name, type: columnTypeOf(type) }))
   }
   const dialect = dialectOf(source.format)
   const names =

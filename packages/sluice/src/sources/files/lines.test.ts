@@ -98,6 +98,13 @@ test('a file that lacks lines which are declared is refused: it was cut, and its
   ])
 })
 
+test('a comment ends a file as any other line does: it is the footer, and no row is', async () => {
+  const taken = await takeOne(withFormat({ comment: '#', footer: 1 }), 'a,b\nx,1\n# x\ny,2\n# end\n')
+  expect(taken.candidate!.accounting).toMatchObject({ accepted: 2, dropped: { comment: 1, footer: 1 } })
+  const named = await takeOne(withFormat({ comment: '#', footer: '# end' }), 'a,b\nx,1\n# end')
+  expect(named.candidate!.accounting).toMatchObject({ accepted: 1, dropped: { footer: 1 } })
+})
+
 test('guards for the number of rows count rows, not lines', async () => {
   const source = { ...withFormat({ skip: 1, footer: 1 }), rowCount: { max: 2 } }
   expect(values(await takeOne(source, 'made\na,b\nx,1\ny,2\nend\n'))).toHaveLength(2)

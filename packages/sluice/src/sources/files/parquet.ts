@@ -5,13 +5,15 @@ import { printable } from '../../base/printable.ts'
 import type { Column, FilesSource } from '../../definition/types.ts'
 import type { Session } from '../../engines/engine.ts'
 import { copyExact } from '../../engines/parquet-exact.ts'
-import { type FileColumn, readColumns, readFooter, readUnpackedBytes } from '../../engines/parquet-footer.ts'
+import { type FileColumn, readColumns, readFooter } from '../../engines/parquet-footer.ts'
 import { castColumn } from '../../quality/casts.ts'
 import { tooManyRefused } from '../../quality/rows/judge.ts'
 import type { ColumnCast } from '../../quality/rule.ts'
 import { floatingColumns } from '../../quality/rules.ts'
 import { quoteIdentifier, quoteText, readParquetSql } from '../../sql/quote.ts'
 import { holds } from '../../sql/types/lattice.ts'
+import { assertSize, readable } from './parquet-size.ts'
+import type { ParquetTrial } from './parquet-trial.ts'
 import type { CapturedRow, ScanInput } from './scan.ts'
 import type { FileTotals } from './text/file-record.ts'
 import { gunzipLimits } from './text/gunzip.ts'
@@ -23,7 +25,7 @@ import type { RefusedRecord, Survey } from './text/survey.ts'
  * Looks at a Parquet file: its footer, its columns, and how each becomes its contract's column.
  *
  * @param path as delivered
- * @param exactCopy where a copy is made of a file whose values the engine would cut
+ * @param options `exactCopy`: where a copy is made of a file whose values the engine would cut; `trial`: what reads a suspicious one first
  * @throws Source.Format, Source.CompressionLimit, Source.ColumnType, Source.Header, Source.ColumnMissing, Source.ColumnExtra
  */
 export async function surveyParquet(
@@ -32,10 +34,11 @@ export async function surveyParquet(
   localFile: string,
   bytes: number,
   source: FilesSource,
-  exactCopy: string,
+  options: { readonly exactCopy: string; readonly trial: ParquetTrial },
 ): Promise<{ readonly survey: Survey; readonly scan: Pick<ScanInput, 'relation' | 'casts'> }> {
+  const { exactCopy, trial } = options
   const name = printable(path)
-  const columns = await parquetColumns(session, path, localFile, bytes, source)
+  const columns = await parquetColumns(session, path, localFile, bytes, source, trial)
   const [described, rows] = await readable(name, async () => {
     const read = await session.describe(`SELECT * FROM ${readParquetSql([localFile])}`)
     return [read, (await readFooter(session, localFile)).rows] as const
@@ -87,9 +90,9 @@ export async function surveyParquet(
 }
 
 /**
- * The columns of a Parquet file, whose footer is judged first.
+ * The columns of a Parquet file, whose size is judged before any data is read.
  *
- * @throws Source.Format, Source.CompressionLimit
+ * @throws Source.Format, Source.CompressionLimit, Source.Unreadable
  */
 export async function parquetColumns(
   session: Session,
@@ -97,11 +100,16 @@ export async function parquetColumns(
   localFile: string,
   bytes: number,
   source: FilesSource,
+  trial: ParquetTrial,
 ): Promise<readonly FileColumn[]> {
   const name = printable(path)
   assertFooter(name, localFile, bytes)
-  await assertUnpacked(session, name, localFile, bytes, source)
-  return await readable(name, () => readColumns(session, localFile))
+  const columns = await readable(name, () => readColumns(session, localFile))
+  await assertSize(
+    { session, file: name, localFile, bytes, limits: { ...gunzipLimits, ...source.limits }, trial },
+    columns,
+  )
+  return columns
 }
 
 /** All rows of a file whose columns are not those of the contract. */
@@ -157,39 +165,6 @@ function assertFooter(file: string, localFile: string, bytes: number): void {
   if (ends.includes('PARE')) fail('it is encrypted')
   if (ends.some((magic) => magic !== 'PAR1')) fail('the magic bytes PAR1 are not at both of its ends')
   if (tail.readUInt32LE(0) > bytes - 12) fail('its footer claims to be larger than the file')
-}
-
-/** Below this the ratio says nothing: dictionaries and runs pack real columns hundreds of times. */
-const ratioFloor = 1024 ** 3
-
-/** Judges by the sizes that the file declares, before any data is read. @throws Source.CompressionLimit */
-async function assertUnpacked(
-  session: Session,
-  file: string,
-  localFile: string,
-  bytes: number,
-  source: FilesSource,
-): Promise<void> {
-  const { maxBytes, maxRatio } = { ...gunzipLimits, ...source.limits }
-  const byRatio = Math.max(ratioFloor, bytes * maxRatio)
-  const unpacked = await readable(file, () => readUnpackedBytes(session, localFile, Math.min(maxBytes, byRatio)))
-  if (unpacked > maxBytes) throw sluiceError('Source.CompressionLimit', { file, limit: `${maxBytes} bytes` })
-  if (unpacked > byRatio) {
-    throw sluiceError('Source.CompressionLimit', { file, limit: `${maxRatio} times its packed size` })
-  }
-}
-
-async function readable<T>(file: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    if (!isSluiceError(error, 'Engine.Failed') && !isSluiceError(error, 'Engine.OutOfMemory')) throw error
-    throw sluiceError(
-      'Source.Format',
-      { file, why: error.message.replace(/\s+/g, ' ').slice(0, 300) },
-      { cause: error },
-    )
-  }
 }
 
 /** @throws Source.Format where the footer is not what it says */
@@ -248,7 +223,7 @@ function parquetCast(
     throw sluiceError('Source.ColumnType', {
       file,
       column: name,
-      found: found.type,
+      found: found.type === '' ? read : found.type,
       expected: `${column.type} (${target})`,
     })
   }

@@ -9,6 +9,7 @@ import type { Inbox } from '../../inbox/inbox.ts'
 import type { DiscoveredInput, RefusedInput } from '../source.ts'
 import { type FilesContext, hashFile, isIdentityOf, smallFileBytes } from './discover.ts'
 import { surveyParquet } from './parquet.ts'
+import type { ParquetTrial } from './parquet-trial.ts'
 import { directColumns, type ScanInput } from './scan.ts'
 import { type Dialect, dialectOf } from './text/dialect.ts'
 import { gunzipFile, gunzipLimits } from './text/gunzip.ts'
@@ -41,6 +42,8 @@ export interface PrepareContext extends FilesContext {
   readonly session: Session
   readonly scratch: string
   readonly signal: AbortSignal
+  /** What reads suspicious Parquet files first. */
+  readonly trial: ParquetTrial
   readonly progress: (bytes: number, rows: number, input: string) => void
 }
 
@@ -219,8 +222,10 @@ async function parquetUnit(opened: Opened, number: number, context: PrepareConte
   const { input, localFile, identity, bytes } = opened
   await assertDelivered(input, identity, localFile, bytes)
   const { session, source, scratch } = context
-  const copy = join(scratch, `exact-${number}.parquet`)
-  const { survey: found, scan } = await surveyParquet(session, input.path, localFile, bytes, source, copy)
+  const exactCopy = join(scratch, `exact-${number}.parquet`)
+  const { survey: found, scan } = await surveyParquet(session, input.path, localFile, bytes, source, {
+    ...{ exactCopy, trial: context.trial },
+  })
   const { fields, positions } = found
   context.progress(bytes, found.totals.records, input.path)
   const files = [fileConstants(input)]

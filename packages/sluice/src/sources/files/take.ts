@@ -17,6 +17,7 @@ import { finishCandidate, type Judged, rowsOf, type TakeFiles, type TakenUnit } 
 import { type FilesContext, smallFileBytes } from './discover.ts'
 import { grownByFiles } from './grow.ts'
 import { assertReadable, locateParquet } from './parquet.ts'
+import { parquetTrial } from './parquet-trial.ts'
 import { assertUnchanged, copiedUnit, type Member, prepareUnits, refusal, type Unit } from './prepare.ts'
 import { fileContract, type ScanResult, scanRows } from './scan.ts'
 import type { Dialect } from './text/dialect.ts'
@@ -40,6 +41,7 @@ export async function takeFiles(
   const refused: RefusedInput[] = []
   const folder = join(take.scratch, 'files')
   mkdirSync(folder, { recursive: true })
+  await using trial = parquetTrial()
   const given: TakeFiles = {
     ...context,
     source: grownSource(source, take.current?.fields ?? []),
@@ -47,6 +49,7 @@ export async function takeFiles(
     session: take.session,
     scratch: folder,
     signal: take.signal,
+    trial,
     progress: (bytes, rows, input) => take.progress({ bytes, rows, input }),
   }
   const files = source.drift === 'evolve' ? { ...given, source: await grownByFiles(wanted, given) } : given

@@ -11,6 +11,7 @@ import { readFooter } from '../../../engines/parquet-footer.ts'
 import type { Delivery, Inbox } from '../../../inbox/inbox.ts'
 import { readParquetSql } from '../../../sql/quote.ts'
 import { hashFile } from '../discover.ts'
+import { parquetTrial } from '../parquet-trial.ts'
 import { prepareUnits, readingFrom } from '../prepare.ts'
 import { dialectOf } from '../text/dialect.ts'
 import { readRecords } from '../text/file-records.ts'
@@ -206,7 +207,9 @@ async function textColumns(
       return { id: await hashFile(file, bytes), path, bytes, decision: 'take' as const }
     }),
   )
+  await using trial = parquetTrial()
   const { units, refused } = await prepareUnits(inputs, {
+    trial,
     inbox,
     clock: systemClock,
     source,

@@ -1,43 +1,7 @@
 /** Lines of a delimited file that are declared to be no records: before the header, comments, and a footer. */
 import { sluiceError } from '../../../base/errors.ts'
-import type { CsvFormat } from '../../../definition/types.ts'
-import type { RecordEnd } from './dialect.ts'
-import type { FileRecord } from './file-record.ts'
-
-/** What a dialect says of such lines, in units. */
-export interface AsideLines {
-  /** How many lines stand before the header, or before the first record. */
-  readonly skip: number
-  /** What a line begins with that is a comment; empty for none. */
-  readonly comment: Uint8Array
-  /** How many lines end the file, and what each of them begins with. */
-  readonly footer: { readonly lines: number; readonly start: Uint8Array }
-}
-
-/** How many lines were none of the records, by what they were. */
-export interface AsideCounts {
-  readonly skip?: number
-  readonly comment?: number
-  readonly footer?: number
-}
-
-/**
- * What a format declares of such lines; undefined where it declares none.
- *
- * @example asideLines({ kind: 'csv', skip: 2 }, (text) => Buffer.from(text))?.skip // 2
- */
-export function asideLines(
-  { skip = 0, comment, footer = 0 }: CsvFormat,
-  units: (what: string, text: string) => Uint8Array,
-): AsideLines | undefined {
-  if (skip === 0 && comment === undefined && footer === 0) return undefined
-  const none = new Uint8Array()
-  return {
-    skip,
-    comment: comment === undefined ? none : units('comment', comment),
-    footer: typeof footer === 'number' ? { lines: footer, start: none } : { lines: 1, start: units('footer', footer) },
-  }
-}
+import type { AsideLines, RecordEnd } from './dialect.ts'
+import type { AsideCounts, FileRecord } from './file-record.ts'
 
 /** Takes the lines aside while a file is read. */
 export interface AsideReader {
@@ -50,21 +14,37 @@ export interface AsideReader {
   pass(units: Uint8Array, from: number, limit: number, last: boolean, recordEnd: RecordEnd): number | 'no' | 'more'
   /** Whether lines before the header are still to come. */
   isBefore(): boolean
-  /** Gives a record on, once it cannot be of the footer any more. */
-  record(record: FileRecord, give: (record: FileRecord) => void): void
-  /** @throws Source.Format where lines that are declared are not there */
-  end(file: string): AsideCounts
+  /** Takes a record, which is given on once it cannot be of the footer any more. */
+  record(record: FileRecord): void
+  /**
+   * What the lines were, and how many records the footer had.
+   *
+   * @throws Source.Format where lines that are declared are not there
+   */
+  end(file: string): { readonly counts: AsideCounts; readonly records: number }
 }
+
+/** A line that may be of the footer: a record, or a comment, which ends a file as any line does. */
+type Held = { readonly record?: FileRecord; readonly isFooter: boolean }
 
 /**
  * Makes a reader of such lines, for one file.
  *
- * @example const aside = asideReader(dialect.aside)
+ * @example const aside = asideReader(dialect.aside, (record) => reader.record(record))
  */
-export function asideReader({ skip, comment, footer }: AsideLines): AsideReader {
+export function asideReader({ skip, comment, footer }: AsideLines, give: (record: FileRecord) => void): AsideReader {
   let skipped = 0
   let comments = 0
-  const held: FileRecord[] = []
+  const held: Held[] = []
+  const hold = (line: Held): void => {
+    held.push(line)
+    if (held.length <= footer.lines) return
+    const { record } = held.shift()!
+    if (record === undefined) comments++
+    else give(record)
+  }
+  const isFooter = ({ bytes, unitSize }: FileRecord): boolean =>
+    unitSize === 1 ? startsWith(bytes, 0, bytes.length, footer.start) : startsWithWide(bytes, footer.start)
   const isBefore = (): boolean => skipped < skip
   const isNext = (units: Uint8Array, from: number, limit: number): boolean =>
     isBefore() || (comment.length > 0 && startsWith(units, from, limit, comment))
@@ -76,13 +56,12 @@ export function asideReader({ skip, comment, footer }: AsideLines): AsideReader 
       const next = lineAfter(units, from, limit, recordEnd) ?? (last ? limit : undefined)
       if (next === undefined) return 'more'
       if (isBefore()) skipped++
-      else comments++
+      else hold({ isFooter: startsWith(units, from, next, footer.start) })
       return next
     },
-    record(record, give) {
-      if (footer.lines === 0) return give(record)
-      held.push(heldRecord(record))
-      if (held.length > footer.lines) give(held.shift()!)
+    record(record) {
+      if (footer.lines === 0) give(record)
+      else hold({ record: heldRecord(record), isFooter: isFooter(record) })
     },
     end(file) {
       const fail = (why: string): never => {
@@ -90,19 +69,21 @@ export function asideReader({ skip, comment, footer }: AsideLines): AsideReader 
       }
       if (skipped < skip) fail(`it has ${skipped} lines, and ${skip} are declared to come before its records`)
       const { lines, start } = footer
-      const isFooter = ({ bytes, unitSize }: FileRecord): boolean =>
-        unitSize === 1 ? startsWith(bytes, 0, bytes.length, start) : startsWithWide(bytes, start)
-      if (held.length < lines || !held.every(isFooter)) {
+      if (held.length < lines || !held.every((line) => line.isFooter)) {
         const declared =
-          start.length === 0 ? `${lines} lines` : `a line that begins with ${JSON.stringify(shown(start))}`
+          start.length === 0
+            ? `${lines} ${lines === 1 ? 'line' : 'lines'}`
+            : `a line that begins with ${JSON.stringify(shown(start))}`
         fail(`it does not end with its footer, which is declared to be ${declared}: perhaps it was cut`)
       }
-      if (held.some(({ bytes }) => bytes.includes(10))) fail('a quote of its footer reaches over the end of a line')
-      return {
+      if (held.some(({ record }) => record?.bytes.includes(10)))
+        fail('a quote of its footer reaches over the end of a line')
+      const counts = {
         ...(skip > 0 ? { skip } : {}),
         ...(comments > 0 ? { comment: comments } : {}),
         ...(lines > 0 ? { footer: lines } : {}),
       }
+      return { counts, records: held.filter(({ record }) => record !== undefined).length }
     },
   }
 }

@@ -1,13 +1,22 @@
 /** How the bytes of a delimited file are written: every choice is explicit, none is guessed from data. */
 import { sluiceError } from '../../../base/errors.ts'
 import type { CsvFormat, JsonLinesFormat } from '../../../definition/types.ts'
-import { type AsideLines, asideLines } from './aside.ts'
 import { type Encoding, encode, unitBytes } from './encoding.ts'
 
 /**
  * What ends a record: `newline` is LF or CRLF, each as it comes; `cr` is CR alone; otherwise exactly these units.
  */
 export type RecordEnd = 'newline' | 'cr' | Uint8Array
+
+/** Lines that are declared to be no records, in units. */
+export interface AsideLines {
+  /** How many lines stand before the header, or before the first record. */
+  readonly skip: number
+  /** What a line begins with that is a comment; empty for none. */
+  readonly comment: Uint8Array
+  /** How many lines end the file, and what each of them begins with. */
+  readonly footer: { readonly lines: number; readonly start: Uint8Array }
+}
 
 /** A dialect in units: bytes, or 16-bit code units for UTF-16. */
 export interface Dialect {
@@ -79,4 +88,20 @@ function declaredEnd(units: Uint8Array): RecordEnd {
 /** Bytes a unit of the dialect. */
 export function bytesPerUnit(dialect: Dialect): 1 | 2 {
   return unitBytes(dialect.encoding)
+}
+
+/**
+ * What a format declares of such lines; undefined where it declares none.
+ */
+function asideLines(
+  { skip = 0, comment, footer = 0 }: CsvFormat,
+  units: (what: string, text: string) => Uint8Array,
+): AsideLines | undefined {
+  if (skip === 0 && comment === undefined && footer === 0) return undefined
+  const none = new Uint8Array()
+  return {
+    skip,
+    comment: comment === undefined ? none : units('comment', comment),
+    footer: typeof footer === 'number' ? { lines: footer, start: none } : { lines: 1, start: units('footer', footer) },
+  }
 }

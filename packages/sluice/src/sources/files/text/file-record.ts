@@ -1,5 +1,4 @@
 /** A file's records as they are read: what one is, its limits, and what is known of all of them. */
-import type { AsideCounts } from './aside.ts'
 import type { Dialect } from './dialect.ts'
 import type { RecordProblem } from './record-splitter.ts'
 
@@ -41,6 +40,13 @@ export const recordLimits: RecordLimits = {
   maxRecordBytes: 16 * 1024 * 1024,
   maxFieldBytes: 1024 * 1024,
   maxFields: 4096,
+}
+
+/** How many lines were none of the records, by what they were. */
+export interface AsideCounts {
+  readonly skip?: number
+  readonly comment?: number
+  readonly footer?: number
 }
 
 /** What is known of a file once all of it has been split. */

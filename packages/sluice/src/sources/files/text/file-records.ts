@@ -83,7 +83,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
   let hasMark = false
   let started = false
   let headerDone = !dialect.header
-  const aside = dialect.aside === undefined ? undefined : asideReader(dialect.aside)
+  const aside = dialect.aside === undefined ? undefined : asideReader(dialect.aside, (record) => reader.record(record))
   let sawLf = false
   let sawCrlf = false
   /** Where a record too long to hold began, while its end is looked for. */
@@ -191,7 +191,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
 
   function give(record: FileRecord): void {
     if (aside === undefined) reader.record(record)
-    else aside.record(record, (one) => reader.record(one))
+    else aside.record(record)
   }
 
   function emit(
@@ -314,7 +314,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
   function end(sha256: string): FileTotals {
     // A record too long to hold may end with the file.
     if (skipping !== undefined) finishSkipped(false)
-    const counts = aside?.end(file) ?? {}
+    const { counts, records: ofFooter } = aside?.end(file) ?? { counts: {}, records: 0 }
     const lineEnd =
       recordEnd === 'cr'
         ? 'cr'
@@ -330,7 +330,7 @@ function recordPass(file: string, options: ReadOptions, reader: RecordReader): R
       sha256,
       headerBytes,
       recordBytes,
-      records: records - (counts.footer ?? 0),
+      records: records - ofFooter,
       blankLines,
       aside: counts,
       byteOrderMark: hasMark,

@@ -1,11 +1,13 @@
 /** What a refused record says of each column, as far as it can be split: who reads quarantine then knows whose row it was. */
-import type { CsvFormat, FileFormat } from '../../../definition/file-types.ts'
+import type { CsvFormat, FileFormat, FilesSource } from '../../../definition/file-types.ts'
 import { dialectOf } from './dialect.ts'
 import { decode, loneSurrogate } from './encoding.ts'
+import { namesInFile } from './header.ts'
+import { JsonLineProblem, objectMembers } from './json-line.ts'
 
 /** The columns of a source, and where they are in a record. */
 export interface RecordColumns {
-  readonly names: readonly string[]
+  readonly columns: FilesSource['columns']
   /** How many fields a record has. */
   readonly fields: number
   readonly positions: readonly number[]
@@ -14,36 +16,38 @@ export interface RecordColumns {
 /**
  * The texts of a record by column; undefined where it is not well formed. A column that the record does not tell exactly is left out.
  *
- * @example recordFields(Buffer.from('1,"a, b"\n'), { kind: 'csv' }, { names: ['id', 'name'], fields: 2, positions: [0, 1] }) // { id: '1', name: 'a, b' }
+ * @example recordFields(Buffer.from('1,"a, b"\n'), { kind: 'csv' }, { columns: { id: { type: 'text' }, name: { type: 'text' } }, fields: 2, positions: [0, 1] }) // { id: '1', name: 'a, b' }
  */
 export function recordFields(
   bytes: Buffer,
   format: FileFormat,
-  { names, fields, positions }: RecordColumns,
+  { columns, fields, positions }: RecordColumns,
 ): { readonly [column: string]: string | null } | undefined {
-  if (format.kind !== 'csv') return jsonFields(bytes.toString('utf8'), names)
+  if (format.kind !== 'csv') return jsonFields(bytes.toString('utf8'), columns)
   const text = decode(bytes, dialectOf(format).encoding)
   const texts = text === undefined ? undefined : splitRecord(withoutEnd(text, format.recordEnd), format)
   if (texts?.length !== fields) return undefined
-  return Object.fromEntries(names.map((name, at) => [name, texts[positions[at]!] ?? null]))
+  return Object.fromEntries(Object.keys(columns).map((name, at) => [name, texts[positions[at]!] ?? null]))
 }
 
-function jsonFields(text: string, names: readonly string[]): { readonly [column: string]: string | null } | undefined {
-  let row: unknown
+/** A number is the text that it is written as: another text of the same number would be another key. */
+function jsonFields(
+  text: string,
+  columns: RecordColumns['columns'],
+): { readonly [column: string]: string | null } | undefined {
   try {
-    row = JSON.parse(text)
+    JSON.parse(text)
   } catch {
     return undefined
   }
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) return undefined
-  const told = names.flatMap((name) => {
-    const value = Object.hasOwn(row, name) ? (row as Record<string, unknown>)[name] : undefined
-    // A number that JavaScript cannot hold would be another one.
-    if (value === undefined || (typeof value === 'number' && !Number.isSafeInteger(value))) return []
-    // Half of a surrogate pair is no text that could be kept.
-    if (typeof value === 'string' && loneSurrogate.test(value)) return []
-    if (value === null || typeof value === 'string') return [[name, value] as const]
-    return [[name, JSON.stringify(value)] as const]
+  const members = objectMembers(text)
+  if (members instanceof JsonLineProblem) return undefined
+  const told = Object.entries(columns).flatMap(([name, column]) => {
+    const values = namesInFile(name, column).flatMap((key) => members.get(key) ?? (members.has(key) ? [null] : []))
+    const [value] = values
+    // Of two names of one column nobody can say which was meant; half of a surrogate pair is no text that could be kept.
+    if (values.length !== 1 || value === undefined || (value !== null && loneSurrogate.test(value))) return []
+    return [[name, value] as const]
   })
   return Object.fromEntries(told)
 }
