@@ -291,11 +291,7 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
       const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })
       return (await lake.record(table, made.version as number)) as CommitRecord
     },
-    held: async () => {
-      const { targetStates } = await import('./planning/target-states.ts')
-      const states = Object.entries(await targetStates(context))
-      return states.flatMap(([target, { held = [] }]) => held.map((one) => ({ target, ...one })))
-    },
+    held: async () => (await import('./planning/target-states.ts')).heldSnapshots(context),
     accept: async (target, instant) => {
       await (await execution()).executeCommand(context, { kind: 'accept-snapshot', table: target, instant })
     },

@@ -4,7 +4,7 @@
  * A load and its row in the load ledger commit in one transaction, so that a retry finds out whether it already happened.
  * A table is never empty for a reader, whatever the mode.
  */
-import type { Load } from '../definition/types.ts'
+import type { Column, Load } from '../definition/types.ts'
 import type { EngineColumn } from '../engines/engine.ts'
 import type { Relation } from '../lake/relation.ts'
 import type { HeldSnapshot } from '../plan/types.ts'
@@ -34,14 +34,14 @@ export interface LoadInput {
   /** For appends: what was added since the last loaded version, by the version that added it. Undefined where the table is not append-only. */
   readonly added?: readonly { readonly version: number; readonly relation: Relation; readonly rows: number }[]
   /**
-   * For `incremental`: where the version differs from the one that this very load brought last. A key that neither what came nor what went has a row
-   * of has the rows that it had.
+   * For `incremental` and for `scd2` from snapshots: where the version differs from the one that this very load brought last. A key, or an instant,
+   * that neither what came nor what went has a row of has the rows that it had.
    */
   readonly moved?: {
     /** The rows of the files that came. */
     readonly came: Relation
     readonly rows: number
-    /** Of each file that went, the least and the greatest key, as the engine's texts. */
+    /** Of each file that went, the least and the greatest key or instant, as the engine's texts. */
     readonly went: readonly { readonly min: string; readonly max: string }[]
   }
   /** For `scd2` from snapshots: what the rows of the snapshots do not tell of them. */
@@ -53,6 +53,10 @@ export interface LoadInput {
       readonly relation: Relation
       /** The instant of each file, by the column `_file`. @default the column of the snapshot among the fields */
       readonly instants?: { readonly [file: string]: string }
+      /** How the texts are read, as declared. @default as the engine writes values */
+      readonly columns?: { readonly [column: string]: Column }
+      /** The accepted rows of the same files, with `_file` and the snapshot's column: what instants a row may be of whose own cannot be read. */
+      readonly accepted?: Relation
     }[]
     /** Accepted files by the column `_file` of their table, with their instants: one of which neither a row nor a refused row is there was empty. */
     readonly deliveries?: readonly {

@@ -281,3 +281,76 @@ test('WH-09: an empty file is a snapshot of the version that has it, and of no e
   await using opened = await openProject(dateless)
   expect((await opened.plan()).problems.map(({ name }) => name)).toContain('Warehouse.SnapshotOverwritten')
 })
+
+test('WH-06, WH-09: instants of the rows are in the declared zone, those of refused rows too; several in one file; a closing is at the next one', async () => {
+  const root = makeProject({
+    'package.json': '{ "private": true, "type": "module" }',
+    'sluice.config.json': '{ "name": "p", "warehouse": { "kind": "duckdb", "path": "warehouse.duckdb" } }',
+    'pipelines/m/pipeline.yaml': `
+name: m
+layers: [raw, stage]
+sources:
+  people:
+    kind: files
+    path: inbox/*.csv
+    changedContent: replace
+    fileDate: yyyy-MM-dd
+    duplicateContent: append
+    columns:
+      taken: { type: timestamptz, format: dd.MM.yyyy HH:mm, zone: Europe/Istanbul }
+      id: text
+      age: { type: integer, nullable: true }
+    quarantine: { maxShare: 0.9 }
+loads:
+  dim_people: { mode: scd2, from: stage.people, key: id, snapshot: taken }
+`,
+    'pipelines/m/stage/people.sql': 'SELECT taken, id, age FROM raw.people\n',
+    'inbox/a_2026-03-01.csv':
+      'taken,id,age\n01.03.2026 00:30,A,\n01.03.2026 00:30, B ,\n01.03.2026 00:30,C,\n01.03.2026 00:30,D,\n',
+  })
+  const more = [
+    // Of this file another one takes the place: that C was refused in it says nothing.
+    '01.03.2026 23:00,A,\n01.03.2026 23:00,C,old\n01.03.2026 23:00,D,',
+    // The keys of refused rows are as written, blanks and all; the last row does not say when it is of.
+    '01.03.2026 23:00,A,\n01.03.2026 23:00, B ,old\n01.03.2026 23:00,D,',
+    '02.03.2026 00:30,A,\nyesterday,D,',
+  ]
+  await using opened = await openProject(root)
+  expect((await opened.run()).summary).toMatchObject({ status: 'succeeded' })
+  for (const [at, rows] of more.entries()) {
+    writeFileSync(
+      join(root, `inbox/${['b', 'b', 'c'][at]}_2026-03-0${at === 2 ? 2 : 1}.csv`),
+      `taken,id,age\n${rows}\n`,
+    )
+    expect((await opened.run()).summary).toMatchObject({ status: 'succeeded' })
+  }
+  await using session = await duckDbEngine({ memoryLimit: '1GB', threads: 1 }).open({
+    attach: { path: join(root, 'warehouse.duckdb'), name: 'w', readOnly: true },
+  })
+  const rows = await session.all<object>(
+    `SELECT id, strftime(effective_date AT TIME ZONE 'UTC', '%d. %H:%M') AS f, strftime(expiry_date AT TIME ZONE 'UTC', '%d. %H:%M') AS t
+     FROM w.dim_people ORDER BY id, effective_date`,
+  )
+  expect(rows.map((row) => Object.values(row))).toEqual([
+    [' B ', '28. 21:30', '01. 21:30'],
+    ['A', '28. 21:30', '31. 00:00'],
+    ['C', '28. 21:30', '01. 20:00'],
+    ['D', '28. 21:30', '31. 00:00'],
+  ])
+})
+
+test('WH-09: without dates an absence closes at the instant of the version', async () => {
+  const root = project('deletes: absence', 'mode: replace')
+  writeFileSync(join(root, 'pipelines/m/stage/people.sql'), 'SELECT id, city FROM raw.people\n')
+  await run(root, { '01': first })
+  await run(root, { '02': second })
+  await using opened = await openProject(root)
+  const [version] = await opened[readContext].versions('stage.people')
+  await using session = await duckDbEngine({ memoryLimit: '1GB', threads: 1 }).open({
+    attach: { path: join(root, 'warehouse.duckdb'), name: 'w', readOnly: true },
+  })
+  const [gone] = await session.all<{ at: string }>(
+    `SELECT epoch_ms(expiry_date)::VARCHAR AS at FROM w.dim_people WHERE NOT is_current_record`,
+  )
+  expect(Number(gone?.at)).toBe(Date.parse(version!.committedAt))
+})

@@ -6,8 +6,10 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Load } from '../../src/definition/types.ts'
 import type { Engine } from '../../src/engines/engine.ts'
+import { quoteText } from '../../src/sql/quote.ts'
 import { openDuckDbWarehouse } from '../../src/warehouses/duckdb/warehouse.ts'
-import { columns, engine, inputOf } from './warehouses.ts'
+import { selectOf } from './select-relation.ts'
+import { columns, engine, inputOf, rowsOf as rowsOfShape } from './warehouses.ts'
 
 const [keys, days] = [12, 365]
 const shape = columns({ k: 'VARCHAR!', price: 'VARCHAR', file_date: 'DATE!' })
@@ -24,6 +26,9 @@ const daily = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => at + from).flatMap((at) =>
     Array.from({ length: keys }, (_, key) => [`k${key}`, String(Math.floor(at / 30)), day(at)]),
   )
+
+/** A day on which every price is another one. */
+const other = (at: number) => daily(at, at + 1).map(([key, , date]) => [key!, 'other', date!])
 
 interface Operator {
   readonly operator_cardinality?: number
@@ -77,4 +82,50 @@ test('a year delivered again with one more day touches no more rows than it has:
   touched.length = 0
   await warehouse.load(inputOf(3, load, shape, daily(days + 1, days + 2)))
   expect(Math.max(...touched.map(([rows]) => rows))).toBeLessThan(2 * keys * days)
+})
+
+test('WH-06: after a year of daily snapshots a late one is read, compared and written between its neighbours alone', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-growth-'))
+  const touched: (readonly [rows: number, statement: string])[] = []
+  const counting = profiling(engine, join(folder, 'profile.json'), (sql, rows) => void touched.push([rows, sql]))
+  await using warehouse = await openDuckDbWarehouse({
+    path: join(folder, 'w.duckdb'),
+    engine: counting,
+    clock: systemClock,
+  })
+  const { effective: _, ...rest } = load
+  const snapshots: Load = { ...rest, snapshot: 'file_date' }
+  await using session = await engine.open()
+  const files = async (name: string, rows: readonly (readonly string[])[]) => {
+    const path = quoteText(join(folder, name))
+    await session.run(`COPY (${rowsOfShape(shape, rows)}) TO ${path} (FORMAT parquet)`)
+    return `SELECT * FROM read_parquet(${path})`
+  }
+  const input = async (version: number, parts: readonly string[], rows: number) =>
+    inputOf(version, snapshots, shape, [], { relation: selectOf(parts.join(' UNION ALL ')), rows })
+  const missing = [100, 200]
+  const before = await files(
+    'before.parquet',
+    daily(0, days).filter(([, , at]) => !missing.map(day).includes(at!)),
+  )
+  const [first, second] = [await files('first.parquet', other(100)), await files('second.parquet', other(200))]
+  await warehouse.load(await input(1, [before], keys * (days - 2)))
+
+  // Without a word on which files came, the rows are asked once for what each day says; nothing is made of more than three days.
+  touched.length = 0
+  const late = await warehouse.load(await input(2, [before, first], keys * (days - 1)))
+  expect(late).toMatchObject({ inserted: 2 * keys, deleted: 0 })
+  const few = 2 * days
+  const whole = touched.filter(([rows]) => rows > few)
+  expect(whole.length, whole.map(([, sql]) => sql).join('\n')).toBeLessThanOrEqual(2)
+  for (const [, sql] of whole) expect(sql).toMatch(/^\s*SELECT[^;]*count\(\*\)/)
+
+  touched.length = 0
+  const came = selectOf(second)
+  const known = await input(3, [before, first, second], keys * days)
+  const more = await warehouse.load({ ...known, moved: { came, rows: keys, went: [] } })
+  expect(more).toMatchObject({ inserted: 2 * keys, deleted: 0 })
+  expect(touched.length).toBeGreaterThan(10)
+  const most = touched.reduce((a, b) => (b[0] > a[0] ? b : a), [0, ''])
+  expect(most[0], most[1]).toBeLessThan(few)
 })

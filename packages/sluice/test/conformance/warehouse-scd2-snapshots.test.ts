@@ -32,7 +32,7 @@ function inputFor(version: number, set: readonly Snapshot[], of: Scd2 = load): L
     all.flatMap((one, key) => (typeof one === 'object' ? [[name(key), one.a, one.b, day(at)]] : [])),
   )
   const refused = set.flatMap(({ at, said: all, unreadable }) => [
-    ...all.flatMap((one, key) => (one === 'refused' ? [[`f${at}`, JSON.stringify({ k: ` ${name(key)}` })]] : [])),
+    ...all.flatMap((one, key) => (one === 'refused' ? [[`f${at}`, JSON.stringify({ k: name(key) })]] : [])),
     ...(unreadable ? [[`f${at}`, 'NULL']] : []),
   ])
   const values = refused.map(

@@ -11,7 +11,7 @@ import { brokenInvariants, invariantsSql } from '../../src/warehouses/scd2/invar
 import { scd2Shape } from '../../src/warehouses/scd2/shape.ts'
 import type { LoadInput, Warehouse } from '../../src/warehouses/warehouse.ts'
 import { selectOf } from './select-relation.ts'
-import { columns, inputOf, warehouses } from './warehouses.ts'
+import { columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
 
 const histories = Number(process.env['SLUICE_HISTORIES'] ?? 20)
 
@@ -72,7 +72,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), at }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('accept' as const), at }) },
 )
-const history = fc.record({ steps: fc.array(step, { minLength: 1, maxLength: 7 }), tracksB: fc.boolean() })
+const history = fc.record({
+  steps: fc.array(step, { minLength: 1, maxLength: 7 }),
+  tracksB: fc.boolean(),
+  /** Whether loads are told which files came and went. */
+  isMoved: fc.boolean(),
+})
 
 type Days = ReadonlyMap<number, File>
 
@@ -120,6 +125,24 @@ function evaluate(days: Days, accepted: ReadonlySet<number>, tracksB: boolean) {
   return { versions, held }
 }
 
+const rowsOfDays = (days: Days) =>
+  [...days].flatMap(([when, { said }]) =>
+    said.flatMap((one, key) => (typeof one === 'object' ? [[name(key), one.a, one.b, day(when)]] : [])),
+  )
+
+/** Which files came and went. */
+function movedBetween(before: Days, now: Days): NonNullable<LoadInput['moved']> {
+  const came = rowsOfDays(new Map([...now].filter(([when, one]) => before.get(when) !== one)))
+  const went = [...before].filter(
+    ([when, one]) => now.get(when) !== one && rowsOfDays(new Map([[when, one]])).length > 0,
+  )
+  return {
+    came: selectOf(rowsOf(shape, came)),
+    rows: came.length,
+    went: went.map(([when]) => ({ min: day(when), max: day(when) })),
+  }
+}
+
 /** A load of a table that holds the files of these days. */
 function inputFor(
   version: number,
@@ -128,11 +151,9 @@ function inputFor(
   accepted: ReadonlySet<number>,
   tracksB: boolean,
 ): LoadInput {
-  const rows = [...days].flatMap(([when, { said }]) =>
-    said.flatMap((one, key) => (typeof one === 'object' ? [[name(key), one.a, one.b, day(when)]] : [])),
-  )
+  const rows = rowsOfDays(days)
   const refused = [...days].flatMap(([when, { said, unreadable }]) => [
-    ...said.flatMap((one, key) => (one === 'refused' ? [[`f${when}`, JSON.stringify({ k: ` ${name(key)}` })]] : [])),
+    ...said.flatMap((one, key) => (one === 'refused' ? [[`f${when}`, JSON.stringify({ k: name(key) })]] : [])),
     ...(unreadable ? [[`f${when}`, undefined]] : []),
   ])
   const values = refused.map(
@@ -170,16 +191,19 @@ describe.each(warehouses)('$name', ({ name: warehouseName, make }) => {
     let targets = 0
     let [holds, loads] = [0, 0]
     await fc.assert(
-      fc.asyncProperty(history, async ({ steps, tracksB }) => {
+      fc.asyncProperty(history, async ({ steps, tracksB, isMoved }) => {
         targets += 1
         const target = `t${targets}`
         const days = new Map<number, File>()
         const accepted = new Set<number>()
+        let before: Days | undefined
         for (const [version, one] of [...steps, { kind: 'deliver', files: [] } as const].entries()) {
           if (one.kind === 'deliver') for (const { at: when, file: content } of one.files) days.set(when, content)
           if (one.kind === 'withdraw') days.delete(one.at)
           if (one.kind === 'accept') accepted.add(one.at)
-          const result = await warehouse.load(inputFor(version, target, days, accepted, tracksB))
+          const moved = isMoved && before !== undefined ? { moved: movedBetween(before, days) } : {}
+          const result = await warehouse.load({ ...inputFor(version, target, days, accepted, tracksB), ...moved })
+          before = new Map(days)
           const expected = evaluate(days, accepted, tracksB)
           expect(await versionsOf(warehouse, target)).toEqual(expected.versions)
           expect(result.held ?? []).toEqual(expected.held)
@@ -204,7 +228,9 @@ describe.each(warehouses)('$name', ({ name: warehouseName, make }) => {
       }),
       { numRuns, endOnFailure: true },
     )
+    if (numRuns < 100) return
+    // Of so many some are held; of a few perhaps none.
     console.log(`${numRuns} histories, ${loads} loads, ${holds} held snapshots`)
-    expect(holds).toBeGreaterThan(0)
+    expect(holds).toBeGreaterThan(numRuns / 10)
   })
 })

@@ -3,7 +3,7 @@
  * not open it while nothing was loaded. A cache: it may be deleted at any time.
  */
 import { projectIndex } from '../../definition/project-index.ts'
-import type { TargetState } from '../../plan/types.ts'
+import type { HeldSnapshot, TargetState } from '../../plan/types.ts'
 import { readJson } from '../../storage/read-json.ts'
 import type { ProjectContext } from '../context.ts'
 import { acceptedInstants } from '../ledger/accepted.ts'
@@ -37,6 +37,18 @@ export async function targetStates(context: ProjectContext): Promise<States> {
       known.map(async ([target, state]) => [target, await withAccepted(context, target, state)] as const),
     ),
   )
+}
+
+/**
+ * The snapshots that the last loads held, and that nobody has accepted.
+ *
+ * @example const [first] = await heldSnapshots(context) // { target: 'dim_price', instant: '2026-03-02', keys: 40, before: 100 }
+ */
+export async function heldSnapshots(
+  context: ProjectContext,
+): Promise<readonly (HeldSnapshot & { readonly target: string })[]> {
+  const states = Object.entries(await targetStates(context))
+  return states.flatMap(([target, { held = [] }]) => held.map((one) => ({ target, ...one })))
 }
 
 /** What the last load held may have been accepted since. */

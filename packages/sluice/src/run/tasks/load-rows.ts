@@ -64,24 +64,28 @@ export async function loadFiles(
 }
 
 /**
- * Where an `incremental` load's version differs from the one loaded last, by their files: those that both have hold the same rows. Undefined where
- * that is not known, and all keys have to be compared.
+ * Where the version of an `incremental` load, or of one from snapshots, differs from the one loaded last, by their files: those that both have hold
+ * the same rows. Undefined where that is not known, and all keys have to be compared.
+ *
+ * @param accepted Of snapshots: the instants that were accepted by hand; after another one was, every row is read once.
  */
 export async function movedFiles(
   context: TaskContext,
   load: Load,
   record: CommitRecord,
   last: LoadLedgerRow | undefined,
+  accepted: readonly string[] = [],
 ): Promise<LoadInput['moved']> {
-  if (load.mode !== 'incremental' || last === undefined) return undefined
-  const loaded = await loadedRecord(context, load, record, last)
+  const by = movesBy(load, record)
+  if (by === undefined || last === undefined) return undefined
+  const loaded = await loadedRecord(context, load, record, last, accepted)
   if (loaded === undefined) return undefined
   const lacks = (of: CommitRecord): ((file: DataFile) => boolean) => {
     const held = new Set(of.files.map(({ path, sha256 }) => `${sha256} ${path}`))
     return ({ path, sha256 }) => !held.has(`${sha256} ${path}`)
   }
   const came = record.files.filter(lacks(loaded))
-  const bounds = loaded.files.filter(lacks(record)).map(({ stats }) => stats[load.by])
+  const bounds = loaded.files.filter(lacks(record)).map(({ stats }) => stats[by])
   const went = bounds.flatMap((of) =>
     of?.min === undefined || of.max === undefined ? [] : [{ min: of.min, max: of.max }],
   )
@@ -90,12 +94,21 @@ export async function movedFiles(
   return { came: relationOf({ ...record, files: came }), rows, went }
 }
 
+/** The column by which rows are compared; of instants with a zone the texts of statistics may be written otherwise than the engine's. */
+function movesBy(load: Load, { fields }: CommitRecord): string | undefined {
+  if (load.mode === 'incremental') return load.by
+  const snapshot = load.mode === 'scd2' ? load.snapshot : undefined
+  const type = fields.find(({ name }) => name === snapshot)?.type
+  return type === 'DATE' || type === 'TIMESTAMP' ? snapshot : undefined
+}
+
 /** The version loaded last, where the same definition brought the same columns of the same lake: then what that load brought is what the table held. */
 async function loadedRecord(
   context: TaskContext,
   load: Load,
   record: CommitRecord,
   last: LoadLedgerRow,
+  accepted: readonly string[] = [],
 ): Promise<CommitRecord | undefined> {
   const { task, lake } = context
   if (task.forced === true) return undefined
@@ -103,5 +116,5 @@ async function loadedRecord(
   if (loaded === undefined) return undefined
   const columns = loadColumns(context, load, loaded)
   const same = digest(columns) === digest(loadColumns(context, load, record))
-  return same && loadIdOf(task, loaded, columns) === last.loadId ? loaded : undefined
+  return same && loadIdOf(task, loaded, columns, accepted) === last.loadId ? loaded : undefined
 }

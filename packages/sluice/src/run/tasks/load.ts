@@ -105,8 +105,8 @@ async function loadInput(
   const { task } = context
   const columns = loadColumns(context, load, record)
   const files = await loadFiles(context, load, record, growth, last)
-  const moved = await movedFiles(context, load, record, last)
   const snapshots = await snapshotsOf(context, load, record)
+  const moved = await movedFiles(context, load, record, last, snapshots?.accepted)
   return {
     loadId: loadIdOf(task, record, columns, snapshots?.accepted),
     target: task.table,

@@ -2,11 +2,12 @@
 import { basename } from 'node:path'
 import { sluiceError } from '../../base/errors.ts'
 import { projectIndex } from '../../definition/project-index.ts'
-import type { Load } from '../../definition/types.ts'
-import type { CommitRecord } from '../../lake/record.ts'
+import type { FilesSource, Load } from '../../definition/types.ts'
+import type { CommitRecord, QuarantineFile } from '../../lake/record.ts'
 import { relationOf } from '../../lake/relation.ts'
 import { quarantineRelation } from '../../quality/quarantine.ts'
 import { fileDateOf } from '../../sources/files/file-date.ts'
+import { quoteText } from '../../sql/quote.ts'
 import type { LoadInput } from '../../warehouses/warehouse.ts'
 import type { TaskContext } from '../context.ts'
 import { acceptedInstants } from '../ledger/accepted.ts'
@@ -31,34 +32,57 @@ export async function snapshotsOf(
   for (const made of await madeFrom(context, record)) {
     const names = made.fields.map(({ name }) => name)
     const files = await context.lake.refused(made)
-    if (names.includes(snapshot) && snapshot !== '_file_date') {
-      if (files.length > 0) refused.push({ relation: quarantineRelation(files) })
+    const source = projectIndex(context.project).source(made.table)?.source
+    if (source?.kind !== 'files') {
+      if (names.includes(snapshot) && files.length > 0) refused.push({ relation: quarantineRelation(files) })
       continue
     }
-    const source = projectIndex(context.project).source(made.table)?.source
-    if (source?.kind !== 'files' || source.fileDate === undefined || !names.includes('_file_date')) continue
-    if (files.length === 0 && !allowEmpty) continue
+    const { columns, fileDate } = source
+    const hasOwn = names.includes(snapshot) && snapshot !== '_file_date'
+    if (!hasOwn && (fileDate === undefined || !names.includes('_file_date'))) continue
+    if (files.length === 0 && (hasOwn || !allowEmpty)) continue
+    const delivered = await deliveredIn(context, made, fileDate ?? '')
+    if (hasOwn) {
+      for (const { some, of } of stillRefused(source, files, delivered)) {
+        const filter =
+          of === undefined
+            ? {}
+            : { filter: `_file IN (${['', ...of.map(({ path }) => path)].map(quoteText).join(', ')})` }
+        refused.push({ relation: { ...quarantineRelation(some), ...filter }, columns, accepted: relationOf(made) })
+      }
+      continue
+    }
     if (record.fields.find(({ name }) => name === snapshot)?.type !== 'DATE')
       throw sluiceError('Warehouse.SnapshotInstants', {
         target: context.task.table,
         column: snapshot,
         table: made.table,
       })
-    const delivered = await deliveredIn(context, made, source.fileDate)
     const instantsOf = (some: readonly Delivered[]): { readonly [file: string]: string } =>
       Object.fromEntries(some.map(({ path, date }) => [path, date]))
-    if (source.changedContent === 'replace') {
-      // What was refused of a file is of no account once another one has taken its place.
-      for (const version of new Set(files.map(({ addedIn }) => addedIn)))
-        refused.push({
-          relation: quarantineRelation(files.filter(({ addedIn }) => addedIn === version)),
-          instants: instantsOf(delivered.filter((one) => one.version <= version)),
-        })
-    } else if (files.length > 0) refused.push({ relation: quarantineRelation(files), instants: instantsOf(delivered) })
+    for (const { some, of = delivered } of stillRefused(source, files, delivered))
+      refused.push({ relation: quarantineRelation(some), instants: instantsOf(of), columns })
     if (allowEmpty) deliveries.push({ relation: relationOf(made), instants: instantsOf(delivered) })
   }
   const accepted = await acceptedInstants(context.state, context.task.table)
   return { empty: [], refused, deliveries, accepted, whole: context.task.reason === 'forced' }
+}
+
+/**
+ * Files of refused rows, each with the delivered files whose rows in it still count: what was refused of a file is of no account once another one has
+ * taken its place. All of them where `of` is undefined.
+ */
+function stillRefused(
+  { changedContent }: Pick<FilesSource, 'changedContent'>,
+  files: readonly QuarantineFile[],
+  delivered: readonly Delivered[],
+): readonly { readonly some: readonly QuarantineFile[]; readonly of?: readonly Delivered[] }[] {
+  if (files.length === 0) return []
+  if (changedContent !== 'replace') return [{ some: files }]
+  return [...new Set(files.map(({ addedIn }) => addedIn))].map((version) => ({
+    some: files.filter(({ addedIn }) => addedIn === version),
+    of: delivered.filter((one) => one.version <= version),
+  }))
 }
 
 /** A file of a version. */

@@ -1,6 +1,8 @@
 /** What a version of a table says of its snapshots, and the log of changes that they are: the SQL of the lake's engine. */
 import { sluiceError } from '../../base/errors.ts'
+import type { Column } from '../../definition/types.ts'
 import { contentSql } from '../../lake/content.ts'
+import { castColumn } from '../../quality/casts.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import { type LoadContext, refuseNullKeys } from '../load-mode.ts'
 import { columnList, countOf, qualified, sampleText } from '../statements.ts'
@@ -22,21 +24,40 @@ export async function besideRows(context: LoadContext, shape: Scd2Shape): Promis
 }
 
 async function refusedSql({ staging, input }: LoadContext, { load, keys, instant }: Scd2Shape): Promise<string> {
-  const nothing = `SELECT ${columnList(keys)}, ${quoteIdentifier(load.snapshot!)} FROM ${await staging.lake.from(input.relation)} AS s WHERE 1 = 0`
+  const { lake } = staging
+  const at = quoteIdentifier(load.snapshot!)
+  const nothing = `SELECT ${columnList(keys)}, ${at} FROM ${await lake.from(input.relation)} AS s WHERE 1 = 0`
+  const types = new Map(input.columns.map(({ name, type }) => [name, type]))
   const parts = [nothing]
-  for (const { relation, instants } of input.snapshots?.refused ?? []) {
-    const field = (name: string): string => {
-      const type = input.columns.find((column) => column.name === name)?.type ?? 'VARCHAR'
-      return `TRY_CAST(trim(json_extract_string(q.fields, ${quoteText(`$."${name}"`)})) AS ${type})`
-    }
-    const rows = `${await staging.lake.from(relation)} AS q`
+  for (const { relation, instants, columns = {}, accepted } of input.snapshots?.refused ?? []) {
+    const field = (name: string): string => readSql(name, types.get(name) ?? 'VARCHAR', columns[name])
+    const rows = `${await lake.from(relation)} AS q`
     const key = keys.map(field).join(', ')
-    if (instants === undefined) parts.push(`SELECT ${key}, ${field(load.snapshot!)} FROM ${rows}`)
-    else if (Object.keys(instants).length > 0) {
-      parts.push(`SELECT ${key}, d.taken FROM ${rows} JOIN ${filesSql(instants, instant)} ON q._file = d.file`)
+    if (instants !== undefined) {
+      if (Object.keys(instants).length > 0)
+        parts.push(`SELECT ${key}, d.taken FROM ${rows} JOIN ${filesSql(instants, instant)} ON q._file = d.file`)
+      continue
     }
+    const taken = field(load.snapshot!)
+    parts.push(`SELECT ${key}, ${taken} FROM ${rows} WHERE ${taken} IS NOT NULL`)
+    const unplaced = `SELECT _file FROM ${rows} WHERE ${taken} IS NULL`
+    if (accepted === undefined || (await countOf(lake, `SELECT count(*) FROM (${unplaced}) AS u`)) === 0) continue
+    // It is of an instant of its file.
+    parts.push(
+      `SELECT ${key}, d.taken FROM ${rows} JOIN (
+         SELECT DISTINCT _file, ${at} AS taken FROM ${await lake.from(accepted)} AS s WHERE _file IN (${unplaced})) AS d
+       ON q._file = d._file WHERE ${taken} IS NULL`,
+    )
   }
   return parts.join(' UNION ALL ')
+}
+
+/** A field of a refused row as a value of a type: read as it is declared, or as the engine writes values; NULL where it cannot be read. */
+function readSql(name: string, type: string, column: Column | undefined): string {
+  const text = `json_extract_string(q.fields, ${quoteText(`$."${name}"`)})`
+  if (column === undefined) return `TRY_CAST(${text} AS ${type})`
+  const { value, valid } = castColumn(name, column, text)
+  return `TRY_CAST(CASE WHEN ${valid} THEN ${value} END AS ${type})`
 }
 
 async function emptySql({ staging, input }: LoadContext, { instant }: Scd2Shape): Promise<string> {
@@ -66,7 +87,8 @@ function filesSql(instants: { readonly [file: string]: string }, instant: string
 }
 
 /**
- * Describes the snapshots. Every row is read once, for its digest; keys are counted, and looked at, only of snapshots that are not known as they are.
+ * Describes the snapshots, each by a digest of what it says. Where it is known which files came and went, only rows of their instants are read; else
+ * every row is, once. Keys are counted, and looked at, only of snapshots that are not known as they are.
  *
  * @throws Warehouse.KeyNull, Warehouse.SnapshotConflict
  */
@@ -76,33 +98,23 @@ export async function describeSnapshots(
   beside: BesideRows,
   known: readonly JudgedSnapshot[],
 ): Promise<readonly Snapshot[]> {
-  const { staging, source } = context
-  const { lake } = staging
-  const { load, keys } = shape
-  const at = quoteIdentifier(load.snapshot!)
-  const place = [...keys, load.snapshot!]
-  const types = new Map(context.input.columns.map(({ name, type }) => [name, type]))
-  const content = contentSql([...keys, ...shape.attributes].map((name) => ({ name, type: types.get(name) ?? '' })))
-  const isNull = place.map((name) => `${quoteIdentifier(name)} IS NULL`).join(' OR ')
-  const rows = await lake.all<Described>(
-    `SELECT epoch_us(${at})::VARCHAR AS taken, ${at}::VARCHAR AS instant, count(*)::VARCHAR AS rows, ${content},
-       count(CASE WHEN ${isNull} THEN 1 END)::VARCHAR AS nulls FROM ${source} AS s GROUP BY ${at}`,
-  )
-  if (rows.some(({ nulls }) => Number(nulls) > 0)) await refuseNullKeys(context, place)
+  const { lake } = context.staging
+  const rows = await describeRows(context, shape, known)
   const refused = await lake.all<Described>(
     `SELECT epoch_us(${own.effective})::VARCHAR AS taken, count(*)::VARCHAR AS rows,
-       ${contentSql(keys.map((name) => ({ name, type: '' })))} FROM (${withNames(beside.refused, keys)}) AS r GROUP BY ${own.effective}`,
+       ${contentSql(shape.keys.map((name) => ({ name, type: '' })))} FROM (${withNames(beside.refused, shape.keys)}) AS r GROUP BY ${own.effective}`,
   )
   const empty = await lake.all<Described>(
-    `SELECT DISTINCT epoch_us(${own.effective})::VARCHAR AS taken, ${own.effective}::VARCHAR AS instant, '0' AS rows, '' AS first, '' AS second
+    `SELECT DISTINCT epoch_us(${own.effective})::VARCHAR AS taken, ${own.effective}::VARCHAR AS instant
      FROM (${beside.empty}) AS e(${own.effective}) WHERE ${own.effective} IS NOT NULL`,
   )
   const refusedAt = new Map(refused.map((one) => [one.taken, one]))
   const hasRows = new Set(rows.map((one) => one.taken))
-  const found = [...rows, ...empty.filter((one) => !hasRows.has(one.taken))].map((one) => {
-    const lost = refusedAt.get(one.taken)
-    const digest = [one, ...(lost === undefined ? [] : [lost])].map(digestOf).join(' ')
-    return { at: BigInt(one.taken), instant: one.instant, keys: 0, refused: Number(lost?.rows ?? 0), digest }
+  const without = empty.flatMap((one) => (hasRows.has(one.taken) ? [] : [{ ...one, digest: noRowsDigest }]))
+  const found = [...rows, ...without].map(({ taken, instant, digest }) => {
+    const lost = refusedAt.get(taken)
+    const whole = lost === undefined ? digest : `${digest} ${digestOf(lost)}`
+    return { at: BigInt(taken), instant, keys: 0, refused: Number(lost?.rows ?? 0), digest: whole }
   })
   const asKnown = new Map(known.map((one) => [one.at, one]))
   const isKnown = (one: Snapshot): boolean => asKnown.get(one.at)?.digest === one.digest
@@ -126,12 +138,56 @@ interface Described {
 
 const digestOf = ({ rows, first, second }: Described): string => `${rows}/${first}/${second}`
 
+/** The digest of a snapshot's rows where it has none. */
+const noRowsDigest = '0//'
+
+/** Of a snapshot's digest what says its rows. */
+const rowsOf = ({ digest }: Snapshot): string => digest.split(' ', 1)[0] as string
+
+/** The instants that rows have, with the digests of those. */
+async function describeRows(
+  context: LoadContext,
+  shape: Scd2Shape,
+  known: readonly JudgedSnapshot[],
+): Promise<readonly { readonly taken: string; readonly instant: string; readonly digest: string }[]> {
+  const { staging, source, input } = context
+  const { load, keys } = shape
+  const moved = known.length === 0 ? undefined : input.moved
+  const place = [...keys, load.snapshot!]
+  const at = quoteIdentifier(load.snapshot!)
+  const instants = `epoch_us(${at})::VARCHAR AS taken, ${at}::VARCHAR AS instant`
+  const touched = new Map<string, Pick<Snapshot, 'instant'>>()
+  if (moved !== undefined) {
+    const came = `SELECT DISTINCT ${instants} FROM ${await staging.lake.from(moved.came)} AS s WHERE ${at} IS NOT NULL`
+    for (const one of await staging.lake.all<Described>(came)) touched.set(one.taken, one)
+    for (const one of known)
+      if (moved.went.some(({ min, max }) => min <= one.instant && one.instant <= max)) touched.set(String(one.at), one)
+  }
+  const stays = known.flatMap((one) =>
+    moved === undefined || touched.has(String(one.at)) || rowsOf(one) === noRowsDigest
+      ? []
+      : [{ taken: String(one.at), instant: one.instant, digest: rowsOf(one) }],
+  )
+  if (moved !== undefined && touched.size === 0) return stays
+  const types = new Map(input.columns.map(({ name, type }) => [name, type]))
+  const content = contentSql([...keys, ...shape.attributes].map((name) => ({ name, type: types.get(name) ?? '' })))
+  const isNull = place.map((name) => `${quoteIdentifier(name)} IS NULL`).join(' OR ')
+  const isUnplaced = moved === undefined ? '' : ` OR ${at} IS NULL`
+  const only = moved === undefined ? '' : `WHERE ${isOneOf(shape, [...touched.values()])}${isUnplaced}`
+  const rows = await staging.lake.all<Described>(
+    `SELECT ${instants}, count(*)::VARCHAR AS rows, ${content}, count(CASE WHEN ${isNull} THEN 1 END)::VARCHAR AS nulls
+     FROM ${source} AS s ${only} GROUP BY ${at}`,
+  )
+  if (rows.some(({ nulls }) => Number(nulls) > 0)) await refuseNullKeys(context, place)
+  return [...stays, ...rows.map((one) => ({ taken: one.taken, instant: one.instant, digest: digestOf(one) }))]
+}
+
 /** Names the columns of the keys of refused rows. */
 const withNames = (refused: string, keys: readonly string[]): string =>
   `SELECT * FROM (${refused}) AS q(${columnList([...keys, own.effective])}) WHERE ${own.effective} IS NOT NULL`
 
 /** A condition on the instant of a row. */
-function isOneOf({ load, instant }: Scd2Shape, snapshots: readonly Snapshot[]): string {
+function isOneOf({ load, instant }: Scd2Shape, snapshots: readonly Pick<Snapshot, 'instant'>[]): string {
   const instants = snapshots.map((one) => `CAST(${quoteText(one.instant)} AS ${instant})`)
   return `${quoteIdentifier(load.snapshot!)} IN (${instants.join(', ')})`
 }

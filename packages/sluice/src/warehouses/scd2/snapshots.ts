@@ -167,22 +167,23 @@ async function writeVersions(
   const place = [...keys, columns.effective]
   const held = qualified(columns.surrogate, 't')
   const overlaps = [
-    `${qualified(columns.surrogate, 'v')} IS NULL`,
-    ...(after === undefined ? [] : [`${qualified(columns.expiry, 't')} > ${literal(context, shape, after)}`]),
-    ...(until === undefined ? [] : [`${qualified(columns.effective, 't')} <= ${literal(context, shape, until)}`]),
+    ...(after === undefined ? [] : [`${qualified(columns.expiry, 'r')} > ${literal(context, shape, after)}`]),
+    ...(until === undefined ? [] : [`${qualified(columns.effective, 'r')} <= ${literal(context, shape, until)}`]),
   ]
+  const old =
+    overlaps.length === 0 ? `${target} AS t` : `(SELECT r.* FROM ${target} AS r WHERE ${overlaps.join(' AND ')}) AS t`
   await create(
     context,
     'sluice_moves',
     `SELECT v.*, ${held} IS NULL AS sluice_is_new, ${anyDiffers(dialect, attributes, 'v', 't')} AS sluice_differs
-     FROM sluice_versions AS v LEFT JOIN ${target} AS t ON ${sameKey(place, 't', 'v')}
+     FROM sluice_versions AS v LEFT JOIN ${old} ON ${sameKey(place, 't', 'v')}
      WHERE ${held} IS NULL OR ${anyDiffers(dialect, [...attributes, columns.expiry, columns.current], 'v', 't')}`,
   )
   await create(
     context,
     'sluice_gone',
-    `SELECT ${columnList(place, 't')} FROM ${target} AS t LEFT JOIN sluice_versions AS v ON ${sameKey(place, 'v', 't')}
-     WHERE ${overlaps.join(' AND ')}`,
+    `SELECT ${columnList(place, 't')} FROM ${old} LEFT JOIN sluice_versions AS v ON ${sameKey(place, 'v', 't')}
+     WHERE ${qualified(columns.surrogate, 'v')} IS NULL`,
   )
   await create(
     context,
