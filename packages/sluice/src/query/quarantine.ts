@@ -10,7 +10,7 @@ export type { ExportedBytes as RefusedBytes } from '../quality/quarantine.ts'
 export interface QuarantinedRow {
   readonly file: string
   /** From 1. */
-  readonly line: number | string
+  readonly line: number
   readonly reasons: readonly string[]
   /** The record as it was delivered; bytes that are no UTF-8 appear as U+FFFD. */
   readonly text: string
@@ -63,7 +63,7 @@ export async function quarantineOf(
   for (const one of found) {
     // Bytes go through hex: a BLOB as JSON would be DuckDB's own escapes.
     const rows = await session
-      .all<{ _file: string; _line: number | string; reasons: string[]; bytes: string }>(
+      .all<{ _file: string; _line: string; reasons: string[]; bytes: string }>(
         'SELECT _file, _line, reasons, hex(_bytes) AS bytes FROM sluice.quarantine WHERE "table" = $1 ORDER BY version DESC, _file, _record LIMIT $2',
         [one.table, options.samples],
       )
@@ -74,7 +74,7 @@ export async function quarantineOf(
       })
     const samples = rows.map((row) => ({
       file: row._file,
-      line: row._line,
+      line: Number(row._line),
       reasons: row.reasons,
       text: Buffer.from(row.bytes, 'hex')
         .toString('utf8')
