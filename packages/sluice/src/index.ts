@@ -76,6 +76,7 @@ export type {
   ConnectionInput,
   ConnectionOptions,
   DefaultLayers,
+  DeletesInput,
   DmsOptions,
   FactOptions,
   FilesInput,

@@ -63,9 +63,10 @@ function describe(checker, symbol) {
     ...(text === '' ? [] : [text]),
     ...(ts.isFunctionDeclaration(declaration) ? [fence('text', signature(declaration))] : []),
     ...(ts.isInterfaceDeclaration(declaration) ? [properties(checker, declaration)] : []),
-    ...(ts.isTypeAliasDeclaration(declaration) && declaration.type.getText().length < 600
-      ? [fence('text', tidy(declaration.type.getText()))]
+    ...(ts.isClassDeclaration(declaration)
+      ? [propertyTable(checker, declaration.members.filter(ts.isPropertyDeclaration)).join('\n')]
       : []),
+    ...(ts.isTypeAliasDeclaration(declaration) ? [aliasText(checker, symbol, declaration)] : []),
     // What reads a project needs one that is open; its examples are to look at.
     ...examples.map((example) =>
       fence(declaration.getSourceFile().fileName.includes('/query/') ? 'text' : 'ts example', example),
@@ -76,20 +77,56 @@ function describe(checker, symbol) {
     .join('\n\n')
 }
 
+/** A short type as it is written; of a long one every variant, with all of its keys. */
+function aliasText(checker, symbol, declaration) {
+  const written = declaration.type.getText()
+  if (written.length < 600) return fence('text', tidy(written))
+  const type = checker.getDeclaredTypeOfSymbol(symbol)
+  const variants = type.isUnion() ? type.types : [type]
+  return variants
+    .map((variant) => {
+      const members = checker.getPropertiesOfType(variant).flatMap((one) => one.declarations?.[0] ?? [])
+      const table = propertyTable(checker, members.filter(ts.isPropertySignature))
+      const kind = members.find((one) => one.name?.getText() === 'kind' || one.name?.getText() === 'mode')
+      const title = kind?.type === undefined ? [] : [`\`${kind.name.getText()}: ${tidy(kind.type.getText())}\``]
+      return [...title, table.join('\n')].filter((part) => part !== '').join('\n\n')
+    })
+    .filter((part) => part !== '')
+    .join('\n\n')
+}
+
 function signature(declaration) {
   const parameters = declaration.parameters.map((parameter) => tidy(parameter.getText())).join(', ')
   return `${declaration.name.text}(${parameters}): ${tidy(declaration.type?.getText() ?? 'void')}`
 }
 
+/** With what it extends, but for what the language brings. */
 function properties(checker, declaration) {
-  const methods = declaration.members.filter(ts.isMethodSignature).map((member) => {
+  const all = checker
+    .getPropertiesOfType(checker.getTypeAtLocation(declaration))
+    .flatMap((one) => one.declarations ?? [])
+  const inherited = all.filter(
+    (one) => one.parent !== declaration && !one.getSourceFile().fileName.includes('/node_modules/'),
+  )
+  const members = [...declaration.members, ...inherited]
+  const methods = members.filter(ts.isMethodSignature).map((member) => {
     const symbol = checker.getSymbolAtLocation(member.name)
     const raises = symbol.getJsDocTags(checker).filter((tag) => tag.name === 'throws')
     const text = ts.displayPartsToString(symbol.getDocumentationComment(checker)).replaceAll('\n', ' ')
     const thrown = raises.map((tag) => ` Raises ${ts.displayPartsToString(tag.text).trim()}.`).join('')
     return `- \`${signature(member)}\`: ${text}${thrown}`
   })
-  const rows = declaration.members.filter(ts.isPropertySignature).map((member) => {
+  const table = propertyTable(checker, members.filter(ts.isPropertySignature))
+  const indexes = declaration.members.filter(ts.isIndexSignatureDeclaration).map((member) => tidy(member.getText()))
+  const open = indexes.length === 0 ? [] : [fence('text', indexes.join('\n'))]
+  return [table, methods, open]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')
+}
+
+function propertyTable(checker, members) {
+  const rows = members.map((member) => {
     const symbol = checker.getSymbolAtLocation(member.name)
     const text = ts.displayPartsToString(symbol.getDocumentationComment(checker)).replaceAll('\n', ' ')
     const fallback = symbol.getJsDocTags(checker).find((tag) => tag.name === 'default')
@@ -101,14 +138,8 @@ function properties(checker, declaration) {
       text.replaceAll('|', '\\|'),
     ]
   })
-  const table =
-    rows.length === 0
-      ? []
-      : ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)]
-  return [table, methods]
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.join('\n'))
-    .join('\n\n')
+  if (rows.length === 0) return []
+  return ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)]
 }
 
 function tidy(text) {

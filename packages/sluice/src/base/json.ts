@@ -1,5 +1,5 @@
 /** JSON with one spelling per value, so that equal data has equal bytes and an equal digest. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 
 /** Anything JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -15,6 +15,24 @@ export function canonicalJson(value: unknown): string {
       ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
       : v,
   )
+}
+
+/** No text of anybody's data. */
+const negativeZero = `-0 ${randomUUID()}`
+
+/**
+ * JSON of values as they are: `JSON.stringify` writes negative zero as `0`, though JSON has `-0`.
+ *
+ * @example exactJson({ a: -0 }) // '{"a":-0}'
+ */
+export function exactJson(value: unknown): string {
+  let hasNegativeZero = false
+  const text = JSON.stringify(value, (_key, one: unknown) => {
+    if (one !== 0 || !Object.is(one, -0)) return one
+    hasNegativeZero = true
+    return negativeZero
+  })
+  return hasNegativeZero ? text.replaceAll(`"${negativeZero}"`, '-0') : text
 }
 
 /**

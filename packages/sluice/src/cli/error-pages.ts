@@ -1,4 +1,4 @@
-/** What the registry knows of each error, with placeholders where a message has values: for `sluice explain` and the reference. */
+/** What the registry knows of each error, with words in angle brackets where a message has values: for `sluice explain` and the reference. */
 import { type ErrorEntry, registry } from '../base/registry.ts'
 
 /** An error of the registry, as it is explained. */
@@ -58,8 +58,61 @@ class Placeholder extends String {
   }
 }
 
+/** Names that say little where nothing is known of the place, as words. */
+const words: { readonly [name: string]: string } = {
+  accept: 'what is accepted',
+  at: 'place',
+  because: 'reason',
+  behind: 'how far behind',
+  broken: 'what does not hold',
+  cause: 'reason',
+  confirmed: 'confirmed position',
+  count: 'how many',
+  declared: 'what is declared',
+  detail: 'reason',
+  expected: 'what is expected',
+  extra: 'columns too many',
+  first: 'the one',
+  found: 'what was found',
+  from: 'earlier',
+  held: 'what is held',
+  known: 'those that there are',
+  kept: 'what is kept',
+  made: 'what was made',
+  meant: 'what was probably meant',
+  missing: 'what is missing',
+  newer: 'the newer one',
+  newest: 'the newest one left',
+  now: 'value now',
+  op: 'operation',
+  other: 'the other',
+  passed: 'what was passed over',
+  pid: 'process',
+  reads: 'what it reads',
+  received: 'what came',
+  second: 'the other',
+  since: 'since when',
+  to: 'later',
+  token: 'its number',
+  tries: 'how often',
+  unit: 'code unit',
+  used: 'where it is used',
+  waiting: 'those that wait',
+  what: 'what it is about',
+  where: 'place',
+  who: 'a witness',
+  why: 'reason',
+  written: 'what is written',
+  xid: 'transaction',
+}
+
+/** A parameter's name as words. @example inWords('maxBytes') // 'max bytes' */
+function inWords(name: string): string {
+  return words[name] ?? name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
+
 function withPlaceholders(text: (params: never) => string): string | undefined {
-  const params = new Proxy({}, { get: (_target, name) => new Placeholder(`<${String(name)}>`) })
+  const params = new Proxy({}, { get: (_target, name) => new Placeholder(`<${inWords(String(name))}>`) })
   try {
     return text(params as never)
   } catch {

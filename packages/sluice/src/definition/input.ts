@@ -223,16 +223,23 @@ export type TableInput = Omit<TableOptions, 'changes'> & {
   readonly changes?: ChangesInput
 }
 
-/** How rows that vanished are deleted from the target. */
+/**
+ * How rows that vanished are deleted from the target: `absence` deletes (or, in a history, closes) each key that the input lacks, so the input must be
+ * whole; a column with a value marks the rows that are deletions.
+ */
 export type DeletesInput = 'absence' | { readonly column: string; readonly value: string }
 
 /** What every load takes. */
 export interface LoadOptions<From extends string = string> {
   /** The lake table that is loaded: `<layer>.<table>`. */
   readonly from: From
+  /** A hint for warehouses that distribute rows over nodes; DuckDB and PostgreSQL have none. */
   readonly distribute?: string
+  /** A hint for warehouses that sort what they store; DuckDB and PostgreSQL have none. */
   readonly sort?: readonly string[]
+  /** For people. */
   readonly description?: string
+  /** Seconds after which an attempt is stopped. */
   readonly timeoutSeconds?: number
 }
 
@@ -247,15 +254,19 @@ export interface FactOptions<From extends string = string> extends LoadOptions<F
 
 /** What `upsert` takes. */
 export interface UpsertOptions<From extends string = string> extends FactOptions<From> {
+  /** The columns that say which row of the target a row is. */
   readonly key: string | readonly string[]
+  /** How rows that vanished are deleted. @default they stay */
   readonly deletes?: DeletesInput
 }
 
 /** What `scd2` takes. */
 export interface Scd2Options<From extends string = string> extends LoadOptions<From> {
+  /** The columns that say whose versions these are. */
   readonly key: string | readonly string[]
-  /** @default all columns but the key, `effective` and `sequence` */
+  /** The columns whose change makes a version. @default all columns but the key, `effective` and `sequence` */
   readonly track?: readonly string[]
+  /** The column with the instant from which a row holds. @default when its version of the lake table was committed */
   readonly effective?: string
   /** The column with the instant of the snapshot that a row is of; in place of `effective`, `sequence`, `deletes` and `late`. */
   readonly snapshot?: string
@@ -263,11 +274,13 @@ export interface Scd2Options<From extends string = string> extends LoadOptions<F
   readonly allowEmpty?: boolean
   /** For `snapshot`: one with fewer keys than this share of the one before is held until `sluice accept` takes it; 0 takes all. @default 0.5 */
   readonly minShareOfPrevious?: number
+  /** The column that orders changes of one instant. */
   readonly sequence?: string
+  /** How keys that vanished are closed. @default they stay current */
   readonly deletes?: DeletesInput
-  /** @default 'history' */
+  /** Whether a change of an earlier instant than the current version finds its place in the history, or is rejected and counted. @default 'history' */
   readonly late?: 'history' | 'reject'
-  /** @default effective_date, expiry_date, is_current_record, surrogate_key */
+  /** The names of the columns that the history adds. @default effective_date, expiry_date, is_current_record, surrogate_key */
   readonly columns?: Partial<Scd2Columns>
 }
 

@@ -119,7 +119,8 @@ export interface CheckResult {
   readonly kind: string
   readonly columns: readonly string[]
   readonly severity: 'warn' | 'error'
-  readonly status: 'passed' | 'warned' | 'failed'
+  /** `refused`: the failing rows are in quarantine; `warned`: they are in the table. */
+  readonly status: 'passed' | 'warned' | 'refused' | 'failed'
   /** Failing rows, or 1 for a table check that failed. */
   readonly failing: number
   readonly total: number

@@ -63,7 +63,7 @@ test('the row-count guard compares with the mean of the earlier files', () => {
   expect(rowCountOutside({ max: 1 }, 2, [])).toBe('2 rows, more than the maximum of 1')
 })
 
-test('row rules: passed where tolerated, warned where quarantined, failed where they stop', () => {
+test('row rules: passed where tolerated, refused where quarantined, failed where they stop', () => {
   const rule = (name: string, more: Partial<RowRule> = {}): RowRule => ({
     name,
     kind: 'range',
@@ -87,9 +87,9 @@ test('row rules: passed where tolerated, warned where quarantined, failed where 
     [...rules.keys()].map((i) => [rules[i]!.name, ['cast:b', 'clean'].includes(rules[i]!.name) ? 0 : 3]),
   )
   expect(ruleResults(rules, broken, 10).map(({ name, status }) => [name, status])).toEqual([
-    ['cast:a', 'warned'],
+    ['cast:a', 'refused'],
     ['clean', 'passed'],
-    ['apart', 'warned'],
+    ['apart', 'refused'],
     ['tolerated', 'passed'],
     ['too many', 'failed'],
     ['stop', 'failed'],

@@ -105,7 +105,7 @@ function percent(share: number): string {
 
 /**
  * The outcome of row rules on a source: its refused rows are out of the version already, so a check that refused some has passed where it
- * tolerates so many, has warned where it declares nothing, and has failed (which stops the file) beyond its limit or with action `stop`.
+ * tolerates so many, has refused them where it declares nothing, and has failed (which stops the file) beyond its limit or with action `stop`.
  *
  * Casts and presence are in the reasons of the quarantine, and only those that refused something are reported. Rules of severity `warn` are
  * left out: they are counted on the accepted rows, with `runTableChecks`.
@@ -125,7 +125,7 @@ export function ruleResults(
       const declared = rule.maxShare !== undefined || rule.maxCount !== undefined
       const tolerated = isTolerated(rule, failing, total)
       const status =
-        failing === 0 || (declared && tolerated) ? 'passed' : rule.action === 'stop' || declared ? 'failed' : 'warned'
+        failing === 0 || (declared && tolerated) ? 'passed' : rule.action === 'stop' || declared ? 'failed' : 'refused'
       return {
         name: rule.name,
         kind: rule.kind,

@@ -11,14 +11,14 @@ export interface TableCheck extends CheckResult {
 }
 
 /**
- * Results of checks on the newest version of one table, or of all; failed and warned first.
+ * Results of checks on the newest version of one table, or of all; those that did not pass first.
  *
  * @example (await qualityOf(project)).filter((check) => check.status !== 'passed')
  * @throws Definition.UnknownTable
  */
 export async function qualityOf(project: ReadContext, table?: string): Promise<readonly TableCheck[]> {
   const name = table === undefined ? undefined : (await resolveTable(project, table)).name
-  const order = { failed: 0, warned: 1, passed: 2 }
+  const order = { failed: 0, refused: 1, warned: 2, passed: 3 }
   return (await project.tables())
     .filter((record) => name === undefined || record.table === name)
     .flatMap((record) =>

@@ -10,7 +10,7 @@ export type { ExportedBytes as RefusedBytes } from '../quality/quarantine.ts'
 export interface QuarantinedRow {
   readonly file: string
   /** From 1. */
-  readonly line: number | string
+  readonly line: number
   readonly reasons: readonly string[]
   /** Of a change: where it is in the server's log, and when it was committed. */
   readonly position?: string
@@ -68,7 +68,7 @@ export async function quarantineOf(
     const rows = await session
       .all<{
         _file: string
-        _line: number | string
+        _line: string
         reasons: string[]
         position: string | null
         at: string | null
@@ -84,7 +84,7 @@ export async function quarantineOf(
       })
     const samples = rows.map((row) => ({
       file: row._file,
-      line: row._line,
+      line: Number(row._line),
       reasons: row.reasons,
       ...(row.position !== null && { position: row.position }),
       ...(row.at !== null && { committedAt: row.at }),

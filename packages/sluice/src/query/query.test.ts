@@ -186,8 +186,8 @@ test('quarantine gives counts by first reason, and rows with file, line and ever
     versions: [{ version: 1, rows: 2 }],
     reasons: { 'cast:id': 1, 'range:qty': 1 },
     samples: [
-      { file: 'inbox/a.csv', line: '3', reasons: ['cast:id', 'range:qty'], text: 'x,\u001b[31m=1' },
-      { file: 'inbox/a.csv', line: '5', reasons: ['range:qty'], text: '9,0' },
+      { file: 'inbox/a.csv', line: 3, reasons: ['cast:id', 'range:qty'], text: 'x,\u001b[31m=1' },
+      { file: 'inbox/a.csv', line: 5, reasons: ['range:qty'], text: '9,0' },
     ],
   })
   expect(await reads.quarantine('stage.sales', { samples: 5 })).toEqual([])

@@ -78,6 +78,15 @@ export const cliErrors = {
     retry: 'terminal',
     exit: 2,
   }),
+  'Source.CannotPropose': entry<{ file: string; why: string }>({
+    code: 'SLU1110',
+    title: 'No contract can be proposed for a file.',
+    message: ({ file, why }) => `"${file}" has no place in a proposal: ${why}`,
+    hint: () =>
+      'A crawl reads only; the file is where it was. Correct it, or crawl files of one kind by a pattern of their own.',
+    retry: 'terminal',
+    exit: 1,
+  }),
   'Query.NotReadOnly': entry<{ found: string }>({
     code: 'SLU4901',
     title: 'A query may only read tables.',

@@ -49,7 +49,7 @@ export const engineErrors = {
     code: 'SLU4705',
     title: 'A text is not Unicode.',
     message: ({ unit, at }) =>
-      `A text holds half a surrogate pair (U+${unit}) at character ${at + 1}. UTF-8 cannot hold it, and it is never replaced by another character.`,
+      `A text holds half a surrogate pair (U+${unit}) after ${at} characters. UTF-8 cannot hold it, and it is never replaced by another character.`,
     hint: () =>
       'Nothing of it was published. Correct the text where it comes from: it was cut in the middle of a character.',
     retry: 'terminal',

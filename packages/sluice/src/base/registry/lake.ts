@@ -71,7 +71,7 @@ export const lakeErrors = {
     message: ({ table, missing, newest, who }) =>
       `Version ${missing} of "${table}" was committed, as ${who} says, and its record is not there; the newest that is left is ${newest === 0 ? 'none' : `version ${newest}`}. The table is not read, and nothing was written.`,
     hint: ({ table, missing, newest }) =>
-      `Other tables are unharmed. Restore _versions/${String(missing).padStart(12, '0')}.json of the table from a backup.${newest === 0 ? ' Where it is lost: move the folder of the table away; the table is made again from nothing.' : ` Where it is lost: sluice rollback ${table} ${newest} makes version ${missing + 1} from what is left; what version ${missing} took has to be delivered again.`}`,
+      `Other tables are unharmed. Restore the record of that version, in the table's folder _versions, from a backup.${newest === 0 ? ' Where it is lost: move the folder of the table away; the table is made again from nothing.' : ` Where it is lost: sluice rollback ${table} ${newest} makes the version after ${missing} from what is left; what version ${missing} took has to be delivered again.`}`,
     retry: 'terminal',
     exit: 1,
     explanation:

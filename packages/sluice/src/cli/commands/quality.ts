@@ -19,9 +19,9 @@ export const run: Run<'quality'> = async (context, { table }) => {
     { key: 'total', ...number },
     { key: 'detail' },
   ]
-  const looks = { passed: 'green', warned: 'yellow', failed: 'red' } as const
+  const looks = { passed: 'green', warned: 'yellow', refused: 'yellow', failed: 'red' } as const
   await writeList(terminal, columns, checks, (check) => ({
-    status: { passed: '✔ passed', warned: '! warned', failed: '✖ failed' }[check.status],
+    status: { passed: '✔ passed', warned: '! warned', refused: '! refused', failed: '✖ failed' }[check.status],
     table: check.table,
     version: check.version,
     check: check.name,
@@ -33,7 +33,7 @@ export const run: Run<'quality'> = async (context, { table }) => {
   if (worst !== undefined && terminal.out.tty && !terminal.json) {
     const of = (status: keyof typeof looks): string =>
       terminal.err.paint(looks[status], `${count(checks.filter((c) => c.status === status).length)} ${status}`)
-    await terminal.note(`${of('passed')}, ${of('warned')}, ${of('failed')}`)
+    await terminal.note(`${of('passed')}, ${of('warned')}, ${of('refused')}, ${of('failed')}`)
   }
   if (worst !== undefined && worst.status !== 'passed') await terminal.next(`sluice show ${worst.table}`)
   return checks.some((check) => check.status === 'failed') ? 1 : 0

@@ -1,4 +1,5 @@
 /** Rows as CSV (RFC 4180, UTF-8, LF). */
+import { exactJson } from '../../base/json.ts'
 
 /** Text that a spreadsheet would run: it begins with one of these (OWASP, CSV injection; U+FF1D and its like are widened spellings). */
 const formula = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/
@@ -16,7 +17,7 @@ export function csvRecord(values: readonly unknown[], safe: boolean): string {
 
 function field(value: unknown, safe: boolean): string {
   if (value === null || value === undefined) return ''
-  const exact = typeof value === 'object' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value)
+  const exact = typeof value === 'object' ? exactJson(value) : Object.is(value, -0) ? '-0' : String(value)
   const text = safe && formula.test(exact) && !number.test(exact) ? `'${exact}` : exact
   return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -1,4 +1,5 @@
 /** Rows in any of the four formats. */
+import { exactJson } from '../../base/json.ts'
 import type { EngineColumn } from '../../engines/engine.ts'
 import type { Channel, Terminal } from '../terminal.ts'
 import { csvRecord } from './csv.ts'
@@ -28,6 +29,8 @@ export async function writeRows(
   const { columns, batches } = result
   const safe = options.spreadsheetSafe !== false
   const names = columns.map((column) => column.name)
+  // A replacer costs as much as all the rest, so only where there may be a negative zero.
+  const json = columns.some(({ type }) => /FLOAT|DOUBLE|REAL/.test(type)) ? exactJson : JSON.stringify
   const kept: Row[] = []
   let written = 0
   if (format === 'csv') await channel.data(csvRecord(names, safe))
@@ -44,11 +47,9 @@ export async function writeRows(
           )
           .join(''),
       )
-    if (format === 'ndjson') await channel.data(batch.map((row) => `${JSON.stringify(ordered(row, names))}\n`).join(''))
+    if (format === 'ndjson') await channel.data(batch.map((row) => `${json(ordered(row, names))}\n`).join(''))
     if (format === 'json') {
-      const items = batch.map(
-        (row, i) => `${written + i === 0 ? '[\n' : ',\n'}  ${JSON.stringify(ordered(row, names))}`,
-      )
+      const items = batch.map((row, i) => `${written + i === 0 ? '[\n' : ',\n'}  ${json(ordered(row, names))}`)
       await channel.data(items.join(''))
     }
     written += batch.length

@@ -68,7 +68,7 @@ function checkLine(event: Extract<RunEvent, { type: 'quality.result' }>, paint: 
   const [look, mark] = event.status === 'failed' ? (['red', '✖'] as const) : (['yellow', '!'] as const)
   const { check, failing, total, detail } = event
   const found = detail === undefined ? `${count(failing)} of ${count(total)}` : visible(detail)
-  return `${paint(look, mark)} ${visible(event.task)}  check ${visible(check)} ${event.status}: ${found}`
+  return `${paint(look, mark)} ${visible(event.task)}  check ${visible(check)} ${event.status === 'refused' ? '' : `${event.status}: `}${found}`
 }
 
 /** What became of a task, in a few words: `v3  42,481 read = 26,157 accepted + 16,324 quarantined  3.2 s`. */

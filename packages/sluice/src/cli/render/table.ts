@@ -1,5 +1,6 @@
 /** Rows as a table, for people. */
 import Table from 'cli-table3'
+import { exactJson } from '../../base/json.ts'
 import type { Channel } from '../terminal.ts'
 import { cut, visible } from './text.ts'
 
@@ -64,7 +65,7 @@ export function tableText(
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (Object.is(value, -0)) return '-0'
-  return visible(typeof value === 'object' ? JSON.stringify(value) : String(value))
+  return visible(typeof value === 'object' ? exactJson(value) : String(value))
 }
 
 /** Whether an engine's type is written to the right, as numbers are. */

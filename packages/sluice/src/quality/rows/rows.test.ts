@@ -99,9 +99,9 @@ test('IN-01: one limit for a file, a call and changes: what was refused, by reas
       hint,
     ])
   expect(judge('file', 0.3)).toMatchObject([
-    { name: 'cast:id', status: 'warned', failing: 2 },
-    { name: 'notNull:name', status: 'warned', failing: 1 },
-    { name: 'range:id', status: 'warned', failing: 1 },
+    { name: 'cast:id', status: 'refused', failing: 2 },
+    { name: 'notNull:name', status: 'refused', failing: 1 },
+    { name: 'range:id', status: 'refused', failing: 1 },
     { name: 'unique:id', status: 'passed', failing: 0 },
   ])
 })

@@ -114,7 +114,7 @@ type EventBody =
       readonly type: 'quality.result'
       readonly task: string
       readonly check: string
-      readonly status: 'passed' | 'warned' | 'failed'
+      readonly status: 'passed' | 'warned' | 'refused' | 'failed'
       readonly failing: number
       readonly total: number
       readonly detail?: string

@@ -55,9 +55,11 @@ function columnText(column: Column): string {
 }
 
 function objectText(object: Readonly<Record<string, unknown>>): string {
-  const members = Object.entries(object).map(
-    ([name, value]) => `${name}: ${typeof value === 'string' ? literal(value) : String(value)}`,
-  )
+  const text = (value: unknown): string => {
+    if (Array.isArray(value)) return `[${value.map(text).join(', ')}]`
+    return typeof value === 'string' ? literal(value) : String(value)
+  }
+  const members = Object.entries(object).map(([name, value]) => `${name}: ${text(value)}`)
   return `{ ${members.join(', ')} }`
 }
 

@@ -22,6 +22,7 @@ import { sniffCsv } from '../text/sniff.ts'
 import { unzstdFile } from '../text/zstd.ts'
 import { type ContractChange, contractDiff, definitionText } from './crawl-text.ts'
 import { type ProposedColumn, proposeTypes } from './crawl-types.ts'
+import { headersInWords, type SharedColumn, sharedColumns } from './headers.ts'
 
 /** What a crawl found. */
 export interface CrawlProposal {
@@ -50,7 +51,7 @@ const sampleBytes = 1024 * 1024
  * Proposes a contract for files; changes nothing.
  *
  * @example (await crawlFiles(session, { inbox: diskInbox('/project'), path: 'inbox/*.csv' })).definition
- * @throws Source.NothingFound, Source.Format where a file is of no kind that can be taken, and the errors of a header that cannot be used
+ * @throws Source.NothingFound; Source.CannotPropose where a file is of no kind that can be taken, or of another one than the first
  */
 export async function crawlFiles(session: Session, input: CrawlInput): Promise<CrawlProposal> {
   await using inbox = readingFrom(input.inbox)
@@ -59,7 +60,7 @@ export async function crawlFiles(session: Session, input: CrawlInput): Promise<C
   if (first === undefined) throw sluiceError('Source.NothingFound', { path: printable(input.path) })
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-crawl-'))
   try {
-    const guess = await guessFormat(first, scratch)
+    const guess = await guessAll(files, scratch)
     const base = allText(input.path, guess.format, guess.columns)
     const { columns, rows } =
       base.format.kind === 'parquet'
@@ -103,20 +104,59 @@ async function openAll(inbox: Inbox, pattern: string): Promise<readonly FoundFil
 
 interface Guess {
   readonly format: FileFormat
-  readonly columns: readonly string[]
+  readonly columns: readonly SharedColumn[]
   readonly notes: readonly string[]
 }
 
-async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
+/** What one file says of itself. */
+interface FileGuess extends Pick<Guess, 'format' | 'notes'> {
+  readonly columns: readonly string[]
+}
+
+/**
+ * One format, and the columns of all files.
+ *
+ * @throws Source.CannotPropose where the files are of several formats
+ */
+async function guessAll(files: readonly FoundFile[], scratch: string): Promise<Guess> {
+  const guesses: (FileGuess & { readonly file: string })[] = []
+  for (const file of files) {
+    // An empty one says nothing.
+    if (file.bytes === 0) continue
+    guesses.push({ ...(await guessFormat(file, scratch)), file: printable(file.path) })
+    // The footers of all Parquet files are read together.
+    if (guesses[0]!.format.kind === 'parquet') break
+  }
+  const [first] = guesses
+  if (first === undefined) throw cannotPropose(files[0]!.path, 'it is empty')
+  const { format, notes } = first
+  const other = guesses.find((guess) => JSON.stringify(guess.format) !== JSON.stringify(format))
+  if (other !== undefined)
+    throw cannotPropose(
+      other.file,
+      `it is ${formatInWords(other.format)}, and ${first.file} is ${formatInWords(format)}`,
+    )
+  const columns = sharedColumns(guesses)
+  if (format.kind === 'jsonl') {
+    const all = columns.flatMap(({ name, aliases }) => [name, ...aliases])
+    return { format, notes, columns: all.map((name) => ({ name, aliases: [], optional: false })) }
+  }
+  return { format, columns, notes: [...notes, ...headersInWords(guesses)] }
+}
+
+function formatInWords({ kind, ...options }: FileFormat): string {
+  const said = Object.entries(options).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+  return said.length === 0 ? kind : `${kind} with ${said.join(', ')}`
+}
+
+function cannotPropose(file: string, why: string): Error {
+  return sluiceError('Source.CannotPropose', { file: printable(file), why })
+}
+
+async function guessFormat(file: FoundFile, scratch: string): Promise<FileGuess> {
   const kind = kindOfFile(file.file)
   if (kind !== undefined && !['gzip', 'zstd', 'parquet', 'utf-16le', 'utf-16be'].includes(kind)) {
-    const declared = 'CSV, JSON Lines or Parquet'
-    throw sluiceError('Source.FileKind', {
-      file: printable(file.path),
-      kind: kindInWords(kind),
-      declared,
-      accept: undefined,
-    })
+    throw cannotPropose(file.path, `it is ${kindInWords(kind)}; CSV, JSON Lines and Parquet are taken`)
   }
   const unpack = kind === 'gzip' ? gunzipFile : kind === 'zstd' ? unzstdFile : undefined
   const readable = unpack === undefined ? file.file : join(scratch, 'sample')
@@ -130,7 +170,7 @@ async function guessFormat(file: FoundFile, scratch: string): Promise<Guess> {
   if (/\.(jsonl|ndjson|json)$/.test(name) || text.startsWith('{"')) {
     if (text.startsWith('[')) {
       const why = 'it is one JSON array; JSON Lines (one object a line) can be taken'
-      throw sluiceError('Source.Format', { file: printable(file.path), why })
+      throw cannotPropose(file.path, why)
     }
     return { format: { kind: 'jsonl' }, columns: await jsonKeys(file.path, readable), notes: [] }
   }
@@ -173,18 +213,20 @@ async function jsonKeys(path: string, file: string): Promise<readonly string[]> 
     },
   )
   if (keys.size === 0) {
-    throw sluiceError('Source.Format', { file: printable(path), why: printable(why ?? 'it has no object') })
+    throw cannotPropose(path, printable(why ?? 'it has no object'))
   }
   return [...keys]
 }
 
 /** A contract that takes whatever is there, as text. */
-function allText(path: string, format: FileFormat, columns: readonly string[]): FilesSource {
+function allText(path: string, format: FileFormat, columns: readonly SharedColumn[]): FilesSource {
   return {
     kind: 'files',
     path,
     format,
-    columns: Object.fromEntries(columns.map((name) => [name, { type: 'text', nullable: true } as const])),
+    columns: Object.fromEntries(
+      columns.map((column) => [column.name, { type: 'text', nullable: true, ...sharedBy(column) } as const]),
+    ),
     mode: 'append',
     checks: [],
     quarantine: { maxShare: 1 },
@@ -193,6 +235,11 @@ function allText(path: string, format: FileFormat, columns: readonly string[]): 
     archive: false,
     error: 'error',
   }
+}
+
+/** What of a column is because of headers that differ. */
+function sharedBy({ aliases, optional }: SharedColumn): Pick<Column, 'aliases' | 'optional'> {
+  return { ...(optional && { optional }), ...(aliases.length > 0 && { aliases }) }
 }
 
 async function textColumns(
@@ -219,7 +266,9 @@ async function textColumns(
     progress: () => {},
   })
   const [failed] = refused
-  if (failed !== undefined) throw asThrown(failed.error.name, printable(failed.input.path), failed.error.message)
+  // A crawl takes nothing, so what a run would say of what is published says nothing here.
+  if (failed !== undefined)
+    throw cannotPropose(failed.input.path, failed.error.message.replace(/\s*Nothing of it was published\.?$/, ''))
   const rows = new Map<string, number>()
   for (const { members } of units) {
     for (const { input, survey } of members) rows.set(input.path, survey.totals.records)
@@ -228,20 +277,29 @@ async function textColumns(
     members.some(({ survey }) => survey.totals.records > survey.refused.length),
   )
   const bad = units.flatMap(({ members }) => members.flatMap(({ survey }) => survey.refused))
-  const columns = await proposeTypes(
+  const types = await proposeTypes(
     session,
     Object.keys(source.columns),
     hasRows.map(({ scan }) => scan),
   )
+  const columns = types.map((one) => inFewerFiles(one, source.columns[one.name]!))
   if (bad.length === 0 || columns.length === 0) return { columns, rows }
   const [firstColumn, ...others] = columns
   const note = `${bad.length} records of the files are malformed and would be quarantined (the first at line ${bad[0]!.line}: ${bad[0]!.detail})`
   return { columns: [{ ...firstColumn!, note: [firstColumn!.note, note].filter(Boolean).join('; ') }, ...others], rows }
 }
 
-/** A refusal of a file as the error that ends the crawl. */
-function asThrown(name: string, file: string, message: string): Error {
-  return sluiceError('Source.Format', { file, why: `${name}: ${message}` })
+/** A column with what is because of headers that differ; one that a file lacks has missing values. */
+function inFewerFiles(proposed: ProposedColumn, { aliases, optional }: Column): ProposedColumn {
+  if (proposed.column === undefined || (aliases === undefined && optional === undefined)) return proposed
+  const nullable = proposed.nullable || optional === true
+  const column: Column = {
+    ...proposed.column,
+    ...(nullable ? { nullable } : {}),
+    ...(optional === undefined ? {} : { optional }),
+    ...(aliases === undefined ? {} : { aliases }),
+  }
+  return { ...proposed, nullable, column }
 }
 
 /** DuckDB's types and the contract's. */
@@ -286,7 +344,7 @@ async function parquetColumns(
     return { rows, columns: described.map(({ name, type }, at) => parquetColumn(name, type, missing[at]! > 0)) }
   } catch (error) {
     if (!isSluiceError(error)) throw error
-    throw sluiceError('Source.Format', { file: printable(first!.path), why: error.message }, { cause: error })
+    throw cannotPropose(first!.path, error.message)
   }
 }
 
