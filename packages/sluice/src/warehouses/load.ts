@@ -12,6 +12,7 @@ import { contentOf, editsBetween, leaveContent, leftContent } from './content.ts
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { type FoundColumn, shapeOf } from './drift.ts'
 import { fitTarget, prepareTarget, refuseDrift, targetColumns } from './fit.ts'
+import { type ForeignKey, reachingFrom } from './foreign-keys.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory, updateShape } from './ledger.ts'
 import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseUntaken } from './load-mode.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupState } from './lookups.ts'
@@ -35,6 +36,9 @@ export interface LoadSetting {
   readonly meddlersOf: (table: string) => Promise<readonly string[]>
   /** What of the warehouse's own forbids that the types of these columns are changed, in words: views, indexes. */
   readonly blockersOf: (table: string, columns: readonly string[]) => Promise<readonly string[]>
+  /** All foreign keys of the warehouse, and where a target is: schema and name, joined by a point. */
+  readonly foreignKeys: () => Promise<readonly ForeignKey[]>
+  readonly placeOf: (target: string) => string
   /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
   readonly makeSchema: (name: string) => Promise<void>
   /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
@@ -70,6 +74,7 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   await refuseOtherRowCount(staging, input, source)
   const target = quoteName(input.target)
   await prepareTarget(setting, input, history)
+  await refuseReaching(setting, input)
   const before = await heldRows(setting, input, history)
   const fitted = await fitTarget(setting, input, history)
   for (const table of [input.target, ...lookedUpBy(input.load)]) await setting.ready?.(table)
@@ -109,6 +114,19 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     ordinal: history.loads + 1,
   })
   return result
+}
+
+/** Rows of another table that follow a DELETE would be gone without a word: the target's own come again, those do not. */
+async function refuseReaching(
+  { foreignKeys, placeOf }: LoadSetting,
+  { target, load, rewrite }: LoadInput,
+): Promise<void> {
+  const mode: LoadModeEntry = loadModes[load.mode]
+  if (!mode.deletes(load) && rewrite !== true) return
+  const keys = reachingFrom(await foreignKeys(), placeOf(target))
+  if (keys.length === 0) return
+  const named = keys.map(({ name, table, onDelete }) => `${name} of ${table} (ON DELETE ${onDelete})`)
+  throw sluiceError('Warehouse.DeletesReach', { target, mode: load.mode, keys: named })
 }
 
 /** The target's rows before the load, and what somebody else did to them: now, and what an earlier load found. */

@@ -9,9 +9,15 @@ import type { ProjectContext } from '../context.ts'
 
 type States = Readonly<Record<string, TargetState>>
 
-interface Kept {
-  readonly stamp: string
+/** What a plan asks of the warehouse. */
+interface Answer {
   readonly targets: States
+  /** Of a target the others that its foreign keys name. */
+  readonly references: { readonly [target: string]: readonly string[] }
+}
+
+interface Kept extends Answer {
+  readonly stamp: string
 }
 
 const path = 'cache/targets.json'
@@ -22,18 +28,29 @@ const path = 'cache/targets.json'
  * @example const { fact_sales } = await targetStates(context)
  */
 export async function targetStates(context: ProjectContext): Promise<States> {
-  const wanted = projectIndex(context.project).loads.map(({ target }) => target)
-  if (wanted.length === 0 || !(await context.warehouseExists())) return {}
-  const stamp = context.warehouseStamp()
-  const kept = await readJson<Kept>(context.state, path)
-  const targets = stamp !== undefined && kept?.stamp === stamp ? kept.targets : await askWarehouse(context)
-  // The same before and after, so that no load came in between.
-  if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
-    await context.state.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
-  return Object.fromEntries(Object.entries(targets).filter(([target]) => wanted.includes(target)))
+  return (await warehouseAnswer(context)).targets
 }
 
-async function askWarehouse(context: ProjectContext): Promise<States> {
+/**
+ * The newest load of every target, and the order that foreign keys ask for.
+ *
+ * @example const { targets, references } = await warehouseAnswer(context)
+ */
+export async function warehouseAnswer(context: ProjectContext): Promise<Answer> {
+  const wanted = projectIndex(context.project).loads.map(({ target }) => target)
+  if (wanted.length === 0 || !(await context.warehouseExists())) return { targets: {}, references: {} }
+  const stamp = context.warehouseStamp()
+  const kept = await readJson<Kept>(context.state, path)
+  const isKept = stamp !== undefined && kept?.stamp === stamp && kept.references !== undefined
+  const answer: Answer = isKept ? kept : await askWarehouse(context, wanted)
+  // The same before and after, so that no load came in between.
+  if (!isKept && stamp !== undefined && context.warehouseStamp() === stamp)
+    await context.state.write(path, JSON.stringify({ stamp, ...answer } satisfies Kept)).catch(() => undefined)
+  const targets = Object.fromEntries(Object.entries(answer.targets).filter(([target]) => wanted.includes(target)))
+  return { targets, references: answer.references }
+}
+
+async function askWarehouse(context: ProjectContext, wanted: readonly string[]): Promise<Answer> {
   return context.withWarehouse(async (warehouse) => {
     const newest: Record<string, TargetState> = {}
     for (const { target, version, definition, run } of await warehouse.ledger({}))
@@ -41,6 +58,6 @@ async function askWarehouse(context: ProjectContext): Promise<States> {
     for (const { target, kind, detail } of await warehouse.examine(projectIndex(context.project).loads, false))
       if (newest[target] !== undefined)
         newest[target] = { ...newest[target], changed: { detail, isKnown: kind === 'known' } }
-    return newest
+    return { targets: newest, references: await warehouse.references(wanted) }
   })
 }

@@ -16,6 +16,7 @@ import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { Dialect, SqlRunner } from '../dialect.ts'
 import type { FoundColumn } from '../drift.ts'
+import type { ForeignKey } from '../foreign-keys.ts'
 import { ledgerRows } from '../ledger.ts'
 import type { LoadSetting } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
@@ -68,6 +69,8 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     columnsOf: (sql, table) => columnsOf(sql, schema, table),
     kindOf: (sql, table) => kindOf(sql, schema, table),
     blockersOf: (sql, table, columns) => blockersOf(sql, schema, table, columns),
+    foreignKeys,
+    placeOf: (target) => tableOf(schema, target).join('.'),
     load: (input) => load({ ...options, schema, dialect, connection, openLake }, input),
     close: async () => {
       await Promise.all([lake?.then((session) => session.close()), connection.client.end().catch(() => undefined)])
@@ -123,6 +126,8 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
     kindOf: (table) => kindOf(sql, schema, table),
     meddlersOf: (table) => meddlersOf(sql, schema, table),
     blockersOf: (table, columns) => blockersOf(sql, schema, table, columns),
+    foreignKeys: () => foreignKeys(sql),
+    placeOf: (target) => tableOf(schema, target).join('.'),
     settle: () => sql.run('SET CONSTRAINTS ALL IMMEDIATE'),
     makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
     index: (table, columns) => makeIndex(sql, table, columns),
@@ -224,8 +229,11 @@ async function makeIndex(sql: SqlRunner, table: string, columns: readonly string
 
 async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise<readonly FoundColumn[]> {
   const rows = await sql.all<{ name: string; type: string }>(
-    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+    // A collation that takes different texts for equal ones would fold keys and hide changes: a column of it is of another type.
+    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN NOT co.collisdeterministic THEN ' COLLATE ' || co.collname ELSE '' END AS type
      FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     LEFT JOIN pg_collation AS co ON co.oid = a.attcollation
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [...tableOf(schema, table)],
   )
@@ -268,6 +276,26 @@ async function blockersOf(
     [...tableOf(schema, table), [...columns]],
   )
   return rows.map(({ blocker }) => blocker)
+}
+
+const onDeletes: { readonly [letter: string]: ForeignKey['onDelete'] } = {
+  c: 'CASCADE',
+  n: 'SET NULL',
+  d: 'SET DEFAULT',
+}
+
+/** Each once: a partition has those of its root again. */
+async function foreignKeys(sql: SqlRunner): Promise<readonly ForeignKey[]> {
+  const rows = await sql.all<{ name: string; place: string; named: string; letter: string }>(
+    `SELECT conname AS name, tn.nspname || '.' || t.relname AS place, rn.nspname || '.' || r.relname AS named, confdeltype::text AS letter
+     FROM pg_constraint AS k
+     JOIN pg_class AS t ON t.oid = k.conrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
+     JOIN pg_class AS r ON r.oid = k.confrelid JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
+     WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2`,
+  )
+  return rows.map(({ name, place, named, letter }) => ({
+    ...{ name, table: place, references: named, onDelete: onDeletes[letter] ?? 'stay' },
+  }))
 }
 
 /** Triggers and rules of a table and its partitions. */
