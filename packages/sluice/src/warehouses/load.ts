@@ -102,9 +102,9 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const result: LoadResult = {
     ...{ status: 'loaded', ...counts, total: content.rows },
     ...(edits === undefined ? {} : { edits }),
-    ...(isAgain ? { rewritten: true } : {}),
+    ...(input.rewrite === true ? { rewritten: true } : {}),
   }
-  const isWhole = isAgain || fitted.rebuilt || mode.repairs(input.load)
+  const isWhole = input.rewrite === true || fitted.rebuilt || mode.repairs(input.load)
   await leaveContent(setting, input.target, content, isWhole ? undefined : (before.known ?? edits))
   crashPoint('warehouse.load.before_ledger')
   await insertLedgerRow(sql, dialect, input, {
