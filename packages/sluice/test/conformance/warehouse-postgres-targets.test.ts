@@ -210,23 +210,11 @@ describe('what else belongs to a target', () => {
     }
   })
 
-  test('a login that only reads, and keys padded to a length: refused by name', async () => {
-    const { settings, schema } = await freshSchema()
-    const client = await (await postgresServer()).superuserClient()
-    await client.query(`CREATE TABLE ${schema}.target (id char(5), day date, note text)`)
-    const role = `reader_${schema}`
-    await client.query(`CREATE ROLE ${role} SUPERUSER LOGIN PASSWORD 'p'`)
-    await client.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`)
-    await client.end()
-    const parts = { schema, engine, clock: tickingClock(), folder: tmpdir() }
+  test('keys padded to a length are refused by name', async () => {
+    await using warehouse = await open()
+    await warehouse.query('CREATE TABLE target (id char(5), day date, note text)')
     const texts = columns({ id: 'VARCHAR!', day: 'DATE!', note: 'VARCHAR' })
     const padded = inputOf(1, upsert, texts, [['a', '2026-01-01', 'n']])
-    {
-      await using warehouse = await openPostgresWarehouse({ settings, ...parts })
-      await expect(warehouse.load(padded)).rejects.toMatchObject({ name: 'Warehouse.Drift' })
-    }
-    const own = { ...settings, user: role, password: 'p' }
-    await using warehouse = await openPostgresWarehouse({ settings: own, ...parts })
-    await expect(warehouse.load(padded)).rejects.toMatchObject({ name: 'Warehouse.Refused' })
+    await expect(warehouse.load(padded)).rejects.toMatchObject({ name: 'Warehouse.Drift' })
   })
 })
