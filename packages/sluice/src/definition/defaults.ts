@@ -233,6 +233,7 @@ function fillCdc(table: string, input: CdcInput, project: string | undefined): C
     ...(name !== undefined && Object.keys(former).length > 0 && { formerNames: former }),
     partitionBy: input.partitionBy ?? 'day',
     truncate: input.truncate ?? 'apply',
+    failover: input.failover ?? false,
     snapshot: { connections: input.snapshot?.connections ?? 2, chunkPages: input.snapshot?.chunkPages ?? 8192 },
     maxBatchRows: input.maxBatchRows ?? 1_000_000,
     maxBatchBytes: input.maxBatchBytes ?? 256 * 2 ** 20,

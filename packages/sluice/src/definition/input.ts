@@ -170,7 +170,7 @@ export interface ProcedureList {
 
 /** What `cdc()` takes beside the connection. */
 export type CdcOptions = Pick<CdcSource, 'tables'> &
-  Partial<Omit<CdcSource, 'kind' | 'connection' | 'tables' | 'snapshot' | 'lag'>> & {
+  Partial<Omit<CdcSource, 'kind' | 'connection' | 'tables' | 'snapshot' | 'lag' | 'formerNames'>> & {
     readonly snapshot?: Partial<CdcSource['snapshot']>
     readonly lag?: Partial<LagLimits>
   }

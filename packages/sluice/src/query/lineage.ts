@@ -148,10 +148,12 @@ function nodes(edges: readonly LineageEdge[]): ReadonlySet<string> {
   return new Set(edges.flatMap(({ from, to }) => [from, to]))
 }
 
-/** The node of that name; a target of a load may leave `warehouse.` out. */
+/** The node of that name; a target of a load may leave `warehouse.` out, or be named as in a query. */
 function nodeNamed(name: string, edges: readonly LineageEdge[]): string | undefined {
   const known = nodes(edges)
-  return [name, `warehouse.${name}`].find((candidate) => known.has(candidate))
+  return [name, `warehouse.${name}`, name.replace('warehouse.main.', 'warehouse.')].find((candidate) =>
+    known.has(candidate),
+  )
 }
 
 /** Arrows reached from a node, nearest first; each once, also where the graph has a cycle. */

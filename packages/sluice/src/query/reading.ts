@@ -44,7 +44,9 @@ export function readingOf(tree: unknown, sql: string): Reading {
   const takesAll = nodes.some(
     (node) =>
       (node['class'] === 'STAR' && node['type'] === 'STAR') ||
+      node['class'] === 'POSITIONAL_REFERENCE' ||
       node['type'] === 'PIVOT' ||
+      isFull(node['column_name_alias']) ||
       node['ref_type'] === 'NATURAL' ||
       (node['class'] === 'COLUMN_REF' && (node['column_names'] as string[]).some((name) => rowNames.has(lower(name)))),
   )
@@ -92,7 +94,9 @@ function rowsOf(tree: unknown, tables: number): number | undefined {
   if (!isPlain || limit?.['type'] !== 'LIMIT_MODIFIER' || another !== undefined || isFull(limit['offset']))
     return undefined
   const { class: kind, value } = (limit['limit'] ?? {}) as { class?: string; value?: { value?: unknown } }
-  return kind === 'CONSTANT' && typeof value?.value === 'number' ? value.value : undefined
+  return kind === 'CONSTANT' && typeof value?.value === 'number' && value.value >= 0
+    ? Math.ceil(value.value)
+    : undefined
 }
 
 const isFull = (part: unknown): boolean =>

@@ -126,11 +126,11 @@ function mayName(words: ReadonlySet<string>, table: string): boolean {
 /** Names as the rows have them: DuckDB's client writes a repeated name as `a:1`. */
 async function columnsOf(session: Session, sql: string): Promise<readonly EngineColumn[]> {
   // DESCRIBE, SUMMARIZE and SHOW can be described only inside a FROM.
-  const columns = await session
-    .describe(sql)
-    .catch(async (error: unknown) =>
-      session.describe(`SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}\n)`).catch(() => Promise.reject(error)),
-    )
+  const isShow = /^\s*(DESCRIBE|DESC|SUMMARIZE|SHOW)\b/i.test(sql)
+  const inside = `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}\n)`
+  const columns = await (isShow
+    ? session.describe(inside)
+    : session.describe(sql).catch((error: unknown) => session.describe(inside).catch(() => Promise.reject(error))))
   const seen = new Map<string, number>()
   return columns.map((column) => {
     const times = seen.get(column.name) ?? 0

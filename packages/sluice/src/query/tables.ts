@@ -55,7 +55,7 @@ export async function resolveTable(project: ReadContext, name: string): Promise<
     return {
       kind: 'warehouse',
       name: target,
-      relation: quoteName(`warehouse.${target.includes('.') ? '' : 'main.'}${target}`),
+      relation: quoteName(`warehouse.main.${target}`),
     }
   }
   const inLayers = lake.filter((table) => table.split('.')[1] === name)

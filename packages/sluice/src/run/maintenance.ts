@@ -28,10 +28,10 @@ import { openWorkspace } from './workspace.ts'
  * @throws Run.Busy while a run holds the project
  */
 export function clean(context: ProjectContext, options: { readonly dryRun?: boolean } = {}): Promise<Cleaned> {
-  const { state, clock } = context
+  const { state, cache, clock } = context
   const run = newId(clock)
   const dryRun = options.dryRun ?? false
-  return withReserve(state, async () => {
+  return withReserve(cache, async () => {
     await using lease = await acquireLease(state, allPipelines(context), { clock, owner: run })
     const by = { run, fencingToken: lease.token, fence: () => lease.assertHeld(), dryRun }
     const removed = await removeUnneeded(context, dryRun)

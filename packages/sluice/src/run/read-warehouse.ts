@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { assert, sluiceError } from '../base/errors.ts'
 import { projectIndex } from '../definition/project-index.ts'
 import type { Session } from '../engines/engine.ts'
-import { quoteIdentifier, quoteName, quoteText } from '../sql/quote.ts'
+import { quoteIdentifier, quoteText } from '../sql/quote.ts'
 import type { CopiedTable } from '../warehouses/warehouse.ts'
 import type { WarehouseReading } from './api.ts'
 import type { ProjectContext } from './context.ts'
@@ -23,6 +23,7 @@ const ledger = 'sluice.load_ledger'
 export async function nameServerTables({ project }: Pick<ProjectContext, 'project'>, session: Session): Promise<void> {
   await session.run("ATTACH ':memory:' AS warehouse")
   await session.run("ATTACH ':memory:' AS warehouse_rows")
+  await session.run('CREATE SCHEMA warehouse.sluice')
   for (const table of [...projectIndex(project).loads.map(({ target }) => target), ledger])
     await putView(session, table, [`CAST(NULL AS VARCHAR) AS warehouse`], unread(table))
 }
@@ -56,18 +57,16 @@ export async function readServerTables(
       .map((table) => ({ table, mayRead, rows: 0 })),
   ]
   if (wanted.length === 0) return
+  const stop = signal === undefined ? {} : { signal }
   await using work = await openWorkspace(join(root, '.sluice')).folder('read')
-  const copied = await withWarehouse(
-    (warehouse) => {
-      assert(warehouse.copyOut !== undefined, 'a warehouse on a server copies its tables out')
-      return warehouse.copyOut(wanted, { folder: work.folder, limitBytes })
-    },
-    signal === undefined ? {} : { signal },
-  )
+  const copied = await withWarehouse((warehouse) => {
+    assert(warehouse.copyOut !== undefined, 'a warehouse on a server copies its tables out')
+    return warehouse.copyOut(wanted, { folder: work.folder, limitBytes, ...stop })
+  }, stop)
   for (const [index, { table }] of wanted.entries()) await put(session, table, copied[index])
 }
 
-/** The table that a name means, in lower case: `warehouse.t`, `warehouse.main.t`, `warehouse.<schema>.t`, `sluice.loads`. */
+/** The table that a name means, in lower case: `warehouse.t`, `warehouse.main.t`, `warehouse.sluice.load_ledger`, `sluice.loads`. */
 function tableOf({ catalog, schema, name }: WarehouseReading['relations'][number]): string | undefined {
   const [c, s, n] = [catalog, schema, name].map((part) => part.toLowerCase()) as [string, string, string]
   if (c === 'warehouse') return s === 'main' || s === '' ? n : `${s}.${n}`
@@ -121,12 +120,10 @@ function unread(table: string): string {
 
 async function putView(session: Session, table: string, columns: readonly string[], from: string): Promise<void> {
   const view = viewOf(table)
-  const [schema] = table.split('.')
-  if (table.includes('.')) await session.run(`CREATE SCHEMA IF NOT EXISTS warehouse.${quoteIdentifier(schema!)}`)
   await session.run(`CREATE OR REPLACE VIEW ${view} AS SELECT ${columns.join(', ')} FROM ${from}`)
   if (table === ledger) await session.run(`CREATE OR REPLACE VIEW sluice.loads AS SELECT * FROM ${view}`)
 }
 
 function viewOf(table: string): string {
-  return table.includes('.') ? `warehouse.${quoteName(table)}` : `warehouse.main.${quoteIdentifier(table)}`
+  return `warehouse.${table === ledger ? ledger : `main.${quoteIdentifier(table)}`}`
 }

@@ -6,19 +6,19 @@ const reserveBytes = 1 << 20
 
 const path = 'reserve'
 
-/** Holds it, unless it is held already or cannot be: then the next run does. @example await holdReserve(state) */
-export async function holdReserve(state: Storage): Promise<void> {
+/** Holds it, unless it is held already or cannot be: then the next run does. @example await holdReserve(cache) */
+export async function holdReserve(cache: Storage): Promise<void> {
   // What is wrong with the disk is said by whatever needs it.
-  const held = await state.stat(path).catch(() => undefined)
-  if (held === undefined) await state.write(path, new Uint8Array(reserveBytes)).catch(() => undefined)
+  const held = await cache.stat(path).catch(() => undefined)
+  if (held === undefined) await cache.write(path, new Uint8Array(reserveBytes)).catch(() => undefined)
 }
 
-/** Gives it up for the time of some work. @example await withReserve(state, async () => clean(context)) */
-export async function withReserve<T>(state: Storage, work: () => Promise<T>): Promise<T> {
-  await state.remove(path)
+/** Gives it up for the time of some work. @example await withReserve(cache, async () => clean(context)) */
+export async function withReserve<T>(cache: Storage, work: () => Promise<T>): Promise<T> {
+  await cache.remove(path)
   try {
     return await work()
   } finally {
-    await holdReserve(state)
+    await holdReserve(cache)
   }
 }

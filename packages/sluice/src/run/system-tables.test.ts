@@ -93,6 +93,8 @@ test('SR-03, SR-09: sluice.extractions has a row an attempt, also of a table tha
   })
   await using project = await openProject(root)
   await using session = await project[readContext].openRead()
+  // Before the first load there are none; that is no missing table.
+  expect(await session.all('SELECT count(*)::INTEGER AS n FROM sluice.loads')).toEqual([{ n: 0 }])
   const rows = await session.all(
     `SELECT * EXCLUDE (connection, procedure, run), parameters->1->>'region' AS region FROM sluice.extractions ORDER BY "table", attempt`,
   )

@@ -170,7 +170,6 @@ export interface CopiedTable {
     /** Those that were copied. */
     readonly columns: readonly string[]
   }
-  readonly bytes: number
 }
 
 /** What a warehouse can do; core code asks this, never which warehouse it is. */
@@ -206,7 +205,7 @@ export interface Warehouse extends AsyncDisposable {
    */
   copyOut?(
     tables: readonly TableToCopy[],
-    to: { readonly folder: string; readonly limitBytes: number },
+    to: { readonly folder: string; readonly limitBytes: number; readonly signal?: AbortSignal },
   ): Promise<readonly (CopiedTable | undefined)[]>
   /** Reads: parameters only as values. */
   query(sql: string, params?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { readContext } from '../../src/run/api.ts'
 import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
+import { testedMajor } from '../servers/postgres.ts'
 import { cursorOf, fold, lakeOf, logOf, runProject, watchProject } from './project.ts'
 import { client, confirmed, expectEqual, name, server, shop, sql, unpublished } from './shop.ts'
 
@@ -69,7 +70,9 @@ test('CD-14, CD-27, CD-28: what is missing on the server is found, told and made
   expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
   await control(root, (log) => log.resnapshot())
   expect((await runProject(root)).errors).toEqual([])
-  await sql(`ALTER PUBLICATION ${name()} SET TABLE t, parts, keyless (v)`)
+  // Column lists, from 15 on.
+  const without = testedMajor < 15 ? 'DROP TABLE keyless; ADD TABLE keyless' : 'SET TABLE t, parts, keyless (v)'
+  for (const one of without.split('; ')) await sql(`ALTER PUBLICATION ${name()} ${one}`)
   expect((await runProject(root)).errors).toMatchObject([{ name: 'Source.PublicationChanged' }])
 
   const dropped = await control(root, (log) => log.drop({ apply: true }))
@@ -257,7 +260,7 @@ test('CD-28: a publication that was dropped and made again, or a table that was 
   expect(await failing(root)).toEqual([])
 })
 
-test.each(['ALL TABLES', 'TABLES IN SCHEMA public'])(
+test.each(testedMajor < 15 ? ['ALL TABLES'] : ['ALL TABLES', 'TABLES IN SCHEMA public'])(
   'CD-28: FOR %s: what changes between is reported, too',
   async (what) => {
     const root = await unpublished(['public.t'], [t, rows])

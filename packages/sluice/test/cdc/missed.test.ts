@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { CdcControl } from '../../src/run/cdc/api.ts'
 import { openProject } from '../../src/run/project.ts'
+import { testedMajor } from '../servers/postgres.ts'
 import { cursorOf, runProject } from './project.ts'
 import { expectEqual, name, shop, sql, unpublished } from './shop.ts'
 
@@ -213,7 +214,7 @@ test('rows of which no change is ever sent are named: partitions that are unlogg
     ],
   )
   await sql(
-    `CREATE PUBLICATION ${name()} FOR TABLE u, f, ONLY parent, few WHERE (id < 3) WITH (publish_via_partition_root = true)`,
+    `CREATE PUBLICATION ${name()} FOR TABLE u, f, ONLY parent, few${testedMajor >= 15 ? ' WHERE (id < 3)' : ''} WITH (publish_via_partition_root = true)`,
   )
   const refused = async () => {
     const { errors, events } = await runProject(root)
@@ -226,7 +227,7 @@ test('rows of which no change is ever sent are named: partitions that are unlogg
       expect.stringMatching(/sends no changes of public.v: it is a view/),
     ],
     warnings: [
-      'public.few: only rows where (id < 3) are published',
+      ...(testedMajor >= 15 ? ['public.few: only rows where (id < 3) are published'] : []),
       expect.stringMatching(/^public.parent: rows of tables that inherit from it \(public.child\)/),
     ],
   })

@@ -29,6 +29,11 @@ afterEach(async () => {
   for (const root of roots.splice(0)) rmSync(root, { recursive: true })
 })
 
+/** Connects again, to a server that was started again. */
+export async function reconnect(): Promise<void> {
+  client = await server.superuserClient(`shop_${number - 1}`)
+}
+
 /** Runs statements. */
 export async function sql(...statements: readonly string[]): Promise<void> {
   for (const statement of statements) await client.query(statement)

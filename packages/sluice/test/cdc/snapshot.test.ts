@@ -15,7 +15,7 @@ import { transactionAssembler } from '../../src/sources/cdc/transactions.ts'
 import { pgoutputDecoder } from '../../src/sources/cdc/wire/pgoutput.ts'
 import { createSlot, identifyServer, openStream, replicationClient } from '../../src/sources/cdc/wire/stream.ts'
 import { quoteText } from '../../src/sql/quote.ts'
-import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { type PostgresServer, startPostgres, testedMajor } from '../servers/postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-snapshot-'))
 const never = new AbortController().signal
@@ -160,7 +160,7 @@ test('CD-24: rows copied while others are written, and the stream after them, ar
 })
 
 const hardValues = `
-  (1, 'NaN', 'infinity', '-infinity', 'infinity', '4713-01-01 BC', '24:00', 'happy', ARRAY['a', NULL, 'b"\\'], ROW(1, E'x\\ty'), '[1,5)', 'Infinity', E'\\\\x00ff', true, 'ab', '10.0.0.1', '{"a": 1.10}', '1 mon -2 days', E'\\b\\f\\n\\r\\t\\v\\\\ "\\u0001\\u007f é 😀', '12.34', 5),
+  (1, 'NaN', 'infinity', '-infinity', 'infinity', '4713-01-01 BC', '24:00', 'happy', ARRAY['a', NULL, 'b"\\'], ROW(1, E'x\\ty'), '[1,5)', 'Infinity', E'\\\\x00ff', true, 'ab', '10.0.0.1', '{"a": 1.10}', '1 mon -2 days', E'\\b\\f\\n\\r\\t\\x0b\\\\ "\\u0001\\u007f é 😀', '12.34', 5),
   (2, repeat('9', 1000)::numeric, '294276-12-31 23:59:59.999999+00', '4713-01-01 BC', '0044-03-15 BC', 'infinity', '00:00:00.000001', 'sad', '{}', NULL, 'empty', '-0', '', false, '', '::1', 'null', '-178000000 years', '\\N', '-92233720368547758.08', NULL),
   (3, '0.000', '2024-02-29 23:59:59.123456+05:30', '2024-02-29 23:59:59.1', NULL, NULL, NULL, NULL, '{{1,2},{3,4}}', ROW(NULL, '')::pair, '(,)', '0.1', NULL, NULL, NULL, NULL, '"\\u0000"'::json, NULL, '', NULL, 7)`
 
@@ -202,47 +202,50 @@ test('CD-18, CD-19: every value is copied as it is streamed, and is the text tha
   expect(JSON.parse(images('S')[1]![1]!)).toMatchObject({ n: '9'.repeat(1000), txt: '\\N', f: '-0', s: null })
 })
 
-test('CD-27: partitioned tables, tables with REPLICA IDENTITY FULL, odd names, column lists and row filters', async () => {
-  await sql(
-    'CREATE SCHEMA "o.d"',
-    'CREATE TABLE "o.d"."T ""x""" ("I D" int, part int, "näme" text, PRIMARY KEY (part, "I D"))',
-    'ALTER TABLE "o.d"."T ""x""" REPLICA IDENTITY FULL',
-    'CREATE TABLE sales (id int, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)',
-    "CREATE TABLE sales_n PARTITION OF sales FOR VALUES IN ('n')",
-    "CREATE TABLE sales_s PARTITION OF sales FOR VALUES IN ('s')",
-    'CREATE TABLE few (id int PRIMARY KEY, hidden text, v text)',
-    `CREATE PUBLICATION odd FOR TABLE "o.d"."T ""x""", sales, few (id, v) WHERE (id < 3) WITH (publish_via_partition_root = true)`,
-    `INSERT INTO "o.d"."T ""x""" SELECT i, i % 2, 'n' FROM generate_series(1, 4) i`,
-    "INSERT INTO sales VALUES (1, 'n'), (2, 's')",
-    "INSERT INTO few VALUES (1, 'secret', 'a'), (3, 'secret', 'filtered')",
-  )
-  const log = await capture('odd', {
-    copied: () =>
-      sql(
-        `UPDATE "o.d"."T ""x""" SET "näme" = 'm' WHERE "I D" = 1`,
-        `UPDATE "o.d"."T ""x""" SET part = 5 WHERE "I D" = 2`,
-        "UPDATE sales SET region = 's' WHERE id = 1",
-        "UPDATE few SET v = 'b' WHERE id = 1",
-      ),
-  })
-  const keys = (table: string, op: string) =>
-    log.filter((row) => row._table === table && row._op === op).map(({ key }) => key)
-  const odd = '"o.d"."T ""x"""'
-  expect(keys(odd, 'S').sort()).toEqual([1, 2, 3, 4].map((id) => `{"part":"${id % 2}","I D":"${id}"}`).sort())
-  expect(keys(odd, 'U')).toEqual(['{"part":"1","I D":"1"}', '{"part":"5","I D":"2"}'])
-  expect(keys('public.sales', 'S').sort()).toEqual(['{"id":"1","region":"n"}', '{"id":"2","region":"s"}'])
-  const moved = log.filter(({ _table, _op }) => _table === 'public.sales' && _op !== 'S' && _op !== 'R')
-  expect(moved.map(({ _op, key, after }) => [_op, key, after])).toEqual([
-    ['D', '{"id":"1","region":"n"}', null],
-    ['I', '{"id":"1","region":"s"}', '{"id":"1","region":"s"}'],
-  ])
-  const few = log.filter(({ _table, _op }) => _table === 'public.few' && _op !== 'R')
-  expect(few.map(({ _op, after }) => [_op, after])).toEqual([
-    ['S', '{"id":"1","v":"a"}'],
-    ['U', '{"id":"1","v":"b"}'],
-  ])
-  expect(log.filter(({ _op }) => _op === 'R')).toHaveLength(3)
-})
+test.skipIf(testedMajor < 15)(
+  'CD-27: partitioned tables, tables with REPLICA IDENTITY FULL, odd names, column lists and row filters',
+  async () => {
+    await sql(
+      'CREATE SCHEMA "o.d"',
+      'CREATE TABLE "o.d"."T ""x""" ("I D" int, part int, "näme" text, PRIMARY KEY (part, "I D"))',
+      'ALTER TABLE "o.d"."T ""x""" REPLICA IDENTITY FULL',
+      'CREATE TABLE sales (id int, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)',
+      "CREATE TABLE sales_n PARTITION OF sales FOR VALUES IN ('n')",
+      "CREATE TABLE sales_s PARTITION OF sales FOR VALUES IN ('s')",
+      'CREATE TABLE few (id int PRIMARY KEY, hidden text, v text)',
+      `CREATE PUBLICATION odd FOR TABLE "o.d"."T ""x""", sales, few (id, v) WHERE (id < 3) WITH (publish_via_partition_root = true)`,
+      `INSERT INTO "o.d"."T ""x""" SELECT i, i % 2, 'n' FROM generate_series(1, 4) i`,
+      "INSERT INTO sales VALUES (1, 'n'), (2, 's')",
+      "INSERT INTO few VALUES (1, 'secret', 'a'), (3, 'secret', 'filtered')",
+    )
+    const log = await capture('odd', {
+      copied: () =>
+        sql(
+          `UPDATE "o.d"."T ""x""" SET "näme" = 'm' WHERE "I D" = 1`,
+          `UPDATE "o.d"."T ""x""" SET part = 5 WHERE "I D" = 2`,
+          "UPDATE sales SET region = 's' WHERE id = 1",
+          "UPDATE few SET v = 'b' WHERE id = 1",
+        ),
+    })
+    const keys = (table: string, op: string) =>
+      log.filter((row) => row._table === table && row._op === op).map(({ key }) => key)
+    const odd = '"o.d"."T ""x"""'
+    expect(keys(odd, 'S').sort()).toEqual([1, 2, 3, 4].map((id) => `{"part":"${id % 2}","I D":"${id}"}`).sort())
+    expect(keys(odd, 'U')).toEqual(['{"part":"1","I D":"1"}', '{"part":"5","I D":"2"}'])
+    expect(keys('public.sales', 'S').sort()).toEqual(['{"id":"1","region":"n"}', '{"id":"2","region":"s"}'])
+    const moved = log.filter(({ _table, _op }) => _table === 'public.sales' && _op !== 'S' && _op !== 'R')
+    expect(moved.map(({ _op, key, after }) => [_op, key, after])).toEqual([
+      ['D', '{"id":"1","region":"n"}', null],
+      ['I', '{"id":"1","region":"s"}', '{"id":"1","region":"s"}'],
+    ])
+    const few = log.filter(({ _table, _op }) => _table === 'public.few' && _op !== 'R')
+    expect(few.map(({ _op, after }) => [_op, after])).toEqual([
+      ['S', '{"id":"1","v":"a"}'],
+      ['U', '{"id":"1","v":"b"}'],
+    ])
+    expect(log.filter(({ _op }) => _op === 'R')).toHaveLength(3)
+  },
+)
 
 test('CD-25: a connection that is lost in the middle of a chunk is made again, and its rows are there once', async () => {
   await sql(

@@ -16,7 +16,7 @@ import {
   openStream,
   replicationClient,
 } from '../../src/sources/cdc/wire/stream.ts'
-import { type PostgresServer, startPostgres } from '../servers/postgres.ts'
+import { type PostgresServer, startPostgres, testedMajor } from '../servers/postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-stream-'))
 let server: PostgresServer
@@ -81,6 +81,11 @@ async function open(slot: string, from: Lsn, memoryBytes = 1 << 20, statusMs = 5
   })
   opened.push(stream)
   return stream
+}
+
+/** Older servers need a moment to see that a reader has gone. */
+async function freed(slot: string): Promise<void> {
+  await expect.poll(async () => (await readSlot(client, slot))?.activePid).toBeUndefined()
 }
 
 /** Reads to the server's position; answers each transaction as its list of changes. */
@@ -148,6 +153,7 @@ test('CD-02, CD-04, CD-12, CD-20: what a server sends is read as it was committe
   const first = await open('one', from)
   expect(await drain(first)).toEqual(expected)
   first.close()
+  await freed('one')
   // Nothing was acknowledged, so all of it comes again.
   const second = await open('one', from)
   expect(await drain(second)).toEqual(expected)
@@ -155,6 +161,7 @@ test('CD-02, CD-04, CD-12, CD-20: what a server sends is read as it was committe
   second.acknowledge(position)
   expect(await drain(second)).toEqual([])
   second.close()
+  await freed('one')
   const third = await open('one', position)
   expect(await drain(third)).toEqual([])
   await sql("INSERT INTO t VALUES (7, 'g', NULL)")
@@ -312,6 +319,6 @@ test('CD-05: a slot that the server gave up is told by its state, and by the str
     await sql("INSERT INTO filler SELECT repeat('x', 2000) FROM generate_series(1, 3000)", 'SELECT pg_switch_wal()')
   await sql('CHECKPOINT')
   await expect.poll(async () => (await readSlot(client, 'eight'))?.walStatus).toBe('lost')
-  expect((await readSlot(client, 'eight'))?.invalidation).toBe('wal_removed')
+  if (testedMajor >= 17) expect((await readSlot(client, 'eight'))?.invalidation).toBe('wal_removed')
   await expect(drain(await open('eight', from))).rejects.toMatchObject({ name: 'Source.SlotLost' })
 })

@@ -137,9 +137,9 @@ test('a session is not changed for those who have it next; a setting that stays 
   expect(await show()).toEqual([{ path: '"$user", public', style: 'ISO, YMD', who: 'postgres' }])
   await client.query('COMMIT')
   expect(await show()).toEqual(left)
-  await expect(beginSettled(direct, { connection: 'w', also: { work_mem: '65536' } })).rejects.toMatchObject({
+  await expect(beginSettled(direct, { connection: 'w', also: { DateStyle: 'ISO' } })).rejects.toMatchObject({
     name: 'Connection.Unsettled',
-    params: { connection: 'w', settings: 'work_mem = 65536' },
+    params: { connection: 'w', settings: 'DateStyle = ISO, MDY' },
   })
   await Promise.all([client.end(), direct.end()])
 })

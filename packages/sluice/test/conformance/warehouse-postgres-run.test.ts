@@ -105,6 +105,10 @@ test('a query over the warehouse is answered from its rows, whatever its shape',
     ['SELECT count(f) FROM warehouse.fact_sales AS f', all],
     ['SELECT count(DISTINCT fact_sales) FROM warehouse.fact_sales', all],
     ["SELECT count(DISTINCT COLUMNS(c -> c = 'id')) FROM warehouse.fact_sales", all],
+    ['SELECT count(a) FROM warehouse.fact_sales AS f(a)', all],
+    ['SELECT count(*) FROM (SELECT #1 FROM warehouse.fact_sales)', all],
+    ['SELECT id FROM warehouse.fact_sales WHERE id = 5009 LIMIT 1', 5009],
+    ['SELECT id FROM warehouse.fact_sales ORDER BY id DESC LIMIT 1', 5009],
     ['SELECT count(*) FROM sluice.loads', '2'],
     ['SELECT sum(version) FROM warehouse.sluice.load_ledger', '2'],
     ['SELECT max(id) FROM (TABLE warehouse.fact_sales)', 5009],
@@ -179,6 +183,16 @@ test('what is not brought from the server cannot be read, and too much is refuse
   await expect(warehouse.copyOut!(wanted, { folder, limitBytes: 40 })).rejects.toMatchObject({
     name: 'Query.WarehouseTooLarge',
     params: { table: 'dim_day', bytes: 40 },
+  })
+  const admin = await (await postgresServer()).superuserClient()
+  await admin
+    .query(`CREATE ROLE nobody_${schema} LOGIN PASSWORD 'p'; GRANT USAGE ON SCHEMA ${schema} TO nobody_${schema}`)
+    .finally(() => admin.end())
+  const user = { ...settings, user: `nobody_${schema}`, password: 'p' }
+  await using forbidden = await openPostgresWarehouse({ settings: user, schema, engine, clock: systemClock, folder })
+  await expect(forbidden.copyOut!(wanted, { folder, limitBytes: 1e9 })).rejects.toMatchObject({
+    name: 'Warehouse.Forbidden',
+    message: expect.stringContaining('the reading of "dim_day"'),
   })
 })
 

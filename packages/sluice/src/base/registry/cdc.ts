@@ -265,6 +265,17 @@ export const cdcErrors = {
     explanation:
       'Fault CD-08. A snapshot of a disk or of a machine that is restored brings the slot along, with the system identifier and the timeline as they were: only the position says that it is another past.',
   }),
+  'Source.FailoverUnsupported': entry<{ connection: string; version: number }>({
+    code: 'SLU3225',
+    title: 'A server has no slots that standbys take over.',
+    message: ({ connection, version }) =>
+      `The server of the connection "${connection}" is PostgreSQL ${version}, and \`failover: true\` needs 17 or later.`,
+    hint: () => `${kept} Leave \`failover\` of the source out, or upgrade the server. Then: sluice run`,
+    retry: 'terminal',
+    exit: 3,
+    explanation:
+      'Fault CD-08. On older servers a slot stays on the server that was lost: after a fail-over, compare with sluice cdc resnapshot.',
+  }),
   'Source.RowsHidden': entry<{ table: string; connection: string }>({
     code: 'SLU3290',
     title: 'Row-level security hides rows of a captured table.',

@@ -187,7 +187,7 @@ export const connectionErrors = {
   }),
   'Connection.Pooled': entry<{ connection: string; what: string }>({
     code: 'SLU3198',
-    title: 'A pooler stands between Sluice and a PostgreSQL server.',
+    title: 'A pooler is between Sluice and a PostgreSQL server.',
     message: ({ connection, what }) =>
       `The connection "${connection}" ends at a pooler, which may lend another session of the server for each transaction, and ${what}.`,
     hint: () => 'Nothing was read or written. Let the connection name the server itself. Then: sluice doctor',

@@ -3,11 +3,12 @@
  *
  * A function is called in one transaction, which is committed when the last row has been taken: it may write a log, and an error anywhere undoes all.
  * A procedure without cursors is called outside of a transaction block, since it may end transactions itself; the server commits it, or rolls it back.
+ * Behind a pooler there is no other way than a block, and a procedure that ends transactions is refused there.
  */
 import type pg from 'pg'
 import { sluiceError } from '../../base/errors.ts'
 import type { CallEnd, CallSink, Cell, ProcedureCall, ResultColumn } from '../connection.ts'
-import { guarded, type Progress, type Session } from './guard.ts'
+import { guarded, type Progress, type Session, transaction } from './guard.ts'
 import { describePortal, type Field, openPortal, readPortal, runStatement } from './portal.ts'
 import { bindArguments, callStatement, chooseRoutine, findRoutines, parseName, type Routine } from './routine.ts'
 import { canonical, columnType } from './types.ts'
@@ -36,7 +37,7 @@ export async function callRoutine(
     const inBlock = cursors || routine.kind === 'function'
     const taking: Taking = { session, sink, progress, counts: [] }
     let output: CallEnd['output'] = {}
-    if (inBlock) await client.query('BEGIN')
+    if (inBlock) await transaction(client, 'BEGIN')
     if (returnsRows(routine) && !cursors && call.output.length === 0) {
       await take(taking, portal, await openPortal(client, portal, statement))
     } else {
@@ -44,7 +45,7 @@ export async function callRoutine(
       output = await outputOf(client, result, call)
       for (const cursor of cursorsOf(result)) await take(taking, cursor, await describePortal(client, cursor))
     }
-    if (inBlock) await client.query('COMMIT')
+    if (inBlock) await transaction(client, 'COMMIT')
     return { rows: taking.counts, output }
   })
 }

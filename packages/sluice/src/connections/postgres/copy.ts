@@ -9,7 +9,7 @@ import { quoteIdentifier } from '../../sql/quote.ts'
 import type { CallEnd, CallSink, ProcedureCall, ResultColumn } from '../connection.ts'
 import { resultColumns, returnsCursors, returnsRows } from './call.ts'
 import { loadCopyStreams } from './connect.ts'
-import { guarded, type Session } from './guard.ts'
+import { guarded, type Session, transaction } from './guard.ts'
 import { describeStatement, runStatement } from './portal.ts'
 import {
   type Bound,
@@ -45,7 +45,7 @@ export async function copyRoutine(
     if (!routine.returnsSet || !returnsRows(routine) || returnsCursors(routine)) return undefined
     const bound = bindArguments(routine, call)
     const { to } = await loadCopyStreams(settings.name)
-    await client.query('BEGIN')
+    await transaction(client, 'BEGIN')
     const columns = await resultColumns(client, await describeStatement(client, callStatement(routine, bound)))
     if (columns.length > 0 && progress.sink(() => sink.columns(1, columns))) {
       for (const [index, { value }] of bound.entries())
@@ -59,11 +59,11 @@ export async function copyRoutine(
       } finally {
         await file.close()
       }
-      await client.query('COMMIT')
+      await transaction(client, 'COMMIT')
       progress.rows = rows.rowCount
       return { rows: [rows.rowCount], output: {} }
     }
-    await client.query('ROLLBACK')
+    await transaction(client, 'ROLLBACK')
     return undefined
   })
 }

@@ -3,8 +3,9 @@ import type pg from 'pg'
 import { systemClock } from '../../base/clock.ts'
 import { isSluiceError, sluiceError } from '../../base/errors.ts'
 import type { CallSink, ConnectionSettings, ProcedureCall } from '../connection.ts'
-import { dropPostgres, freshSession } from './connect.ts'
+import { dropPostgres, freshSession, isPooled } from './connect.ts'
 import { callError, sqlState } from './errors.ts'
+import { beginSettled } from './settled.ts'
 
 /** An open connection. */
 export interface Session {
@@ -20,8 +21,17 @@ export interface Progress {
 }
 
 /**
+ * Begins or ends the transaction that a part of a call needs. Behind a pooler the call is one from its beginning to its end.
+ *
+ * @example await transaction(client, 'BEGIN')
+ */
+export async function transaction(client: pg.Client, command: 'BEGIN' | 'COMMIT' | 'ROLLBACK'): Promise<void> {
+  if (!isPooled(client)) await client.query(command)
+}
+
+/**
  * Runs a call's work. When the signal aborts, the time is over, the sink throws, or the connection breaks, the connection is dropped; after an error of
- * the server's the transaction is rolled back, and the connection can be used again.
+ * the server's the transaction is rolled back, and the connection can be used again. Behind a pooler all of it is one transaction with its own settings.
  */
 export async function guarded<T>(
   { client, settings }: Session,
@@ -74,8 +84,16 @@ export async function guarded<T>(
   void systemClock.sleep(timeoutMs, over.signal).then(() => over.signal.aborted || drop('late'))
   try {
     // The server's own limit is behind ours: it ends what goes on there when nobody is left to tell.
-    await freshSession(client, timeoutMs + 1000)
-    return await work(progress)
+    const limitMs = timeoutMs + 1000
+    if (!isPooled(client)) {
+      await freshSession(client, limitMs)
+      return await work(progress)
+    }
+    const also = { statement_timeout: String(Math.round(limitMs)), client_connection_check_interval: '1s' }
+    await beginSettled(client, { connection: settings.name, also })
+    const done = await work(progress)
+    await client.query('COMMIT')
+    return done
   } catch (error) {
     client.off('notice', notice)
     // What the server said no to, and what was refused before it was asked, leaves the connection as it was.
@@ -85,6 +103,12 @@ export async function guarded<T>(
     else dropPostgres(client)
     if (refused) throw refused.error
     const { rows } = progress
+    if (isPooled(client) && sqlState(error) === '2D000')
+      throw sluiceError(
+        'Connection.Pooled',
+        { connection: settings.name, what: `${procedure} ends transactions itself` },
+        { cause: error },
+      )
     if (dropped === 'cancelled') throw sluiceError('Connection.Cancelled', { procedure, rows }, { cause: error })
     if (dropped === 'late')
       throw sluiceError(

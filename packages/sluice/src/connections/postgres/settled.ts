@@ -13,7 +13,7 @@ import { fixedSettings } from './connect.ts'
 export interface SettledOptions {
   /** The connection's name, for the error. */
   readonly connection: string
-  /** Settings beside those of every connection, as the server spells their values. */
+  /** Settings beside those of every connection, as the server spells their values, or in its own units. */
   readonly also?: Readonly<Record<string, string>>
   /** @default 'READ COMMITTED READ WRITE' */
   readonly mode?: 'READ COMMITTED READ WRITE' | 'REPEATABLE READ READ ONLY'
@@ -57,7 +57,7 @@ export async function beginSettled(client: pg.Client, options: SettledOptions): 
     `SELECT pg_catalog.pg_backend_pid() AS pid, pg_catalog.now() AS began,
        (SELECT pg_catalog.string_agg(name || ' = ' || setting, ', ' ORDER BY name)
         FROM pg_catalog.pg_settings LEFT JOIN unnest($1::text[], $2::text[]) AS s(n, v) ON n = name
-        WHERE CASE WHEN n IS NULL THEN ${leftBehind} ELSE pg_catalog.current_setting(name) <> v END) AS others`,
+        WHERE CASE WHEN n IS NULL THEN ${leftBehind} ELSE pg_catalog.current_setting(name) <> v AND setting <> v END) AS others`,
     values,
   )
   const { pid, began, others } = rows[0] as { pid: unknown; began: string; others: string | null }

@@ -52,6 +52,7 @@ test('a log has its slot and publication by its name, and limits that do not con
     publication: 'sluice_shop',
     partitionBy: 'day',
     truncate: 'apply',
+    failover: false,
     snapshot: { connections: 2, chunkPages: 8192 },
     maxBatchRows: 1_000_000,
     maxBatchBytes: 268_435_456,

@@ -30,6 +30,7 @@ export const cdc = consistent(
     publication: identifier.optional().meta({ description: 'The publication. Default: sluice_<project>_<source>' }),
     partitionBy: z.enum(['day', 'hour']).optional(),
     truncate: z.enum(['apply', 'pause']).optional(),
+    failover: z.boolean().optional().meta({ description: 'A slot that standbys take over. Default: false' }),
     snapshot: strict({
       connections: z.int().min(1).max(64).optional(),
       chunkPages: z.int().min(1).optional(),

@@ -21,6 +21,8 @@ export interface CdcSource {
   readonly partitionBy: 'day' | 'hour'
   /** A TRUNCATE deletes every row of its table, or stops the source until it is accepted. @default 'apply' */
   readonly truncate: 'apply' | 'pause'
+  /** Whether the slot is one that standbys take over (PostgreSQL 17 or later), so that the log goes on after a promotion. @default false */
+  readonly failover: boolean
   /** How the tables are copied before the first change. */
   readonly snapshot: {
     /** Connections at a time. @default 2 */

@@ -17,6 +17,7 @@ import { copySnapshot } from '../../sources/cdc/copy/snapshot.ts'
 import { type Cursor, readCursor } from '../../sources/cdc/cursor.ts'
 import { type Captured, capturedTables, tableRefusals } from '../../sources/cdc/preflight.ts'
 import { readingClient } from '../../sources/cdc/reading.ts'
+import { assertFailover, promotion } from '../../sources/cdc/server/failover.ts'
 import { cursorLeaves, type Leaf } from '../../sources/cdc/server/leaves.ts'
 import { createSlotAloud, type SlotRequest } from '../../sources/cdc/slot-wait.ts'
 import {
@@ -47,8 +48,24 @@ interface Server {
  * @throws Source.LogMissing, Source.PositionBehind, Source.SlotBusy, Source.Publication*, Source.SnapshotLost
  */
 export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> {
-  const { task, signal } = context
+  const { task } = context
   const { tables } = task.command as Extract<Command, { kind: 'resnapshot' }>
+  try {
+    return await compareOn(context, tables, { isLost: false })
+  } catch (error) {
+    // Servers before 18 do not read on where the publication was not there for a while: what the slot has is lost, and the comparison has it.
+    if (!isSluiceError(error, 'Source.SlotLost')) throw error
+    return compareOn(context, tables, { isLost: true })
+  }
+}
+
+/** @param given.isLost whether the slot was found to be so */
+function compareOn(
+  context: TaskContext,
+  tables: readonly string[] | undefined,
+  { isLost }: { readonly isLost: boolean },
+): Promise<TaskOutcome> {
+  const { task, signal } = context
   return workOnLog(context, sourceOf(context, task.table), (work) =>
     cdcSettings(context, work.source, async (settings) => {
       const client = await readingClient(settings, signal)
@@ -57,7 +74,8 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
         const captured = await capturedTables(client, work.source, work.cursor)
         const leaves = await partitionLeaves(client, captured, undefined)
         const identity = await identifyServer(walsender)
-        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables)
+        await assertFailover(client, work.source)
+        const result = await compare(work, { client, walsender, settings, identity, captured, leaves }, tables, isLost)
         return { status: 'succeeded', version: result.version, result: result as unknown as Json }
       } finally {
         dropPostgres(client)
@@ -67,11 +85,16 @@ export async function runResnapshot(context: TaskContext): Promise<TaskOutcome> 
   )
 }
 
-async function compare(work: LogWork, server: Server, asked: readonly string[] | undefined): Promise<CdcResnapshot> {
+async function compare(
+  work: LogWork,
+  server: Server,
+  asked: readonly string[] | undefined,
+  isLost: boolean,
+): Promise<CdcResnapshot> {
   const { session, source, context } = work
   const { task, emit, signal, scratch } = context
   const { settings, identity, captured, leaves } = server
-  const isHealthy = await canGoOn(work, server)
+  const isHealthy = (await canGoOn(work, server)) && !isLost
   // Behind a lost slot, nobody knows which tables have changed.
   const chosen = new Set(isHealthy ? (asked ?? source.tables) : source.tables)
   const ids = new Map(captured.tables.map(({ relation }) => [relation.table, relation.id]))
@@ -134,12 +157,16 @@ async function compare(work: LogWork, server: Server, asked: readonly string[] |
 }
 
 /** Whether the slot goes on where the cursor is. A slot that another process reads, or has made, is nobody's to replace. */
-async function canGoOn({ source, cursor, context, current }: LogWork, { client, identity }: Server): Promise<boolean> {
+async function canGoOn(
+  { source, cursor, context, current }: LogWork,
+  { client, walsender, identity }: Server,
+): Promise<boolean> {
   const slot = await readSlot(client, source.slot)
   if (slot !== undefined && !isOwnSlot(slot, await readMark(context.state, current.table), cursor))
     throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
   try {
-    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot)
+    const promoted = await promotion(walsender, source, cursor, identity)
+    assertContinuous(source.connection, { ...cursor, slot: source.slot }, identity, slot, promoted)
     return true
   } catch (error) {
     if (isSluiceError(error, 'Source.SlotBusy')) throw error
@@ -176,7 +203,7 @@ async function replaceSlot(work: LogWork, server: Server): Promise<CreatedSlot> 
   }
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const slot = await createSlotAloud(slotRequest(work, server, source.slot))
+  const slot = await createSlotAloud({ ...slotRequest(work, server, source.slot), failover: source.failover })
   crashPoint('sources.cdc.after_slot')
   return slot
 }

@@ -13,6 +13,7 @@ import { type Capture, drain, type Opened, type Until } from './drain.ts'
 import { idleBytes, lagOf, sourceLag } from './lag.ts'
 import { type Captured, capturedTables, readable, tableRefusals } from './preflight.ts'
 import { readingClient } from './reading.ts'
+import { assertFailover, keepFailover, promotion } from './server/failover.ts'
 import { type Leaf, leavesOf } from './server/leaves.ts'
 import { settledNames } from './server/names.ts'
 import { identifyServer, replicationClient } from './wire/stream.ts'
@@ -42,11 +43,14 @@ export async function openCapture(
     walsender = await replicationClient(settings, signal)
     const server = await identifyServer(walsender)
     let measure: Opened['measure']
+    await assertFailover(client, source)
     if (cursor !== undefined) {
       const slot = await readSlot(client, source.slot)
       if (slot !== undefined && !isOwnSlot(slot, mark, cursor))
         throw sluiceError('Source.SlotForeign', { slot: source.slot, connection: source.connection })
-      assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot)
+      const promoted = await promotion(walsender, source, cursor, server)
+      assertContinuous(source.connection, { ...cursor, slot: source.slot }, server, slot, promoted)
+      await keepFailover(walsender, source, slot)
       measure = async (behindSince) => {
         const lag = lagOf({
           ...{ position: cursor.position, server: server.position, slot, limits: source.lag },

@@ -16,6 +16,7 @@ const slot: SlotState = {
     plugin: 'pgoutput',
     isOfDatabase: true,
     walStatus: 'reserved',
+    isFailover: false,
     invalidation: undefined,
     confirmed: 0x1_0000_0100n,
   },
@@ -62,6 +63,20 @@ test('CD-08: a server that was put back to an earlier state is behind what was c
     /^Source.ServerBehind: .*1\/FF.*1\/100/,
   )
   expect(answer({ server: { position: 0x1_0000_0100n } })).toBe('goes on')
+})
+
+test('CD-08: a promoted standby goes on where nothing that is committed came after the promotion', () => {
+  const goesOn = (promotedAt: bigint): boolean => {
+    try {
+      assertContinuous('erp', cursor, { ...server, timeline: 2 }, slot, promotedAt)
+      return true
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'Source.ServerChanged' })
+      return false
+    }
+  }
+  expect(goesOn(0x1_0000_0100n)).toBe(true)
+  expect(goesOn(0x1_0000_00ffn)).toBe(false)
 })
 
 test('CD-08: another server, or another timeline, is told from the one that was read', () => {

@@ -13,6 +13,8 @@ export interface SlotState {
   readonly isOfDatabase: boolean
   /** The server's word: `reserved`, `extended`, `unreserved`, `lost`. */
   readonly walStatus: string
+  /** Whether standbys take it over; no server before 17 has such ones. */
+  readonly isFailover: boolean
   /** Why it cannot be read any more, where the server says (from version 17). */
   readonly invalidation: string | undefined
   /** What was acknowledged; undefined while the slot is being made. */
@@ -28,7 +30,7 @@ export interface SlotState {
 /** Asks for a slot; undefined where there is none. @example const slot = await readSlot(client, 'sluice_shop') */
 export async function readSlot(client: pg.Client, slot: string): Promise<SlotState | undefined> {
   const { rows } = await client.query<{ [column: string]: string | null }>(
-    `SELECT plugin, wal_status, to_jsonb(s) ->> 'invalidation_reason' AS invalidation, confirmed_flush_lsn AS confirmed,
+    `SELECT plugin, wal_status, to_jsonb(s) ->> 'invalidation_reason' AS invalidation, to_jsonb(s) ->> 'failover' AS failover, confirmed_flush_lsn AS confirmed,
        active_pid, database = current_database() AS own, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS kept, safe_wal_size AS safe
      FROM pg_replication_slots s WHERE slot_name = $1`,
     [slot],
@@ -40,6 +42,7 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
     plugin: row['plugin'] ?? '',
     isOfDatabase: row['own'] === 't',
     walStatus: row['wal_status'] ?? 'lost',
+    isFailover: row['failover'] === 'true',
     invalidation: row['invalidation'] ?? undefined,
     confirmed: row['confirmed'] == null ? undefined : parseLsn(row['confirmed']),
     activePid: row['active_pid'] ?? undefined,
@@ -51,6 +54,7 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
 /**
  * Refuses to go on where something may be missing.
  *
+ * @param promotedAt where the timeline of the cursor was left, where standbys take slots over: what is committed here must be before that
  * @example assertContinuous('shop', cursor, await identifyServer(walsender), await readSlot(client, cursor.slot))
  * @throws Source.ServerChanged, Source.ServerBehind, Source.SlotLost, Source.SlotAhead, Source.SlotBusy
  */
@@ -59,10 +63,12 @@ export function assertContinuous(
   cursor: Cursor,
   server: ServerIdentity,
   state: SlotState | undefined,
+  promotedAt?: Lsn,
 ): void {
   const { slot } = cursor
   const position = printLsn(cursor.position)
-  if (server.system !== cursor.system || server.timeline !== cursor.timeline) {
+  const isPromoted = promotedAt !== undefined && promotedAt >= cursor.position
+  if (server.system !== cursor.system || (server.timeline !== cursor.timeline && !isPromoted)) {
     const name = ({ system, timeline }: Pick<Cursor, 'system' | 'timeline'>): string =>
       `the server ${system}, timeline ${timeline}`
     throw sluiceError('Source.ServerChanged', { connection, expected: name(cursor), found: name(server) })

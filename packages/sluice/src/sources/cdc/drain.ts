@@ -142,7 +142,7 @@ export async function drain(opened: Opened, from: Cursor, folder: string, signal
         return { candidate: undefined, refused }
       next = {
         ...cursor,
-        ...{ slot: source.slot, publication: source.publication },
+        ...{ slot: source.slot, publication: source.publication, timeline: server.timeline },
         position,
         shapes: Object.fromEntries(log.shapes),
         effectiveAt,

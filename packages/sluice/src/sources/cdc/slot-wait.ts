@@ -15,6 +15,8 @@ export interface SlotRequest {
   readonly slot: string
   readonly connection: string
   readonly temporary?: boolean
+  /** Whether standbys take it over. @default false */
+  readonly failover?: boolean
   readonly clock: Clock
   readonly signal: AbortSignal
   /** Called while it lasts, ever less often. */
@@ -31,7 +33,7 @@ const [firstMs, lastMs] = [2000, 60_000]
  * @throws Source.StreamRefused
  */
 export async function createSlotAloud(request: SlotRequest): Promise<CreatedSlot> {
-  const { client, walsender, slot, connection, temporary, clock, signal, warn } = request
+  const { client, walsender, slot, connection, temporary = false, failover = false, clock, signal, warn } = request
   const made = new AbortController()
   // A process of the server that waits does not notice that its client has gone, and would hold the slot.
   const stop = (): void =>
@@ -42,7 +44,7 @@ export async function createSlotAloud(request: SlotRequest): Promise<CreatedSlot
   signal.addEventListener('abort', stop, { once: true })
   const telling = tell()
   try {
-    return await createSlot(walsender, slot, connection, temporary)
+    return await createSlot(walsender, slot, connection, { temporary, failover })
   } catch (error) {
     signal.throwIfAborted()
     throw error

@@ -4,67 +4,110 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
-import { sluiceError } from '../../base/errors.ts'
+import { isSluiceError, sluiceError } from '../../base/errors.ts'
+import type { ConnectionSettings } from '../../connections/connection.ts'
 import { dropPostgres, loadCopyStreams } from '../../connections/postgres/connect.ts'
-import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
-import type { CopiedTable, TableToCopy } from '../warehouse.ts'
+import { sqlState } from '../../connections/postgres/errors.ts'
+import type { EngineColumn } from '../../engines/engine.ts'
+import { quoteIdentifier } from '../../sql/quote.ts'
+import type { CopiedTable, TableToCopy, Warehouse } from '../warehouse.ts'
 import { readExpression, readType } from './dialect.ts'
+import { whyOf } from './session.ts'
+import { readCsv } from './staging.ts'
+
+/** A column with its type as the server spells it. */
+export interface FormattedColumn {
+  readonly name: string
+  readonly formatted: string
+}
+
+/** Where tables are copied from. */
+export interface CopySource {
+  /** In a transaction, so that all tables are of one moment. */
+  readonly client: pg.Client
+  readonly settings: ConnectionSettings
+  /** None of a table that is not there. */
+  readonly columnsOf: (table: string) => Promise<readonly FormattedColumn[]>
+  /** Qualified and quoted. */
+  readonly nameOf: (table: string) => string
+}
+
+type CopyTo = Parameters<NonNullable<Warehouse['copyOut']>>[1]
 
 /**
- * Copies one table into a CSV file.
+ * Copies tables into CSV files, as `Warehouse.copyOut` promises.
  *
- * @param columns The table's own, with the types that the server reports.
- * @param spare How many bytes it may be.
- * @example await copyTable(client, { table: '"mart"."t"', name: 't', columns, wanted, file, spare: 1e9 })
- * @throws Query.WarehouseTooLarge; the connection is dropped then
+ * @example await copyTables({ client, settings, columnsOf, nameOf }, [{ table: 't', mayRead: () => true }], { folder, limitBytes: 1e9 })
  */
-export async function copyTable(
-  client: pg.Client,
-  {
-    table,
-    columns,
-    wanted: { table: name, mayRead, rows },
-    folder,
-    spare,
-  }: {
-    /** Quoted. */
-    readonly table: string
-    readonly columns: readonly { readonly name: string; readonly formatted: string }[]
-    readonly wanted: TableToCopy
-    readonly folder: string
-    readonly spare: number
-  },
-): Promise<CopiedTable> {
-  const described = columns.map(({ name: column, formatted }) => ({ name: column, type: readType(formatted) }))
-  const taken = described.filter(({ name: column }) => mayRead(column))
-  if (rows === 0) return { columns: described, bytes: 0 }
-  const { to } = await loadCopyStreams('warehouse')
-  const file = join(folder, `${described.length}-${Buffer.from(name).toString('hex').slice(0, 100)}.csv`)
-  // The first column is never NULL: a line without a character would be no row.
-  const list = ['1', ...taken.map(({ name: column }) => quoteIdentifier(column))].join(', ')
-  const limit = rows === undefined ? '' : ` LIMIT ${rows}`
-  const out = client.query(to(`COPY (SELECT ${list} FROM ${table}${limit}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)`))
+export async function copyTables(
+  source: CopySource,
+  tables: readonly TableToCopy[],
+  to: CopyTo,
+): Promise<readonly (CopiedTable | undefined)[]> {
+  const copied: (CopiedTable | undefined)[] = []
   let bytes = 0
-  const counted = new Transform({
-    transform(chunk: Buffer, _, done) {
-      bytes += chunk.length
-      done(bytes > spare ? sluiceError('Query.WarehouseTooLarge', { table: name, bytes: spare }) : null, chunk)
-    },
-  })
+  for (const [index, { table, mayRead, rows }] of tables.entries()) {
+    const found = await source.columnsOf(table)
+    const columns = found.map(({ name, formatted }) => ({ name, type: readType(formatted) }))
+    if (columns.length === 0 || rows === 0) {
+      copied.push(columns.length === 0 ? undefined : { columns })
+      continue
+    }
+    const taken = columns.filter(({ name }) => mayRead(name))
+    const file = join(to.folder, `${index}.csv`)
+    // The first column is never NULL: a line without a character would be no row.
+    const list = ['1', ...taken.map(({ name }) => quoteIdentifier(name))].join(', ')
+    const select = `SELECT ${list} FROM ${source.nameOf(table)}${rows === undefined ? '' : ` LIMIT ${rows}`}`
+    const counted = new Transform({
+      transform(chunk: Buffer, _, done) {
+        bytes += chunk.length
+        const isTooMuch = bytes > to.limitBytes
+        done(isTooMuch ? sluiceError('Query.WarehouseTooLarge', { table, bytes: to.limitBytes }) : null, chunk)
+      },
+    })
+    const count = await copyRows(source, { table, select, file, counted, signal: to.signal })
+    copied.push({ columns, rows: { count, columns: taken.map(({ name }) => name), relation: relationOf(file, taken) } })
+  }
+  return copied
+}
+
+async function copyRows(
+  { client, settings }: CopySource,
+  of: {
+    readonly table: string
+    readonly select: string
+    readonly file: string
+    readonly counted: Transform
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<number> {
+  const { to } = await loadCopyStreams(settings.name)
+  const out = client.query(to(`COPY (${of.select}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)`))
   try {
-    await pipeline(out, counted, createWriteStream(file, { mode: 0o600 }))
+    await pipeline(out, of.counted, createWriteStream(of.file, { mode: 0o600 }), { signal: of.signal })
+    return out.rowCount
   } catch (error) {
     // The server would go on to send.
-    dropPostgres(client)
-    throw error
+    if (sqlState(error) === undefined) dropPostgres(client)
+    of.signal?.throwIfAborted()
+    if (isSluiceError(error)) throw error
+    const cause = { cause: error }
+    const why = whyOf(error)
+    if (sqlState(error) !== '42501')
+      throw sluiceError(
+        'Query.Failed',
+        { detail: `"${of.table}" of the PostgreSQL warehouse cannot be read: ${why}.` },
+        cause,
+      )
+    throw sluiceError('Warehouse.Forbidden', { what: `the reading of "${of.table}"`, user: settings.user, why }, cause)
   }
-  const names = taken.map((_, index) => `c${index}`)
-  const relation = `(SELECT ${['n', ...taken.map(({ name: column, type }, index) => `${readExpression(type, names[index]!)} AS ${quoteIdentifier(column)}`)].slice(taken.length === 0 ? 0 : 1).join(', ')}
-    FROM read_csv(${quoteText(file)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', max_line_size = 16777216, buffer_size = 33554432,
-      parallel = false, allow_quoted_nulls = false, columns = {${['n', ...names].map((column) => `${quoteText(column)}: 'VARCHAR'`).join(', ')}}))`
-  return {
-    columns: described,
-    rows: { relation, count: out.rowCount, columns: taken.map(({ name: column }) => column) },
-    bytes,
-  }
+}
+
+/** What stands after FROM; every text as the value that it was. */
+function relationOf(file: string, taken: readonly EngineColumn[]): string {
+  const values = taken.map(
+    ({ name, type }, index) => `${readExpression(type, `c${index}`)} AS ${quoteIdentifier(name)}`,
+  )
+  const texts = ['n', ...taken.map((_, index) => `c${index}`)]
+  return `(SELECT ${values.length === 0 ? 'n' : values.join(', ')} FROM ${readCsv(file, texts)})`
 }

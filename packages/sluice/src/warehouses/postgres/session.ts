@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import { isSluiceError, type SluiceError, sluiceError } from '../../base/errors.ts'
 import type { ConnectionSettings } from '../../connections/connection.ts'
-import { connectPostgres, packages } from '../../connections/postgres/connect.ts'
+import { connectPostgres, isPooled, loadCopyStreams } from '../../connections/postgres/connect.ts'
 import { isLost, sqlState } from '../../connections/postgres/errors.ts'
 import { beginSettled, type SettledOptions, type SettledTransaction } from '../../connections/postgres/settled.ts'
 import { quoteIdentifier } from '../../sql/quote.ts'
@@ -26,16 +26,20 @@ function double(text: string): number | string {
 const types = { getTypeParser: (oid: number) => parsers[oid] ?? ((text: string) => text) }
 
 /**
- * Opens a loader's connection. Nothing is set in its session, which a pooler may lend to others: see {@link beginLoader}.
+ * Opens a loader's connection. Settings are made in each transaction, see {@link beginLoader}: a pooler may lend the session to others.
  *
  * @throws Connection.* as the server cannot be reached
  */
 export async function openLoader(settings: ConnectionSettings, signal: AbortSignal | undefined): Promise<pg.Client> {
-  await refuseMissingDriver(settings.name)
-  return connectPostgres(settings, {
+  // The driver's other half is needed at the first row only; that it is missing is reported before anything was begun.
+  await loadCopyStreams(settings.name)
+  const client = await connectPostgres(settings, {
     applicationName: 'sluice load',
     ...(signal === undefined ? {} : { signal }),
   })
+  // Only before a session's first temporary table can it be set.
+  if (!isPooled(client)) await client.query("SET temp_buffers TO '64MB'")
+  return client
 }
 
 /**
@@ -64,16 +68,6 @@ export function beginLoader(
     client_connection_check_interval: '5s',
   }
   return beginSettled(client, { connection: name, also, mode })
-}
-
-/** The driver's other half is needed at the first row only; that it is missing is reported before anything was begun. */
-async function refuseMissingDriver(connection: string): Promise<void> {
-  try {
-    await import('pg-copy-streams')
-  } catch (error) {
-    const needed = Object.entries(packages).map(([name, version]) => `${name}@${version}`)
-    throw sluiceError('Connection.DriverMissing', { connection, packages: needed }, { cause: error })
-  }
 }
 
 /**

@@ -12,6 +12,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import type pg from 'pg'
 import { assert } from '../../base/errors.ts'
+import { loadCopyStreams } from '../../connections/postgres/connect.ts'
 import type { EngineColumn, Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteText } from '../../sql/quote.ts'
 import type { Dialect } from '../dialect.ts'
@@ -52,7 +53,7 @@ export async function postgresStaging({ lake, client, dialect, folder }: Staging
     columns: readonly string[],
     select: string,
   ): Promise<{ readonly sent: number; readonly taken: number }> => {
-    const { from } = (await import('pg-copy-streams')).default
+    const { from } = await loadCopyStreams('warehouse')
     const statement = `COPY ${table} (${columnList(columns)}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')`
     return await move(lake, { text: copySql(await lake.describe(select), select, pipe), pipe, isPipe }, () =>
       client.query(from(statement)),
@@ -85,16 +86,28 @@ export async function postgresStaging({ lake, client, dialect, folder }: Staging
     fetch: async (name, select) => {
       fetched += 1
       const file = join(own, `${name}-${fetched}.csv`)
-      const { to } = (await import('pg-copy-streams')).default
+      const { to } = await loadCopyStreams('warehouse')
       const { fields } = await client.query(`SELECT * FROM (${select}) AS s LIMIT 0`)
       const out = client.query(to(`COPY (${select}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)`))
       await pipeline(out, createWriteStream(file, { mode: 0o600 }))
-      const names = fields.map((field) => `${quoteText(field.name)}: 'VARCHAR'`)
-      return `read_csv(${quoteText(file)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', new_line = '\\n',
-        allow_quoted_nulls = false, columns = {${names.join(', ')}})`
+      return readCsv(
+        file,
+        fields.map(({ name: column }) => column),
+      )
     },
     [Symbol.asyncDispose]: () => rm(own, { recursive: true, force: true }),
   }
+}
+
+/**
+ * What stands after FROM in the engine's SQL to read the texts that COPY wrote with FORCE_QUOTE: one that is not quoted is NULL.
+ *
+ * @example readCsv('/tmp/rows.csv', ['k', 'v'])
+ */
+export function readCsv(file: string, columns: readonly string[]): string {
+  const texts = columns.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')
+  return `read_csv(${quoteText(file)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', new_line = '\\n',
+    max_line_size = 16777216, buffer_size = 33554432, allow_quoted_nulls = false, columns = {${texts}})`
 }
 
 /** The engine's statement that writes rows as PostgreSQL's COPY reads them. */

@@ -22,9 +22,9 @@ import { ledgerRows } from '../ledger.ts'
 import type { LoadSetting } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
 import { columnList } from '../statements.ts'
-import type { CopiedTable, LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
 import { blockersOf, foreignKeys, kindOf, meddlersOf } from './catalog.ts'
-import { copyTable } from './copy-out.ts'
+import { copyTables, type FormattedColumn } from './copy-out.ts'
 import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
 import { beginLoader, isContended, loadError, openLoader, sqlRunner, whyOf } from './session.ts'
 import { postgresStaging } from './staging.ts'
@@ -81,23 +81,10 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
       inTurn(() =>
         outside(
           { settings, schema, connection },
-          async (sql) => {
-            const copied: (CopiedTable | undefined)[] = []
-            let spare = to.limitBytes
-            for (const wanted of tables) {
-              const columns = await formattedColumns(sql, schema, wanted.table)
-              const parts = {
-                columns,
-                wanted,
-                spare,
-                folder: to.folder,
-                table: tableOf(schema, wanted.table).map(quoteIdentifier).join('.'),
-              }
-              const one = columns.length === 0 ? undefined : await copyTable(connection.client, parts)
-              spare -= one?.bytes ?? 0
-              copied.push(one)
-            }
-            return copied
+          (sql) => {
+            const columnsOf = (table: string) => formattedColumns(sql, schema, table)
+            const nameOf = (table: string) => tableOf(schema, table).map(quoteIdentifier).join('.')
+            return copyTables({ client: connection.client, settings, columnsOf, nameOf }, tables, to)
           },
           'REPEATABLE READ READ ONLY',
         ),
@@ -309,7 +296,7 @@ function formattedColumns(
   sql: SqlRunner,
   schema: string,
   table: string,
-): Promise<{ readonly name: string; readonly formatted: string; readonly folding: string | null }[]> {
+): Promise<(FormattedColumn & { readonly folding: string | null })[]> {
   return sql.all(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS formatted, co.collname AS folding
      FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

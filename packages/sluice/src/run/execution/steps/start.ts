@@ -48,7 +48,7 @@ export async function start(context: ProjectContext, runId: string, options: Sta
       ...(command === undefined ? {} : { command: commandText(command) }),
     }
     if (plan.tasks.some(({ action }) => action === 'run')) {
-      await holdReserve(state)
+      await holdReserve(context.cache)
       await startRun(state, own, plan)
       return { start: own, plan, lease, kind: command === undefined ? 'tasks' : 'command' }
     }

@@ -144,7 +144,7 @@ async function begin(opened: Opened, take: TakeContext): Promise<Beginning> {
   // Before the slot, so that a slot without a mark is never ours.
   await writeMark(context.state, table, { slot: source.slot })
   crashPoint('sources.cdc.before_slot')
-  const at = await createSlotAloud(slotRequest(opened, take, source.slot))
+  const at = await createSlotAloud({ ...slotRequest(opened, take, source.slot), failover: source.failover })
   crashPoint('sources.cdc.after_slot')
   const made = copyMark(source.slot, server, at.consistentPoint)
   await writeMark(context.state, table, made)

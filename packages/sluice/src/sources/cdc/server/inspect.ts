@@ -7,6 +7,7 @@ import { mib } from '../lag.ts'
 import { type Captured, capturedTables, type RowsLeftOut, rowsLeftOut } from '../preflight.ts'
 import { openTransactions } from '../slot-wait.ts'
 import { type Facts, type FoundTable, factsOf, tablesOf } from './facts.ts'
+import { failoverVersion } from './failover.ts'
 import { publicationStatements, type Statement, serverStatements, tableStatements } from './statements.ts'
 
 /** How something stands. */
@@ -43,6 +44,7 @@ export async function inspect(client: pg.Client, source: CdcSource, cursor?: Cur
     ...{ tables, captured, slot },
     findings: [
       ...serverFindings(facts, slot),
+      ...(source.failover ? [failoverFinding(facts, slot)] : []),
       publicationFinding(source, captured),
       diskFinding(source, facts),
       ...tables.flatMap((table) => tableFindings(table)),
@@ -101,6 +103,21 @@ function serverFindings(facts: Facts, slot: SlotState | undefined): readonly Fin
       : []),
     finding('max_wal_senders', freeSenders > 1, `${freeSenders} free`, `Raise max_wal_senders ${restart}.`),
   ]
+}
+
+function failoverFinding({ version }: Facts, slot: SlotState | undefined): Finding {
+  const detail =
+    version < failoverVersion
+      ? `PostgreSQL ${Math.floor(version / 10_000)} has no slots that standbys take over`
+      : slot?.isFailover === false
+        ? 'standbys do not take the slot over yet: the next run lets them'
+        : 'standbys take the slot over'
+  return finding(
+    'failover',
+    version >= failoverVersion,
+    detail,
+    'Version 17 or later is needed, or leave `failover` out.',
+  )
 }
 
 /** What an unread slot may fill: as much as the server lets it, or all of its disk. */

@@ -92,16 +92,19 @@ export async function identifyServer(client: pg.Client): Promise<ServerIdentity>
 /**
  * Creates a slot, and exports the state of the database at its point. The connection must do nothing else while the snapshot is used.
  *
- * @param temporary gone with the connection: for a look at the state at a position
+ * @param given.temporary gone with the connection: for a look at the state at a position
+ * @param given.failover whether standbys take it over; from version 17
  * @throws Source.StreamRefused
  */
 export async function createSlot(
   client: pg.Client,
   slot: string,
   connection: string,
-  temporary = false,
+  { temporary = false, failover = false }: { readonly temporary?: boolean; readonly failover?: boolean } = {},
 ): Promise<CreatedSlot> {
-  const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput EXPORT_SNAPSHOT`
+  // Older servers do not know options in brackets.
+  const options = failover ? `(SNAPSHOT 'export', FAILOVER)` : 'EXPORT_SNAPSHOT'
+  const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput ${options}`
   try {
     const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(command)
     const { consistent_point, snapshot_name } = rows[0]!
