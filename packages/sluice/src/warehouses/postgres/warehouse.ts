@@ -209,7 +209,7 @@ function cancelOnAbort({ connection, openLake }: Loader, signal: AbortSignal | u
 
 /** The right to make a schema is asked for only where it is missing. */
 async function makeSchema(sql: SqlRunner, schema: string): Promise<void> {
-  const there = await sql.all('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])
+  const there = await sql.all('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema])
   if (there.length === 0) await sql.run(`CREATE SCHEMA ${quoteIdentifier(schema)}`)
 }
 
@@ -232,8 +232,8 @@ async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise
     // A collation that takes different texts for equal ones would fold keys and hide changes: a column of it is of another type.
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod)
        || CASE WHEN NOT co.collisdeterministic THEN ' COLLATE ' || co.collname ELSE '' END AS type
-     FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     LEFT JOIN pg_collation AS co ON co.oid = a.attcollation
+     FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [...tableOf(schema, table)],
   )
@@ -251,7 +251,7 @@ const kinds: { readonly [relkind: string]: string } = {
 
 async function kindOf(sql: SqlRunner, schema: string, table: string): Promise<string | undefined> {
   const [row] = await sql.all<{ relkind: string }>(
-    `SELECT c.relkind::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    `SELECT c.relkind::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
     [...tableOf(schema, table)],
   )
   return row === undefined ? undefined : (kinds[row.relkind] ?? `relation of the kind ${row.relkind}`)
@@ -266,12 +266,12 @@ async function blockersOf(
 ): Promise<readonly string[]> {
   const rows = await sql.all<{ blocker: string }>(
     `SELECT DISTINCT CASE v.relkind WHEN 'm' THEN 'the materialized view ' ELSE 'the view ' END || v.oid::regclass AS blocker
-     FROM pg_depend AS d
-     JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
-     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
-     JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-     JOIN pg_class AS v ON v.oid = r.ev_class AND v.oid <> c.oid
+     FROM pg_catalog.pg_depend AS d
+     JOIN pg_catalog.pg_class AS c ON d.refclassid = 'pg_catalog.pg_class'::regclass AND c.oid = d.refobjid
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+     JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+     JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.oid <> c.oid
      WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3) ORDER BY 1`,
     [...tableOf(schema, table), [...columns]],
   )
@@ -288,9 +288,9 @@ const onDeletes: { readonly [letter: string]: ForeignKey['onDelete'] } = {
 async function foreignKeys(sql: SqlRunner): Promise<readonly ForeignKey[]> {
   const rows = await sql.all<{ name: string; place: string; named: string; letter: string }>(
     `SELECT conname AS name, tn.nspname || '.' || t.relname AS place, rn.nspname || '.' || r.relname AS named, confdeltype::text AS letter
-     FROM pg_constraint AS k
-     JOIN pg_class AS t ON t.oid = k.conrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
-     JOIN pg_class AS r ON r.oid = k.confrelid JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
+     FROM pg_catalog.pg_constraint AS k
+     JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
+     JOIN pg_catalog.pg_class AS r ON r.oid = k.confrelid JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
      WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, 2`,
   )
   return rows.map(({ name, place, named, letter }) => ({
@@ -302,11 +302,11 @@ async function foreignKeys(sql: SqlRunner): Promise<readonly ForeignKey[]> {
 async function meddlersOf(sql: SqlRunner, schema: string, table: string): Promise<readonly string[]> {
   const rows = await sql.all<{ meddler: string }>(
     `WITH own AS (
-       SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),
-     parts AS (SELECT oid FROM own UNION SELECT p.relid FROM own, pg_partition_tree(own.oid) AS p)
-     SELECT DISTINCT 'the trigger ' || quote_ident(tgname) AS meddler FROM pg_trigger JOIN parts ON parts.oid = tgrelid
+       SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),
+     parts AS (SELECT oid FROM own UNION SELECT p.relid FROM own, pg_catalog.pg_partition_tree(own.oid) AS p)
+     SELECT DISTINCT 'the trigger ' || quote_ident(tgname) AS meddler FROM pg_catalog.pg_trigger JOIN parts ON parts.oid = tgrelid
        WHERE NOT tgisinternal AND tgenabled <> 'D'
-     UNION SELECT 'the rule ' || quote_ident(rulename) FROM pg_rewrite JOIN parts ON parts.oid = ev_class WHERE ev_enabled <> 'D'
+     UNION SELECT 'the rule ' || quote_ident(rulename) FROM pg_catalog.pg_rewrite JOIN parts ON parts.oid = ev_class WHERE ev_enabled <> 'D'
      ORDER BY 1`,
     [...tableOf(schema, table)],
   )
