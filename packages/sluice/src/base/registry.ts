@@ -22,6 +22,7 @@ import { qualityErrors } from './registry/quality.ts'
 import { runErrors } from './registry/run.ts'
 import { sourceErrors } from './registry/sources.ts'
 import { sqlErrors } from './registry/sql.ts'
+import { targetErrors } from './registry/targets.ts'
 import { warehouseErrors } from './registry/warehouses.ts'
 
 export type { ErrorEntry } from './registry/entry.ts'
@@ -42,6 +43,7 @@ export const registry = {
   ...runErrors,
   ...qualityErrors,
   ...warehouseErrors,
+  ...targetErrors,
   ...notificationErrors,
   ...internalErrors,
 }

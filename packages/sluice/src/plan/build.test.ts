@@ -68,6 +68,19 @@ test('the plan is the same whatever the order of the definition, and survives JS
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan)
 })
 
+test('loads wait for those that they name by foreign keys; keys that name each other order nothing', () => {
+  const names = Object.keys(retail.loads).sort()
+  const [first, second] = [names.at(-1)!, names[0]!]
+  const waveOf = (references: PlanInput['references']) => {
+    const { tasks } = buildPlan({ ...shop, ...(references === undefined ? {} : { references }) }).plan
+    return (name: string) => tasks.find(({ id }) => id === `load:${name}`)!.wave
+  }
+  const ordered = waveOf({ [second]: [first] })
+  expect(ordered(second)).toBeGreaterThan(ordered(first))
+  const round = waveOf({ [second]: [first], [first]: [second] })
+  expect(round(second)).not.toBe(round(first))
+})
+
 test('after a run nothing runs; with force everything that has an input does', () => {
   const again = decisionsOf(settled)
   expect(Object.values(again).filter((one) => one.startsWith('run'))).toEqual([])

@@ -5,7 +5,7 @@ import { suggest } from '../definition/problems/suggest.ts'
 import { changeInWords, isRisky } from './classify.ts'
 import { type Decision, decide, isApproved } from './decide.ts'
 import { type DeclaredTask, declareTasks, unknownTables, WAREHOUSE_LAYER } from './declare.ts'
-import { findCycles, mergeOrders, type Needs, waves } from './graph.ts'
+import { findCycles, leadsTo, mergeOrders, type Needs, waves } from './graph.ts'
 import { heldInWords } from './held.ts'
 import { selectTasks } from './select.ts'
 import type { Plan, PlanInput, PlanResult, PlanTask, TableState, TargetState } from './types.ts'
@@ -20,7 +20,7 @@ export function buildPlan(input: PlanInput): PlanResult {
   const declared = declareTasks(input)
   const producer = new Map(declared.flatMap(({ id, kind, table }) => (kind === 'load' ? [] : [[table, id] as const])))
   const { order, problems: layerProblems } = orderLayers(input, declared, producer)
-  const { ordered, wave, dependsOn } = orderTasks(declared, order, producer)
+  const { ordered, wave, dependsOn } = orderTasks(declared, order, producer, input.references)
   const selection = selectTasks(
     ordered.map((task) => ({ ...task, dependsOn: dependsOn.get(task.id)! })),
     input.options.select,
@@ -102,6 +102,7 @@ function orderTasks(
   declared: readonly DeclaredTask[],
   order: readonly string[],
   producer: ReadonlyMap<string, string>,
+  references: PlanInput['references'] = {},
 ): {
   readonly ordered: readonly DeclaredTask[]
   readonly wave: ReadonlyMap<string, number>
@@ -125,7 +126,8 @@ function orderTasks(
         .filter((task) => task.layer === layer)
         .map(({ id }) => [id, dependsOn.get(id)!.filter((need) => layerOf.get(need) === layer)]),
     )
-    for (const [id, n] of waves(inTurn(declared, needs))) wave.set(id, n)
+    const after = layer === WAREHOUSE_LAYER ? withReferences(needs, references) : needs
+    for (const [id, n] of waves(inTurn(declared, after))) wave.set(id, n)
   }
   const ordered = [...declared].sort(
     (a, b) => rank.get(a.layer)! - rank.get(b.layer)! || wave.get(a.id)! - wave.get(b.id)! || (a.id < b.id ? -1 : 1),
@@ -147,6 +149,17 @@ function inTurn(declared: readonly DeclaredTask[], needs: Needs): Needs {
     last.set(key, id)
   }
   return turns
+}
+
+/** Loads wait for those that they name by foreign keys, whatever becomes of them; but for keys that name each other, which order nothing. */
+function withReferences(needs: Needs, references: NonNullable<PlanInput['references']>): Needs {
+  const ordered = new Map([...needs].map(([id, own]) => [id, [...own]]))
+  for (const [target, named] of Object.entries(references))
+    for (const id of named.map((one) => `load:${one}`)) {
+      const own = ordered.get(`load:${target}`)
+      if (own !== undefined && ordered.has(id) && !leadsTo(id, `load:${target}`, ordered)) own.push(id)
+    }
+  return ordered
 }
 
 function planTask(

@@ -67,8 +67,8 @@ export function mergeOrders(
   return { order, conflict }
 }
 
-/** Whether `to` is reached from `from` by what it needs. */
-function leadsTo(from: string, to: string, needs: Needs, seen = new Set<string>()): boolean {
+/** Whether `to` is reached from `from` by what it needs. @example leadsTo('c', 'a', new Map([['c', ['b']], ['b', ['a']]])) // true */
+export function leadsTo(from: string, to: string, needs: Needs, seen = new Set<string>()): boolean {
   if (from === to) return true
   if (seen.has(from)) return false
   seen.add(from)

@@ -164,6 +164,8 @@ export interface PlanInput {
   readonly columns: { readonly [table: string]: readonly PlanColumn[] }
   readonly tables: { readonly [table: string]: TableState }
   readonly targets: { readonly [target: string]: TargetState }
+  /** Of a target the others that its foreign keys in the warehouse name: they are loaded before it. */
+  readonly references?: { readonly [target: string]: readonly string[] }
   /** By source table: what discovery found. */
   readonly intake: { readonly [table: string]: NonNullable<PlanTask['intake']> }
   readonly options: {

@@ -4,6 +4,7 @@ import type { Dialect, SqlRunner } from './dialect.ts'
 import type { FoundColumn } from './drift.ts'
 import { examineTarget } from './examine.ts'
 import { findDrift } from './fit.ts'
+import { type ForeignKey, referencesAmong } from './foreign-keys.ts'
 import { ledgerRows, targetHistory } from './ledger.ts'
 import { type LoadSetting, loadInTransaction } from './load.ts'
 import type { LoadInput, LoadResult, TargetFinding, Warehouse } from './warehouse.ts'
@@ -19,6 +20,9 @@ export interface WarehouseParts {
   readonly kindOf: (sql: SqlRunner, table: string) => Promise<string | undefined>
   /** What forbids that the types of columns are changed, in words. */
   readonly blockersOf: (sql: SqlRunner, table: string, columns: readonly string[]) => Promise<readonly string[]>
+  readonly foreignKeys: (sql: SqlRunner) => Promise<readonly ForeignKey[]>
+  /** Where a target is: schema and name, joined by a point. */
+  readonly placeOf: (target: string) => string
   /** Loads in one transaction, see {@link loadAndCommit}; rolled back on an error, and on the abort of the input's signal. */
   readonly load: (input: LoadInput) => Promise<LoadResult>
   /** Of a warehouse that no query can attach. */
@@ -38,6 +42,8 @@ export function assembleWarehouse({
   columnsOf,
   kindOf,
   blockersOf,
+  foreignKeys,
+  placeOf,
   load,
   copyOut,
   close,
@@ -75,6 +81,7 @@ export function assembleWarehouse({
         }
         return findings
       }),
+    references: (targets) => outside(async (sql) => referencesAmong(await foreignKeys(sql), targets, placeOf)),
     load,
     ledger: (filter) => outside(async (sql) => ((await hasLedger(sql)) ? ledgerRows(sql, dialect, filter) : [])),
     query: (statement, params) => outside((sql) => sql.all(statement, params)),

@@ -54,6 +54,8 @@ export interface LoadModeEntry {
   readonly rewrites: boolean
   /** Whether each load leaves the target as the version says, whatever somebody else did to it. */
   readonly repairs: (load: LoadInput['load']) => boolean
+  /** Whether it may delete rows of the target. */
+  readonly deletes: (load: LoadInput['load']) => boolean
   /** Whether it changes rows in their places. */
   readonly updates: boolean
   /** The columns that the target must have, beside those that are looked up. */

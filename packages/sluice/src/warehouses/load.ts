@@ -11,6 +11,7 @@ import { contentOf, editsBetween, leaveContent, leftContent } from './content.ts
 import type { Dialect, SqlRunner } from './dialect.ts'
 import { type FoundColumn, shapeOf } from './drift.ts'
 import { fitTarget, prepareTarget, refuseDrift, targetColumns } from './fit.ts'
+import { type ForeignKey, reachingFrom } from './foreign-keys.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory, updateShape } from './ledger.ts'
 import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseUntaken } from './load-mode.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupState } from './lookups.ts'
@@ -34,6 +35,9 @@ export interface LoadSetting {
   readonly meddlersOf: (table: string) => Promise<readonly string[]>
   /** What of the warehouse's own forbids that the types of these columns are changed, in words: views, indexes. */
   readonly blockersOf: (table: string, columns: readonly string[]) => Promise<readonly string[]>
+  /** All foreign keys of the warehouse, and where a target is: schema and name, joined by a point. */
+  readonly foreignKeys: () => Promise<readonly ForeignKey[]>
+  readonly placeOf: (target: string) => string
   /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
   readonly makeSchema: (name: string) => Promise<void>
   /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
@@ -69,6 +73,7 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   await refuseOtherRowCount(staging, input, source)
   const target = dialect.table(input.target)
   await prepareTarget(setting, input, history)
+  await refuseReaching(setting, input)
   const before = await heldRows(setting, input, history)
   const fitted = await fitTarget(setting, input, history)
   for (const table of [input.target, ...lookedUpBy(input.load)]) await setting.ready?.(table)
@@ -96,9 +101,9 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
   const result: LoadResult = {
     ...{ status: 'loaded', ...counts, total: content.rows },
     ...(edits === undefined ? {} : { edits }),
-    ...(isAgain ? { rewritten: true } : {}),
+    ...(input.rewrite === true ? { rewritten: true } : {}),
   }
-  const isWhole = isAgain || fitted.rebuilt || mode.repairs(input.load)
+  const isWhole = input.rewrite === true || fitted.rebuilt || mode.repairs(input.load)
   await leaveContent(setting, input.target, content, isWhole ? undefined : (before.known ?? edits))
   crashPoint('warehouse.load.before_ledger')
   await insertLedgerRow(sql, dialect, input, {
@@ -108,6 +113,19 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     ordinal: history.loads + 1,
   })
   return result
+}
+
+/** Rows of another table that follow a DELETE would be gone without a word: the target's own come again, those do not. */
+async function refuseReaching(
+  { foreignKeys, placeOf }: LoadSetting,
+  { target, load, rewrite }: LoadInput,
+): Promise<void> {
+  const mode: LoadModeEntry = loadModes[load.mode]
+  if (!mode.deletes(load) && rewrite !== true) return
+  const keys = reachingFrom(await foreignKeys(), placeOf(target))
+  if (keys.length === 0) return
+  const named = keys.map(({ name, table, onDelete }) => `${name} of ${table} (ON DELETE ${onDelete})`)
+  throw sluiceError('Warehouse.DeletesReach', { target, mode: load.mode, keys: named })
 }
 
 /** The target's rows before the load, and what somebody else did to them: now, and what an earlier load found. */

@@ -196,6 +196,8 @@ export interface Warehouse extends AsyncDisposable {
     targets: readonly { readonly target: string; readonly load: Load }[],
     deep: boolean,
   ): Promise<readonly TargetFinding[]>
+  /** Of each target the others that its foreign keys name: they are loaded before it. */
+  references(targets: readonly string[]): Promise<{ readonly [target: string]: readonly string[] }>
   /** Loads in one transaction, with the ledger row. */
   load(input: LoadInput): Promise<LoadResult>
   /** The newest ledger row of a target, or of a loadId. */

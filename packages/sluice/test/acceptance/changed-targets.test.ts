@@ -73,6 +73,17 @@ test('WH-13, WH-18: rows that somebody removed are reported with figures, and co
   // What comes next is added to that.
   write(root, 'inbox/a_3.csv', 'id,day\n4,20240101\n')
   expect(await run(root)).toMatchObject({ status: 'succeeded', warnings: [], totals: [4, 4] })
+  // A new version may be asked for so, too.
+  await byHand(root, 'DELETE FROM p WHERE id = 1')
+  write(root, 'inbox/a_4.csv', 'id,day\n5,20240105\n')
+  expect(await run(root, { force: true })).toMatchObject({
+    ...{ status: 'succeeded', totals: [5, 5] },
+    warnings: [
+      'p had 3 rows where its last load left 4: somebody else removed rows; this load wrote it again from the lake',
+    ],
+  })
+  write(root, 'inbox/a_5.csv', 'id,day\n6,20240106\n')
+  expect(await run(root)).toMatchObject({ status: 'succeeded', warnings: [], totals: [6, 6] })
 })
 
 test('WH-13: a target that was emptied or dropped is noticed though nothing came', async () => {
@@ -107,4 +118,24 @@ test('a plan foresees that a type cannot widen', async () => {
     ],
     [],
   ])
+})
+
+test('two targets with a key between them load in one run, the one that is named first', async () => {
+  const root = makeProject({
+    ...shop,
+    'pipelines/m/pipeline.ts': `import { files, pipeline, upsert } from 'sluice'
+export default pipeline('m', {
+  sources: { a: files('inbox/*.csv', { mode: 'append', columns: { id: 'integer', day: 'integer' } }) },
+  loads: { accounts: upsert({ from: 'stage.a', key: 'id' }), customers: upsert({ from: 'stage.a', key: 'id' }) },
+})`,
+    'pipelines/m/stage/a.sql': 'SELECT id, day FROM raw.a',
+  })
+  await byHand(root, 'CREATE TABLE customers (id INTEGER PRIMARY KEY, day INTEGER)')
+  await byHand(root, 'CREATE TABLE accounts (id INTEGER REFERENCES customers (id), day INTEGER)')
+  {
+    await using opened = await openProject(root)
+    const { layers } = (await opened.plan()).plan
+    expect(layers.at(-1)!.waves).toEqual([['load:customers'], ['load:accounts']])
+  }
+  expect(await run(root)).toMatchObject({ status: 'succeeded', totals: [2, 2] })
 })

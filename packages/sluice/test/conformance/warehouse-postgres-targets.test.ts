@@ -1,10 +1,21 @@
 /** Targets of PostgreSQL that somebody made or changed: partitioned, with triggers, rules, foreign keys, policies and collations of their own. */
 
+import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import type { Load } from '../../src/definition/types.ts'
+import { openPostgresWarehouse } from '../../src/warehouses/postgres/warehouse.ts'
 import type { Warehouse } from '../../src/warehouses/warehouse.ts'
 import { selectOf } from './select-relation.ts'
-import { columns, inputOf, rowsOf, warehouses } from './warehouses.ts'
+import {
+  columns,
+  engine,
+  freshSchema,
+  inputOf,
+  postgresServer,
+  rowsOf,
+  tickingClock,
+  warehouses,
+} from './warehouses.ts'
 
 const shape = columns({ id: 'INTEGER!', day: 'DATE!', note: 'VARCHAR' })
 const from = 'analytics.t'
@@ -137,5 +148,73 @@ describe('triggers and rules', () => {
     )
     await warehouse.query('CREATE TRIGGER shouting BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION shout()')
     expect((await warehouse.load(input(2, replace, changed))).total).toBe(9)
+  })
+})
+
+describe('what else belongs to a target', () => {
+  test('a key that deletes follow is refused before anything goes; one that may wait is checked at the end', async () => {
+    await using warehouse = await open()
+    await warehouse.query('CREATE TABLE target (id integer PRIMARY KEY, day date, note text)')
+    await warehouse.load(input(1, replace, rows))
+    await warehouse.query(
+      'CREATE TABLE fact (id integer, CONSTRAINT fact_target FOREIGN KEY (id) REFERENCES target (id) ON DELETE CASCADE)',
+    )
+    await warehouse.query('INSERT INTO fact VALUES (1), (2)')
+    for (const load of [replace, incremental, upsert])
+      await expect(warehouse.load(input(2, load, changed))).rejects.toMatchObject({
+        name: 'Warehouse.DeletesReach',
+        message: expect.stringContaining('fact_target'),
+      })
+    await warehouse.query(
+      'ALTER TABLE fact DROP CONSTRAINT fact_target, ADD CONSTRAINT fact_target FOREIGN KEY (id) REFERENCES target (id) DEFERRABLE',
+    )
+    expect((await warehouse.load(input(2, replace, changed))).total).toBe(9)
+    await expect(warehouse.load(input(3, replace, changed.slice(1)))).rejects.toMatchObject({
+      name: 'Warehouse.ForeignKey',
+    })
+    expect(await warehouse.query('SELECT count(*) AS n FROM fact')).toEqual([{ n: '2' }])
+  })
+
+  test.each(modes)('rows that a policy hides are not taken for rows that are not there: %o', async (load) => {
+    const { settings, schema } = await freshSchema()
+    const client = await (await postgresServer()).superuserClient()
+    const role = `loader_${schema}`
+    await client.query(`CREATE ROLE ${role} LOGIN PASSWORD 'p'; GRANT ALL ON SCHEMA ${schema} TO ${role}`)
+    await client.query(`GRANT CREATE ON DATABASE ${settings.database} TO ${role}`)
+    const clock = tickingClock()
+    const own = { ...settings, user: role, password: 'p' }
+    await using warehouse = await openPostgresWarehouse({ settings: own, schema, engine, clock, folder: tmpdir() })
+    await warehouse.load(input(1, load, rows))
+    await client.query(
+      `ALTER TABLE ${schema}.target ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+       CREATE POLICY few ON ${schema}.target USING (id > 4)`,
+    )
+    await expect(warehouse.load(input(2, load, secondOf(load)))).rejects.toMatchObject({
+      name: 'Warehouse.Forbidden',
+      message: expect.stringContaining('row-level security'),
+    })
+    expect((await client.query(`SELECT count(*) AS n FROM ${schema}.target`)).rows).toEqual([{ n: '8' }])
+    await client.end()
+  })
+
+  test('children by inheritance are rows of the target like all others', async () => {
+    for (const load of [replace, incremental, upsert]) {
+      await using warehouse = await open()
+      await warehouse.load(input(1, load, rows))
+      await warehouse.query('CREATE TABLE child () INHERITS (target)')
+      await warehouse.query("INSERT INTO child VALUES (10, '2026-01-01', 'by hand')")
+      const second = await warehouse.load(input(2, load, changed))
+      expect(second).toMatchObject({ edits: { left: 8, found: 9 } })
+      const [{ n }] = (await warehouse.query('SELECT count(*) AS n FROM target')) as [{ n: string }]
+      expect([second.total, n]).toEqual([9, '9'])
+    }
+  })
+
+  test('keys padded to a length are refused by name', async () => {
+    await using warehouse = await open()
+    await warehouse.query('CREATE TABLE target (id char(5), day date, note text)')
+    const texts = columns({ id: 'VARCHAR!', day: 'DATE!', note: 'VARCHAR' })
+    const padded = inputOf(1, upsert, texts, [['a', '2026-01-01', 'n']])
+    await expect(warehouse.load(padded)).rejects.toMatchObject({ name: 'Warehouse.Drift' })
   })
 })

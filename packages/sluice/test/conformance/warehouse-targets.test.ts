@@ -170,4 +170,63 @@ describe.each(warehouses)('$name', ({ name, make }) => {
     await warehouse.query(name === 'duckdb' ? 'DROP INDEX fast' : 'DROP VIEW seen')
     expect((await warehouse.load(inputOf(2, load, wider, rows))).total).toBe(3)
   })
+
+  test('foreign keys between targets say which is loaded first, and what breaks one is named', async () => {
+    await using warehouse = await (await make()).open()
+    await warehouse.query('CREATE TABLE customers (id INTEGER PRIMARY KEY, day DATE, note VARCHAR)')
+    await warehouse.query('CREATE TABLE target (id INTEGER REFERENCES customers (id), day DATE, note VARCHAR)')
+    expect(await warehouse.references(['target', 'customers'])).toEqual({ target: ['customers'] })
+    const load: Load = { mode: 'upsert', from, key: ['id'] }
+    await expect(warehouse.load(input(1, load, rows))).rejects.toMatchObject({ name: 'Warehouse.ForeignKey' })
+    await warehouse.load({ ...input(1, load, rows), loadId: 'customers 1', target: 'customers' })
+    expect((await warehouse.load(input(1, load, rows))).total).toBe(3)
+    const less = input(2, { ...load, deletes: 'absence' }, rows.slice(1))
+    const first = { ...less, loadId: 'customers 2', target: 'customers' }
+    await expect(warehouse.load(first)).rejects.toMatchObject({ name: 'Warehouse.ForeignKey' })
+  })
+
+  test('other order of columns, NOT NULL and CHECK by hand: taken, or refused by name', async () => {
+    await using warehouse = await (await make()).open()
+    await warehouse.query("CREATE TABLE target (note VARCHAR NOT NULL CHECK (note <> 'c'), day DATE, id INTEGER)")
+    const load: Load = { mode: 'incremental', from, by: 'day' }
+    await expect(warehouse.load(input(1, load, rows))).rejects.toMatchObject({ name: 'Warehouse.Refused' })
+    const missing = [[1, '2026-01-01', null as unknown as string]]
+    await expect(warehouse.load(input(1, load, missing))).rejects.toMatchObject({ name: 'Warehouse.Refused' })
+    expect((await warehouse.load(input(1, load, rows.slice(0, 2)))).total).toBe(2)
+    expect(await idsIn(warehouse)).toEqual(['1a', '2b'])
+  })
+
+  test.each([
+    ['a generated column that the load has not', 'more INTEGER GENERATED ALWAYS AS (id + 1)'],
+    ['a column with a default that the load has not', 'more INTEGER DEFAULT 7'],
+  ])('%s is refused as drift', async (_, column) => {
+    await using warehouse = await (await make()).open()
+    const stored = name === 'postgres' && column.includes('GENERATED') ? `${column} STORED` : column
+    await warehouse.query(`CREATE TABLE target (id INTEGER, day DATE, note VARCHAR, ${stored})`)
+    const load: Load = { mode: 'replace', from }
+    await expect(warehouse.load(input(1, load, rows))).rejects.toMatchObject({ name: 'Warehouse.Drift' })
+  })
+
+  test('a collation that takes different keys for one is refused as drift', async () => {
+    await using warehouse = await (await make()).open()
+    if (name === 'postgres')
+      await warehouse.query(
+        "CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+      )
+    const collation = name === 'postgres' ? 'folding' : 'NOCASE'
+    await warehouse.query(`CREATE TABLE target (id VARCHAR COLLATE ${collation}, day DATE)`)
+    const texts = columns({ id: 'VARCHAR!', day: 'DATE!' })
+    const load: Load = { mode: 'upsert', from, key: ['id'] }
+    const both = inputOf(1, load, texts, [
+      ['a', '2026-01-01'],
+      ['A', '2026-01-02'],
+    ])
+    await expect(warehouse.load(both)).rejects.toMatchObject({ name: 'Warehouse.Drift' })
+    await warehouse.query(
+      name === 'postgres'
+        ? 'ALTER TABLE target ALTER COLUMN id TYPE text'
+        : 'ALTER TABLE target ALTER COLUMN id TYPE VARCHAR',
+    )
+    expect((await warehouse.load(both)).total).toBe(2)
+  })
 })

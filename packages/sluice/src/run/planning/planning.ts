@@ -18,7 +18,7 @@ import { foreseeRefusals } from './foresee.ts'
 import { loadWitnesses } from './load-witnesses.ts'
 import type { ProjectAnalysis } from './models.ts'
 import { assertParameters, readParameters, withParameters } from './parameters.ts'
-import { targetStates } from './target-states.ts'
+import { warehouseAnswer } from './target-states.ts'
 
 /** A plan, with the problems of the analysis and of the planner together. */
 export interface Planning extends PlanResult {
@@ -42,7 +42,7 @@ export async function planProject(
   const reading = { root: context.root, ...context.reading }
   const analysis = await analyseProject(context.project, context.engine, context.cache, reading)
   const records = await newestRecords(context)
-  const [targets, intake] = await Promise.all([targetStates(context), intakes(context)])
+  const [{ targets, references }, intake] = await Promise.all([warehouseAnswer(context), intakes(context)])
   const input: PlanInput = {
     project,
     ...(Object.keys(given.values).length === 0 ? {} : { parameters: given.values }),
@@ -51,6 +51,7 @@ export async function planProject(
     ...(reading.unread === undefined ? {} : { unread: reading.unread }),
     tables: tableStates(context, records, analysis.columns),
     targets,
+    references,
     intake,
     options: {
       select: options.select ?? [],

@@ -10,9 +10,15 @@ import { acceptedInstants } from '../ledger/accepted.ts'
 
 type States = Readonly<Record<string, TargetState>>
 
-interface Kept {
-  readonly stamp: string
+/** What a plan asks of the warehouse. */
+interface Answer {
   readonly targets: States
+  /** Of a target the others that its foreign keys name. */
+  readonly references: { readonly [target: string]: readonly string[] }
+}
+
+interface Kept extends Answer {
+  readonly stamp: string
 }
 
 const path = 'cache/targets.json'
@@ -23,20 +29,7 @@ const path = 'cache/targets.json'
  * @example const { fact_sales } = await targetStates(context)
  */
 export async function targetStates(context: ProjectContext): Promise<States> {
-  const wanted = projectIndex(context.project).loads.map(({ target }) => target)
-  if (wanted.length === 0 || !(await context.warehouseExists())) return {}
-  const stamp = context.warehouseStamp()
-  const kept = await readJson<Kept>(context.cache, path)
-  const targets = stamp !== undefined && kept?.stamp === stamp ? kept.targets : await askWarehouse(context)
-  // The same before and after, so that no load came in between.
-  if (targets !== kept?.targets && stamp !== undefined && context.warehouseStamp() === stamp)
-    await context.cache.write(path, JSON.stringify({ stamp, targets } satisfies Kept)).catch(() => undefined)
-  const known = Object.entries(targets).filter(([target]) => wanted.includes(target))
-  return Object.fromEntries(
-    await Promise.all(
-      known.map(async ([target, state]) => [target, await withAccepted(context, target, state)] as const),
-    ),
-  )
+  return (await warehouseAnswer(context)).targets
 }
 
 /**
@@ -67,7 +60,29 @@ async function withAccepted(
   }
 }
 
-async function askWarehouse(context: ProjectContext): Promise<States> {
+/**
+ * The newest load of every target, and the order that foreign keys ask for.
+ *
+ * @example const { targets, references } = await warehouseAnswer(context)
+ */
+export async function warehouseAnswer(context: ProjectContext): Promise<Answer> {
+  const wanted = projectIndex(context.project).loads.map(({ target }) => target)
+  if (wanted.length === 0 || !(await context.warehouseExists())) return { targets: {}, references: {} }
+  const stamp = context.warehouseStamp()
+  const kept = await readJson<Kept>(context.cache, path)
+  const isKept = stamp !== undefined && kept?.stamp === stamp && kept.references !== undefined
+  const answer: Answer = isKept ? kept : await askWarehouse(context, wanted)
+  // The same before and after, so that no load came in between.
+  if (!isKept && stamp !== undefined && context.warehouseStamp() === stamp)
+    await context.cache.write(path, JSON.stringify({ stamp, ...answer } satisfies Kept)).catch(() => undefined)
+  const known = Object.entries(answer.targets).filter(([target]) => wanted.includes(target))
+  const targets = await Promise.all(
+    known.map(async ([target, state]) => [target, await withAccepted(context, target, state)] as const),
+  )
+  return { targets: Object.fromEntries(targets), references: answer.references }
+}
+
+async function askWarehouse(context: ProjectContext, wanted: readonly string[]): Promise<Answer> {
   return context.withWarehouse(async (warehouse) => {
     const newest: Record<string, TargetState> = {}
     // Newest first: of several loads of a version the last one says what there is.
@@ -77,6 +92,6 @@ async function askWarehouse(context: ProjectContext): Promise<States> {
     for (const { target, kind, detail } of await warehouse.examine(projectIndex(context.project).loads, false))
       if (newest[target] !== undefined)
         newest[target] = { ...newest[target], changed: { detail, isKnown: kind === 'known' } }
-    return newest
+    return { targets: newest, references: await warehouse.references(wanted) }
   })
 }

@@ -71,13 +71,15 @@ const isForced = ({ task }: TaskContext): boolean => task.forced === true
  */
 export function editsSettled(
   target: string,
-  { mode }: Pick<Load, 'mode'>,
+  load: Pick<Load, 'mode'> & { readonly deletes?: unknown },
   { status, rewritten }: Pick<LoadResult, 'status' | 'rewritten'>,
 ): string {
-  const isWhole = rewritten === true || mode === 'replace' || mode === 'upsert'
-  return status === 'loaded' && isWhole
-    ? 'this load wrote it again from the lake'
-    : `to replace it from the lake: sluice run --force --select ${target}`
+  const isUpsert = load.mode === 'upsert' && load.deletes !== 'absence'
+  if (status !== 'loaded' || !(rewritten === true || load.mode === 'replace' || load.mode === 'upsert'))
+    return `to replace it from the lake: sluice run --force --select ${target}`
+  return isUpsert
+    ? 'this load wrote the rows of its table again, and left all others'
+    : 'this load wrote it again from the lake'
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Engine, Session } from '../../engines/engine.ts'
 import { quoteIdentifier, quoteName } from '../../sql/quote.ts'
 import { assembleWarehouse, loadAndCommit } from '../assemble.ts'
 import type { FoundColumn } from '../drift.ts'
+import type { ForeignKey } from '../foreign-keys.ts'
 import type { LoadSetting } from '../load.ts'
 import { columnList } from '../statements.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
@@ -80,6 +81,8 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     // It has neither triggers nor rules.
     meddlersOf: async () => [],
     blockersOf: (table) => blockersOf(session, table),
+    foreignKeys: () => foreignKeys(session),
+    placeOf: (target) => placeOf(target).join('.'),
     ready: (table) => bindIndexes(session, table),
     makeSchema: (name) => session.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(name)}`),
   }
@@ -89,6 +92,8 @@ export function warehouseOver(session: Session, clock: Clock, closed: () => void
     columnsOf: (_, table) => columnsOf(session, table),
     kindOf: (_, table) => kindOf(session, table),
     blockersOf: (_, table) => blockersOf(session, table),
+    foreignKeys: () => foreignKeys(session),
+    placeOf: (target) => placeOf(target).join('.'),
     load: (input) => load(session, setting, input),
     async close() {
       try {
@@ -121,16 +126,28 @@ function refused(error: unknown, target: string): unknown {
   const [, code, why] =
     /(Constraint|Dependency) Error: ([^\n]+)/.exec(error instanceof Error ? error.message : '') ?? []
   if (code === undefined || why === undefined) return error
+  if (/foreign key/i.test(why)) return sluiceError('Warehouse.ForeignKey', { target, why }, { cause: error })
   return sluiceError('Warehouse.Refused', { target, code, why: why.replace(/\.$/, '') }, { cause: error })
 }
 
 async function columnsOf(session: Session, table: string): Promise<readonly FoundColumn[]> {
-  return session.all<{ name: string; type: string }>(
-    `SELECT c.column_name AS name, c.data_type AS type FROM duckdb_columns() AS c
+  const rows = await session.all<{ name: string; type: string; made: string }>(
+    `SELECT c.column_name AS name, c.data_type AS type, t.sql AS made FROM duckdb_columns() AS c
      JOIN duckdb_tables() AS t ON t.database_name = c.database_name AND t.table_oid = c.table_oid
      WHERE c.database_name = $1 AND c.schema_name = $2 AND c.table_name = $3 ORDER BY c.column_index`,
     [database, ...placeOf(table)],
   )
+  return rows.map(({ name, type, made }) => ({ name, type: `${type}${collationIn(made, name)}` }))
+}
+
+/**
+ * A collation that takes different texts for equal ones would fold keys and hide changes: a column of it is of another type. Only the statement that
+ * would make the table says it.
+ */
+function collationIn(made: string, column: string): string {
+  const names = [column, quoteIdentifier(column)].map((name) => name.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&'))
+  const found = new RegExp(`[(,] ?(?:${names.join('|')}) VARCHAR COLLATE ([^ ,)]+)`).exec(made)
+  return found === null ? '' : ` COLLATE ${found[1]}`
 }
 
 async function kindOf(session: Session, table: string): Promise<string | undefined> {
@@ -151,6 +168,16 @@ async function blockersOf(session: Session, table: string): Promise<readonly str
     [database, ...placeOf(table)],
   )
   return rows.map(({ name }) => `the index ${name}`)
+}
+
+/** It has no key that deletes follow, and none to a table of another schema. */
+async function foreignKeys(session: Session): Promise<readonly ForeignKey[]> {
+  const rows = await session.all<{ name: string; place: string; named: string }>(
+    `SELECT constraint_name AS name, schema_name || '.' || table_name AS place, schema_name || '.' || referenced_table AS named
+     FROM duckdb_constraints() WHERE database_name = $1 AND constraint_type = 'FOREIGN KEY' ORDER BY 1, 2`,
+    [database],
+  )
+  return rows.map(({ name, place, named }) => ({ name, table: place, references: named, onDelete: 'stay' }))
 }
 
 /**

@@ -14,6 +14,7 @@ import { countOf, requireColumns, sampleText } from '../statements.ts'
 export const append: LoadModeEntry = {
   rewrites: false,
   repairs: () => false,
+  deletes: () => false,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],

@@ -5,6 +5,7 @@ import { insertRows } from '../lookups.ts'
 export const replace: LoadModeEntry = {
   rewrites: true,
   repairs: () => true,
+  deletes: () => true,
   updates: false,
   columns: ({ columns }) => columns,
   companions: () => [],

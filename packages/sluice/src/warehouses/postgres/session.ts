@@ -106,6 +106,7 @@ export function loadError(error: unknown, target: string, { user }: Pick<Connect
     return sluiceError('Warehouse.Forbidden', { what: `the load of "${target}"`, user, why: whyOf(error) }, cause)
   if (isContended(error) || state === '55P03')
     return sluiceError('Warehouse.Busy', { target, why: whyOf(error) }, cause)
+  if (state === '23503') return sluiceError('Warehouse.ForeignKey', { target, why: whyOf(error) }, cause)
   return sluiceError('Warehouse.Refused', { target, code: state, why: whyOf(error) }, cause)
 }
 

@@ -23,6 +23,7 @@ import type { LoadSetting } from '../load.ts'
 import { lookedUpBy } from '../lookups.ts'
 import { columnList } from '../statements.ts'
 import type { LoadInput, LoadResult, Warehouse } from '../warehouse.ts'
+import { blockersOf, foreignKeys, kindOf, meddlersOf } from './catalog.ts'
 import { copyTables, type FormattedColumn } from './copy-out.ts'
 import { engineTypeOf, ownSchemaName, postgresDialect } from './dialect.ts'
 import { beginLoader, isContended, loadError, openLoader, sqlRunner, whyOf } from './session.ts'
@@ -72,8 +73,10 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     dialect,
     outside: (work) => inTurn(() => outside({ settings, schema, connection }, work)),
     columnsOf: (sql, table) => columnsOf(sql, schema, table),
-    kindOf: (sql, table) => kindOf(sql, schema, table),
-    blockersOf: (sql, table, columns) => blockersOf(sql, schema, table, columns),
+    kindOf: (sql, table) => kindOf(sql, tableOf(schema, table)),
+    blockersOf: (sql, table, columns) => blockersOf(sql, tableOf(schema, table), columns),
+    foreignKeys,
+    placeOf: (target) => tableOf(schema, target).join('.'),
     copyOut: (tables, to) =>
       inTurn(() =>
         outside(
@@ -157,9 +160,11 @@ async function attemptLoad(loader: Loader, input: LoadInput): Promise<LoadResult
   const setting: LoadSetting = {
     ...{ sql, dialect, staging, clock },
     columnsOf: (table) => columnsOf(sql, schema, table),
-    kindOf: (table) => kindOf(sql, schema, table),
-    meddlersOf: (table) => meddlersOf(sql, schema, table),
-    blockersOf: (table, columns) => blockersOf(sql, schema, table, columns),
+    kindOf: (table) => kindOf(sql, tableOf(schema, table)),
+    meddlersOf: (table) => meddlersOf(sql, tableOf(schema, table)),
+    blockersOf: (table, columns) => blockersOf(sql, tableOf(schema, table), columns),
+    foreignKeys: () => foreignKeys(sql),
+    placeOf: (target) => tableOf(schema, target).join('.'),
     settle: () => sql.run('SET CONSTRAINTS ALL IMMEDIATE'),
     makeSchema: (name) => makeSchema(sql, schemaOf(schema, name)),
     index: (table, columns) => makeIndex(sql, schema, table, columns),
@@ -279,70 +284,26 @@ async function makeIndex(sql: SqlRunner, schema: string, table: string, columns:
 
 async function columnsOf(sql: SqlRunner, schema: string, table: string): Promise<readonly FoundColumn[]> {
   const columns = await formattedColumns(sql, schema, table)
-  return columns.map(({ name, formatted }) => ({ name, type: engineTypeOf(formatted) }))
+  // A collation that takes different texts for equal ones would fold keys and hide changes: a column of it is of another type.
+  return columns.map(({ name, formatted, folding }) => ({
+    name,
+    type: `${engineTypeOf(formatted)}${folding === null ? '' : ` COLLATE ${folding}`}`,
+  }))
 }
 
 /** Columns with the types as the server spells them. */
-function formattedColumns(sql: SqlRunner, schema: string, table: string): Promise<FormattedColumn[]> {
-  return sql.all(
-    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS formatted
-     FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-    [...tableOf(schema, table)],
-  )
-}
-
-const kinds: { readonly [relkind: string]: string } = {
-  r: 'table',
-  p: 'table',
-  v: 'view',
-  m: 'materialized view',
-  f: 'foreign table',
-  S: 'sequence',
-}
-
-async function kindOf(sql: SqlRunner, schema: string, table: string): Promise<string | undefined> {
-  const [row] = await sql.all<{ relkind: string }>(
-    `SELECT c.relkind::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
-    [...tableOf(schema, table)],
-  )
-  return row === undefined ? undefined : (kinds[row.relkind] ?? `relation of the kind ${row.relkind}`)
-}
-
-/** Views over a column hold its type fast. */
-async function blockersOf(
+function formattedColumns(
   sql: SqlRunner,
   schema: string,
   table: string,
-  columns: readonly string[],
-): Promise<readonly string[]> {
-  const rows = await sql.all<{ blocker: string }>(
-    `SELECT DISTINCT CASE v.relkind WHEN 'm' THEN 'the materialized view ' ELSE 'the view ' END || v.oid::regclass AS blocker
-     FROM pg_depend AS d
-     JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
-     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
-     JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
-     JOIN pg_class AS v ON v.oid = r.ev_class AND v.oid <> c.oid
-     WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3) ORDER BY 1`,
-    [...tableOf(schema, table), [...columns]],
-  )
-  return rows.map(({ blocker }) => blocker)
-}
-
-/** Triggers and rules of a table and its partitions. */
-async function meddlersOf(sql: SqlRunner, schema: string, table: string): Promise<readonly string[]> {
-  const rows = await sql.all<{ meddler: string }>(
-    `WITH own AS (
-       SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2),
-     parts AS (SELECT oid FROM own UNION SELECT p.relid FROM own, pg_partition_tree(own.oid) AS p)
-     SELECT DISTINCT 'the trigger ' || quote_ident(tgname) AS meddler FROM pg_trigger JOIN parts ON parts.oid = tgrelid
-       WHERE NOT tgisinternal AND tgenabled <> 'D'
-     UNION SELECT 'the rule ' || quote_ident(rulename) FROM pg_rewrite JOIN parts ON parts.oid = ev_class WHERE ev_enabled <> 'D'
-     ORDER BY 1`,
+): Promise<(FormattedColumn & { readonly folding: string | null })[]> {
+  return sql.all(
+    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS formatted, co.collname AS folding
+     FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation AND NOT co.collisdeterministic
+     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [...tableOf(schema, table)],
   )
-  return rows.map(({ meddler }) => meddler)
 }
 
 /** Schema and name; the schema `sluice` is the one of Sluice's own tables. */

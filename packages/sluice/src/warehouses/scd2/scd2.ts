@@ -31,6 +31,7 @@ import { writeTimelines } from './write.ts'
 export const scd2: LoadModeEntry = {
   rewrites: false,
   repairs: (load) => load.mode === 'scd2' && load.snapshot !== undefined,
+  deletes: () => true,
   updates: true,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),
   companions: (input, dialect) => {
