@@ -9,6 +9,7 @@ import type { QueryOptions, QueryResult, QueryStream } from './run-query.ts'
 import type { TableName } from './tables.ts'
 import type { TableVersion } from './versions.ts'
 
+export { agedOutText } from '../run/ledger/events.ts'
 export type { CatalogEntry } from './catalog.ts'
 export type { Lineage, LineageEdge } from './lineage.ts'
 export type { TableCheck } from './quality.ts'

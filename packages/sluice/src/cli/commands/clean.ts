@@ -1,5 +1,5 @@
 /** `sluice clean` */
-import { agedOutText } from '../../run/ledger/log.ts'
+import { agedOutText } from '../../query/reads.ts'
 import type { Run } from '../command.ts'
 import { bytes, plural, visible } from '../render/text.ts'
 

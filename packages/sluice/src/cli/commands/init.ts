@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sluiceError } from '../../base/errors.ts'
 import type { Run } from '../command.ts'
+import { ownPackage, withDependencies } from '../init-dependencies.ts'
 import { visible } from '../render/text.ts'
-import { ownPackage, withDependencies } from './init-dependencies.ts'
 
 const templates = fileURLToPath(new URL('../../../templates/', import.meta.url))
 

@@ -1,6 +1,6 @@
 /** A run as plain lines, one an event: for pipes, logs and machines that people watch. */
+import { agedOutText } from '../../query/reads.ts'
 import type { RunEvent } from '../../run/ledger/events.ts'
-import { agedOutText } from '../../run/ledger/log.ts'
 import type { Channel } from '../terminal.ts'
 import { bytes, count, duration, firstLine, plural, rate, visible } from './text.ts'
 

@@ -1,8 +1,8 @@
 /** The end of a run: at most twelve lines that account for every row and say where to look next, and what failed tasks have to show. Pure. */
 import { projectIndex } from '../../definition/project-index.ts'
 import type { Project } from '../../definition/types.ts'
+import { agedOutText } from '../../query/reads.ts'
 import type { ErrorSummary } from '../../run/ledger/events.ts'
-import { agedOutText } from '../../run/ledger/log.ts'
 import type { Channel } from '../terminal.ts'
 import { equation, loadText, marks } from './run-line.ts'
 import type { RunView, TaskView } from './run-state.ts'

@@ -168,3 +168,9 @@ export function errorSummary(error: unknown): ErrorSummary {
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'SLU9001', name: 'Internal', message, retryable: false }
 }
+
+/** @example agedOutText(event) // '12 rows of raw.sales, refused 2026-01-02 to 2026-01-09, left quarantine: older than quarantineDays 90' */
+export function agedOutText({ table, rows, olderThanDays, from, to }: AgedOut): string {
+  const days = [...new Set([from.slice(0, 10), to.slice(0, 10)])]
+  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table}, refused ${days.join(' to ')}, left quarantine: older than quarantineDays ${olderThanDays}`
+}

@@ -1,5 +1,5 @@
 /** Renders kept events as a log for people: one line an event, of a run or of one of its tasks. */
-import type { AgedOut, RunEvent } from './events.ts'
+import { agedOutText, type RunEvent } from './events.ts'
 
 /**
  * The log of a run.
@@ -58,10 +58,4 @@ function loaded(event: Extract<RunEvent, { type: 'task.finished' }>): string {
   if (event.load === undefined) return ''
   const { inserted, updated, deleted, closed = 0, total } = event.load
   return `, ${inserted} inserted, ${updated} updated, ${deleted} deleted${closed === 0 ? '' : `, ${closed} closed`}, ${total} in all`
-}
-
-/** @example agedOutText(event) // '12 rows of raw.sales, refused 2026-01-02 to 2026-01-09, left quarantine: older than quarantineDays 90' */
-export function agedOutText({ table, rows, olderThanDays, from, to }: AgedOut): string {
-  const days = [...new Set([from.slice(0, 10), to.slice(0, 10)])]
-  return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${table}, refused ${days.join(' to ')}, left quarantine: older than quarantineDays ${olderThanDays}`
 }

@@ -13,7 +13,7 @@ export interface OwnPackage {
 
 /** @example ownPackage().version // '0.1.0' */
 export function ownPackage(): OwnPackage {
-  const folder = fileURLToPath(new URL('../../../', import.meta.url)).replace(/[\\/]$/, '')
+  const folder = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '')
   const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   return { name, version, folder }
 }
