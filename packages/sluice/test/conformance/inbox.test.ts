@@ -15,11 +15,20 @@ import {
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/base/json.ts'
 import { diskInbox } from '../../src/inbox/disk/inbox.ts'
 import type { Delivery, Inbox, Move, PassedOver } from '../../src/inbox/inbox.ts'
 import { matchesPattern } from '../../src/inbox/pattern.ts'
+import { bucketOf, inboxOf } from '../doubles/s3/lake.ts'
+import { startS3Server } from '../doubles/s3/server.ts'
+
+const double = await startS3Server({
+  buckets: { versioned: 'on', plain: 'off' },
+  sizes: { smallestPart: 1, largestCopy: 4 },
+})
+afterAll(() => double[Symbol.asyncDispose]())
+let places = 0
 
 /** A place that senders deliver to, and the inbox that looks at it. */
 interface Place {
@@ -51,7 +60,34 @@ function disk(): Place & { readonly root: string } {
   }
 }
 
-const implementations: readonly { readonly name: string; readonly open: () => Place }[] = [{ name: 'disk', open: disk }]
+/** A prefix of a bucket; what is over four bytes is copied in parts. */
+function bucket(name: string, identity: 'version' | 'content'): Place {
+  const prefix = `place ${++places}`
+  const at = double.buckets.get(name)!
+  const open = (): Inbox => inboxOf(bucketOf(double, name), { prefix, identity, copy: 4 })
+  const here = () => at.current().filter(({ key }) => key.startsWith(`${prefix}/`))
+  return {
+    inbox: open(),
+    again: open,
+    async deliver(path, content) {
+      at.put(`${prefix}/${path}`, Buffer.from(content), { metadata: {}, contentType: 'text/csv' })
+    },
+    content: async (path) =>
+      here()
+        .find(({ key }) => key === `${prefix}/${path}`)
+        ?.bytes.toString(),
+    paths: async () =>
+      here()
+        .map(({ key }) => key.slice(prefix.length + 1))
+        .sort(),
+  }
+}
+
+const implementations: readonly { readonly name: string; readonly open: () => Place }[] = [
+  { name: 'disk', open: disk },
+  { name: 's3 with versions', open: () => bucket('versioned', 'version') },
+  { name: 's3 without, as declared', open: () => bucket('plain', 'content') },
+]
 
 async function list(inbox: Inbox, pattern: string, passed?: (thing: PassedOver) => void): Promise<Delivery[]> {
   const found: Delivery[] = []
