@@ -7,7 +7,7 @@ import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
 import { shopDeliveries, shopProject, shopState } from '../crash/shop.ts'
 import { doubleCredentials } from '../doubles/s3/lake.ts'
-import { startS3Server } from '../doubles/s3/server.ts'
+import { type S3Fault, startS3Server } from '../doubles/s3/server.ts'
 
 Object.assign(process.env, doubleCredentials)
 const double = await startS3Server({ buckets: { shop: 'off', drop: 'on' } })
@@ -151,4 +151,19 @@ test('IN-22: while listings say things twice and not yet, every file is taken on
     double.show = (versions) => versions
   }
   expect(local(await shopState(root))).toEqual(local(state))
+})
+
+test('LK-04: a run whose requests fail in passing, one in nine of them, makes the same tables', async () => {
+  const root = allOnS3()
+  const { state } = await expected()
+  const faults: readonly S3Fault[] = ['lost', 'cut', 'throttled', 'internal', 'conflict']
+  const writes = new Set(['PutObject', 'CompleteMultipartUpload', 'CopyObject'])
+  double.fault = ({ number, operation }) => {
+    const fault = number % 9 === 0 ? faults[(number / 9) % faults.length] : undefined
+    return fault === 'conflict' && !writes.has(operation) ? 'lost' : fault
+  }
+  await run(root)
+  double.fault = undefined
+  expect(local(await shopState(root))).toEqual(local(state))
+  expect(delivered().filter((path) => path.startsWith('inbox/'))).toEqual([])
 })
