@@ -83,26 +83,26 @@ async function claimName(context: SettleContext, source: Source, folder: string)
 async function copyObject(context: SettleContext, source: Source, to: string): Promise<'done' | 'taken' | 'changed'> {
   const { bucket } = context
   for (let attempt = 1; ; attempt++) {
-    try {
-      await copyOnce(context, source, to)
-    } catch (error) {
-      const failure = failureOf(error)
-      if (
-        !['unclear', 'throttled', 'skew', 'precondition', 'conflict', 'missing'].includes(failure) ||
-        attempt === tries
-      )
-        throw classifyError(error, bucket, to)
-    }
+    // Not every store honours a condition on a copy: what is there is looked at before, and after.
     const found = await headOf(bucket, to)
     if (found !== undefined) return (await isSame(context, source, to, found)) ? 'done' : 'taken'
-    const now = await headOf(bucket, source.key)
-    if (now?.etag !== source.head.etag || now.versionId !== source.head.versionId) return 'changed'
-    if (attempt >= tries)
+    if (attempt > 1) {
+      const now = await headOf(bucket, source.key)
+      if (now?.etag !== source.head.etag || now.versionId !== source.head.versionId) return 'changed'
+    }
+    if (attempt > tries)
       throw sluiceError('Storage.ForeignWriter', {
         path: `s3://${bucket.name}/${to}`,
         why: 'a copy to it is gone at once',
       })
-    await bucket.pause(attempt)
+    try {
+      await copyOnce(context, source, to)
+    } catch (error) {
+      const failure = failureOf(error)
+      const isPassing = ['unclear', 'throttled', 'skew', 'precondition', 'conflict', 'missing'].includes(failure)
+      if (!isPassing || attempt === tries) throw classifyError(error, bucket, to)
+      await bucket.pause(attempt)
+    }
   }
 }
 
