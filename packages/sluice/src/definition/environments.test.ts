@@ -159,7 +159,7 @@ test('a lake in a bucket is reached as its environment says, as a whole; credent
   expect(problems.map(({ message }) => message)).toEqual([
     'lake must be a path below the project, without "..", or s3://bucket/path, not "s3://Shop/lake".',
     's3.endpoint must be an address such as https://s3.example.com, not "s3.example.com".',
-    's3 has a key "accessKey" that Sluice does not know. Allowed: region, endpoint, pathStyle.',
+    's3 has a key "accessKey" that Sluice does not know. Allowed: region, endpoint, pathStyle, identity.',
   ])
 })
 

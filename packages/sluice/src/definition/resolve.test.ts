@@ -48,7 +48,7 @@ loads:
   expect(problemsIn(yaml)).toMatchInlineSnapshot(`
     [
       "1:7 name must be lower-case letters, digits, _ and -, at most 63, starting with a letter, not "Retail".",
-      "6:11 sources.sales.path must be a path below the project, without "..", not "../inbox/*.csv".",
+      "6:11 sources.sales.path must be a path below the project, without "..", or s3://bucket/path, not "../inbox/*.csv".",
       "10:11 sources.sales.columns.id must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "integr". (integer)",
       "11:15 sources.sales.columns.amount must be one of text, tinyint, smallint, integer, bigint, real, float, boolean, date, timestamp, timestamptz, time, json, binary, uuid, or decimal(p,s) with 1 ≤ p ≤ 38 and 0 ≤ s ≤ p, or an object, not "decimal(50,2)".",
       "12:36 sources.sales.columns.at.zone must be an IANA zone such as Europe/London, not "Europe/Londn". (Europe/London)",

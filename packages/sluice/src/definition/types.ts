@@ -259,6 +259,11 @@ export interface S3Config {
   readonly endpoint?: string
   /** Whether the bucket is in the path, and not in the name of the host. @default true with an endpoint */
   readonly pathStyle?: boolean
+  /**
+   * What makes a delivery that one: the id of its version, which needs a bucket with versioning; or its ETag, size and time.
+   * @default 'version'
+   */
+  readonly identity?: 'version' | 'content'
 }
 
 /** `sluice.config.ts`, in full. */

@@ -22,7 +22,8 @@ export function patternParts(pattern: string): readonly string[] {
  * @example matchesPattern('inbox/a.csv', 'inbox/*.csv') // true
  */
 export function matchesPattern(path: string, pattern: string): boolean {
-  const names = path.split('/')
+  // The scheme of a path in a bucket is followed by an empty part.
+  const names = path.split('/').filter((name) => name !== '')
   return !isTemporary(names.at(-1)!) && matchesParts(names, patternParts(pattern))
 }
 

@@ -8,7 +8,6 @@ import { stateBelow, stateFolder } from '../definition/state.ts'
 import type { FilesSource, Project } from '../definition/types.ts'
 import type { DuckDbOptions } from '../engines/duckdb/engine.ts'
 import type { Engine } from '../engines/engine.ts'
-import { diskInbox } from '../inbox/disk/inbox.ts'
 import { type Lake, openLake } from '../lake/lake.ts'
 import type { CommitRecord, KnownInput } from '../lake/record.ts'
 import { type FilesContext, filesSource } from '../sources/files/source.ts'
@@ -20,6 +19,7 @@ import type { ProjectContext } from './context.ts'
 import { type Definition, loadDefinition } from './definition/cache.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
+import { projectInbox } from './inbox.ts'
 import type { IntactTables } from './intact.ts'
 import { leaseHolder } from './ledger/lease.ts'
 import { cancelRun, listRuns, type RunStart, readRun } from './ledger/ledger.ts'
@@ -98,7 +98,7 @@ async function wire(
   const below = stateBelow(config)
   const places = await openPlaces(root, config, options.operations)
   const { storage, state, stateName, cache, workspace } = places
-  const inbox = diskInbox(root)
+  const inbox = projectInbox(root, config, places.buckets)
   const warn = once(options.warn ?? ((message) => process.emitWarning(message, 'Sluice')))
   const lake: Lake = openLake(storage, clock, {
     address: places.address,

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { readContext } from '../../src/run/api.ts'
 import { openProject } from '../../src/run/project.ts'
-import { shopProject, shopState } from '../crash/shop.ts'
+import { shopDeliveries, shopProject, shopState } from '../crash/shop.ts'
 import { doubleCredentials } from '../doubles/s3/lake.ts'
-import { startS3Server } from '../doubles/s3/server.ts'
+import { type S3Fault, startS3Server } from '../doubles/s3/server.ts'
 
 Object.assign(process.env, doubleCredentials)
-const double = await startS3Server({ buckets: { shop: 'off' } })
+const double = await startS3Server({ buckets: { shop: 'off', drop: 'on' } })
 afterAll(() => double[Symbol.asyncDispose]())
 
 const s3 = `s3: { endpoint: '${double.endpoint}', region: 'us-east-1' }`
@@ -101,4 +101,69 @@ test('LK-05: two machines on one lake: one runs, the other is busy, and then goe
   expect(await run(other)).toMatchObject({ rows: { read: 0, accepted: 0 }, refusedFiles: 1 })
   expect(await versions(other)).toEqual(before)
   expect(await shopState(other)).toEqual(await shopState(root))
+})
+
+/** The project with its lake and its inbox in buckets, and everything delivered. */
+function allOnS3(): string {
+  const drop = double.buckets.get('drop')!
+  for (const [name, text] of Object.entries(shopDeliveries))
+    drop.put(`${prefix}/inbox/${name}`, Buffer.from(text), { metadata: {}, contentType: 'text/csv' })
+  return shopProject({ config: `lake: 's3://shop/${prefix}', ${s3},`, inbox: `s3://drop/${prefix}/inbox` })
+}
+
+const delivered = (): readonly string[] =>
+  double.buckets
+    .get('drop')!
+    .current()
+    .flatMap(({ key }) => (key.startsWith(`${prefix}/`) ? [key.slice(prefix.length + 1)] : []))
+
+/** As if it were on disk; the engine quotes texts with a colon. */
+const local = (state: unknown): Record<string, unknown> =>
+  JSON.parse(JSON.stringify(state).replaceAll(new RegExp(`'s3://drop/${prefix}/([^']*)'`, 'g'), '$1'))
+
+test('an inbox in a bucket: the same tables as on disk, what was taken in the archive, what was refused beside its report', async () => {
+  const root = allOnS3()
+  const { did, state } = await expected()
+  expect([await run(root), await run(root)]).toEqual(did)
+  expect(local(await shopState(root))).toEqual(local(state))
+  expect(delivered()).toEqual([
+    'archive/orders/orders_2026-01-30.csv',
+    'archive/orders/orders_2026-02-01.csv',
+    'error/orders/orders_2026-02-02.csv',
+    'error/orders/orders_2026-02-02.csv.report.json',
+    'error/orders/orders_2026-02-02.csv.report.txt',
+  ])
+})
+
+test('IN-22: while listings say things twice and not yet, every file is taken once', async () => {
+  const root = allOnS3()
+  const { state } = await expected()
+  let hidden = /01-30|02-02/
+  double.show = (versions) =>
+    versions.flatMap((one) => (one.key.includes('/inbox/') && hidden.test(one.key) ? [] : [one, one]))
+  try {
+    await run(root)
+    hidden = /02-01|02-02/
+    await run(root)
+    double.show = (versions) => versions
+    await run(root)
+  } finally {
+    double.show = (versions) => versions
+  }
+  expect(local(await shopState(root))).toEqual(local(state))
+})
+
+test('LK-04: a run whose requests fail in passing, one in nine of them, makes the same tables', async () => {
+  const root = allOnS3()
+  const { state } = await expected()
+  const faults: readonly S3Fault[] = ['lost', 'cut', 'throttled', 'internal', 'conflict']
+  const writes = new Set(['PutObject', 'CompleteMultipartUpload', 'CopyObject'])
+  double.fault = ({ number, operation }) => {
+    const fault = number % 9 === 0 ? faults[(number / 9) % faults.length] : undefined
+    return fault === 'conflict' && !writes.has(operation) ? 'lost' : fault
+  }
+  await run(root)
+  double.fault = undefined
+  expect(local(await shopState(root))).toEqual(local(state))
+  expect(delivered().filter((path) => path.startsWith('inbox/'))).toEqual([])
 })

@@ -7,10 +7,15 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { bucketOf, storageOf } from '../doubles/s3/lake.ts'
+import { startMoto } from '../doubles/s3/moto.ts'
 import { startS3Server } from '../doubles/s3/server.ts'
 
 const double = await startS3Server({ buckets: { plain: 'off', versioned: 'on' }, sizes: { smallestPart: 2 } })
-afterAll(() => double[Symbol.asyncDispose]())
+const moto = await startMoto({ storage: 'off' })
+afterAll(async () => {
+  await double[Symbol.asyncDispose]()
+  await moto?.[Symbol.asyncDispose]()
+})
 let places = 0
 
 /** Small sizes, so that each file of the suite goes in parts. */
@@ -38,6 +43,17 @@ const implementations: readonly { readonly name: string; readonly open: () => ()
       return () => storageOf(bucketOf(double, 'versioned'), { prefix, sizes: inParts })
     },
   },
+  ...(moto === undefined
+    ? []
+    : [
+        {
+          name: 's3 of moto',
+          open: () => {
+            const prefix = `a place/${++places}+`
+            return () => storageOf(bucketOf(moto, 'storage'), { prefix })
+          },
+        },
+      ]),
 ]
 
 const text = (bytes: Uint8Array | undefined): string | undefined =>

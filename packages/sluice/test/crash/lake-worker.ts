@@ -3,94 +3,22 @@
  *
  * Its data files are not Parquet inside, only at the ends: what is tested is the protocol, and a process that loads no engine starts fast.
  */
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
 import { isSluiceError } from '../../src/base/errors.ts'
-import type { ExtractionLog } from '../../src/lake/extractions.ts'
-import { type CommitInput, type Lake, openLake } from '../../src/lake/lake.ts'
-import type { CommitRecord } from '../../src/lake/record.ts'
 import { acquireLease } from '../../src/run/ledger/lease.ts'
 import { openWorkspace } from '../../src/run/workspace.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
-import { delivered, fileOf, inputOf, steps, table } from './lake-model.ts'
+import { lakeStory } from './lake-story.ts'
 
 const [root = '', mode = '', name = ''] = process.argv.slice(2)
 const storage = diskStorage(join(root, 'lake'))
 const state = diskStorage(join(root, 'state'))
-const lake = openLake(storage, systemClock)
-const workspace = openWorkspace(join(root, 'lake'))
-
-async function localFile(content: string): Promise<string> {
-  const file = join((await workspace.folder('worker')).folder, 'part-0.parquet')
-  writeFileSync(file, fileOf(content))
-  return file
-}
-
-async function input(of: Lake, options: Partial<CommitInput>, rows: readonly string[]): Promise<CommitInput> {
-  const files = []
-  for (const row of rows)
-    files.push({ localFile: await localFile(row), rows: 1, stats: {}, fields: ['a'], partition: { day: row } })
-  const [expectedParent] = [(await of.current(table))?.version ?? 0]
-  return { ...inputOf(files), expectedParent, ...options }
-}
-
-const logOf = (at: number, status: ExtractionLog['status']): ExtractionLog => ({
-  format: 1,
-  table,
-  run: `step-${at}`,
-  connection: 'erp',
-  procedure: 'dbo.usp_sales',
-  status,
-  startedAt: `2026-01-01T00:00:${String(at).padStart(2, '0')}.000Z`,
-  calls: [{}],
-  attempts: [],
-})
-
-/** Writes all files of the table together, as one that has their rows. */
-async function compact(fencingToken: number, fence: () => Promise<void>): Promise<void> {
-  const { version, files } = (await lake.current(table)) as CommitRecord
-  const names = files.map(({ partition }) => partition?.['day'])
-  const made = { localFile: await localFile(names.join('+')), rows: files.length, stats: {} }
-  const verifyFile = async () => ({ rows: files.length })
-  await lake.compact({ table, run: 'story', version, merges: [{ files, made }], fencingToken, fence, verifyFile })
-}
-
-/** The whole story: appends, a replacement with a quarantine, a rollback, a compaction, logs of extractions, garbage collected on the way. */
-async function story(): Promise<void> {
-  await using lease = await acquireLease(state, ['project'], { clock: systemClock, owner: 'worker' })
-  const fence = (): Promise<void> => lease.assertHeld()
-  const fencingToken = lease.token
-  for (const [at, step] of steps.entries()) {
-    const done = (await lake.current(table))?.version ?? 0
-    if (done > at) continue
-    const logged = at % 3 === 0
-    if (logged) await lake.writeExtraction(logOf(at, 'running'))
-    if (step.rollbackTo !== undefined) {
-      await lake.rollback({ table, version: step.rollbackTo, run: 'story', attempt: 1, fencingToken, fence })
-    } else if (step.compact === true) {
-      await compact(fencingToken, fence)
-    } else {
-      const quarantine =
-        step.refused === undefined ? [] : [{ localFile: await localFile(step.refused), rows: 1, reasons: { bad: 1 } }]
-      const { operation, rows } = step
-      const inputs = at === 0 ? delivered : []
-      const options = { operation, taskKey: `step-${at}`, run: 'story', fence, fencingToken, quarantine, inputs }
-      const made = await input(lake, options, rows)
-      const read = rows.length + quarantine.length
-      const accounting = { read, accepted: rows.length, quarantined: quarantine.length, dropped: {} }
-      await lake.commit({ ...made, accounting })
-    }
-    if (logged) await lake.writeExtraction(logOf(at, 'committed'))
-    if (step.collect === true) await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
-  }
-  await lake.collectGarbage({ retention: () => ({ versions: 2 }), graceMs: 0 })
-}
+const { lake, input, story } = lakeStory(storage, state, openWorkspace(join(root, 'lake')))
 
 /** Ten appends against whoever else appends. */
 async function race(): Promise<void> {
-  for (let i = 0; i < 10; i++)
-    await lake.commit(await input(lake, { taskKey: `${name}-${i}`, run: name }, [`${name}-${i}`]))
+  for (let i = 0; i < 10; i++) await lake.commit(await input({ taskKey: `${name}-${i}`, run: name }, [`${name}-${i}`]))
 }
 
 /** Is paused where it has not yet asked for its lease, or right after it has. */
@@ -105,7 +33,7 @@ async function paused(): Promise<void> {
     await lease.assertHeld()
     if (name === 'after') stop()
   }
-  await lake.commit(await input(lake, { taskKey: 'old', fence, fencingToken: lease.token }, ['old']))
+  await lake.commit(await input({ taskKey: 'old', fence, fencingToken: lease.token }, ['old']))
   process.stdout.write('committed\n')
 }
 

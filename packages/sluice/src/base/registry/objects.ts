@@ -1,4 +1,4 @@
-/** 456x: storage on S3. */
+/** 456x and 457x: storage and inboxes on S3. */
 import { entry } from './entry.ts'
 
 /** Errors of a bucket, of the way to it and of the right to use it. */
@@ -88,6 +88,18 @@ export const objectErrors = {
       'Nothing was decided by the listing. A lake needs a store that lists at once what was written, as S3 does; run the command again, or use another store.',
     retry: 'transient',
     exit: 3,
+  }),
+  'Storage.Unversioned': entry<{ bucket: string }>({
+    code: 'SLU4570',
+    title: 'A bucket that files are delivered to keeps no versions.',
+    message: ({ bucket }) =>
+      `Bucket "${bucket}" has no versioning, so nothing says whether an object is still the one that was read. Nothing was read or moved.`,
+    hint: () =>
+      "Turn versioning on for the bucket. Or accept an object's tag, size and time as its identity, in the configuration: s3: { identity: 'content' }",
+    retry: 'terminal',
+    exit: 2,
+    explanation:
+      'Two deliveries of one name in the same second with the same content are one by tag, size and time. Faults IN-24, IN-25.',
   }),
   'Storage.Unreachable': entry<{ path: string; detail: string }>({
     code: 'SLU4569',

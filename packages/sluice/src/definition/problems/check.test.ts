@@ -163,6 +163,22 @@ test('two sources never look for the same file; patterns have one form', () => {
   expect(problems(pipeline(wrong)).map(([name]) => name)).toEqual(['Definition.WrongValue', 'Definition.WrongValue'])
 })
 
+test('files move within their bucket, or below the project', () => {
+  const at = (path: string, more: object = {}) => problems(pipeline({ sources: { a: source(path, more) } }))
+  expect(at('s3://shop/inbox/*.csv')).toEqual([])
+  expect(at('s3://shop/*.csv')).toEqual([])
+  expect(at('s3://shop/inbox/*.csv', { archive: 's3://shop/old', error: 's3://shop/bad' })).toEqual([])
+  for (const [path, more] of [
+    ['s3://shop/inbox/*.csv', { archive: 'archive' }],
+    ['s3://shop/inbox/*.csv', { error: 's3://other/error' }],
+    ['inbox/*.csv', { archive: 's3://shop/archive' }],
+  ] as const)
+    expect(at(path, more).map(([name]) => name)).toEqual(['Definition.WrongValue'])
+  expect(at('s3://shop/inbox/*.csv', { archive: 's3://shop/inbox' }).map(([name]) => name)).toEqual([
+    'Definition.FolderLoop',
+  ])
+})
+
 test('columns: none that Sluice adds itself, no two that differ in case alone', () => {
   const raw = { sources: { a: { ...source('in/a.csv'), columns: { _file: 'text', id: 'text', ID: 'text' } } } }
   expect(problems(pipeline(raw)).map(([name]) => name)).toEqual(['Definition.WrongValue', 'Definition.WrongValue'])

@@ -1,5 +1,6 @@
 /** Folders that would feed each other: an output under an input's path (fault AW-12), and one file for two sources. */
 import { problem } from '../../base/errors.ts'
+import { isOnS3, s3Address } from '../s3.ts'
 import type { Notifier, Project } from '../types.ts'
 import type { CheckContext } from './known-names.ts'
 import { overlap } from './overlap.ts'
@@ -9,6 +10,8 @@ interface Inbox {
   readonly table: string
   readonly key: string
   readonly path: string
+  readonly archive: string | false
+  readonly error: string
   readonly file: string
 }
 
@@ -27,7 +30,9 @@ interface Output {
 export function inboxProblems(project: Project, { problems, places }: CheckContext): void {
   const inboxes: Inbox[] = project.pipelines.flatMap(({ file, layers, sources }) =>
     Object.entries(sources).flatMap(([key, source]) =>
-      source.kind === 'files' ? [{ table: `${layers[0]}.${key}`, key, path: source.path, file }] : [],
+      source.kind === 'files'
+        ? [{ table: `${layers[0]}.${key}`, key, path: source.path, archive: source.archive, error: source.error, file }]
+        : [],
     ),
   )
   const outputs = outputsOf(project)
@@ -38,6 +43,15 @@ export function inboxProblems(project: Project, { problems, places }: CheckConte
     if (shape !== undefined) {
       const params = { where: `sources.${inbox.key}.path`, expected: shape, found: `"${path}"` }
       problems.push(problem('Definition.WrongValue', params, { at }))
+    }
+    for (const folder of ['archive', 'error'] as const) {
+      const found = inbox[folder]
+      if (found === false || rootOf(found) === rootOf(path)) continue
+      const place = isOnS3(path) ? `a path in the bucket of the source, ${rootOf(path)}` : 'a path below the project'
+      const params = { where: `sources.${inbox.key}.${folder}`, expected: place, found: `"${found}"` }
+      problems.push(
+        problem('Definition.WrongValue', params, { at: places(inbox.file).at(['sources', inbox.key, folder], found) }),
+      )
     }
     for (const { purpose, folder, files } of outputs) {
       if (overlap(path, files))
@@ -50,6 +64,9 @@ export function inboxProblems(project: Project, { problems, places }: CheckConte
     }
   })
 }
+
+/** Files move within a bucket, or below the project. */
+const rootOf = (path: string): string => (isOnS3(path) ? `s3://${s3Address(path)?.bucket}` : '')
 
 /** Where Sluice puts files itself. */
 function outputsOf({ config, pipelines }: Project): readonly Output[] {

@@ -73,7 +73,9 @@ const source = z.discriminatedUnion('kind', [
   consistent(
     strict({
       kind: z.literal('files'),
-      path: belowProject.meta({ description: 'Below the project, with * and ? in its last part and ** for folders' }),
+      path: belowProjectOrOnS3.meta({
+        description: 'Below the project or in a bucket (s3://…), with * and ? in its last part and ** for folders',
+      }),
       columns: z.record(name, fileColumnInput).refine((value) => Object.keys(value).length > 0, 'at least one column'),
       format: format.optional(),
       mode: z.enum(['append', 'replace']).optional(),
@@ -96,8 +98,8 @@ const source = z.discriminatedUnion('kind', [
         keep: z.union([z.literal('none'), strict({ firstBy: name }), strict({ lastBy: name })]),
       }).optional(),
       rowCount,
-      archive: z.union([belowProject, z.literal(false)]).optional(),
-      error: belowProject.optional(),
+      archive: z.union([belowProjectOrOnS3, z.literal(false)]).optional(),
+      error: belowProjectOrOnS3.optional(),
       ready: strict({ stableSeconds: z.number().min(0).optional(), marker: text.optional() }).optional(),
       limits: strict({
         maxBytes: z.int().positive().optional(),
@@ -287,6 +289,10 @@ const settings = {
       .boolean()
       .optional()
       .meta({ description: 'The bucket is in the path, not in the name of the host. Default: true with an endpoint' }),
+    identity: z.enum(['version', 'content']).optional().meta({
+      description:
+        'What makes a delivery that one. Default: version, the id that a bucket with versioning gives; content: its ETag, size and time',
+    }),
   })
     .optional()
     .meta({ description: 'How buckets are reached, where a path begins with s3://' }),

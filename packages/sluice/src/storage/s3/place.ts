@@ -17,6 +17,7 @@ export interface ObjectHead {
   readonly sha256: string | undefined
   /** The token of its writing. */
   readonly writer: string | undefined
+  readonly metadata: Readonly<Record<string, string>>
 }
 
 /** The names under which an object says what its bytes are, and which writing it is of. */
@@ -40,6 +41,7 @@ export async function headOf(bucket: S3Bucket, key: string): Promise<ObjectHead 
     versionId: found.VersionId,
     sha256: found.Metadata?.[metadataNames.sha256],
     writer: found.Metadata?.[metadataNames.writer],
+    metadata: found.Metadata ?? {},
   }
 }
 

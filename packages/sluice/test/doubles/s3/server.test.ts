@@ -55,6 +55,8 @@ test('preconditions of writes are exact: 412 where something is, 404 for the tag
     'PreconditionFailed',
     412,
   ])
+  await s3.send(new CopyObjectCommand({ ...source, Key: 'e', IfNoneMatch: '*' }))
+  expect((await s3.send(new HeadObjectCommand({ Bucket: 'plain', Key: 'e' }))).ContentLength).toBe(1)
   const wrong = new CopyObjectCommand({ ...source, Key: 'd', CopySourceIfMatch: '"x"' })
   expect(await refusal(s3.send(wrong))).toEqual(['PreconditionFailed', 412])
 })

@@ -245,7 +245,8 @@ const operations: { readonly [name: string]: (exchange: Exchange) => Answer } = 
   },
   CopyObject: ({ request, headers, bucket, server }) => {
     const from = sourceOf(headers, server)
-    const about = headers['x-amz-metadata-directive'] === 'REPLACE' ? aboutOf(headers) : from
+    const { metadata, contentType } = from
+    const about = headers['x-amz-metadata-directive'] === 'REPLACE' ? aboutOf(headers) : { metadata, contentType }
     const version = bucket.copy(from, request.key, about, conditionsOf(headers))
     return copied('CopyObjectResult', version.etag, version.modifiedAt, versionOf(bucket, version))
   },
