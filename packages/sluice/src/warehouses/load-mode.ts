@@ -53,7 +53,7 @@ export interface LoadModeEntry {
   /** Whether it can write every row of the target anew, from the version alone. */
   readonly rewrites: boolean
   /** Whether each load leaves the target as the version says, whatever somebody else did to it. */
-  readonly repairs: (load: LoadInput['load']) => boolean
+  readonly repairs: boolean
   /** Whether it may delete rows of the target. */
   readonly deletes: (load: LoadInput['load']) => boolean
   /** Whether it changes rows in their places. */

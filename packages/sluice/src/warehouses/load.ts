@@ -103,7 +103,7 @@ export async function loadInTransaction(setting: LoadSetting, input: LoadInput):
     ...(edits === undefined ? {} : { edits }),
     ...(input.rewrite === true ? { rewritten: true } : {}),
   }
-  const isWhole = input.rewrite === true || fitted.rebuilt || mode.repairs(input.load)
+  const isWhole = input.rewrite === true || fitted.rebuilt || mode.repairs
   await leaveContent(setting, input.target, content, isWhole ? undefined : (before.known ?? edits))
   crashPoint('warehouse.load.before_ledger')
   await insertLedgerRow(sql, dialect, input, {

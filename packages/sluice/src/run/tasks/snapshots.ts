@@ -65,7 +65,7 @@ export async function snapshotsOf(
     if (allowEmpty) deliveries.push({ relation: relationOf(made), instants: instantsOf(delivered) })
   }
   const accepted = await acceptedInstants(context.state, context.task.table)
-  return { empty: [], refused, deliveries, accepted, whole: context.task.reason === 'forced' }
+  return { empty: [], refused, deliveries, accepted, whole: context.task.forced === true }
 }
 
 /**

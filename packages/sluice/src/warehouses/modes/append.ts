@@ -13,7 +13,7 @@ import { countOf, requireColumns, sampleText } from '../statements.ts'
 
 export const append: LoadModeEntry = {
   rewrites: false,
-  repairs: () => false,
+  repairs: false,
   deletes: () => false,
   updates: false,
   columns: ({ columns }) => columns,

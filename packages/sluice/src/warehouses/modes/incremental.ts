@@ -18,7 +18,7 @@ import type { LoadInput } from '../warehouse.ts'
 
 export const incremental: LoadModeEntry = {
   rewrites: true,
-  repairs: () => false,
+  repairs: false,
   deletes: () => true,
   updates: false,
   columns: ({ columns }) => columns,

@@ -4,7 +4,7 @@ import { insertRows } from '../lookups.ts'
 
 export const replace: LoadModeEntry = {
   rewrites: true,
-  repairs: () => true,
+  repairs: true,
   deletes: () => true,
   updates: false,
   columns: ({ columns }) => columns,

@@ -15,7 +15,7 @@ import type { LoadColumn, LoadInput } from '../warehouse.ts'
 
 export const upsert: LoadModeEntry = {
   rewrites: false,
-  repairs: () => true,
+  repairs: true,
   deletes: (load) => load.mode === 'upsert' && load.deletes !== undefined,
   updates: true,
   columns: targetColumns,

@@ -30,7 +30,7 @@ import { writeTimelines } from './write.ts'
 
 export const scd2: LoadModeEntry = {
   rewrites: false,
-  repairs: (load) => load.mode === 'scd2' && load.snapshot !== undefined,
+  repairs: false,
   deletes: () => true,
   updates: true,
   columns: (input, dialect) => dimensionColumns(scd2Shape(input, dialect), input),

@@ -18,7 +18,7 @@ export async function knownSnapshots(context: LoadContext, shape: Scd2Shape): Pr
     `CREATE TABLE IF NOT EXISTS ${tableOf(context)} (taken BIGINT NOT NULL, instant VARCHAR NOT NULL, key_count BIGINT NOT NULL,
        refused BIGINT NOT NULL, digest VARCHAR NOT NULL, counts BOOLEAN NOT NULL, definition VARCHAR NOT NULL)`,
   )
-  const isWhole = input.snapshots?.whole === true || added.length > 0
+  const isWhole = input.snapshots?.whole === true || input.rewrite === true || added.length > 0
   const rows = isWhole || (await isEmpty(context)) ? [] : await readRows(context)
   const definition = definitionOf(context, shape)
   return rows.flatMap((row) =>
