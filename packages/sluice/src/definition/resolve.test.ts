@@ -58,7 +58,7 @@ loads:
       "16:9 sources.sales.checks[1] needs a "min": a bound, or a "max", or both.",
       "17:9 sources.sales.checks[2] needs a "column": a text.",
       "18:19 sources.sales.quarantine.maxShare must be at most 1, not 30.",
-      "8:5 sources.sales has a key "colums" that Sluice does not know. Allowed: kind, path, columns, format, mode, fileDate, rowNumbers, checks, quarantine, duplicateContent, changedContent, key, rowCount, archive, error, ready, limits, description. (columns)",
+      "8:5 sources.sales has a key "colums" that Sluice does not know. Allowed: kind, path, columns, format, mode, fileDate, rowNumbers, checks, quarantine, drift, duplicateContent, changedContent, key, rowCount, archive, error, ready, limits, description. (columns)",
       "20:3 loads.fact needs a "by": a text.",
       "23:16 loads.dim.mode must be one of replace, incremental, append, upsert, scd2, not "scd". (scd2)",
       "2:1 The pipeline has a key "scedule" that Sluice does not know. Allowed: name, layers, sources, tables, loads, parameters, schedule, notifications, description. (schedule)",

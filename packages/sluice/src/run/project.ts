@@ -17,6 +17,7 @@ import { type OpenProject, type ReadContext, readContext } from './api.ts'
 import type { Connections, ConnectionsContext, ConnectorOf } from './connections/connections.ts'
 import type { ProjectContext } from './context.ts'
 import { type Definition, loadDefinition } from './definition/cache.ts'
+import type { Command } from './execution/command-plan.ts'
 import { taskShare } from './execution/task-share.ts'
 import { openHashCache } from './hash-cache.ts'
 import { projectInbox } from './inbox.ts'
@@ -180,7 +181,7 @@ function lazyEngine(options: DuckDbOptions): Engine {
 const connectionsOf = async (context: ConnectionsContext): Promise<Connections> =>
   (await import('./connections/connections.ts')).projectConnections(context)
 const execution = (): Promise<typeof import('./execution/execute.ts')> => import('./execution/execute.ts')
-const maintenance = (): Promise<typeof import('./maintenance.ts')> => import('./maintenance.ts')
+const maintenance = (): Promise<typeof import('./maintenance/maintenance.ts')> => import('./maintenance/maintenance.ts')
 const planning = (): Promise<typeof import('./planning/planning.ts')> => import('./planning/planning.ts')
 const secrets = (): Promise<typeof import('./definition/secrets.ts')> => import('./definition/secrets.ts')
 
@@ -191,25 +192,11 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
   const whole = (): void => {
     if (errors.length > 0) throw sluiceError('Definition.Invalid', { count: errors.length }, { problems: loadProblems })
   }
-  const { warn } = context
-  const warnOf = ({ message }: Error): void => warn(message)
-  const intact = async (): Promise<IntactTables> => (await import('./intact.ts')).intactTables(lake)
-  const records = async (): Promise<readonly CommitRecord[]> => {
-    const { records: found, damaged } = await intact()
-    for (const { error } of damaged) warnOf(error)
-    return found
-  }
-  const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
-    (await Promise.all((await records()).map(({ table }) => lake.versions(table, warnOf)))).flat()
-  const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
-    (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
-  const damaged = (path: string): void =>
-    warnOf(sluiceError('Run.RecordDamaged', { file: `${context.stateName}/${path}` }))
-  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => listRuns(state, isRunning, { limit, damaged })
-  const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
-    const events = await readEvents(state, runId)
-    if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
-    return events
+  const reading = readingOf(context, loadProblems)
+  /** The version that a command has made. */
+  const made = async (command: Command): Promise<CommitRecord> => {
+    const { version } = await (await execution()).executeCommand(context, command)
+    return (await lake.record(command.table, version as number)) as CommitRecord
   }
   const cdc = async (table: string): ReturnType<OpenProject['cdc']> =>
     (await import('./cdc/control.ts')).cdcControl(context, table)
@@ -251,55 +238,17 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
     cdc,
     retry: async (runId, options) => {
       whole()
-      return (await execution()).retryRun(context, runId ?? (await runs(1))[0]?.id ?? '', options)
+      return (await execution()).retryRun(context, runId ?? (await reading.runs(1))[0]?.id ?? '', options)
     },
-    [readContext]: {
-      root,
-      definition: project,
-      problems: loadProblems,
-      runs,
-      run: (id) => readRun(state, id, isRunning, damaged),
-      events: eventsOf,
-      log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
-      tables: records,
-      damaged: async () => (await intact()).damaged,
-      versions: (table) => lake.versions(table, warnOf),
-      refused: async (table) => (await import('./read.ts')).allRefused(context, await lake.versions(table, warnOf)),
-      damagedRefused: async (table) =>
-        (await import('./read.ts')).damagedRefused(context, await lake.versions(table, warnOf)),
-      verify: (record) => lake.verify(record),
-      analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
-      iceberg: (table) => lake.iceberg(table),
-      loads: async () =>
-        (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
-      openRead: async ({ signal, runs: withRuns = true } = {}) =>
-        (await import('./read.ts')).openReadSession(
-          context,
-          {
-            runs: withRuns ? await runs(Number.POSITIVE_INFINITY) : [],
-            versions: await versionsOf(),
-            extractions: await lake.extractions(undefined, 200),
-          },
-          signal,
-        ),
-      readWarehouse: async (session, reading) => {
-        if (project.config.warehouse.kind === 'duckdb') return
-        await (await import('./read-warehouse.ts')).readServerTables(context, session, reading)
-      },
-    },
-    rollback: async (table, version) => {
-      const made = await (await execution()).executeCommand(context, { kind: 'rollback', table, version })
-      return (await lake.record(table, made.version as number)) as CommitRecord
-    },
+    [readContext]: reading,
+    rollback: (table, version) => made({ kind: 'rollback', table, version }),
     held: async () => (await import('./planning/target-states.ts')).heldSnapshots(context),
     accept: async (target, instant) => {
       await (await execution()).executeCommand(context, { kind: 'accept-snapshot', table: target, instant })
     },
     dismissQuarantine: async (table, version) => {
       whole()
-      const which = version === undefined ? {} : { version }
-      const made = await (await execution()).executeCommand(context, { kind: 'dismiss', table, ...which })
-      return (await lake.record(table, made.version as number)) as CommitRecord
+      return made({ kind: 'dismiss', table, ...(version === undefined ? {} : { version }) })
     },
     replayQuarantine: async (table, options) => (await execution()).executeRun(context, { ...options, replay: table }),
     crawl: async (path) => (await import('./crawl.ts')).crawl(context, path),
@@ -311,6 +260,64 @@ function projectOver(context: OpenedContext, loadProblems: readonly Problem[]): 
       (await import('./doctor/doctor.ts')).doctor(context, await (await secrets()).missingSecrets(root, project), cdc),
     release: async (ask) => (await maintenance()).release(context, ask),
     [Symbol.asyncDispose]: () => context.close(),
+  }
+}
+
+/** What `query/` reads of a project. */
+function readingOf(context: OpenedContext, problems: readonly Problem[]): ReadContext {
+  const { state, lake, project, root, warn } = context
+  const warnOf = ({ message }: Error): void => warn(message)
+  const intact = async (): Promise<IntactTables> => (await import('./intact.ts')).intactTables(lake)
+  const records = async (): Promise<readonly CommitRecord[]> => {
+    const { records: found, damaged } = await intact()
+    for (const { error } of damaged) warnOf(error)
+    return found
+  }
+  const versionsOf = async (): Promise<Awaited<ReturnType<ReadContext['versions']>>> =>
+    (await Promise.all((await records()).map(({ table }) => lake.versions(table, warnOf)))).flat()
+  const isRunning = async ({ id, pipelines }: RunStart): Promise<boolean> =>
+    (await leaseHolder(state, pipelines[0] ?? '', context.clock))?.owner === id
+  const damaged = (path: string): void =>
+    warnOf(sluiceError('Run.RecordDamaged', { file: `${context.stateName}/${path}` }))
+  const runs = async (limit?: number): ReturnType<ReadContext['runs']> => listRuns(state, isRunning, { limit, damaged })
+  const eventsOf = async (runId: string): ReturnType<ReadContext['events']> => {
+    const events = await readEvents(state, runId)
+    if (events === undefined) throw sluiceError('Run.NotFound', { run: runId })
+    return events
+  }
+  return {
+    root,
+    definition: project,
+    problems,
+    runs,
+    run: (id) => readRun(state, id, isRunning, damaged),
+    events: eventsOf,
+    log: async (runId, task) => (await import('./ledger/log.ts')).logText(await eventsOf(runId), task),
+    tables: records,
+    damaged: async () => (await intact()).damaged,
+    versions: (table) => lake.versions(table, warnOf),
+    refused: async (table) => (await import('./read.ts')).allRefused(context, await lake.versions(table, warnOf)),
+    damagedRefused: async (table) =>
+      (await import('./read.ts')).damagedRefused(context, await lake.versions(table, warnOf)),
+    verify: (record) => lake.verify(record),
+    analysis: async () => (await (await planning()).planProject(context, { anyParameters: true })).analysis.analysis,
+    iceberg: (table) => lake.iceberg(table),
+    loads: async () =>
+      (await context.warehouseExists()) ? context.withWarehouse((warehouse) => warehouse.ledger({})) : [],
+    openRead: async ({ signal, runs: withRuns = true } = {}) =>
+      (await import('./read.ts')).openReadSession(
+        context,
+        {
+          runs: withRuns ? await runs(Number.POSITIVE_INFINITY) : [],
+          versions: await versionsOf(),
+          extractions: await lake.extractions(undefined, 200),
+        },
+        signal,
+      ),
+    readWarehouse: async (session, reading) => {
+      if (project.config.warehouse.kind === 'duckdb') return
+      await (await import('./read-warehouse.ts')).readServerTables(context, session, reading)
+    },
   }
 }
 

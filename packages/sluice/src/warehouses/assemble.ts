@@ -6,7 +6,8 @@ import { examineTarget } from './examine.ts'
 import { findDrift } from './fit.ts'
 import { type ForeignKey, referencesAmong } from './foreign-keys.ts'
 import { ledgerRows, targetHistory } from './ledger.ts'
-import { type LoadSetting, loadInTransaction } from './load.ts'
+import { loadInTransaction } from './load.ts'
+import type { LoadSetting } from './load-setting.ts'
 import type { LoadInput, LoadResult, TargetFinding, Warehouse } from './warehouse.ts'
 
 /** What a warehouse brings along. */

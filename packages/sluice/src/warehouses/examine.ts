@@ -3,7 +3,7 @@
 import { contentOf, editsBetween, type LoadedTarget, leftContent, rowsOf } from './content.ts'
 import { shapeOf } from './drift.ts'
 import { type TargetHistory, targetHistory } from './ledger.ts'
-import type { LoadSetting } from './load.ts'
+import type { LoadSetting } from './load-setting.ts'
 import { countOf } from './statements.ts'
 import type { TargetEdits, TargetFinding } from './warehouse.ts'
 

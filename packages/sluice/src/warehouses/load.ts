@@ -4,49 +4,22 @@
  * The order is the promise: a load that is in the ledger happened whole, and one that is not left nothing.
  */
 
-import type { Clock } from '../base/clock.ts'
 import { crashPoint } from '../base/crash.ts'
 import { assert, sluiceError } from '../base/errors.ts'
 import { contentOf, editsBetween, leaveContent, leftContent } from './content.ts'
-import type { Dialect, SqlRunner } from './dialect.ts'
-import { type FoundColumn, shapeOf } from './drift.ts'
+import type { Dialect } from './dialect.ts'
+import { shapeOf } from './drift.ts'
 import { fitTarget, prepareTarget, refuseDrift, targetColumns } from './fit.ts'
-import { type ForeignKey, reachingFrom } from './foreign-keys.ts'
+import { reachingFrom } from './foreign-keys.ts'
 import { insertLedgerRow, ledgerRows, ledgerTables, type TargetHistory, targetHistory, updateShape } from './ledger.ts'
 import { type LoadContext, type LoadCounts, type LoadModeEntry, refuseUntaken } from './load-mode.ts'
+import type { LoadSetting } from './load-setting.ts'
 import { fitLookups, lookedUpBy, lookUpAgain, lookupState } from './lookups.ts'
 import { loadModes } from './modes.ts'
 import { membersTable } from './scd2/members.ts'
 import type { Staging } from './staging.ts'
 import { countOf } from './statements.ts'
 import type { LoadInput, LoadResult, TargetEdits } from './warehouse.ts'
-
-/** What a load needs of the warehouse it runs in. */
-export interface LoadSetting {
-  readonly sql: SqlRunner
-  readonly dialect: Dialect
-  readonly staging: Staging
-  readonly clock: Clock
-  /** The columns of a table, in order; empty where there is no such table. */
-  readonly columnsOf: (table: string) => Promise<readonly FoundColumn[]>
-  /** What a name stands for: `table`, `view` …; undefined where there is nothing of that name. */
-  readonly kindOf: (table: string) => Promise<string | undefined>
-  /** What of the warehouse's own may change or swallow rows of a table that are written, in words: triggers, rules. */
-  readonly meddlersOf: (table: string) => Promise<readonly string[]>
-  /** What of the warehouse's own forbids that the types of these columns are changed, in words: views, indexes. */
-  readonly blockersOf: (table: string, columns: readonly string[]) => Promise<readonly string[]>
-  /** All foreign keys of the warehouse, and where a target is: schema and name, joined by a point. */
-  readonly foreignKeys: () => Promise<readonly ForeignKey[]>
-  readonly placeOf: (target: string) => string
-  /** Makes a schema where it is missing; `sluice` is the one of Sluice's own tables. */
-  readonly makeSchema: (name: string) => Promise<void>
-  /** Where the warehouse has indexes: makes those that are missing, by table (quoted) and columns. */
-  readonly index?: (table: string, columns: readonly string[]) => Promise<void>
-  /** Where it takes something: makes a table ready to be written, once in a transaction. */
-  readonly ready?: (table: string) => Promise<void>
-  /** Where the warehouse puts something off until the COMMIT: lets it happen now, so that it can be counted. */
-  readonly settle?: () => Promise<void>
-}
 
 /**
  * Loads; the caller commits on return and rolls back on an error.

@@ -35,7 +35,7 @@ const handlers: { readonly [kind in PlanTask['kind']]: (context: TaskContext) =>
       : (await import('../tasks/model.ts')).runModel(context),
   load: async (context) => (await import('../tasks/load.ts')).runLoad(context),
   rollback: async (context) => (await import('../tasks/rollback.ts')).runRollback(context),
-  dismiss: async (context) => (await import('../dismiss.ts')).runDismiss(context),
+  dismiss: async (context) => (await import('../maintenance/dismiss.ts')).runDismiss(context),
   resnapshot: async (context) => (await import('../cdc/resnapshot.ts')).runResnapshot(context),
   'accept-snapshot': async (context) => (await import('../tasks/accept-snapshot.ts')).runAcceptSnapshot(context),
   accept: async (context) => (await import('../cdc/accept.ts')).runAccept(context),

@@ -35,4 +35,5 @@ export async function cleanDaily(
 }
 
 /** Apart, because the compiler leaves the ending of an import as it is where it is inside a block with `await using`. */
-const removing = (): Promise<typeof import('../../maintenance.ts')> => import('../../maintenance.ts')
+const removing = (): Promise<typeof import('../../maintenance/maintenance.ts')> =>
+  import('../../maintenance/maintenance.ts')

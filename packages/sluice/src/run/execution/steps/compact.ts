@@ -3,10 +3,10 @@
  * committed to together, and what a run before could not write for other engines. Where that fails, tables are as they are, and another run tries again.
  */
 import type { ProjectContext } from '../../context.ts'
-import { ageOut } from '../../dismiss.ts'
 import { errorSummary, type NewRunEvent, type RunEvent } from '../../ledger/events.ts'
 import { readOutcomes } from '../../ledger/outcome.ts'
 import { keepStep, stamp } from '../../ledger/run-events.ts'
+import { ageOut } from '../../maintenance/dismiss.ts'
 import type { OpenRun } from '../open-run.ts'
 
 /** @example await compactTables(context, run) */

@@ -1,5 +1,5 @@
 /** Space that is held for `sluice clean`: where a disk is full, it frees this first, and so can take its leases and write what it removes. */
-import type { Storage } from '../storage/storage.ts'
+import type { Storage } from '../../storage/storage.ts'
 
 /** More than leases, and the lists of what is removed, take in any lake that was cleaned now and then. */
 const reserveBytes = 1 << 20

@@ -1,13 +1,13 @@
 /** Takes refused rows out of quarantine: by name, because they were replayed, or because they are older than the declared `quarantineDays`. */
-import { sluiceError } from '../base/errors.ts'
-import type { Lake } from '../lake/lake.ts'
-import { refusedAt } from '../lake/record/refused.ts'
-import type { CommitRecord, DismissedFile, QuarantineFile } from '../lake/record.ts'
-import type { ProjectContext, TaskContext, TaskOutcome } from './context.ts'
-import type { Command } from './execution/command-plan.ts'
-import { isDamage } from './intact.ts'
-import type { AgedOut } from './ledger/events.ts'
-import { allRefused } from './read.ts'
+import { sluiceError } from '../../base/errors.ts'
+import type { Lake } from '../../lake/lake.ts'
+import { refusedAt } from '../../lake/record/refused.ts'
+import type { CommitRecord, DismissedFile, QuarantineFile } from '../../lake/record.ts'
+import type { ProjectContext, TaskContext, TaskOutcome } from '../context.ts'
+import type { Command } from '../execution/command-plan.ts'
+import { isDamage } from '../intact.ts'
+import type { AgedOut } from '../ledger/events.ts'
+import { allRefused } from '../read.ts'
 import { retentionOf } from './retention.ts'
 
 type Dismissing = Pick<TaskContext, 'run' | 'fencingToken' | 'fence'>
