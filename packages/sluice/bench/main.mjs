@@ -16,6 +16,7 @@ const names = [
   'warehouse-postgres',
   'procedures',
   'cdc',
+  's3',
   'memory',
 ]
 

@@ -1,7 +1,7 @@
 /** What is delivered to a project: below its folder, and in the buckets that its sources name. */
 
 import { sluiceError } from '../base/errors.ts'
-import { isOnS3, s3Address } from '../definition/s3.ts'
+import { isOnS3, s3Address } from '../definition/schema/s3-address.ts'
 import type { ProjectConfig } from '../definition/types.ts'
 import { diskInbox } from '../inbox/disk/inbox.ts'
 import type { Delivery, Inbox, Move } from '../inbox/inbox.ts'

@@ -135,7 +135,7 @@ test('an inbox in a bucket: the same tables as on disk, what was taken in the ar
   ])
 })
 
-test('IN-22: while listings say things twice and not yet, every file is taken once', async () => {
+test('while listings say things twice and not yet, every file is taken once', async () => {
   const root = allOnS3()
   const { state } = await expected()
   let hidden = /01-30|02-02/
@@ -153,7 +153,7 @@ test('IN-22: while listings say things twice and not yet, every file is taken on
   expect(local(await shopState(root))).toEqual(local(state))
 })
 
-test('LK-04: a run whose requests fail in passing, one in nine of them, makes the same tables', async () => {
+test('LK-07, LK-08: a run whose requests fail in passing, one in nine of them, makes the same tables', async () => {
   const root = allOnS3()
   const { state } = await expected()
   const faults: readonly S3Fault[] = ['lost', 'cut', 'throttled', 'internal', 'conflict']

@@ -14,7 +14,7 @@ const numbers = (part: string, ...from: readonly (number | readonly [number, num
 /** Faults that the code answers today. */
 export const answered: readonly string[] = [
   ...numbers('IN', [1, 21], [23, 29]),
-  ...numbers('LK', [1, 6], [9, 15]),
+  ...numbers('LK', [1, 15]),
   ...numbers('CT', 1, 4, [6, 10]),
   ...numbers('OR', [1, 4], [6, 11], 13),
   ...numbers('WH', 1, 2, [4, 18]),
@@ -32,7 +32,6 @@ const put = (why: string, ids: readonly string[]): { readonly [fault: string]: s
 /** Faults that wait, by why. */
 export const later: { readonly [fault: string]: string } = {
   ...put('zip archives are not read: a .zip matches no format and is refused by its content', ['IN-22']),
-  ...put('S3 storage comes later', numbers('LK', 7, 8)),
   ...put('erasure comes with governance', ['LK-16']),
   ...put('there is no state database: state is files with exclusive creation', ['CT-02']),
   ...put('records of every format are read as they are: there is nothing to migrate', ['CT-03']),

@@ -67,6 +67,7 @@ export const objectErrors = {
     hint: () => 'Run the command again later, or with a lower concurrency. Committed versions are unharmed.',
     retry: 'transient',
     exit: 3,
+    explanation: 'Fault LK-08.',
   }),
   'Storage.ForeignWriter': entry<{ path: string; why: string }>({
     code: 'SLU4567',
@@ -77,7 +78,7 @@ export const objectErrors = {
     retry: 'terminal',
     exit: 1,
     explanation:
-      'An object is written with the digest of its bytes, and read in one version of it from the first byte to the last. Faults LK-03, LK-05.',
+      'An object is written with the digest of its bytes, and read in one version of it from the first byte to the last. Faults LK-03, LK-05, LK-07.',
   }),
   'Storage.ListingIncomplete': entry<{ prefix: string; missing: string }>({
     code: 'SLU4568',

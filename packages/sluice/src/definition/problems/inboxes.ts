@@ -1,6 +1,6 @@
 /** Folders that would feed each other: an output under an input's path (fault AW-12), and one file for two sources. */
 import { problem } from '../../base/errors.ts'
-import { isOnS3, s3Address } from '../s3.ts'
+import { isOnS3, s3Address } from '../schema/s3-address.ts'
 import type { Notifier, Project } from '../types.ts'
 import type { CheckContext } from './known-names.ts'
 import { overlap } from './overlap.ts'

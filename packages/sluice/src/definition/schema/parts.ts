@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { simpleTypes } from '../columns.ts'
 import { checkMisfits, columnMisfits, type Misfit } from '../problems/consistency.ts'
-import { isOnS3, s3Address } from '../s3.ts'
 import { isZone } from '../schedule.ts'
+import { isOnS3, s3Address } from './s3-address.ts'
 
 /** An object that refuses unknown keys, and says which it knows. */
 export function strict<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {

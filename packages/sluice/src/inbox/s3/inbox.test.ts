@@ -70,7 +70,7 @@ async function workload(name: Kind, at: string): Promise<unknown> {
 const conditional = new Set(['PutObject', 'CopyObject', 'CompleteMultipartUpload', 'DeleteObject'])
 
 test.each(['versioned', 'plain'] as const)(
-  'IN-26: each request to a %s bucket is lost, cut, throttled or refused in passing, and nothing is lost or twice',
+  'LK-07, LK-08: each request to a %s bucket is lost, cut, throttled or refused in passing, and nothing is lost or twice',
   async (name) => {
     const expected = await workload(name, `${prefix}-whole`)
     expect(expected).toMatchObject({
@@ -180,7 +180,7 @@ test('a bucket without versions is refused before anything is read, unless its i
   }
 })
 
-test('IN-22: a listing that says a thing twice or not yet gives each object once, then or later', async () => {
+test('a listing that says a thing twice or not yet gives each object once, then or later', async () => {
   for (const name of ['versioned', 'plain'] as const) {
     const inbox = open(name)
     for (const path of ['in/a.csv', 'in/b.csv', 'in/c.csv']) deliver(name, path, path)

@@ -61,7 +61,7 @@ async function workload(at: Storage): Promise<unknown> {
 
 const conditional = new Set(['PutObject', 'CompleteMultipartUpload'])
 
-test('LK-04: each request in turn is lost, cut, throttled or refused in passing, and nothing is different', async () => {
+test('LK-07, LK-08: each request in turn is lost, cut, throttled or refused in passing, and nothing is different', async () => {
   const expected = await workload(storageIn('whole'))
   const from = double.requests.length
   await workload(storageIn('counted'))
@@ -105,7 +105,7 @@ test('LK-04: each request in turn is denied or expired: the operation says so, a
     }
 })
 
-test('LK-05: of fifty whose first answers are lost, one creates, and knows it', async () => {
+test('LK-07: of fifty whose first answers are lost, one creates, and knows it', async () => {
   const seen = new Map<string, number>()
   double.fault = ({ operation, key }) => {
     const count = (seen.get(`${operation} ${key}`) ?? 0) + 1
@@ -119,7 +119,7 @@ test('LK-05: of fifty whose first answers are lost, one creates, and knows it', 
   expect(text(await storage.read('v/1'))).toBe(`writer ${results.indexOf(true)}`)
 })
 
-test('a write that was done late replaces nothing newer', async () => {
+test('LK-08: a write whose condition fails is made again over what is there, and a late one replaces nothing newer', async () => {
   const other = storageIn(prefix)
   await storage.write('hint', 'old')
   await other.write('hint', 'new')

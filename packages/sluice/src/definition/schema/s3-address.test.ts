@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isOnS3, s3Address } from './s3.ts'
+import { isOnS3, s3Address } from './s3-address.ts'
 
 test.each([
   ['s3://shop', { bucket: 'shop', prefix: '' }],
