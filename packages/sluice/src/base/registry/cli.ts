@@ -122,11 +122,11 @@ export const cliErrors = {
     retry: 'terminal',
     exit: 2,
   }),
-  'Query.WarehouseTooLarge': entry<{ table: string; bytes: number }>({
+  'Query.WarehouseTooLarge': entry<{ table: string; megabytes: number }>({
     code: 'SLU4999',
     title: 'A query needs more of a PostgreSQL warehouse than can be brought here.',
-    message: ({ table, bytes }) =>
-      `The query reads "${table}" of the PostgreSQL warehouse, whose rows have to be brought here first, and with that it would be more than ${Math.round(bytes / 1e6)} MB; nothing was answered.`,
+    message: ({ table, megabytes }) =>
+      `The query reads "${table}" of the PostgreSQL warehouse, whose rows have to be brought here first, and with that it would be more than ${megabytes} MB; nothing was answered.`,
     hint: () => 'Name only the columns that it needs, add LIMIT where a few rows are enough, or ask the server itself.',
     retry: 'terminal',
     exit: 1,

@@ -37,7 +37,7 @@ export const objectErrors = {
     code: 'SLU4563',
     title: 'A bucket does not exist.',
     message: ({ bucket, detail }) => `There is no bucket "${bucket}" (${detail}).`,
-    hint: () => 'Correct the name in the configuration, or create the bucket: sluice creates none.',
+    hint: () => 'Correct the name in the configuration, or create the bucket, which Sluice does not do.',
     retry: 'terminal',
     exit: 2,
   }),

@@ -62,7 +62,12 @@ export async function copyTables(
       transform(chunk: Buffer, _, done) {
         bytes += chunk.length
         const isTooMuch = bytes > to.limitBytes
-        done(isTooMuch ? sluiceError('Query.WarehouseTooLarge', { table, bytes: to.limitBytes }) : null, chunk)
+        done(
+          isTooMuch
+            ? sluiceError('Query.WarehouseTooLarge', { table, megabytes: Math.round(to.limitBytes / 1e6) })
+            : null,
+          chunk,
+        )
       },
     })
     const count = await copyRows(source, { table, select, file, counted, signal: to.signal })
