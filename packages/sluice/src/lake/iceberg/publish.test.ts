@@ -113,8 +113,14 @@ describe('what is not current is said', () => {
     expect(await made.lake.iceberg(table)).toMatchObject({ status: 'foreign' })
     expect(made.lagging).toHaveLength(1)
     expect(JSON.parse(readFileSync(foreign, 'utf8'))['current-snapshot-id']).toBe(7)
+    // Nor by the next commit, to which it is the version before.
+    await made.commit(table, 'SELECT 3 AS id')
+    expect(await made.lake.iceberg(table)).toMatchObject({ status: 'foreign' })
+    expect(await made.storage.stat('raw/sales/metadata/v3.metadata.json')).toBeUndefined()
     expect(await made.lake.syncIceberg(table)).toMatchObject({ status: 'current' })
     expect((await filesOf(2)).map(({ path, rows }) => ({ path, rows }))).toEqual(expected(record))
+    await made.commit(table, 'SELECT 4 AS id')
+    expect(await made.lake.iceberg(table)).toMatchObject({ status: 'current' })
   })
 
   test('storage that takes no metadata fails no commit', async () => {

@@ -50,7 +50,10 @@ export async function publishIceberg(place: IcebergPlace, record: CommitRecord):
   const unsupported = unsupportedIn(place, record)
   if (unsupported !== undefined) return unsupported
   const before = await describedBefore(place, record)
-  if (before === undefined) return syncIceberg(place, record)
+  if (before === undefined) {
+    const state = await icebergState(place, record)
+    return state.status === 'foreign' ? state : syncIceberg(place, record)
+  }
   const own = await writeVersion(place, record, before['table-uuid'])
   const versions = [...before.snapshots.map((snapshot) => ({ snapshot })), own]
   const schemas = [...before.schemas, own.schema]
@@ -109,11 +112,13 @@ export async function icebergState(place: IcebergPlace, record: CommitRecord): P
   if (unsupported !== undefined) return unsupported
   const address = addressOf(place, record)
   const { table, version } = record
-  if ((await place.storage.stat(metadataPath(table, version + 1))) !== undefined)
-    return { address, status: 'foreign', why: `another writer has committed ${metadataPath(table, version + 1)}` }
-  const found = await readMetadata(place.storage, table, version)
-  if (found === undefined) return { address, status: 'behind', why: `version ${version} is not described yet` }
-  if (!isOwn(found, version)) return { address, status: 'foreign', why: `another writer has committed ${address}` }
+  const described = (await listMetadata(place.storage, table)).filter(({ path }) => path.endsWith('.metadata.json'))
+  const newest = Math.max(0, ...described.map((one) => one.version))
+  const found = await readMetadata(place.storage, table, newest)
+  if (newest > version || (found !== undefined && !isOwn(found, newest)))
+    return { address, status: 'foreign', why: `another writer has committed ${metadataPath(table, newest)}` }
+  if (found === undefined || newest < version)
+    return { address, status: 'behind', why: `version ${version} is not described yet` }
   const location = locationOf(place, table)
   if (found.location !== location)
     return { address, status: 'moved', why: `it says that the table is at ${found.location}, and it is at ${location}` }
