@@ -129,9 +129,15 @@ function bytesOf() {
   }
   /** Zigzag, seven bits a byte, the lowest first. */
   const number = (value: number | bigint): void => {
+    room(10)
+    if (typeof value === 'number' && Math.abs(value) < 2 ** 30) {
+      let small = value < 0 ? -2 * value - 1 : 2 * value
+      for (; small > 0x7f; small >>>= 7) buffer[length++] = (small & 0x7f) | 0x80
+      buffer[length++] = small
+      return
+    }
     const signed = BigInt(value)
     let rest = BigInt.asUintN(64, (signed << 1n) ^ (signed >> 63n))
-    room(10)
     for (; rest > 0x7fn; rest >>= 7n) buffer[length++] = Number(rest & 0x7fn) | 0x80
     buffer[length++] = Number(rest)
   }
