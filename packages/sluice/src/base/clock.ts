@@ -28,15 +28,11 @@ export const systemClock: Clock = {
 }
 
 /**
- * A new id that sorts by the time it was made: `20261120T154212Z-9f2c41`.
+ * A new id that sorts by the time it was made, to the millisecond: `20261120T154212Z-0d79f2c41aa`, whose last eight digits are random.
  *
  * @example newId(systemClock)
  */
 export function newId(clock: Clock): string {
-  const stamp = clock
-    .now()
-    .toISOString()
-    .replace(/[-:]/g, '')
-    .replace(/\.\d+Z$/, 'Z')
-  return `${stamp}-${randomBytes(4).toString('hex')}`
+  const [seconds = '', milliseconds] = clock.now().toISOString().replace(/[-:Z]/g, '').split('.')
+  return `${seconds}Z-${Number(milliseconds).toString(16).padStart(3, '0')}${randomBytes(4).toString('hex')}`
 }

@@ -182,7 +182,7 @@ test('what is not brought from the server cannot be read, and too much is refuse
   const wanted = [{ table: 'dim_day', mayRead: () => true }]
   await expect(warehouse.copyOut!(wanted, { folder, limitBytes: 40 })).rejects.toMatchObject({
     name: 'Query.WarehouseTooLarge',
-    params: { table: 'dim_day', bytes: 40 },
+    params: { table: 'dim_day', megabytes: 0 },
   })
   const admin = await (await postgresServer()).superuserClient()
   await admin
