@@ -19,6 +19,7 @@ import type { Payload } from '../../src/statemachine/types.ts'
 import { diskStorage } from '../../src/storage/disk/storage.ts'
 import { command, makeProject } from '../acceptance/project.ts'
 import { shopProject, shopState } from '../crash/shop.ts'
+import { inParallel, sampled } from '../crash/sweep.ts'
 import { endOf, inProcesses, nameOf, type startProcess } from './processes.ts'
 
 type Invoke = NonNullable<RunOptions['invoke']>
@@ -66,12 +67,11 @@ describe('a process that is killed at any durable boundary of its task', () => {
     expect(points.length).toBeGreaterThan(40)
     for (const kind of kinds) expect(points.filter(([one]) => one === kind).length, kind).toBeGreaterThan(1)
     const wrong: string[] = []
-    const queue = [...points]
-    const work = async (): Promise<void> => {
-      for (let point = queue.shift(); point !== undefined; point = queue.shift())
-        wrong.push(...(await killAt(...point, reference)).map((what) => `${point?.join(' ')}: ${what}`))
-    }
-    await Promise.all([work(), work()])
+    // Each label once, at one of the kinds that meet it.
+    const hits = points.map(([point, label]) => ({ kind: 'task', label, point }))
+    await inParallel(2, sampled(hits, 'killed in a task'), async ({ point, label }) => {
+      wrong.push(...(await killAt(point, label, reference)).map((what) => `${point} ${label}: ${what}`))
+    })
     expect(wrong).toEqual([])
   })
 })
