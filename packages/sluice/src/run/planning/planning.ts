@@ -65,8 +65,10 @@ export async function planProject(
   const places = first.problems.length === 0 ? undefined : await placesOf(reading)
   const { plan, problems } = places === undefined ? first : buildPlan({ ...input, places })
   if (options.anyParameters !== true) await assertParameters(given, plan, project)
-  const foreseen = problems.length === 0 ? await foreseeRefusals(context, plan) : plan
-  return { plan: foreseen, analysis, problems: inOrder([...analysis.problems, ...problems]) }
+  const all = inOrder([...analysis.problems, ...problems])
+  // What the columns of a broken definition will be, nobody knows.
+  const isSound = all.every(({ severity }) => severity !== 'error')
+  return { plan: isSound ? await foreseeRefusals(context, plan) : plan, analysis, problems: all }
 }
 
 /** The project with the columns that files have brought to its tables, where a source takes them. */
