@@ -160,8 +160,8 @@ test('CP-1: killed at a durable boundary of the extraction log, the next run end
     ...['lake.extraction.after_write', 'lake.extraction.before_write'],
     ...['run.ingest.after_acknowledge', 'run.ingest.after_settle'],
     ...['run.ingest.before_acknowledge', 'run.ingest.before_settle'],
-    ...['sources.procedures.after_freeze', 'sources.procedures.after_settle'],
-    ...['sources.procedures.before_freeze', 'sources.procedures.before_settle'],
+    ...['sources.procedures.after_freeze', 'sources.procedures.after_keep', 'sources.procedures.after_settle'],
+    ...['sources.procedures.before_freeze', 'sources.procedures.before_keep', 'sources.procedures.before_settle'],
   ])
   const wrong: unknown[] = []
   await inParallel(2, sampled(own, 'killed in an extraction'), async ({ point }) => {
