@@ -164,6 +164,7 @@ const ownStatements: readonly RegExp[] = [
   /^(SET \w+ TO ('[\w ,]+'|\d+)(; )?)+$/,
   /^DISCARD ALL$/,
   /^SHOW server_version$/,
+  /^SELECT pg_catalog\.pg_backend_pid\(\) AS pid$/,
   /^SELECT set_config\(name, '1000', false\) FROM pg_settings WHERE name = 'client_connection_check_interval'$/,
   /^(BEGIN|COMMIT|DISCARD ALL)$/,
   /^SELECT format_type\(t::oid, m\) FROM unnest\(\$1, \$2\) WITH ORDINALITY AS a\(t, m, i\) ORDER BY i$/,
