@@ -311,7 +311,7 @@ export const commandTable = {
       'sluice quarantine raw.sales',
       'sluice quarantine export raw.sales -o refused',
       'sluice quarantine replay raw.sales',
-      'sluice quarantine dismiss raw.sales --version 3',
+      'sluice quarantine dismiss raw.sales --version 3 --yes',
     ],
   },
 
