@@ -15,18 +15,31 @@ const runtime = {
 const root = join(import.meta.dirname, '..')
 const cache = join(root, 'node_modules/.cache/iceberg')
 
+const attempt = (command, ...args) => spawnSync(command, args, { stdio: 'inherit', cwd: root, env: process.env })
+
 function run(command, ...args) {
-  const { status, error } = spawnSync(command, args, { stdio: 'inherit', cwd: root, env: process.env })
+  const { status, error } = attempt(command, ...args)
   if (status === 0) return
   process.stderr.write(`${command} ${args.join(' ')} ended with ${status ?? error?.message}\n`)
   process.exit(status ?? 1)
+}
+
+/** From Debian, as root. */
+function install(name) {
+  run('apt-get', 'update', '-qq')
+  run('apt-get', 'install', '-y', '-qq', '--no-install-recommends', name)
 }
 
 mkdirSync(cache, { recursive: true })
 const python = join(cache, 'venv/bin/python')
 const installed = join(cache, 'installed.json')
 if (!existsSync(installed) || readFileSync(installed, 'utf8') !== JSON.stringify(packages)) {
-  run('python3', '-m', 'venv', join(cache, 'venv'))
+  const makeVenv = ['-m', 'venv', join(cache, 'venv')]
+  // Debian's Python has no module for it.
+  if (attempt('python3', ...makeVenv).status !== 0) {
+    install('python3-venv')
+    run('python3', ...makeVenv)
+  }
   run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages)
   writeFileSync(installed, JSON.stringify(packages))
 }
@@ -35,7 +48,13 @@ const jar = join(cache, runtime.name)
 if (!existsSync(jar)) {
   const [, artifact, version] = /^(.*)-([\d.]+)\.jar$/.exec(runtime.name)
   const address = `https://repo1.maven.org/maven2/org/apache/iceberg/${artifact}/${version}/${runtime.name}`
-  run('curl', '-fsSL', '--retry', '5', '--retry-all-errors', '-o', `${jar}.part`, address)
+  // By pip's own Python, which is there, and knows the proxy.
+  const fetch = 'import sys, urllib.request; urllib.request.urlretrieve(sys.argv[1], sys.argv[2])'
+  for (let left = 4; attempt(python, '-c', fetch, address, `${jar}.part`).status !== 0; left--) {
+    if (left > 0) continue
+    process.stderr.write(`${address} could not be fetched\n`)
+    process.exit(1)
+  }
   const sha256 = createHash('sha256')
     .update(readFileSync(`${jar}.part`))
     .digest('hex')
@@ -46,10 +65,7 @@ if (!existsSync(jar)) {
   renameSync(`${jar}.part`, jar)
 }
 
-if (spawnSync('java', ['-version']).status !== 0) {
-  run('apt-get', 'update', '-qq')
-  run('apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'openjdk-17-jre-headless')
-}
+if (spawnSync('java', ['-version']).status !== 0) install('openjdk-17-jre-headless')
 
 process.env.SLUICE_ICEBERG_PYTHON = python
 process.env.SLUICE_ICEBERG_JAR = jar
