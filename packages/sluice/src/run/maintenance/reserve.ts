@@ -6,11 +6,19 @@ const reserveBytes = 1 << 20
 
 const path = 'reserve'
 
-/** Holds it, unless it is held already or cannot be: then the next run does. @example await holdReserve(cache) */
+/** Less is of no use. */
+const leastBytes = 1 << 13
+
+/** Holds it, or as much of it as there is room for; the next run holds the rest. @example await holdReserve(cache) */
 export async function holdReserve(cache: Storage): Promise<void> {
+  const held = (await cache.stat(path).catch(() => undefined))?.bytes ?? 0
   // What is wrong with the disk is said by whatever needs it.
-  const held = await cache.stat(path).catch(() => undefined)
-  if (held === undefined) await cache.write(path, new Uint8Array(reserveBytes)).catch(() => undefined)
+  const hold = (bytes: number): Promise<boolean> =>
+    cache.write(path, new Uint8Array(bytes)).then(
+      () => true,
+      () => false,
+    )
+  for (let bytes = reserveBytes; bytes >= leastBytes && bytes > held; bytes /= 2) if (await hold(bytes)) return
 }
 
 /** Gives it up for the time of some work. @example await withReserve(cache, async () => clean(context)) */
