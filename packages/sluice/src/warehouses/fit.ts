@@ -75,7 +75,7 @@ export async function refuseDrift(setting: LoadSetting, input: LoadInput, histor
   if (refused.length > 0) throw driftError(dialect, input, history, found, drift, { refused, companions })
 }
 
-/** Drift that a load does not mend by itself; whether exact numbers fit, their values say. */
+/** Drift that a load does not fix by itself; whether exact numbers fit, their values say. */
 function refusedAmong(drift: readonly TargetDrift[]): readonly TargetDrift[] {
   return drift.filter(
     ({ kind, change, expected, found: is }) =>
@@ -83,7 +83,7 @@ function refusedAmong(drift: readonly TargetDrift[]): readonly TargetDrift[] {
   )
 }
 
-/** Makes the target, or mends it where nothing can be lost, or makes its columns anew where that is approved. */
+/** Makes the target, or alters it where nothing can be lost, or makes its columns again where that is approved. */
 export async function fitTarget(
   setting: LoadSetting,
   input: LoadInput,
@@ -117,7 +117,7 @@ export async function fitTarget(
   for (const one of drift) {
     const beside = companions.filter(({ columns }) => columns.some(({ name }) => name === one.column))
     for (const table of [dialect.table(input.target), ...beside.map(({ name }) => name)])
-      for (const statement of mend(dialect, one, rebuilt)) await sql.run(`ALTER TABLE ${table} ${statement}`)
+      for (const statement of alterations(dialect, one, rebuilt)) await sql.run(`ALTER TABLE ${table} ${statement}`)
   }
   return {
     added: drift.filter(({ kind }) => kind === 'missing').map(({ column }) => column),
@@ -136,8 +136,12 @@ async function refuseBlocked(
   if (blockers.length > 0) throw sluiceError('Warehouse.TypeNeeded', { target, columns, blockers })
 }
 
-/** What is said after ALTER TABLE. Where columns are made anew their values go: every row is written again in this transaction. */
-function mend(dialect: Dialect, { column, kind, change, expected }: TargetDrift, rebuilt: boolean): readonly string[] {
+/** What is said after ALTER TABLE. Where columns are made again their values go: every row is written again in this transaction. */
+function alterations(
+  dialect: Dialect,
+  { column, kind, change, expected }: TargetDrift,
+  rebuilt: boolean,
+): readonly string[] {
   const name = quoteIdentifier(column)
   if (kind === 'extra') return rebuilt ? [`DROP COLUMN ${name}`] : []
   const type = dialect.columnType(expected!)

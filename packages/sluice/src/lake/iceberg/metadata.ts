@@ -4,7 +4,7 @@ import { uuidOf } from '../commits/commit.ts'
 import { key } from '../fields.ts'
 import type { CommitRecord } from '../record.ts'
 import { type PartitionSpec, partitionOf, unpartitioned } from './partition.ts'
-import { type IcebergSchema, icebergSchema } from './schema.ts'
+import type { IcebergSchema } from './schema.ts'
 
 /** A version as Iceberg knows it. */
 export interface IcebergSnapshot {
@@ -50,24 +50,23 @@ export function tableUuid(record: CommitRecord): string {
   return record.uuid ?? uuidOf(record)
 }
 
+/** What a version's files were listed with. */
+export interface ListedVersion extends Pick<DescribedVersion, 'schema' | 'specs'> {
+  readonly uuid: string
+  /** The address of its manifest list. */
+  readonly list: string
+}
+
 /**
  * Describes a version.
  *
- * @param list The address of its manifest list
- * @example describe(record, { uuid, list: 'file:///data/lake/raw/sales/metadata/snap-7.avro' })
+ * @example describe(record, { uuid, schema, specs, list: 'file:///data/lake/raw/sales/metadata/snap-7.avro' })
  */
-export function describe(
-  record: CommitRecord,
-  { uuid, list }: { readonly uuid: string; readonly list: string },
-): DescribedVersion {
-  const { schema } = icebergSchema(record)
-  const specs = new Map(
-    record.files.map((file) => partitionOf(record, file).spec).map((spec) => [spec['spec-id'], spec]),
-  )
+export function describe(record: CommitRecord, { uuid, schema, specs, list }: ListedVersion): DescribedVersion {
   const { version, operation, run, files, rows, bytes } = record
   return {
     schema,
-    specs: [...specs.values()],
+    specs,
     snapshot: {
       'sequence-number': version,
       'snapshot-id': snapshotIdOf(uuid)(version),

@@ -7,7 +7,7 @@ import { readJson } from '../../storage/read-json.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { key } from '../fields.ts'
 import { tableFolder } from '../paths.ts'
-import { currentVersion, readVersions } from '../record/records.ts'
+import { currentVersion, streamVersions } from '../record/records.ts'
 import type { CommitRecord } from '../record.ts'
 import { manifestList, manifestsOf } from './manifest.ts'
 import {
@@ -34,7 +34,7 @@ export interface IcebergState {
   readonly address: string
   /**
    * `current`: it describes the newest version. `behind`: it was not written yet. `moved`: the lake was somewhere else. `foreign`: another writer has
-   * committed to it. `unsupported`: Iceberg v2 has no type for a column, or older files cannot be told apart.
+   * committed to it. `unsupported`: Iceberg v2 has no type for a column, or a column of older files is ambiguous.
    */
   readonly status: 'current' | 'behind' | 'moved' | 'foreign' | 'unsupported'
   /** Why it is not current. */
@@ -70,11 +70,12 @@ export async function syncIceberg(place: IcebergPlace, record: CommitRecord): Pr
   if (unsupported !== undefined) return unsupported
   const { storage } = place
   const uuid = tableUuid(record)
-  const records = (await readVersions(storage, record.table)).slice(0, longestHistory)
   const versions: DescribedVersion[] = []
-  for (const one of records.reverse())
-    if (one.version <= record.version && unsupportedIn(place, one) === undefined)
-      versions.push(await writeVersion(place, one, uuid))
+  for await (const one of streamVersions(storage, record.table)) {
+    if (one.version > record.version || unsupportedIn(place, one) !== undefined) continue
+    versions.unshift(await writeVersion(place, one, uuid))
+    if (versions.length === longestHistory) break
+  }
   const parts = {
     versions,
     schemas: versions.map(({ schema }) => schema),
@@ -195,7 +196,7 @@ async function writeVersion(
   const list = `${folder}/snap-${version}.avro`
   const listed = placed.map((manifest) => ({ ...manifest, address: at(manifest.path) }))
   await storage.write(list, manifestList(version, snapshotId, listed))
-  return describe(record, { uuid, list: at(list) })
+  return describe(record, { uuid, schema, specs: manifests.map(({ spec }) => spec), list: at(list) })
 }
 
 async function finish(

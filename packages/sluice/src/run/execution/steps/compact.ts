@@ -43,8 +43,9 @@ export async function compactTables(
       add({ type: 'task.warning', task, message })
     }
   }
-  for (const { table, action } of plan.tasks)
-    if (action === 'skip' && !ended.aborted) await describeLate(context, table).catch(() => undefined)
+  for (const { kind, table, action } of plan.tasks)
+    if (kind !== 'load' && action === 'skip' && !ended.aborted)
+      await describeLate(context, table).catch(() => undefined)
   await keepStep(context.state, run, 'compact', events)
 }
 
